@@ -1,0 +1,87 @@
+//! The library's error: what failed, in which file, and where in it.
+//!
+//! A malformed packet is a count and never an error. A damaged file is no error either: what came before the damage is
+//! kept and the file's report says where it ends. Errors are what stops a run or leaves an input unread.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A result of this library.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What went wrong; one word wide, so that results stay small.
+#[derive(Debug)]
+pub struct Error(Box<ErrorKind>);
+
+/// The kinds of errors.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The operating system refused something about a file or folder.
+    Io {
+        /// What was being done: `open`, `read`, `write`.
+        action: &'static str,
+        /// The path it was done to.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A configuration value is out of its bounds or unknown.
+    Config(String),
+    /// An invariant of the engine is broken: the ledger does not balance, say.
+    Invariant(String),
+    /// A sink refused a record.
+    Sink(Box<dyn std::error::Error + Send + Sync>),
+    /// The caller asked the run to stop.
+    Stopped,
+}
+
+impl Error {
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Error {
+        ErrorKind::Io { action, path: path.to_owned(), source }.into()
+    }
+
+    /// An error of the caller's sink.
+    pub fn sink(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        ErrorKind::Sink(source.into()).into()
+    }
+
+    pub(crate) fn config(message: impl Into<String>) -> Error {
+        ErrorKind::Config(message.into()).into()
+    }
+}
+
+impl From<ErrorKind> for Error {
+    fn from(kind: ErrorKind) -> Error {
+        Error(Box::new(kind))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind() {
+            ErrorKind::Io { action, path, source } => write!(f, "{}: cannot {action}: {source}", path.display()),
+            ErrorKind::Config(message) => f.write_str(message),
+            ErrorKind::Invariant(message) => write!(f, "internal invariant broken: {message}; please report this"),
+            ErrorKind::Sink(source) => write!(f, "the sink refused a record: {source}"),
+            ErrorKind::Stopped => f.write_str("stopped"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.kind() {
+            ErrorKind::Io { source, .. } => Some(source),
+            ErrorKind::Sink(source) => Some(&**source),
+            _ => None,
+        }
+    }
+}
