@@ -1,0 +1,140 @@
+//! The fast path: Ethernet, up to two VLAN tags, plain IPv4 or IPv6, TCP or UDP, at fixed offsets.
+//!
+//! It answers only for frames that are in order in every respect, and hands the rest to [`super::general`] with
+//! `None`. Where it answers, it answers as the general path does; a property test holds the two together.
+
+use super::Tunnels;
+use super::packet::{Asks, Fragment, Packet, Tunnel, protocol};
+use super::pair_hash::PairSeed;
+use crate::capture::record::{Record, Stamp};
+
+const ETHERNET: usize = 14;
+const TAG: usize = 4;
+
+/// Decodes an Ethernet frame of the common kind.
+#[inline(always)]
+pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, seed: &PairSeed) -> Option<Packet> {
+    if record.stamp == Stamp::Unrepresentable {
+        return None;
+    }
+    let mut ether_type = u16_at(frame, ETHERNET - 2)?;
+    let mut ip = ETHERNET;
+    while ether_type == 0x8100 || ether_type == 0x88a8 {
+        if ip > ETHERNET + TAG {
+            return None;
+        }
+        ether_type = u16_at(frame, ip + 2)?;
+        ip += TAG;
+    }
+    let mut packet = Packet {
+        time: record.time,
+        frame: record.offset,
+        captured: record.captured,
+        wire: record.wire,
+        ip_offset: ip as u16,
+        fragment: Fragment::Whole,
+        tunnel: Tunnel::None,
+        ..Packet::default()
+    };
+    let (transport, room) = match ether_type {
+        0x0800 => ipv4(frame, ip, &mut packet)?,
+        0x86dd => ipv6(frame, ip, &mut packet)?,
+        _ => return None,
+    };
+    packet.transport_offset = transport as u16;
+    packet.pair_hash = seed.hash(packet.src, packet.dst, packet.v6);
+    match packet.protocol {
+        protocol::TCP => tcp(frame, transport, room, &mut packet)?,
+        protocol::UDP => udp(frame, transport, room, tunnels, &mut packet)?,
+        _ => return None,
+    }
+    Some(packet)
+}
+
+/// Reads an IPv4 header that is no fragment's; returns the transport header's offset and the bytes from there on.
+#[inline(always)]
+fn ipv4(frame: &[u8], at: usize, packet: &mut Packet) -> Option<(usize, u32)> {
+    let header: &[u8; 20] = frame.get(at..at + 20)?.first_chunk()?;
+    let length = u32::from(u16::from_be_bytes([header[2], header[3]]));
+    let header_length = u32::from(header[0] & 15) * 4;
+    let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff;
+    if header[0] >> 4 != 4 || header_length < 20 || length < header_length || fragment != 0 {
+        return None;
+    }
+    packet.src = u128::from(u32::from_be_bytes([header[12], header[13], header[14], header[15]]));
+    packet.dst = u128::from(u32::from_be_bytes([header[16], header[17], header[18], header[19]]));
+    packet.ip_length = length;
+    packet.protocol = header[9];
+    Some((at + header_length as usize, length - header_length))
+}
+
+/// Reads an IPv6 header without extensions; returns as [`ipv4`] does.
+#[inline(always)]
+fn ipv6(frame: &[u8], at: usize, packet: &mut Packet) -> Option<(usize, u32)> {
+    let header: &[u8; 40] = frame.get(at..at + 40)?.first_chunk()?;
+    let room = u32::from(u16::from_be_bytes([header[4], header[5]]));
+    if header[0] >> 4 != 6 || room == 0 {
+        return None;
+    }
+    packet.src = u128::from_be_bytes(*header[8..].first_chunk()?);
+    packet.dst = u128::from_be_bytes(*header[24..].first_chunk()?);
+    packet.v6 = true;
+    packet.ip_length = room + 40;
+    packet.protocol = header[6];
+    Some((at + 40, room))
+}
+
+#[inline(always)]
+fn tcp(frame: &[u8], at: usize, room: u32, packet: &mut Packet) -> Option<()> {
+    let header: &[u8; 14] = frame.get(at..at + 14)?.first_chunk()?;
+    let header_length = u32::from(header[12] >> 4) * 4;
+    if header_length < 20 || header_length > room {
+        return None;
+    }
+    packet.src_port = u16::from_be_bytes([header[0], header[1]]);
+    packet.dst_port = u16::from_be_bytes([header[2], header[3]]);
+    packet.tcp_flags = header[13];
+    packet.has_flags = true;
+    packet.payload_offset = (at + header_length as usize) as u16;
+    packet.payload_length = room - header_length;
+    Some(())
+}
+
+#[inline(always)]
+fn udp(frame: &[u8], at: usize, room: u32, tunnels: Tunnels, packet: &mut Packet) -> Option<()> {
+    let header: &[u8; 8] = frame.get(at..at + 8)?.first_chunk()?;
+    let (src, dst) = (u16::from_be_bytes([header[0], header[1]]), u16::from_be_bytes([header[2], header[3]]));
+    let length = u32::from(u16::from_be_bytes([header[4], header[5]]));
+    if length < 8 || length > room || (tunnels == Tunnels::Inner && (carries(src) || carries(dst))) {
+        return None;
+    }
+    packet.src_port = src;
+    packet.dst_port = dst;
+    packet.payload_offset = (at + 8) as u16;
+    packet.payload_length = length - 8;
+    if names(src) != names(dst) {
+        // The general path also looks at how much of a short message was captured.
+        if length < 20 || frame.len() < at + 20 {
+            return None;
+        }
+        packet.asks = if frame[at + 10] & 0x80 == 0 { Asks::Sender } else { Asks::Receiver };
+    }
+    Some(())
+}
+
+/// Whether a UDP port may carry a tunnel.
+#[inline(always)]
+fn carries(port: u16) -> bool {
+    matches!(port, 1701 | 2152 | 3544 | 4789 | 6081 | 8472)
+}
+
+/// Whether a UDP port speaks DNS messages: DNS, mDNS, LLMNR.
+#[inline(always)]
+fn names(port: u16) -> bool {
+    matches!(port, 53 | 5353 | 5355)
+}
+
+#[inline(always)]
+fn u16_at(frame: &[u8], at: usize) -> Option<u16> {
+    frame.get(at..at + 2)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
+}

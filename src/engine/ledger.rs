@@ -1,0 +1,245 @@
+//! The ledger: every packet, wire byte and captured byte of a run, by what became of it.
+
+use std::collections::BTreeMap;
+use std::ops::{AddAssign, Sub};
+
+use crate::capture::record::Record;
+use crate::decode::packet::{Packet, Tunnel, protocol, tcp_flag};
+use crate::decode::reject::{Malformed, NotIp, Reject};
+use crate::decode::packet::Fragment;
+use crate::error::{ErrorKind, Result};
+
+/// Packets with their wire and captured bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Packets (stored frames).
+    pub packets: u64,
+    /// Bytes they had on the wire.
+    pub wire_bytes: u64,
+    /// Bytes of them that were captured.
+    pub captured_bytes: u64,
+}
+
+impl Amount {
+    /// One packet.
+    #[inline]
+    #[must_use]
+    pub fn one(wire: u32, captured: u32) -> Amount {
+        Amount { packets: 1, wire_bytes: u64::from(wire), captured_bytes: u64::from(captured) }
+    }
+}
+
+impl AddAssign for Amount {
+    #[inline]
+    fn add_assign(&mut self, other: Amount) {
+        self.packets += other.packets;
+        self.wire_bytes += other.wire_bytes;
+        self.captured_bytes += other.captured_bytes;
+    }
+}
+
+impl Sub for Amount {
+    type Output = Amount;
+    fn sub(self, other: Amount) -> Amount {
+        Amount {
+            packets: self.packets - other.packets,
+            wire_bytes: self.wire_bytes - other.wire_bytes,
+            captured_bytes: self.captured_bytes - other.captured_bytes,
+        }
+    }
+}
+
+/// What became of the frames of one file, or of all: `read = accepted + filtered + duplicate + not_ip + malformed`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Intake {
+    /// Frames that the reader delivered.
+    pub read: Amount,
+    /// Decoded and handed to the views.
+    pub accepted: Amount,
+    /// Left out by a filter that was asked for.
+    pub filtered: Amount,
+    /// Left out by `--dedup`.
+    pub duplicate: Amount,
+    /// Frames without IP.
+    pub not_ip: Amount,
+    /// Frames cut or wrong below or in the IP header.
+    pub malformed: Amount,
+}
+
+impl AddAssign for Intake {
+    fn add_assign(&mut self, other: Intake) {
+        self.read += other.read;
+        self.accepted += other.accepted;
+        self.filtered += other.filtered;
+        self.duplicate += other.duplicate;
+        self.not_ip += other.not_ip;
+        self.malformed += other.malformed;
+    }
+}
+
+/// What became of the accepted packets in one view:
+/// `accepted = kept + collapsed + out_of_window + late + over_limit`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// In records.
+    pub kept: Amount,
+    /// Stood for by scan summaries.
+    pub collapsed: Amount,
+    /// Outside the time range that was asked for.
+    pub out_of_window: Amount,
+    /// Of a window that ended before their own file began, or was closed by `--lateness`.
+    pub late: Amount,
+    /// Beyond a limit that was asked for.
+    pub over_limit: Amount,
+}
+
+impl AddAssign for Outcome {
+    fn add_assign(&mut self, other: Outcome) {
+        self.kept += other.kept;
+        self.collapsed += other.collapsed;
+        self.out_of_window += other.out_of_window;
+        self.late += other.late;
+        self.over_limit += other.over_limit;
+    }
+}
+
+/// Checks that both sides balance in all three measures.
+///
+/// # Errors
+/// [`ErrorKind::Invariant`] with both sides, which ends a run with exit code 4.
+pub fn balance(name: &str, whole: Amount, parts: &[Amount]) -> Result<()> {
+    let mut sum = Amount::default();
+    for &part in parts {
+        sum += part;
+    }
+    if sum == whole {
+        return Ok(());
+    }
+    Err(ErrorKind::Invariant(format!("the ledger of {name} does not balance: {whole:?} in, {sum:?} accounted for")).into())
+}
+
+impl Intake {
+    /// Checks `read = accepted + filtered + duplicate + not_ip + malformed`.
+    ///
+    /// # Errors
+    /// As [`balance`].
+    pub fn check(&self, name: &str) -> Result<()> {
+        let parts = [self.accepted, self.filtered, self.duplicate, self.not_ip, self.malformed];
+        balance(name, self.read, &parts)
+    }
+}
+
+impl Outcome {
+    /// Checks `accepted = kept + collapsed + out_of_window + late + over_limit`.
+    ///
+    /// # Errors
+    /// As [`balance`].
+    pub fn check(&self, accepted: Amount) -> Result<()> {
+        let parts = [self.kept, self.collapsed, self.out_of_window, self.late, self.over_limit];
+        balance("the view", accepted, &parts)
+    }
+}
+
+/// Packets with each flag set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlagCounts {
+    /// SYN.
+    pub syn: u64,
+    /// ACK.
+    pub ack: u64,
+    /// RST.
+    pub rst: u64,
+    /// FIN.
+    pub fin: u64,
+}
+
+/// Counts of the decoder, by file or for a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// The ledger's first half.
+    pub intake: Intake,
+    /// Malformed frames by reason.
+    pub malformed_by: BTreeMap<Malformed, u64>,
+    /// Frames without IP by what they carry.
+    pub not_ip_by: BTreeMap<NotIp, u64>,
+    /// Frames by unsupported link type.
+    pub unsupported_links: BTreeMap<u16, u64>,
+    /// Accepted TCP packets, later fragments apart.
+    pub tcp: u64,
+    /// Accepted UDP packets, later fragments apart.
+    pub udp: u64,
+    /// Accepted later fragments.
+    pub fragment: u64,
+    /// Accepted packets of other protocols.
+    pub other: u64,
+    /// Accepted TCP packets by flag.
+    pub flags: FlagCounts,
+    /// Accepted packets by innermost tunnel.
+    pub tunnels: [u64; Tunnel::ALL.len()],
+}
+
+impl Tally {
+    /// Counts a packet that the views will see.
+    #[inline]
+    pub fn accept(&mut self, packet: &Packet) {
+        if packet.fragment == Fragment::Later {
+            self.fragment += 1;
+        } else {
+            match packet.protocol {
+                protocol::TCP => self.tcp += 1,
+                protocol::UDP => self.udp += 1,
+                _ => self.other += 1,
+            }
+        }
+        let flags = packet.tcp_flags;
+        self.flags.syn += u64::from(flags & tcp_flag::SYN != 0);
+        self.flags.ack += u64::from(flags & tcp_flag::ACK != 0);
+        self.flags.rst += u64::from(flags & tcp_flag::RST != 0);
+        self.flags.fin += u64::from(flags & tcp_flag::FIN != 0);
+        self.tunnels[packet.tunnel as usize] += 1;
+    }
+
+    /// Counts a frame that yields no packet.
+    #[cold]
+    pub fn reject(&mut self, record: &Record, reject: Reject) {
+        let amount = Amount::one(record.wire, record.captured);
+        match reject {
+            Reject::NotIp(what) => {
+                self.intake.not_ip += amount;
+                *self.not_ip_by.entry(what).or_default() += 1;
+            }
+            Reject::Malformed(reason) => {
+                self.intake.malformed += amount;
+                *self.malformed_by.entry(reason).or_default() += 1;
+                if reason == Malformed::LinkType {
+                    *self.unsupported_links.entry(record.link.0).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    /// Adds another tally.
+    pub fn merge(&mut self, other: &Tally) {
+        self.intake += other.intake;
+        for (&reason, n) in &other.malformed_by {
+            *self.malformed_by.entry(reason).or_default() += n;
+        }
+        for (&what, n) in &other.not_ip_by {
+            *self.not_ip_by.entry(what).or_default() += n;
+        }
+        for (&link, n) in &other.unsupported_links {
+            *self.unsupported_links.entry(link).or_default() += n;
+        }
+        self.tcp += other.tcp;
+        self.udp += other.udp;
+        self.fragment += other.fragment;
+        self.other += other.other;
+        self.flags.syn += other.flags.syn;
+        self.flags.ack += other.flags.ack;
+        self.flags.rst += other.flags.rst;
+        self.flags.fin += other.flags.fin;
+        for (sum, n) in self.tunnels.iter_mut().zip(other.tunnels) {
+            *sum += n;
+        }
+    }
+}

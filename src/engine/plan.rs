@@ -1,0 +1,84 @@
+//! The order of files: by first packet time, then path.
+
+use std::collections::VecDeque;
+use std::io::Read;
+use std::path::PathBuf;
+
+use super::Progress;
+use crate::capture::{Capture, Io};
+use crate::error::{Error, Result};
+use crate::time::Timestamp;
+
+/// Files that stay open between planning and reading; the others are opened again.
+const KEPT_OPEN: usize = 128;
+
+/// A capture to read.
+pub struct Input {
+    path: PathBuf,
+    reader: Option<Box<dyn Read + Send>>,
+}
+
+impl Input {
+    /// A file.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Input {
+        Input { path: path.into(), reader: None }
+    }
+
+    /// A stream, under a name: standard input, say.
+    #[must_use]
+    pub fn stream(name: impl Into<PathBuf>, reader: Box<dyn Read + Send>) -> Input {
+        Input { path: name.into(), reader: Some(reader) }
+    }
+}
+
+/// A file in its place.
+pub(super) struct Planned {
+    pub(super) path: PathBuf,
+    /// Time of the first record; the earliest time for a file without one.
+    pub(super) first: Timestamp,
+    capture: Option<Capture>,
+}
+
+impl Planned {
+    /// The capture, at its first record.
+    pub(super) fn open(self, io: Io) -> Result<Capture> {
+        match self.capture {
+            Some(capture) => Ok(capture),
+            None => Capture::open(&self.path, io),
+        }
+    }
+}
+
+/// The files of a run, in order, and those that could not be opened.
+pub(super) struct Plan {
+    pub(super) files: VecDeque<Planned>,
+    pub(super) failed: Vec<Error>,
+}
+
+impl Plan {
+    pub(super) fn new(inputs: Vec<Input>, io: Io, progress: &Progress) -> Result<Plan> {
+        let mut files = Vec::with_capacity(inputs.len());
+        let mut failed = Vec::new();
+        let keep_all = inputs.len() <= KEPT_OPEN;
+        for input in inputs {
+            progress.stopped()?;
+            let stream = input.reader.is_some();
+            let opened = match input.reader {
+                Some(reader) => Capture::from_reader(&input.path, reader),
+                None => Capture::open(&input.path, io),
+            };
+            let first = opened.and_then(|mut capture| Ok((capture.first_time()?, capture)));
+            match first {
+                Ok((first, capture)) => files.push(Planned {
+                    path: input.path,
+                    first: first.unwrap_or(Timestamp::MIN),
+                    capture: (keep_all || stream).then_some(capture),
+                }),
+                Err(error) => failed.push(error),
+            }
+        }
+        files.sort_by(|a, b| (a.first, &a.path).cmp(&(b.first, &b.path)));
+        Ok(Plan { files: files.into(), failed })
+    }
+}

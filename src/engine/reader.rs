@@ -1,0 +1,120 @@
+//! Reads one file: records, duplicates, decoding, and the first half of the ledger.
+
+use std::collections::{HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
+
+use super::ledger::Amount;
+use super::{FileReport, Progress};
+use crate::capture::record::{Record, Records};
+use crate::capture::Capture;
+use crate::decode::{Decoder, Packet};
+use crate::engine::ledger::Tally;
+use crate::error::Result;
+
+/// Records a batch. Their packets, 40 KiB, lie in the second-level cache between decoding and the flow table.
+pub(super) const BATCH: usize = 512;
+
+/// One file on its way through the decoder.
+pub(super) struct Reader<'p> {
+    path: PathBuf,
+    capture: Capture,
+    decoder: Decoder,
+    dedup: Option<Dedup>,
+    tally: Tally,
+    progress: &'p Progress,
+    told: u64,
+}
+
+impl<'p> Reader<'p> {
+    pub(super) fn new(
+        path: PathBuf,
+        capture: Capture,
+        decoder: Decoder,
+        dedup: usize,
+        progress: &'p Progress,
+    ) -> Reader<'p> {
+        let dedup = (dedup > 0).then(|| Dedup::new(dedup));
+        Reader { path, capture, decoder, dedup, tally: Tally::default(), progress, told: 0 }
+    }
+
+    /// Reads a batch and hands each packet to `take`; false at the end of the file.
+    #[inline]
+    pub(super) fn batch(&mut self, records: &mut Records, mut take: impl FnMut(Packet)) -> Result<bool> {
+        self.progress.stopped()?;
+        let more = self.capture.fill(records, BATCH)?;
+        let mut read = Amount::default();
+        let mut accepted = Amount::default();
+        for record in records.list() {
+            let frame = records.frame(record);
+            read += Amount::one(record.wire, record.captured);
+            if let Some(dedup) = &mut self.dedup
+                && dedup.seen(record, frame)
+            {
+                self.tally.intake.duplicate += Amount::one(record.wire, record.captured);
+                continue;
+            }
+            match self.decoder.decode(record, frame) {
+                Ok(packet) => {
+                    accepted += Amount::one(record.wire, record.captured);
+                    self.tally.accept(&packet);
+                    take(packet);
+                }
+                Err(reject) => self.tally.reject(record, reject),
+            }
+        }
+        self.tally.intake.read += read;
+        self.tally.intake.accepted += accepted;
+        let at = self.capture.report().bytes_read;
+        self.progress.add(at.saturating_sub(self.told), records.list().len() as u64);
+        self.told = at;
+        Ok(more)
+    }
+
+    pub(super) fn finish(self) -> FileReport {
+        FileReport { path: self.path, capture: self.capture.report().clone(), tally: self.tally }
+    }
+}
+
+/// The last frames of a file, by time, wire length and a keyed hash of their bytes.
+struct Dedup {
+    room: usize,
+    hash: RandomState,
+    known: HashSet<Frame>,
+    order: VecDeque<(Frame, bool)>,
+}
+
+/// Time, wire length, hash of the bytes.
+type Frame = (i64, u32, u64);
+
+impl Dedup {
+    fn new(room: usize) -> Dedup {
+        Dedup { room, hash: RandomState::new(), known: HashSet::new(), order: VecDeque::new() }
+    }
+
+    /// Whether the frame is one of the last, and makes it one.
+    fn seen(&mut self, record: &Record, frame: &[u8]) -> bool {
+        let key = (record.time.0, record.wire, self.hash.hash_one(frame));
+        if self.order.len() == self.room
+            && let Some((oldest, holds)) = self.order.pop_front()
+            && holds
+            && !self.hand_on(oldest)
+        {
+            self.known.remove(&oldest);
+        }
+        let new = self.known.insert(key);
+        self.order.push_back((key, new));
+        !new
+    }
+
+    /// Gives a leaving frame's place among the known to a later equal one.
+    fn hand_on(&mut self, frame: Frame) -> bool {
+        match self.order.iter_mut().find(|(key, _)| *key == frame) {
+            Some((_, holds)) => {
+                *holds = true;
+                true
+            }
+            None => false,
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Many threads: readers decode, workers own shards, the calling thread reads too and merges.
+//!
+//! Each file has a bounded channel to each worker. Readers take files in order and announce them to every worker in that
+//! order, so a worker sees whole files one after another, in order, whoever decoded them; a reader that is ahead waits
+//! at its full channels. Buffers come back through a return channel. There is no lock but the one under which a reader
+//! takes its next file.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
+
+use super::plan::{Plan, Planned};
+use super::reader::{BATCH, Reader};
+use super::view::{Part, View};
+use super::worker::{Worker, merge};
+use super::{Engine, FileReport, Report};
+use crate::capture::bytes::Bytes;
+use crate::capture::record::Records;
+use crate::decode::{Decoder, Packet};
+use crate::error::{Error, ErrorKind, Result};
+use crate::time::Timestamp;
+
+/// Batches under way from one file to one worker.
+const DEPTH: usize = 8;
+
+/// What a reader sends a worker.
+enum Message {
+    Packets { packets: Vec<Packet>, bytes: Bytes },
+    /// No packet that is not late will come for windows that end here or before.
+    Close(Timestamp),
+}
+
+/// A file as a worker hears of it.
+struct Announced {
+    first: Timestamp,
+    messages: Receiver<Message>,
+}
+
+/// What a worker closed, with the number of the marker.
+type Handover = (u64, Vec<Option<Part>>);
+
+/// Where readers take their files, and announce them.
+struct Desk {
+    plan: Plan,
+    workers: Vec<Sender<Announced>>,
+}
+
+pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> Result<Report> {
+    let mut report = Report::default();
+    let (readers, workers) = split(engine, plan.files.len());
+    let decoder = Decoder::new(engine.tunnels);
+    let cores = if engine.pin { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
+    let (parts_in, parts_out) = unbounded::<Handover>();
+    let (back_in, back_out) = unbounded::<Vec<Packet>>();
+    let mut announce = Vec::new();
+    let mut worker_inputs = Vec::new();
+    for _ in 0..workers {
+        let (sender, receiver) = unbounded::<Announced>();
+        announce.push(sender);
+        worker_inputs.push(receiver);
+    }
+    let desk = Mutex::new(Desk { plan, workers: announce });
+    let shards: Vec<Worker> = (0..workers).map(|_| Worker::new(views)).collect();
+
+    thread::scope(|scope| {
+        for (i, (worker, input)) in shards.into_iter().zip(worker_inputs).enumerate() {
+            let core = cores.get((readers + i) % cores.len().max(1)).copied();
+            let (parts, back) = (parts_in.clone(), back_in.clone());
+            scope.spawn(move || {
+                core.map(core_affinity::set_for_current);
+                work(worker, &input, &parts, &back);
+            });
+        }
+        drop((parts_in, back_in));
+        let others: Vec<_> = (1..readers)
+            .map(|i| {
+                let core = cores.get(i % cores.len().max(1)).copied();
+                let (desk, back) = (&desk, back_out.clone());
+                scope.spawn(move || {
+                    core.map(core_affinity::set_for_current);
+                    let mut done = Done::default();
+                    while let Some(file) = next(desk, &mut done, engine, workers)? {
+                        read(file, engine, decoder, &back, &mut done, || Ok(()))?;
+                    }
+                    Ok::<Done, Error>(done)
+                })
+            })
+            .collect();
+
+        if let Some(core) = cores.first().copied() {
+            core_affinity::set_for_current(core);
+        }
+        let mut merger = Merger { parts: parts_out, workers, waiting: BTreeMap::new(), next: 0, views };
+        let mut done = Done::default();
+        let mine = (|| {
+            while let Some(file) = next(&desk, &mut done, engine, workers)? {
+                read(file, engine, decoder, &back_out, &mut done, || merger.poll())?;
+            }
+            Ok(())
+        })();
+        // Without the announcements' senders, workers end when the files that were announced have been read.
+        if let Ok(mut desk) = desk.lock() {
+            desk.workers.clear();
+            report.failed.append(&mut desk.plan.failed);
+            if mine.is_err() {
+                desk.plan.files.clear();
+                engine.progress.stop();
+            }
+        }
+        let merged = mine.and_then(|()| merger.finish());
+        if merged.is_err() {
+            engine.progress.stop();
+            // Workers that are ahead of the merge must not wait for it.
+            while merger.parts.recv().is_ok() {}
+        }
+        report.files.append(&mut done.files);
+        report.failed.append(&mut done.failed);
+        let mut stopped = None;
+        for other in others {
+            match other.join() {
+                Ok(Ok(mut done)) => {
+                    report.files.append(&mut done.files);
+                    report.failed.append(&mut done.failed);
+                }
+                Ok(Err(error)) => stopped = Some(error),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        merged?;
+        stopped.map_or(Ok(()), Err)
+    })?;
+    Ok(report)
+}
+
+/// How many threads read and how many own shards. Reading and decoding a packet costs about as much as a third to a half of
+/// what the flow table and the views cost.
+///
+/// Closing by lateness follows the packets as they were read, so then one thread reads.
+fn split(engine: &Engine, files: usize) -> (usize, usize) {
+    let readers = if engine.lateness_ns.is_some() { 1 } else { (engine.threads / 3).clamp(1, files.max(1)) };
+    (readers, engine.threads.saturating_sub(readers).max(1))
+}
+
+#[derive(Default)]
+struct Done {
+    files: Vec<FileReport>,
+    failed: Vec<Error>,
+}
+
+/// A file with its channels.
+struct Taken {
+    reader_path: std::path::PathBuf,
+    capture: crate::capture::Capture,
+    channels: Vec<Sender<Message>>,
+}
+
+/// Takes the next file that opens, and announces it to all workers.
+fn next(desk: &Mutex<Desk>, done: &mut Done, engine: &Engine, workers: usize) -> Result<Option<Taken>> {
+    loop {
+        let mut desk = desk.lock().map_err(|_| ErrorKind::Invariant("a reader panicked".into()))?;
+        let Some(file) = desk.plan.files.pop_front() else { return Ok(None) };
+        let Planned { first, .. } = file;
+        let path = file.path.clone();
+        let capture = match file.open(engine.io) {
+            Ok(capture) => capture,
+            Err(error) => {
+                done.failed.push(error);
+                continue;
+            }
+        };
+        let mut channels = Vec::with_capacity(workers);
+        for worker in &desk.workers {
+            let (sender, messages) = bounded(DEPTH);
+            channels.push(sender);
+            // A worker that is gone has panicked; the scope will say so.
+            let _ = worker.send(Announced { first, messages });
+        }
+        return Ok(Some(Taken { reader_path: path, capture, channels }));
+    }
+}
+
+/// Reads a file to its end.
+fn read(
+    file: Taken,
+    engine: &Engine,
+    decoder: Decoder,
+    back: &Receiver<Vec<Packet>>,
+    done: &mut Done,
+    mut between: impl FnMut() -> Result<()>,
+) -> Result<()> {
+    let Taken { reader_path, capture, channels } = file;
+    let workers = channels.len() as u64;
+    let mut reader = Reader::new(reader_path, capture, decoder, engine.dedup, &engine.progress);
+    let mut records = Records::default();
+    let fresh = || back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
+    let mut shares: Vec<Vec<Packet>> = channels.iter().map(|_| fresh()).collect();
+    let mut newest = Timestamp::MIN;
+    loop {
+        let more = match reader.batch(&mut records, |packet| {
+            let shard = (u64::from(packet.pair_hash) * workers) >> 32;
+            shares[shard as usize].push(packet);
+        }) {
+            Ok(more) => more,
+            Err(error) if matches!(error.kind(), ErrorKind::Stopped) => return Err(error),
+            Err(error) => {
+                done.failed.push(error);
+                false
+            }
+        };
+        if !more {
+            break;
+        }
+        let latest = engine.lateness_ns.and_then(|_| shares.iter().flatten().map(|packet| packet.time).max());
+        let before = engine.watermark(latest, &mut newest);
+        for (channel, share) in channels.iter().zip(&mut shares) {
+            if !share.is_empty() {
+                let packets = std::mem::replace(share, fresh());
+                let _ = channel.send(Message::Packets { packets, bytes: records.bytes.clone() });
+            }
+        }
+        if let Some(before) = before {
+            for channel in &channels {
+                let _ = channel.send(Message::Close(before));
+            }
+        }
+        between()?;
+    }
+    done.files.push(reader.finish());
+    Ok(())
+}
+
+/// A worker's life: files in order, and a hand-over at each marker.
+fn work(mut worker: Worker, files: &Receiver<Announced>, parts: &Sender<Handover>, back: &Sender<Vec<Packet>>) {
+    let mut marker = 0;
+    let mut close = |worker: &mut Worker, before| {
+        let _ = parts.send((marker, worker.close(before)));
+        marker += 1;
+    };
+    for file in files {
+        close(&mut worker, Some(file.first));
+        for message in &file.messages {
+            match message {
+                Message::Packets { mut packets, bytes } => {
+                    worker.packets(&packets, bytes.as_slice());
+                    drop(bytes);
+                    packets.clear();
+                    let _ = back.send(packets);
+                }
+                Message::Close(before) => close(&mut worker, Some(before)),
+            }
+        }
+    }
+    close(&mut worker, None);
+}
+
+/// Merges what workers hand over, marker by marker.
+struct Merger<'a, 'v> {
+    parts: Receiver<Handover>,
+    workers: usize,
+    waiting: BTreeMap<u64, Vec<Vec<Option<Part>>>>,
+    next: u64,
+    views: &'a mut [&'v mut dyn View],
+}
+
+impl Merger<'_, '_> {
+    /// Merges what is there.
+    fn poll(&mut self) -> Result<()> {
+        loop {
+            match self.parts.try_recv() {
+                Ok(part) => self.take(part)?,
+                Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
+            }
+        }
+    }
+
+    /// Merges until all workers are done.
+    fn finish(&mut self) -> Result<()> {
+        while let Ok(part) = self.parts.recv() {
+            self.take(part)?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, (marker, parts): Handover) -> Result<()> {
+        self.waiting.entry(marker).or_default().push(parts);
+        while self.waiting.get(&self.next).is_some_and(|parts| parts.len() == self.workers) {
+            let parts = self.waiting.remove(&self.next).unwrap_or_default();
+            self.next += 1;
+            merge(parts, self.views)?;
+        }
+        Ok(())
+    }
+}

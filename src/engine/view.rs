@@ -1,0 +1,81 @@
+//! The seam for products: a view, its part in every worker, and what they are handed.
+//!
+//! One [`View`] a run makes one [`ShardView`] a worker. A shard view sees the packets of its share of all host pairs in
+//! capture order, a batch at a time, and at each marker hands over a part; the view merges the parts of all workers. A
+//! view that was not asked for does not exist, and the engine knows none by name.
+
+use std::any::Any;
+
+use crate::decode::packet::Packet;
+use crate::engine::ledger::Intake;
+use crate::error::Result;
+use crate::table::{FlowRef, FlowTable, Rows};
+use crate::time::Timestamp;
+
+/// Packets of one file and one shard, in capture order.
+#[derive(Clone, Copy)]
+pub struct Batch<'a> {
+    /// The packets.
+    pub packets: &'a [Packet],
+    /// Their flows, one a packet; empty when no view of the run wants flows.
+    pub flows: &'a [FlowRef],
+    /// The bytes that [`Packet::frame`] counts from.
+    pub bytes: &'a [u8],
+    /// The table that knows the flows' 5-tuples.
+    pub table: &'a FlowTable,
+}
+
+impl Batch<'_> {
+    /// The captured bytes of a packet's frame.
+    #[must_use]
+    pub fn frame(&self, packet: &Packet) -> &[u8] {
+        let start = packet.frame as usize;
+        self.bytes.get(start..start + packet.captured as usize).unwrap_or_default()
+    }
+}
+
+/// What a shard view hands over at a marker; only its own view looks inside.
+pub type Part = Box<dyn Any + Send>;
+
+/// A product computed from packets.
+pub trait View {
+    /// Whether its shards need flow ids. A run in which no view does keeps no flow table.
+    fn wants_flows(&self) -> bool {
+        true
+    }
+
+    /// Its part in one worker.
+    fn shard(&self) -> Box<dyn ShardView>;
+
+    /// Takes the parts of all workers at one marker, in worker order, and emits what is complete.
+    ///
+    /// # Errors
+    /// What its sink says; the run stops.
+    fn merge(&mut self, parts: Vec<Part>) -> Result<()>;
+
+    /// Called once behind the last merge, with what became of all frames.
+    ///
+    /// # Errors
+    /// As [`View::merge`], and when the view's ledger does not balance.
+    fn finish(&mut self, intake: &Intake) -> Result<()>;
+}
+
+/// One worker's share of a view.
+pub trait ShardView: Send {
+    /// Takes packets.
+    fn packets(&mut self, batch: &Batch<'_>);
+
+    /// Takes a marker: no packet that is not late will come for windows that end at or before `before`; `None` is the
+    /// end of the run. Returns what is complete, or nothing.
+    fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part>;
+
+    /// Where its rows are, for prefetching; nothing if it has none.
+    fn rows(&self) -> Option<Rows> {
+        None
+    }
+
+    /// Whether it still needs a flow's id.
+    fn keeps(&self, _flow: u32) -> bool {
+        false
+    }
+}

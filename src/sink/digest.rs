@@ -1,0 +1,145 @@
+//! The digest of `--format none`: a hash over every field of every record, in order.
+
+use std::io::Write;
+
+use super::{Metrics, Sink};
+use crate::app::notes::Body;
+use crate::error::{Error, Result};
+use crate::scan::summary::ScanSummary;
+use crate::stable::StableHash;
+use crate::views::groups::{GroupRecord, Window};
+
+/// Digests records instead of writing them.
+#[derive(Clone, Copy, Debug)]
+pub struct Digest {
+    hash: StableHash,
+    records: u64,
+}
+
+impl Default for Digest {
+    fn default() -> Digest {
+        Digest { hash: StableHash::new(0), records: 0 }
+    }
+}
+
+impl Digest {
+    /// Records digested.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// The digest so far.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.hash.finish()
+    }
+
+    /// Adds a group.
+    pub fn group(&mut self, group: &GroupRecord) {
+        self.records += 1;
+        let hash = &mut self.hash;
+        hash.address(group.key.src_ip);
+        hash.address(group.key.dst_ip);
+        hash.number(u64::from(group.key.dst_port) << 8 | group.key.transport as u64);
+        hash.text(&group.key.service);
+        hash.number(group.first_ts.0 as u64);
+        hash.number(group.last_ts.0 as u64);
+        let (counts, flags, tokens) = (&group.counts, &group.tcp_flags, &group.tokens);
+        for n in [counts.pkts_up, counts.pkts_dn, counts.bytes_up, counts.bytes_dn] {
+            hash.number(n);
+        }
+        for n in [flags.syn, flags.ack, flags.rst, flags.fin] {
+            hash.number(n);
+        }
+        let bins = [tokens.pkts_up_bin, tokens.pkts_dn_bin, tokens.bytes_up_bin, tokens.bytes_dn_bin, tokens.dur_bin];
+        for bin in bins {
+            hash.number(i64::from(bin) as u64);
+        }
+        for n in [tokens.syn_bin, tokens.ack_bin, tokens.rst_bin, tokens.fin_bin] {
+            hash.number(n);
+        }
+        match &group.section {
+            None => hash.number(0),
+            Some(section) => {
+                hash.text(section.name);
+                match &section.body {
+                    Body::Tokens { tokens, total, .. } => {
+                        hash.number(*total);
+                        hash.number(tokens.len() as u64);
+                        tokens.iter().for_each(|token| hash.text(token));
+                    }
+                    Body::Counts(counts) => {
+                        for (name, n) in counts {
+                            hash.text(name);
+                            hash.number(*n);
+                        }
+                    }
+                }
+            }
+        }
+        window(hash, group.window);
+        hash.number(group.flows);
+        hash.number(group.direction as u64);
+    }
+
+    /// Adds a scan summary.
+    pub fn scan(&mut self, scan: &ScanSummary) {
+        self.records += 1;
+        let hash = &mut self.hash;
+        hash.address(scan.src_ip);
+        window(hash, scan.window);
+        hash.number(scan.unique_dsts);
+        hash.number(scan.unique_ports);
+        hash.number(scan.syn_only_ratio.to_bits());
+        hash.number(scan.sample_targets.len() as u64);
+        for (dst, port) in &scan.sample_targets {
+            hash.address(*dst);
+            hash.number(u64::from(*port));
+        }
+        hash.text(scan.transport.name());
+        hash.text(scan.kind.name());
+        hash.text(scan.forest_name());
+        for n in [scan.answered, scan.groups, scan.amount.packets, scan.bytes] {
+            hash.number(n);
+        }
+    }
+}
+
+fn window(hash: &mut StableHash, window: Window) {
+    hash.number(window.start.0 as u64);
+    hash.number(window.end.0 as u64);
+}
+
+/// Writes `{"type":"digest",...}` and the metrics line, and no record.
+pub struct DigestLines<W: Write> {
+    digest: Digest,
+    out: W,
+}
+
+impl<W: Write> DigestLines<W> {
+    /// Writes to `out`.
+    pub fn new(out: W) -> DigestLines<W> {
+        DigestLines { digest: Digest::default(), out }
+    }
+}
+
+impl<W: Write> Sink for DigestLines<W> {
+    fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
+        self.digest.group(group);
+        Ok(())
+    }
+
+    fn on_scan(&mut self, scan: &ScanSummary) -> Result<()> {
+        self.digest.scan(scan);
+        Ok(())
+    }
+
+    fn on_metrics(&mut self, metrics: &Metrics) -> Result<()> {
+        let (records, digest) = (self.digest.records(), self.digest.value());
+        let mut lines = format!("{{\"type\":\"digest\",\"records\":{records},\"digest\":\"{digest:016x}\"}}\n").into_bytes();
+        metrics.write(&mut lines);
+        let written = self.out.write_all(&lines).and_then(|()| self.out.flush());
+        written.map_err(|source| Error::io("write", "standard output".as_ref(), source))
+    }
+}

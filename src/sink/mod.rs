@@ -1,0 +1,58 @@
+//! Where records go.
+
+pub mod channel;
+pub mod csv;
+pub mod digest;
+pub mod files;
+pub mod jsonl;
+pub mod metrics;
+
+use crate::error::Result;
+use crate::scan::summary::ScanSummary;
+use crate::views::groups::{GroupRecord, WindowTotals};
+pub use metrics::Metrics;
+
+/// Receives the records of a run, in order: per window its groups, its scans, then the window's end; the metrics last.
+pub trait Sink {
+    /// A group.
+    ///
+    /// # Errors
+    /// Whatever stops the run; see [`crate::error::Error::sink`].
+    fn on_group(&mut self, group: &GroupRecord) -> Result<()>;
+
+    /// A scan summary.
+    ///
+    /// # Errors
+    /// As [`Sink::on_group`].
+    fn on_scan(&mut self, scan: &ScanSummary) -> Result<()>;
+
+    /// A window is complete: no record of it will follow.
+    ///
+    /// # Errors
+    /// As [`Sink::on_group`].
+    fn on_window(&mut self, _totals: &WindowTotals) -> Result<()> {
+        Ok(())
+    }
+
+    /// The run is complete; called once, last.
+    ///
+    /// # Errors
+    /// As [`Sink::on_group`].
+    fn on_metrics(&mut self, metrics: &Metrics) -> Result<()>;
+}
+
+/// Lets go of every record.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Discard;
+
+impl Sink for Discard {
+    fn on_group(&mut self, _: &GroupRecord) -> Result<()> {
+        Ok(())
+    }
+    fn on_scan(&mut self, _: &ScanSummary) -> Result<()> {
+        Ok(())
+    }
+    fn on_metrics(&mut self, _: &Metrics) -> Result<()> {
+        Ok(())
+    }
+}

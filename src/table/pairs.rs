@@ -1,0 +1,81 @@
+//! Dense numbers for IPv6 host pairs, so that a flow key is 16 bytes whatever the address family.
+
+use hashbrown::HashTable;
+
+/// Numbers unordered pairs of IPv6 addresses.
+#[derive(Default)]
+pub(crate) struct Pairs {
+    index: HashTable<u32>,
+    list: Vec<Pair>,
+    free: Vec<u32>,
+}
+
+#[derive(Clone, Copy)]
+struct Pair {
+    low: u128,
+    high: u128,
+    hash: u32,
+}
+
+impl Pairs {
+    /// The number of a pair, given its keyed hash; `low <= high`.
+    #[inline]
+    pub(crate) fn number(&mut self, low: u128, high: u128, hash: u32) -> u32 {
+        let list = &self.list;
+        if let Some(&found) = self.index.find(spread(hash), |&i| {
+            let pair = &list[i as usize];
+            pair.low == low && pair.high == high
+        }) {
+            return found;
+        }
+        self.add(Pair { low, high, hash })
+    }
+
+    #[cold]
+    fn add(&mut self, pair: Pair) -> u32 {
+        let number = match self.free.pop() {
+            Some(number) => {
+                self.list[number as usize] = pair;
+                number
+            }
+            None => {
+                self.list.push(pair);
+                u32::try_from(self.list.len() - 1).expect("fewer than 2^32 host pairs are alive")
+            }
+        };
+        let list = &self.list;
+        self.index.insert_unique(spread(pair.hash), number, |&i| spread(list[i as usize].hash));
+        number
+    }
+
+    /// The addresses of a pair, smaller first.
+    pub(crate) fn get(&self, number: u32) -> (u128, u128) {
+        let pair = &self.list[number as usize];
+        (pair.low, pair.high)
+    }
+
+    /// Forgets the pairs that are not in `used`, which has one bit a number.
+    pub(crate) fn retain(&mut self, used: &[bool]) {
+        let free = &mut self.free;
+        self.index.retain(|&mut number| {
+            let keep = used.get(number as usize).copied().unwrap_or(false);
+            if !keep {
+                free.push(number);
+            }
+            keep
+        });
+        if self.index.is_empty() {
+            *self = Pairs::default();
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.list.len()
+    }
+}
+
+/// hashbrown takes its tag from the top bits and the bucket from the bottom ones.
+#[inline]
+fn spread(hash: u32) -> u64 {
+    u64::from(hash) | u64::from(hash.wrapping_mul(0x9E37_79B9)) << 32
+}

@@ -1,0 +1,326 @@
+//! What a worker does when windows close: settle directions, sort flows by group, count contacts.
+//!
+//! The result, [`Closed`], owns the rows of the closed windows. Entries are sorted by (source, destination, port,
+//! transport), so the merge rolls flows up into groups by walking them, and needs no map.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::record::{Transport, Window};
+use super::row::{Extra, Row};
+use super::shard::Shard;
+use crate::engine::ledger::Amount;
+use crate::scan::contacts::{Contacts, count};
+use crate::table::direction::{Direction, only_one};
+use crate::table::{Ends, FlowTable};
+use crate::table::arena::Arena;
+
+/// Everything a worker hands over at a marker.
+pub(super) struct Closed {
+    pub(super) rows: Arena<Row>,
+    pub(super) extras: Vec<Extra>,
+    pub(super) windows: Vec<ClosedWindow>,
+    pub(super) out_of_window: Amount,
+    pub(super) late: Amount,
+}
+
+/// One worker's flows of one window, by group.
+pub(super) struct ClosedWindow {
+    pub(super) window: Window,
+    pub(super) v4: Vec<EntryV4>,
+    pub(super) v6: Vec<EntryV6>,
+    pub(super) contacts: Vec<Contacts>,
+}
+
+/// A flow as part of a group: what orders it, and where its row is.
+pub(super) trait Entry: Copy + Ord {
+    /// The client, IPv4 in the low 32 bits.
+    fn src(&self) -> u128;
+    /// The server.
+    fn dst(&self) -> u128;
+    /// `port << 48 | transport << 46 | answered << 45 | row`.
+    fn rest(&self) -> u64;
+    /// Whether the addresses are IPv6.
+    const V6: bool;
+
+    fn dst_port(&self) -> u16 {
+        (self.rest() >> 48) as u16
+    }
+    fn transport(&self) -> Transport {
+        Transport::ALL[(self.rest() >> 46 & 3) as usize]
+    }
+    fn answered(&self) -> bool {
+        self.rest() >> 45 & 1 != 0
+    }
+    fn row(&self) -> usize {
+        self.rest() as u32 as usize
+    }
+    /// Whether both flows are of one group.
+    fn same_group(&self, other: &Self) -> bool;
+}
+
+/// An IPv4 flow in one sortable number: `src << 96 | dst << 64 | rest`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EntryV4(u128);
+
+impl Entry for EntryV4 {
+    const V6: bool = false;
+    fn src(&self) -> u128 {
+        self.0 >> 96
+    }
+    fn dst(&self) -> u128 {
+        self.0 >> 64 & 0xffff_ffff
+    }
+    fn rest(&self) -> u64 {
+        self.0 as u64
+    }
+    fn same_group(&self, other: &Self) -> bool {
+        (self.0 ^ other.0) >> 46 == 0
+    }
+}
+
+/// An IPv6 flow.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct EntryV6 {
+    src: u128,
+    dst: u128,
+    rest: u64,
+}
+
+impl Entry for EntryV6 {
+    const V6: bool = true;
+    fn src(&self) -> u128 {
+        self.src
+    }
+    fn dst(&self) -> u128 {
+        self.dst
+    }
+    fn rest(&self) -> u64 {
+        self.rest
+    }
+    fn same_group(&self, other: &Self) -> bool {
+        self.src == other.src && self.dst == other.dst && (self.rest ^ other.rest) >> 46 == 0
+    }
+}
+
+/// Takes the closing windows out of a shard.
+pub(super) fn hand_over(shard: &mut Shard, closing: &BTreeMap<Window, u32>, table: &FlowTable) -> Closed {
+    let place: HashMap<u32, usize> = closing.values().enumerate().map(|(at, &number)| (number, at)).collect();
+    let mut found = Vec::new();
+    shard.fragments.close(|number| place.contains_key(&number), |number, side, piece| found.push((number, side, piece)));
+    for (number, (flow, from_high), piece) in found {
+        shard.absorb(flow, number, piece);
+        shard.rows[flow as usize].mark_answer(from_high);
+    }
+
+    let mut taken = take_rows(shard, &place);
+    let mut windows = Vec::with_capacity(closing.len());
+    for (&window, members) in closing.keys().zip(&taken.members) {
+        settle(shard, &mut taken.rows, &taken.extras, members, &taken.flows, table);
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        if members.len() > 1024 {
+            v4.reserve_exact(members.len());
+        }
+        for &at in members {
+            let row = &taken.rows[at as usize];
+            let ends = table.ends(taken.flows.of(at));
+            let (src, dst, port) = match row.client_high() {
+                true => (ends.high, ends.low, ends.low_port),
+                false => (ends.low, ends.high, ends.high_port),
+            };
+            let rest = u64::from(port) << 48
+                | (Transport::of(ends.protocol) as u64) << 46
+                | u64::from(row.answered()) << 45
+                | u64::from(at);
+            if ends.v6 {
+                v6.push(EntryV6 { src, dst, rest });
+            } else {
+                v4.push(EntryV4(src << 96 | dst << 64 | u128::from(rest)));
+            }
+        }
+        v4.sort_unstable();
+        v6.sort_unstable();
+        let mut contacts = Vec::new();
+        count(&v4, shard.plan.policy, &mut contacts);
+        count(&v6, shard.plan.policy, &mut contacts);
+        windows.push(ClosedWindow { window, v4, v6, contacts });
+    }
+    Closed {
+        rows: taken.rows,
+        extras: taken.extras,
+        windows,
+        out_of_window: std::mem::take(&mut shard.out_of_window),
+        late: std::mem::take(&mut shard.late),
+    }
+}
+
+/// Rows of closing windows, out of their shard.
+struct Taken {
+    rows: Arena<Row>,
+    extras: Vec<Extra>,
+    flows: Flows,
+    /// Row indices by closing window.
+    members: Vec<Vec<u32>>,
+}
+
+/// Which flow a taken row is of.
+struct Flows {
+    /// Below this, a row's index is its flow id.
+    same: u32,
+    /// The flow ids of the rows from there on.
+    others: Vec<u32>,
+}
+
+impl Flows {
+    fn of(&self, row: u32) -> u32 {
+        if row < self.same { row } else { self.others[(row - self.same) as usize] }
+    }
+}
+
+fn take_rows(shard: &mut Shard, place: &HashMap<u32, usize>) -> Taken {
+    let mut members: Vec<Vec<u32>> = vec![Vec::new(); place.len()];
+    if shard.open.is_empty() {
+        // Every row belongs to a closing window: they leave as they lie.
+        let mut rows = std::mem::take(&mut shard.rows);
+        let extras = std::mem::take(&mut shard.extras);
+        let same = u32::try_from(rows.len()).expect("row indices are flow ids");
+        if let [only] = &mut members[..] {
+            only.reserve_exact(rows.len());
+        }
+        for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.window != 0) {
+            members[place[&row.window]].push(at as u32);
+        }
+        let mut others = Vec::with_capacity(shard.parked.len());
+        for ((window, flow), row) in std::mem::take(&mut shard.parked) {
+            members[place[&window]].push(u32::try_from(rows.len()).expect("fewer than 2^32 rows"));
+            rows.push(row);
+            others.push(flow);
+        }
+        return Taken { rows, extras, flows: Flows { same, others }, members };
+    }
+    let mut taken = Taken { rows: Arena::default(), extras: Vec::new(), flows: Flows { same: 0, others: Vec::new() }, members };
+    for (flow, row) in shard.rows.iter_mut().enumerate() {
+        if let Some(&at) = place.get(&row.window) {
+            taken.take(at, flow as u32, *row, &mut shard.extras);
+            *row = bytemuck::Zeroable::zeroed();
+        }
+    }
+    for ((window, flow), row) in shard.parked.extract_if(|(window, _), _| place.contains_key(window)) {
+        taken.take(place[&window], flow, row, &mut shard.extras);
+    }
+    compact_extras(shard);
+    taken
+}
+
+impl Taken {
+    fn take(&mut self, at: usize, flow: u32, mut row: Row, extras: &mut [Extra]) {
+        self.members[at].push(u32::try_from(self.rows.len()).expect("fewer than 2^32 rows"));
+        if let Some(extra) = row.extra.checked_sub(1) {
+            self.extras.push(std::mem::take(&mut extras[extra as usize]));
+            row.extra = self.extras.len() as u32;
+        }
+        self.rows.push(row);
+        self.flows.others.push(flow);
+    }
+}
+
+/// Closes the holes that taken extras left.
+fn compact_extras(shard: &mut Shard) {
+    let mut kept = Vec::new();
+    for row in shard.rows.iter_mut().chain(shard.parked.values_mut()) {
+        if let Some(extra) = row.extra.checked_sub(1) {
+            kept.push(std::mem::take(&mut shard.extras[extra as usize]));
+            row.extra = kept.len() as u32;
+        }
+    }
+    shard.extras = kept;
+}
+
+/// Decides the direction of every flow of one window.
+fn settle(shard: &Shard, rows: &mut Arena<Row>, extras: &[Extra], members: &[u32], flows: &Flows, table: &FlowTable) {
+    let services = &shard.plan.services;
+    let mut undecided = Vec::new();
+    let mut witnesses = false;
+    for &at in members {
+        let row = &mut rows[at as usize];
+        let ends = table.ends(flows.of(at));
+        if let Some((direction, client_high)) = row.evidence() {
+            // A host that talks to itself on one port has no two ends: all is up.
+            row.settle(direction, client_high && !one_end(&ends));
+            witnesses = true;
+        } else if let Some(server_high) = only_one(ends.low_port, ends.high_port, |port| services.knows(port)) {
+            row.settle(Direction::ServicePort, !server_high);
+        } else {
+            undecided.push(at);
+        }
+    }
+    let learned = if witnesses { Learned::of(shard, rows, members, &undecided, flows, table) } else { Learned::default() };
+    for at in undecided {
+        let ends = table.ends(flows.of(at));
+        let row = &mut rows[at as usize];
+        if let Some(server_high) = learned.server_high(&ends) {
+            row.settle(Direction::Learned, !server_high);
+        } else if let Some(server_high) = only_one(ends.low_port, ends.high_port, |port| port < 1024) {
+            row.settle(Direction::LowPort, !server_high);
+        } else {
+            let older = row.extra.checked_sub(1).and_then(|extra| extras[extra as usize].older.iter().next().cloned());
+            let first = row.piece().into_iter().chain(older).map(|piece| (piece.first, piece.first_high)).min();
+            row.settle(Direction::FirstPacket, first.is_some_and(|(_, high)| high) && !one_end(&ends));
+        }
+    }
+}
+
+fn one_end(ends: &Ends) -> bool {
+    ends.low == ends.high && ends.low_port == ends.high_port
+}
+
+/// Ends that the packets of a window prove to be servers, of host pairs in which some flow's direction is open.
+#[derive(Default)]
+struct Learned {
+    servers: HashSet<(u128, u128, bool, u16)>,
+}
+
+impl Learned {
+    fn of(shard: &Shard, rows: &Arena<Row>, members: &[u32], open: &[u32], flows: &Flows, table: &FlowTable) -> Learned {
+        let mut learned = Learned::default();
+        if open.is_empty() {
+            return learned;
+        }
+        // Few flows are open as a rule. A bit a host pair that has one lets the others pass at the cost of a hash.
+        let bits = (open.len() * 8).next_power_of_two().max(1024);
+        let mut wanted = vec![0u64; bits / 64];
+        let bit = |ends: &Ends| shard.pairs.hash(ends.low, ends.high, ends.v6) as usize & (bits - 1);
+        for &at in open {
+            let bit = bit(&table.ends(flows.of(at)));
+            wanted[bit / 64] |= 1 << (bit % 64);
+        }
+        for &at in members {
+            let row = &rows[at as usize];
+            if row.evidence().is_none() {
+                continue;
+            }
+            let ends = table.ends(flows.of(at));
+            let bit = bit(&ends);
+            if wanted[bit / 64] >> (bit % 64) & 1 != 0 {
+                let server_high = !row.client_high();
+                let port = if server_high { ends.high_port } else { ends.low_port };
+                learned.servers.insert((ends.low, ends.high, server_high && ends.low != ends.high, port));
+            }
+        }
+        learned
+    }
+
+    /// Whether the high end is the one of the two that is a server; nothing if both are or neither is.
+    fn server_high(&self, ends: &Ends) -> Option<bool> {
+        if self.servers.is_empty() {
+            return None;
+        }
+        let distinct = ends.low != ends.high;
+        let low = self.servers.contains(&(ends.low, ends.high, false, ends.low_port));
+        let high = self.servers.contains(&(ends.low, ends.high, distinct, ends.high_port));
+        match (low, high) {
+            (true, false) => Some(false),
+            (false, true) => Some(true),
+            _ => None,
+        }
+    }
+}

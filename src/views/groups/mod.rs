@@ -1,0 +1,437 @@
+//! Hourly flow groups: the main job.
+//!
+//! A packet's flow has a row in its worker ([`row`], one cache line). When a window closes, the worker settles the
+//! direction of each flow, sorts its flows by group and counts contacts ([`close`]); the merge walks the sorted flows of
+//! all workers in one order, rolls them up into slices ([`rollup`]), decides who scanned ([`crate::scan`]), and emits
+//! groups, then scans. Nothing here depends on the order of packets: pieces, evidence, notes and fragments merge
+//! commutatively, and every output is sorted by what it is.
+//!
+//! Promises: `accepted = kept + collapsed + out_of_window + late`; output is a function of packets and configuration.
+
+mod close;
+mod fragments;
+mod plan;
+mod record;
+mod rollup;
+mod row;
+mod shard;
+pub mod tokens;
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+pub(crate) use close::Entry;
+pub use plan::Windows;
+pub use record::{Counts, GroupKey, GroupRecord, TcpFlags, Transport, Window};
+
+use crate::app::ftp::Ftp;
+use crate::app::http::Http;
+use crate::app::notes::Body;
+use crate::app::smb::Smb;
+use crate::app::{Enricher, Section};
+use crate::config::{Config, Measure, ScanPolicy};
+use crate::decode::packet::address;
+use crate::engine::ledger::{Amount, Intake, Outcome};
+use crate::engine::view::{Part, ShardView, View};
+use crate::error::Result;
+use crate::prefetch::prefetch_row;
+use crate::scan::contacts::{self, Contacts};
+use crate::scan::summary::{Gathering, ScanSummary};
+use crate::scan::verdict::{self, Scanner, Verdict};
+use crate::sink::Sink;
+use crate::time::Timestamp;
+use close::{Closed, ClosedWindow};
+use plan::{Plan, Services};
+use rollup::{Slice, slices};
+use row::{Extra, Row};
+use tokens::Bins;
+
+/// What the original's metrics count, by its names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GroupCounts {
+    /// Groups emitted.
+    pub groups_emitted: u64,
+    /// Sources over a threshold.
+    pub scan_candidates: u64,
+    /// Scan summaries emitted.
+    pub scans_collapsed: u64,
+    /// Candidates that the forest spared.
+    pub scan_outliers_kept: u64,
+    /// Groups with an `http` section.
+    pub http_enriched: u64,
+    /// Groups with an `ftp` section.
+    pub ftp_enriched: u64,
+    /// Groups with an `smb` section.
+    pub smb_enriched: u64,
+    /// Groups whose tokens were sampled.
+    pub sampling_applied: u64,
+}
+
+/// What became of one window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowTotals {
+    /// The window.
+    pub window: Window,
+    /// Packets in records and packets collapsed.
+    pub outcome: Outcome,
+    /// Its share of the counts.
+    pub counts: GroupCounts,
+}
+
+/// The groups view: hands its records to a sink.
+pub struct Groups<'s> {
+    plan: Arc<Plan>,
+    config: Config,
+    bins: Bins,
+    sink: &'s mut dyn Sink,
+    outcome: Outcome,
+    counts: GroupCounts,
+}
+
+impl<'s> Groups<'s> {
+    /// A view with the built-in enrichers.
+    ///
+    /// # Errors
+    /// A value of `config` is out of its bounds.
+    pub fn new(config: &Config, windows: Windows, sink: &'s mut dyn Sink) -> Result<Groups<'s>> {
+        let http = Http::new(
+            &config.http_always_keep_lexicon,
+            config.http_uri_token_budget,
+            config.iforest_random_state,
+        );
+        Groups::with_enrichers(config, windows, vec![Arc::new(http), Arc::new(Ftp), Arc::new(Smb)], sink)
+    }
+
+    /// A view with enrichers of the caller's choice; the first one that names a service reads it.
+    ///
+    /// # Errors
+    /// A value of `config` is out of its bounds.
+    pub fn with_enrichers(
+        config: &Config,
+        windows: Windows,
+        enrichers: Vec<Arc<dyn Enricher>>,
+        sink: &'s mut dyn Sink,
+    ) -> Result<Groups<'s>> {
+        config.check()?;
+        let idle = Timestamp::from_seconds(i64::try_from(config.idle_split_seconds).unwrap_or(i64::MAX)).ns();
+        let plan = Plan {
+            windows,
+            idle,
+            measure: config.bytes,
+            policy: config.scan_policy,
+            services: Services::new(config, enrichers),
+        };
+        Ok(Groups {
+            plan: Arc::new(plan),
+            config: config.clone(),
+            bins: Bins::new(config.count_log_base, config.duration_log_base),
+            sink,
+            outcome: Outcome::default(),
+            counts: GroupCounts::default(),
+        })
+    }
+
+    /// What became of the accepted packets, so far.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The original's counts, so far.
+    #[must_use]
+    pub fn counts(&self) -> GroupCounts {
+        self.counts
+    }
+}
+
+impl View for Groups<'_> {
+    fn shard(&self) -> Box<dyn ShardView> {
+        Box::new(shard::Shard::new(Arc::clone(&self.plan)))
+    }
+
+    fn merge(&mut self, parts: Vec<Part>) -> Result<()> {
+        let mut workers = Vec::new();
+        let mut windows: BTreeMap<Window, Vec<(usize, ClosedWindow)>> = BTreeMap::new();
+        for part in parts {
+            let Ok(closed) = part.downcast::<Closed>() else { continue };
+            let Closed { rows, extras, windows: closed_windows, out_of_window, late } = *closed;
+            self.outcome.out_of_window += out_of_window;
+            self.outcome.late += late;
+            for window in closed_windows {
+                windows.entry(window.window).or_default().push((workers.len(), window));
+            }
+            workers.push((rows, extras));
+        }
+        for (window, parts) in windows {
+            let mut emission = Emission::new(self, window);
+            emission.judge(&parts, &workers);
+            let (mut v4, mut v6) = (Vec::new(), Vec::new());
+            for (worker, part) in parts {
+                v4.push((worker, part.v4));
+                v6.push((worker, part.v6));
+            }
+            emission.groups(&v4, &mut workers)?;
+            emission.groups(&v6, &mut workers)?;
+            emission.finish()?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, intake: &Intake) -> Result<()> {
+        self.outcome.check(intake.accepted)
+    }
+}
+
+type Worker = (crate::table::arena::Arena<Row>, Vec<Extra>);
+
+/// The emission of one window.
+struct Emission<'a, 's> {
+    view: &'a mut Groups<'s>,
+    window: Window,
+    verdict: Verdict,
+    /// Collapsed sources: where their scanners are in the verdict.
+    scanners: HashMap<IpAddr, [Option<usize>; 3]>,
+    /// Summaries under way, of the source whose groups go by.
+    gathering: [Option<Gathering>; 3],
+    summaries: Vec<ScanSummary>,
+    totals: WindowTotals,
+}
+
+impl<'a, 's> Emission<'a, 's> {
+    fn new(view: &'a mut Groups<'s>, window: Window) -> Self {
+        let totals = WindowTotals { window, outcome: Outcome::default(), counts: GroupCounts::default() };
+        Emission {
+            view,
+            window,
+            verdict: Verdict::default(),
+            scanners: HashMap::new(),
+            gathering: [None, None, None],
+            summaries: Vec::new(),
+            totals,
+        }
+    }
+
+    /// Decides who scanned.
+    fn judge(&mut self, parts: &[(usize, ClosedWindow)], workers: &[Worker]) {
+        let all: Vec<Contacts> = match parts {
+            [(_, only)] => only.contacts.clone(),
+            _ => contacts::join(parts.iter().flat_map(|(_, part)| part.contacts.iter().copied()).collect()),
+        };
+        let ratio = |src: IpAddr, transport: Option<Transport>| {
+            let (mut syn_only, mut flagged) = (0, 0);
+            for (worker, part) in parts {
+                let (rows, extras) = &workers[*worker];
+                let mut add = |row: &Row| {
+                    let older = row.extra.checked_sub(1).map(|extra| &extras[extra as usize].older);
+                    for piece in row.piece().iter().chain(older.into_iter().flat_map(|older| older.iter())) {
+                        syn_only += piece.syn_only;
+                        flagged += piece.flagged;
+                    }
+                };
+                of_source(&part.v4, src, transport).for_each(|at| add(&rows[at]));
+                of_source(&part.v6, src, transport).for_each(|at| add(&rows[at]));
+            }
+            if flagged == 0 { 0.0 } else { syn_only as f64 / flagged as f64 }
+        };
+        self.verdict = verdict::decide(&all, &self.view.config, ratio);
+        self.totals.counts.scan_candidates = self.verdict.candidates;
+        self.totals.counts.scan_outliers_kept = self.verdict.spared;
+        for (at, scanner) in self.verdict.scanners.iter().enumerate() {
+            let slots = self.scanners.entry(scanner.src).or_default();
+            for transport in Transport::ALL {
+                if scanner.transport.is_none_or(|own| own == transport) {
+                    slots[transport as usize] = Some(at);
+                }
+            }
+        }
+    }
+
+    /// Walks the sorted flows of all workers in one order. Both directions of a pair of hosts are in one worker, so no
+    /// group is in two.
+    fn groups<E: Entry>(&mut self, parts: &[(usize, Vec<E>)], workers: &mut [Worker]) -> Result<()> {
+        const AHEAD: usize = 24;
+        let mut at = vec![0usize; parts.len()];
+        let mut source = None;
+        loop {
+            let heads = parts.iter().zip(&at).enumerate().filter_map(|(i, ((_, list), &at))| Some((*list.get(at)?, i)));
+            let Some((head, part)) = heads.min() else { break };
+            let (worker, list) = &parts[part];
+            let from = at[part];
+            let mut to = from + 1;
+            while list.get(to).is_some_and(|next| next.same_group(&head)) {
+                to += 1;
+            }
+            at[part] = to;
+            let (rows, extras) = &mut workers[*worker];
+            for ahead in list.iter().skip(from + AHEAD).take(to - from) {
+                prefetch_row(rows, ahead.row());
+            }
+            if source != Some(head.src()) {
+                source = Some(head.src());
+                self.turn_to(address(head.src(), E::V6));
+            }
+            let group = &list[from..to];
+            let transport = head.transport();
+            let dst = address(head.dst(), E::V6);
+            let mut scanner = self.gathering[transport as usize].take();
+            if let Some(gathering) = &mut scanner {
+                gathering.contact(dst, head.dst_port(), group.iter().any(Entry::answered));
+            }
+            let key = GroupKey {
+                src_ip: address(head.src(), E::V6),
+                dst_ip: dst,
+                dst_port: head.dst_port(),
+                transport,
+                service: Arc::clone(self.view.plan.services.name(head.dst_port())),
+            };
+            let idle = self.view.plan.idle;
+            let everything = self.view.config.scan_policy == ScanPolicy::Original;
+            let mut failed = Ok(());
+            slices(group, rows, extras, idle, |slice| {
+                if failed.is_err() {
+                    return;
+                }
+                let amount = self.amount(&slice);
+                match &mut scanner {
+                    Some(gathering) if everything || !slice.answered => {
+                        gathering.collapse(amount, slice.bytes[0] + slice.bytes[1]);
+                        self.totals.outcome.collapsed += amount;
+                    }
+                    _ => failed = self.emit(&key, slice, amount),
+                }
+            });
+            failed?;
+            self.gathering[transport as usize] = scanner;
+        }
+        self.gather();
+        Ok(())
+    }
+
+    /// The ledger's measures of a slice.
+    #[inline]
+    fn amount(&self, slice: &Slice) -> Amount {
+        let bytes = slice.bytes[0] + slice.bytes[1];
+        let (wire_bytes, captured_bytes) = match self.view.plan.measure {
+            Measure::Wire => (bytes, slice.other),
+            Measure::Captured => (slice.other, bytes),
+        };
+        Amount { packets: slice.packets[0] + slice.packets[1], wire_bytes, captured_bytes }
+    }
+
+    #[inline]
+    fn emit(&mut self, key: &GroupKey, slice: Slice, amount: Amount) -> Result<()> {
+        let [pkts_up, pkts_dn] = slice.packets;
+        let [bytes_up, bytes_dn] = slice.bytes;
+        let [syn, ack, rst, fin] = slice.flags;
+        let counts = Counts { pkts_up, pkts_dn, bytes_up, bytes_dn };
+        let tcp_flags = TcpFlags { syn, ack, rst, fin };
+        let tokens = self.view.bins.tokens(&counts, &tcp_flags, slice.last.saturating_sub(slice.first));
+        let section = self.section(key, slice.notes);
+        let record = GroupRecord {
+            key: key.clone(),
+            first_ts: Timestamp(slice.first),
+            last_ts: Timestamp(slice.last),
+            counts,
+            tcp_flags,
+            tokens,
+            section,
+            window: self.window,
+            flows: slice.flows,
+            direction: slice.direction,
+            amount,
+        };
+        self.totals.outcome.kept += amount;
+        self.totals.counts.groups_emitted += 1;
+        self.view.sink.on_group(&record)
+    }
+
+    fn section(&mut self, key: &GroupKey, notes: crate::app::Notes) -> Option<Section> {
+        if notes.is_empty() {
+            return None;
+        }
+        let section = self.view.plan.services.enricher(key.dst_port)?.finish(notes)?;
+        let counts = &mut self.totals.counts;
+        match section.name {
+            "http" => counts.http_enriched += 1,
+            "ftp" => counts.ftp_enriched += 1,
+            "smb" => counts.smb_enriched += 1,
+            _ => {}
+        }
+        if let Body::Tokens { sampled: true, .. } = section.body {
+            counts.sampling_applied += 1;
+        }
+        Some(section)
+    }
+
+    /// Turns to the next source: files the summaries of the one before, and starts those of this one.
+    fn turn_to(&mut self, src: IpAddr) {
+        if self.scanners.is_empty() {
+            return;
+        }
+        self.gather();
+        let Some(slots) = self.scanners.get(&src) else { return };
+        for (transport, slot) in Transport::ALL.into_iter().zip(slots) {
+            let Some(Scanner { syn_only_ratio, kind, forest, .. }) = slot.map(|at| self.verdict.scanners[at]) else {
+                continue;
+            };
+            let summary = ScanSummary {
+                src_ip: src,
+                window: self.window,
+                unique_dsts: 0,
+                unique_ports: 0,
+                syn_only_ratio,
+                sample_targets: Vec::new(),
+                transport,
+                kind,
+                forest,
+                answered: 0,
+                groups: 0,
+                amount: Amount::default(),
+                bytes: 0,
+            };
+            self.gathering[transport as usize] = Some(Gathering::new(summary, self.view.config.iforest_random_state));
+        }
+    }
+
+    fn gather(&mut self) {
+        for gathering in &mut self.gathering {
+            // With all transports judged together, some may not have been used.
+            self.summaries.extend(gathering.take().map(Gathering::finish).filter(|summary| summary.unique_dsts > 0));
+        }
+    }
+
+    fn finish(mut self) -> Result<()> {
+        for summary in &self.summaries {
+            self.view.sink.on_scan(summary)?;
+        }
+        self.totals.counts.scans_collapsed = self.summaries.len() as u64;
+        let (sum, counts) = (&mut self.view.counts, &self.totals.counts);
+        sum.groups_emitted += counts.groups_emitted;
+        sum.scan_candidates += counts.scan_candidates;
+        sum.scans_collapsed += counts.scans_collapsed;
+        sum.scan_outliers_kept += counts.scan_outliers_kept;
+        sum.http_enriched += counts.http_enriched;
+        sum.ftp_enriched += counts.ftp_enriched;
+        sum.smb_enriched += counts.smb_enriched;
+        sum.sampling_applied += counts.sampling_applied;
+        self.view.outcome += self.totals.outcome;
+        self.view.sink.on_window(&self.totals)
+    }
+}
+
+/// The rows of one source's flows, of one transport or of all.
+fn of_source<E: Entry>(list: &[E], src: IpAddr, transport: Option<Transport>) -> impl Iterator<Item = usize> {
+    let bits = match src {
+        IpAddr::V4(v4) if !E::V6 => Some(u128::from(v4.to_bits())),
+        IpAddr::V6(v6) if E::V6 => Some(v6.to_bits()),
+        _ => None,
+    };
+    let from = bits.map_or(list.len(), |bits| list.partition_point(|entry| entry.src() < bits));
+    let own = move |entry: &&E| Some(entry.src()) == bits;
+    list[from..]
+        .iter()
+        .take_while(own)
+        .filter(move |entry| transport.is_none_or(|own| own == entry.transport()))
+        .map(Entry::row)
+}

@@ -1,0 +1,261 @@
+//! A worker's share of the groups view: open windows, and a row for every flow in each.
+//!
+//! A flow's row lies at its id and belongs to the window that the flow was last seen in; the rows of its other open
+//! windows are parked in a map. Most flows live in one window, so most packets find their row where it lies.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::fragments::{Fragments, Side};
+use super::plan::Plan;
+use super::record::Window;
+use super::row::{Extra, Piece, Row};
+use crate::app::{Notes, Segment};
+use crate::decode::fragment::datagram;
+use crate::decode::packet::{Fragment, Packet, protocol};
+use crate::decode::pair_hash::PairSeed;
+use crate::engine::ledger::Amount;
+use crate::engine::view::{Batch, Part, ShardView};
+use crate::table::arena::Arena;
+use crate::table::{FlowRef, FlowTable, Rows};
+use crate::time::Timestamp;
+
+/// One worker's share.
+pub(super) struct Shard {
+    pub(super) plan: Arc<Plan>,
+    pub(super) rows: Arena<Row>,
+    pub(super) extras: Vec<Extra>,
+    /// Rows of flows that were last seen in another window, by window number and flow id.
+    pub(super) parked: HashMap<(u32, u32), Row>,
+    pub(super) fragments: Fragments,
+    pub(super) pairs: PairSeed,
+    /// Open windows by start: their number.
+    pub(super) open: BTreeMap<Window, u32>,
+    numbers: u32,
+    /// Windows that end at or before this are closed.
+    closed: Timestamp,
+    now: Now,
+    /// Packets outside the range that was asked for, since the last hand-over.
+    pub(super) out_of_window: Amount,
+    /// Packets of closed windows, since the last hand-over.
+    pub(super) late: Amount,
+}
+
+/// The time range of the last packet, and where its packets go.
+#[derive(Clone, Copy)]
+struct Now {
+    start: i64,
+    end: i64,
+    goes: Goes,
+}
+
+#[derive(Clone, Copy)]
+enum Goes {
+    /// To the window of this number.
+    To(u32),
+    Late,
+    Outside,
+}
+
+const NOWHERE: Now = Now { start: 0, end: 0, goes: Goes::Outside };
+
+impl Shard {
+    pub(super) fn new(plan: Arc<Plan>) -> Shard {
+        let fragments = Fragments::new(plan.idle);
+        Shard {
+            plan,
+            rows: Arena::default(),
+            extras: Vec::new(),
+            parked: HashMap::new(),
+            fragments,
+            pairs: PairSeed::random(),
+            open: BTreeMap::new(),
+            numbers: 0,
+            closed: Timestamp::MIN,
+            now: NOWHERE,
+            out_of_window: Amount::default(),
+            late: Amount::default(),
+        }
+    }
+
+    #[cold]
+    fn turn_to(&mut self, time: Timestamp) {
+        let Some(window) = self.plan.windows.of(time) else {
+            // No range of times is known to lie outside; the next packet is looked at again.
+            self.now = NOWHERE;
+            return;
+        };
+        let goes = if window.end <= self.closed {
+            Goes::Late
+        } else {
+            let numbers = &mut self.numbers;
+            Goes::To(*self.open.entry(window).or_insert_with(|| {
+                *numbers = numbers.checked_add(1).expect("fewer than 2^32 windows in a run");
+                *numbers
+            }))
+        };
+        self.now = Now { start: window.start.0, end: window.end.0, goes };
+    }
+
+    /// Makes `flow`'s row that of `window`, parking another window's.
+    fn enter(&mut self, flow: u32, window: u32) -> &mut Row {
+        let row = &mut self.rows[flow as usize];
+        if row.window != window {
+            if row.window != 0 {
+                self.parked.insert((row.window, flow), *row);
+            }
+            *row = match self.parked.is_empty() {
+                true => None,
+                false => self.parked.remove(&(window, flow)),
+            }
+            .unwrap_or(Row { window, ..bytemuck::Zeroable::zeroed() });
+        }
+        row
+    }
+
+    /// The extra of a flow in the window that its row belongs to.
+    fn extra(&mut self, flow: u32) -> &mut Extra {
+        let row = &mut self.rows[flow as usize];
+        if row.extra == 0 {
+            self.extras.push(Extra::default());
+            row.extra = u32::try_from(self.extras.len()).expect("fewer than 2^32 flows with extras");
+        }
+        &mut self.extras[row.extra as usize - 1]
+    }
+
+    /// Adds a piece to a flow in a window.
+    pub(super) fn absorb(&mut self, flow: u32, window: u32, piece: Piece) {
+        self.enter(flow, window);
+        let idle = self.plan.idle;
+        self.extra(flow).older.absorb(piece, idle);
+    }
+
+    /// A packet that the flow's growing piece does not take, or that starts one.
+    #[inline(never)]
+    fn add_slowly(&mut self, packet: &Packet, flow: FlowRef, window: u32) {
+        let (measure, idle) = (self.plan.measure, self.plan.idle);
+        let row = self.enter(flow.id, window);
+        if row.piece().is_some() && row.add(packet, flow.from_high, idle, measure) {
+            return;
+        }
+        let row = self.enter(flow.id, window);
+        if packet.wire | packet.captured > 0xffff {
+            row.witness(packet, flow.from_high);
+            let piece = Piece::of(packet, flow.from_high, measure);
+            self.extra(flow.id).older.absorb(piece, idle);
+            return;
+        }
+        if let Some(mut piece) = row.take() {
+            let extra = self.extra(flow.id);
+            piece.notes = extra.notes.take();
+            extra.older.absorb(piece, idle);
+        }
+        self.rows[flow.id as usize].start(packet, flow.from_high, measure);
+    }
+
+    #[cold]
+    fn add_fragment(&mut self, packet: &Packet, flow: FlowRef, window: u32, frame: &[u8]) -> bool {
+        let side: Side = (flow.id, flow.from_high);
+        let datagram = datagram(packet, frame);
+        if packet.fragment == Fragment::First {
+            if let Some(datagram) = datagram {
+                self.fragments.first(window, packet, datagram, side);
+            }
+            return false;
+        }
+        let piece = Piece::of(packet, flow.from_high, self.plan.measure);
+        self.fragments.later(window, packet, datagram, side, piece);
+        true
+    }
+
+    #[inline(never)]
+    fn enrich(&mut self, packet: &Packet, flow: FlowRef, batch: &Batch<'_>) {
+        let payload = packet.payload(batch.frame(packet));
+        if payload.is_empty() {
+            return;
+        }
+        let plan = Arc::clone(&self.plan);
+        let Some(enricher) = plan.services.enricher(packet.dst_port) else { return };
+        let mut notes = Notes::default();
+        enricher.read(&Segment { payload, packet, flow: batch.table.tuple(flow.id) }, &mut notes);
+        if notes.is_empty() {
+            return;
+        }
+        let side = usize::from(flow.from_high);
+        if packet.wire | packet.captured > 0xffff {
+            // The packet is a piece of its own, already among the older ones; its notes join it by touching it.
+            let mut both = [Notes::default(), Notes::default()];
+            both[side] = notes;
+            let piece = Piece {
+                first: packet.time.0,
+                last: packet.time.0,
+                first_high: true,
+                notes: Some(Box::new(both)),
+                ..Piece::default()
+            };
+            let idle = self.plan.idle;
+            self.extra(flow.id).older.absorb(piece, idle);
+            return;
+        }
+        self.extra(flow.id).notes.get_or_insert_default()[side].merge(notes);
+    }
+}
+
+impl ShardView for Shard {
+    fn packets(&mut self, batch: &Batch<'_>) {
+        self.rows.reach(batch.table.ids());
+        let (idle, measure) = (self.plan.idle, self.plan.measure);
+        for (packet, &flow) in batch.packets.iter().zip(batch.flows) {
+            if packet.time.0 < self.now.start || packet.time.0 >= self.now.end {
+                self.turn_to(packet.time);
+            }
+            let window = match self.now.goes {
+                Goes::To(window) => window,
+                Goes::Late => {
+                    self.late += Amount::one(packet.wire, packet.captured);
+                    continue;
+                }
+                Goes::Outside => {
+                    self.out_of_window += Amount::one(packet.wire, packet.captured);
+                    continue;
+                }
+            };
+            if packet.fragment != Fragment::Whole && self.add_fragment(packet, flow, window, batch.frame(packet)) {
+                continue;
+            }
+            let row = &mut self.rows[flow.id as usize];
+            if row.window != window || !row.add(packet, flow.from_high, idle, measure) {
+                self.add_slowly(packet, flow, window);
+            }
+            if packet.payload_length > 0
+                && packet.protocol == protocol::TCP
+                && self.plan.services.reads(packet.dst_port)
+            {
+                self.enrich(packet, flow, batch);
+            }
+        }
+    }
+
+    fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part> {
+        if let Some(before) = before {
+            self.closed = self.closed.max(before);
+        }
+        self.now = NOWHERE;
+        let closing: BTreeMap<Window, u32> = match before {
+            None => std::mem::take(&mut self.open),
+            Some(before) => self.open.extract_if(.., |window, _| window.end <= before).collect(),
+        };
+        if closing.is_empty() && before.is_some() {
+            return None;
+        }
+        Some(Box::new(super::close::hand_over(self, &closing, table)))
+    }
+
+    fn rows(&self) -> Option<Rows> {
+        Some(Rows { base: self.rows.as_ptr() as usize, stride: size_of::<Row>() })
+    }
+
+    fn keeps(&self, flow: u32) -> bool {
+        self.rows.get(flow as usize).is_some_and(|row| row.window != 0)
+    }
+}

@@ -1,0 +1,3 @@
+//! The products. One folder each: its record, its share in a worker, its merge.
+
+pub mod groups;
