@@ -69,4 +69,3 @@ impl Records {
         self.bytes = Bytes::default();
     }
 }
-
