@@ -159,7 +159,7 @@ pub struct Packet {
     pub tcp_flags: u8,
     /// The addresses are IPv6.
     pub v6: bool,
-    /// It is TCP and its flags were captured.
+    /// It is TCP and its flags were captured, behind a data offset of at least 5.
     pub has_flags: bool,
     /// Part of a fragmented datagram.
     pub fragment: Fragment,

@@ -62,16 +62,18 @@ fn fixed(header: usize, remainder: usize) -> (usize, usize) {
     remainder.checked_sub(header).map_or((0, 0), |payload| (header, payload))
 }
 
-/// RFC 9293, section 3.1.
+/// RFC 9293, section 3.1. A data offset below the fixed header's five words makes the header invalid: every receiver
+/// drops it, and its flags are not flags (nor are they to Wireshark).
 fn tcp(packet: &mut Packet, ip: &Ip<'_>) -> (usize, usize) {
+    let header = match ip.rest.u8(12).map(|byte| usize::from(byte >> 4) * 4) {
+        Some(header @ 20..) => header,
+        _ => return (0, 0),
+    };
     if let Some(flags) = ip.rest.u8(13) {
         packet.tcp_flags = flags;
         packet.has_flags = true;
     }
-    match ip.rest.u8(12).map(|byte| usize::from(byte >> 4) * 4) {
-        Some(header @ 20..) => fixed(header, ip.remainder()),
-        _ => (0, 0),
-    }
+    fixed(header, ip.remainder())
 }
 
 /// RFC 768. A length field that was not captured, or that contradicts the IP header (0 in jumbograms and offloaded

@@ -39,7 +39,7 @@ pub(super) fn inside<'f>(ip: &Ip<'f>, packet: &Packet) -> Option<Inside<'f>> {
 
 fn over_udp(port: u16, payload: Span<'_>) -> Option<Inside<'_>> {
     match port {
-        4789 | 8472 => vxlan(payload),
+        4789 | 4790 | 8472 => vxlan(payload),
         6081 => geneve(payload),
         2152 => gtp_u(payload),
         3544 => teredo(payload),
@@ -118,12 +118,24 @@ fn erspan_iii(span: Span<'_>) -> Option<Inside<'_>> {
     Some((Tunnel::Erspan, layer, span.skip(header)?))
 }
 
-/// RFC 7348, and its group policy extension (draft-smith-vxlan-group-policy-05), which fills reserved bytes.
+/// RFC 7348; its group policy extension (draft-smith-vxlan-group-policy-05), which fills reserved bytes; and its generic
+/// protocol extension (draft-ietf-nvo3-vxlan-gpe-13), which names what follows and is often met on VXLAN's own port.
 fn vxlan(span: Span<'_>) -> Option<Inside<'_>> {
-    match span.array::<8>(0)? {
-        [0x08, 0, 0, 0, .., 0] | [0x88, _, _, _, .., 0] => Some((Tunnel::Vxlan, Layer::Ethernet, span.skip(8)?)),
-        _ => None,
-    }
+    const IPV4: u8 = 1;
+    const IPV6: u8 = 2;
+    const ETHERNET: u8 = 3;
+
+    let layer = match span.array::<8>(0)? {
+        [0x08, 0, 0, 0, .., 0] | [0x88, _, _, _, .., 0] => Layer::Ethernet,
+        [0x0c, 0, 0, kind, .., 0] => match kind {
+            IPV4 => Layer::Ip(Version::Four),
+            IPV6 => Layer::Ip(Version::Six),
+            ETHERNET => Layer::Ethernet,
+            _ => return None,
+        },
+        _ => return None,
+    };
+    Some((Tunnel::Vxlan, layer, span.skip(8)?))
 }
 
 /// RFC 8926.
