@@ -135,7 +135,11 @@ fn llc(span: Span<'_>) -> Result<(Layer, Span<'_>), Reject> {
 
 /// RFC 1661, with the compressed protocol field that its first byte's lowest bit tells.
 fn ppp(span: Span<'_>) -> Result<(Layer, Span<'_>), Reject> {
-    let span = if span.bytes().starts_with(&[0xff, 0x03]) { skip(span, 2)? } else { span };
+    let span = match span.bytes() {
+        [0xff, 0x03, ..] => skip(span, 2)?,
+        [0xff] => return Err(Malformed::LinkTruncated.into()),
+        _ => span,
+    };
     let first = span.u8(0).ok_or(Malformed::LinkTruncated)?;
     let (protocol, rest) = if first & 1 == 1 {
         (u16::from(first), skip(span, 1)?)

@@ -63,3 +63,6 @@ impl Decoder {
         Ok(packet)
     }
 }
+
+#[cfg(test)]
+mod tests;
