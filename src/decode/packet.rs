@@ -135,9 +135,11 @@ pub struct Packet {
     pub captured: u32,
     /// Wire bytes of the whole frame.
     pub wire: u32,
-    /// Bytes of the IP packet by its header, IP header included (jumbograms: 0 in the header, then as captured).
+    /// Bytes of the IP packet by its header, IP header included (0 in the header, as in jumbograms and offloaded
+    /// segments: then what the frame had left on the wire).
     pub ip_length: u32,
-    /// Bytes of transport payload by the headers; may exceed what was captured. 0 for later fragments and cut transport headers.
+    /// Bytes of transport payload by the headers; may exceed what was captured. 0 for later fragments, and for TCP
+    /// whose data offset was not captured or is wrong.
     pub payload_length: u32,
     /// Keyed hash of the unordered pair of addresses; never shown, differs from process to process.
     pub pair_hash: u32,
@@ -149,7 +151,7 @@ pub struct Packet {
     pub ip_offset: u16,
     /// Offset of the transport header from the frame's start.
     pub transport_offset: u16,
-    /// Offset of the transport payload from the frame's start.
+    /// Offset of the transport payload from the frame's start; that of the transport header where its length is unknown.
     pub payload_offset: u16,
     /// IP protocol number after extension headers.
     pub protocol: u8,
@@ -157,7 +159,7 @@ pub struct Packet {
     pub tcp_flags: u8,
     /// The addresses are IPv6.
     pub v6: bool,
-    /// It is TCP and its flags were captured.
+    /// It is TCP and its flags were captured, behind a data offset of at least 5.
     pub has_flags: bool,
     /// Part of a fragmented datagram.
     pub fragment: Fragment,

@@ -11,6 +11,18 @@ pub enum Reject {
     Malformed(Malformed),
 }
 
+impl From<NotIp> for Reject {
+    fn from(what: NotIp) -> Reject {
+        Reject::NotIp(what)
+    }
+}
+
+impl From<Malformed> for Reject {
+    fn from(reason: Malformed) -> Reject {
+        Reject::Malformed(reason)
+    }
+}
+
 /// What a frame without IP carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NotIp {
@@ -30,6 +42,8 @@ pub enum NotIp {
     Ppi(u32),
     /// An MPLS label stack that does not end in IP.
     Mpls,
+    /// An FDDI frame with this frame control, which is not LLC.
+    Fddi(u8),
 }
 
 impl NotIp {
@@ -45,6 +59,7 @@ impl NotIp {
             NotIp::Nflog => "nflog".into(),
             NotIp::Ppi(n) => format!("ppi.{n}").into(),
             NotIp::Mpls => "mpls".into(),
+            NotIp::Fddi(n) => format!("fddi.0x{n:02x}").into(),
         }
     }
 }
@@ -86,7 +101,7 @@ malformed! {
     IpVersion = "ip.version",
     /// The IPv4 header length is below 20 bytes, or the total length is below the header length.
     IpLength = "ip.length",
-    /// An IPv6 extension header is cut.
+    /// An IPv6 extension header, or an authentication header of either version, is cut or too short.
     IpExtension = "ip.extension",
     /// More IPv6 extension headers than are followed.
     IpExtensionDepth = "ip.extension_depth",

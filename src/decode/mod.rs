@@ -1,0 +1,68 @@
+//! From a stored frame to a [`Packet`], or to the [`Reject`] that says why it is none.
+//!
+//! The decoder follows every header that leads to IP, then every tunnel whose headers check out, and keeps the
+//! innermost IP packet. It promises, for any bytes: no panic, no allocation, time linear in the headers, and never
+//! to lose a sound outer packet to an unsound inner one. It does not verify checksums, reassemble, or follow the
+//! headers that an ICMP error quotes.
+
+pub mod packet;
+pub mod reject;
+
+mod general;
+mod ip;
+mod layer;
+mod link;
+mod pair_hash;
+mod span;
+mod transport;
+mod tunnel;
+
+use crate::capture::record::{Record, Stamp};
+
+pub use packet::Packet;
+pub use pair_hash::PairSeed;
+pub use reject::Reject;
+
+use reject::Malformed;
+
+/// Which IP header's addresses make the packet, where one lies inside another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tunnels {
+    /// The innermost that checks out.
+    #[default]
+    Inner,
+    /// The outermost: no tunnel is followed. Link layers (VLAN, MPLS, PPPoE) still are.
+    Outer,
+}
+
+/// Turns frames into packets. Cheap to copy; every copy hashes address pairs alike.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoder {
+    tunnels: Tunnels,
+    seed: PairSeed,
+}
+
+impl Decoder {
+    /// A decoder whose pair hash differs from process to process.
+    #[must_use]
+    pub fn new(tunnels: Tunnels) -> Decoder {
+        Decoder { tunnels, seed: PairSeed::random() }
+    }
+
+    /// Decodes a frame of any supported link type. `frame` is the record's captured bytes.
+    ///
+    /// # Errors
+    ///
+    /// A [`Reject`] where the frame holds no IP packet, or none that can be told.
+    pub fn general(&self, record: &Record, frame: &[u8]) -> Result<Packet, Reject> {
+        if record.stamp == Stamp::Unrepresentable {
+            return Err(Malformed::Time.into());
+        }
+        let mut packet = general::decode(record, frame, self.tunnels)?;
+        packet.pair_hash = self.seed.hash(packet.src, packet.dst, packet.v6);
+        Ok(packet)
+    }
+}
+
+#[cfg(test)]
+mod tests;
