@@ -6,7 +6,7 @@
 use super::Tunnels;
 use super::packet::{Asks, Fragment, Packet, Tunnel, protocol};
 use super::pair_hash::PairSeed;
-use crate::capture::record::{Record, Stamp};
+use crate::capture::{Record, Stamp};
 
 const ETHERNET: usize = 14;
 const TAG: usize = 4;

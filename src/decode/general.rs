@@ -9,7 +9,7 @@ use super::reject::Reject;
 use super::span::Span;
 use super::transport;
 use super::tunnel;
-use crate::capture::record::Record;
+use crate::capture::Record;
 
 /// IP headers inside one another that are followed; the last of them is the packet.
 pub(super) const MAX_LEVELS: usize = 8;

@@ -5,7 +5,7 @@
 use super::layer::{Layer, Version, ether_type, skip};
 use super::reject::{Malformed, NotIp, Reject};
 use super::span::Span;
-use crate::capture::record::LinkType;
+use crate::capture::LinkType;
 
 /// Reads the link header of a whole frame.
 pub(super) fn first_layer(link: LinkType, span: Span<'_>) -> Result<(Layer, Span<'_>), Reject> {

@@ -5,7 +5,7 @@ use super::reader::{BATCH, Reader};
 use super::view::View;
 use super::worker::{Worker, merge};
 use super::{Engine, Report};
-use crate::capture::record::Records;
+use crate::capture::Records;
 use crate::decode::{Decoder, Packet};
 use crate::error::{ErrorKind, Result};
 use crate::time::Timestamp;

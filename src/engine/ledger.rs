@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, Sub};
 
-use crate::capture::record::Record;
+use crate::capture::Record;
 use crate::decode::packet::{Packet, Tunnel, protocol, tcp_flag};
 use crate::decode::reject::{Malformed, NotIp, Reject};
 use crate::decode::packet::Fragment;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::ledger::Amount;
 use super::{FileReport, Progress};
-use crate::capture::record::{Record, Records};
+use crate::capture::{Record, Records};
 use crate::capture::Capture;
 use crate::decode::{Decoder, Packet};
 use crate::engine::ledger::Tally;

@@ -111,3 +111,15 @@ impl Gathering {
         self.summary
     }
 }
+
+impl ScanSummary {
+    /// What the forest said, as written in records: `inlier`, `outlier`, or `none`.
+    #[must_use]
+    pub fn forest_name(&self) -> &'static str {
+        match self.forest {
+            None => "none",
+            Some(Label::Inlier) => "inlier",
+            Some(Label::Outlier) => "outlier",
+        }
+    }
+}

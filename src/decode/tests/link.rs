@@ -45,7 +45,7 @@ fn the_record_is_carried_over() {
 #[test]
 fn a_time_that_does_not_fit_rejects_the_frame_first() {
     let mut record = record(999, &[]);
-    record.stamp = crate::capture::record::Stamp::Unrepresentable;
+    record.stamp = crate::capture::Stamp::Unrepresentable;
     assert_eq!(Decoder::new(Tunnels::Inner).general(&record, &[]), Err(Malformed::Time.into()));
 }
 

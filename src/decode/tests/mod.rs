@@ -8,7 +8,7 @@ mod transport;
 mod tunnel;
 
 use super::{Decoder, Packet, Reject, Tunnels};
-use crate::capture::record::{LinkType, Record};
+use crate::capture::{LinkType, Record};
 use crate::time::Timestamp;
 
 const ETHERNET: u16 = 1;

@@ -27,6 +27,7 @@ pub use record::{Counts, GroupKey, GroupRecord, TcpFlags, Transport, Window};
 
 use crate::app::ftp::Ftp;
 use crate::app::http::Http;
+use crate::app::lexicon::Lexicon;
 use crate::app::notes::Body;
 use crate::app::smb::Smb;
 use crate::app::{Enricher, Section};
@@ -45,7 +46,7 @@ use close::{Closed, ClosedWindow};
 use plan::{Plan, Services};
 use rollup::{Slice, slices};
 use row::{Extra, Row};
-use tokens::Bins;
+use tokens::{Bins, Tokens};
 
 /// What the original's metrics count, by its names.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -95,11 +96,8 @@ impl<'s> Groups<'s> {
     /// # Errors
     /// A value of `config` is out of its bounds.
     pub fn new(config: &Config, windows: Windows, sink: &'s mut dyn Sink) -> Result<Groups<'s>> {
-        let http = Http::new(
-            &config.http_always_keep_lexicon,
-            config.http_uri_token_budget,
-            config.iforest_random_state,
-        );
+        let lexicon = Lexicon::new(config.http_always_keep_lexicon.iter().map(String::as_str));
+        let http = Http::new(lexicon, config.http_uri_token_budget as usize, config.iforest_random_state);
         Groups::with_enrichers(config, windows, vec![Arc::new(http), Arc::new(Ftp), Arc::new(Smb)], sink)
     }
 
@@ -125,7 +123,7 @@ impl<'s> Groups<'s> {
         Ok(Groups {
             plan: Arc::new(plan),
             config: config.clone(),
-            bins: Bins::new(config.count_log_base, config.duration_log_base),
+            bins: Bins::new(config.count_log_base, config.duration_log_base)?,
             sink,
             outcome: Outcome::default(),
             counts: GroupCounts::default(),
@@ -326,7 +324,18 @@ impl<'a, 's> Emission<'a, 's> {
         let [syn, ack, rst, fin] = slice.flags;
         let counts = Counts { pkts_up, pkts_dn, bytes_up, bytes_dn };
         let tcp_flags = TcpFlags { syn, ack, rst, fin };
-        let tokens = self.view.bins.tokens(&counts, &tcp_flags, slice.last.saturating_sub(slice.first));
+        let bins = &self.view.bins;
+        let tokens = Tokens {
+            pkts_up_bin: bins.count(pkts_up),
+            pkts_dn_bin: bins.count(pkts_dn),
+            bytes_up_bin: bins.count(bytes_up),
+            bytes_dn_bin: bins.count(bytes_dn),
+            dur_bin: bins.duration(slice.last.saturating_sub(slice.first)),
+            syn_bin: syn,
+            ack_bin: ack,
+            rst_bin: rst,
+            fin_bin: fin,
+        };
         let section = self.section(key, slice.notes);
         let record = GroupRecord {
             key: key.clone(),

@@ -1,0 +1,154 @@
+//! CSV: one flat row a group. Scan summaries and metrics have no rows.
+
+use std::io::Write;
+
+use super::jsonl::Times;
+use super::{Metrics, Sink};
+use crate::app::notes::Body;
+use crate::error::{Error, Result};
+use crate::scan::summary::ScanSummary;
+use crate::time::Timestamp;
+use crate::views::groups::GroupRecord;
+
+/// Column names, in order.
+pub const COLUMNS: [&str; 34] = [
+    "sensor", "src_ip", "dst_ip", "dst_port", "transport", "service", "first_ts", "last_ts", "duration_s", "pkts_up",
+    "pkts_dn", "bytes_up", "bytes_dn", "syn", "ack", "rst", "fin", "pkts_up_bin", "pkts_dn_bin", "bytes_up_bin",
+    "bytes_dn_bin", "dur_bin", "syn_bin", "ack_bin", "rst_bin", "fin_bin", "section", "uri_tokens", "uri_tokens_total",
+    "commands", "window_start", "window_end", "flows", "direction",
+];
+
+/// Writes groups as CSV (RFC 4180). Text that came from packets is guarded: a cell that a spreadsheet would take for a
+/// formula gets a leading apostrophe (CWE-1236).
+pub struct Csv<W: Write> {
+    out: W,
+    buffer: Vec<u8>,
+    times: Times,
+    sensor: String,
+}
+
+impl<W: Write> Csv<W> {
+    /// Writes to `out`, the header first.
+    pub fn new(out: W, times: Times, sensor: Option<String>) -> Csv<W> {
+        let mut buffer = COLUMNS.join(",").into_bytes();
+        buffer.push(b'\n');
+        Csv { out, buffer, times, sensor: sensor.unwrap_or_default() }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
+        self.buffer.clear();
+        written.map_err(|source| Error::io("write", "the CSV output".as_ref(), source))
+    }
+
+    /// Gives the stream back, everything written.
+    ///
+    /// # Errors
+    /// The stream refuses the rest.
+    pub fn finish(mut self) -> Result<W> {
+        self.flush()?;
+        Ok(self.out)
+    }
+}
+
+/// Appends a group as a row.
+fn row(group: &GroupRecord, times: Times, sensor: &str, out: &mut Vec<u8>) {
+    let time = |time: Timestamp| match times {
+        Times::Seconds => time.to_string(),
+        Times::Nanoseconds => time.0.to_string(),
+    };
+    let (key, counts, flags, tokens) = (&group.key, &group.counts, &group.tcp_flags, &group.tokens);
+    let (mut section, mut uris, mut total, mut commands) = ("", String::new(), String::new(), String::new());
+    if let Some(found) = &group.section {
+        section = found.name;
+        match &found.body {
+            Body::Tokens { tokens, total: all, .. } => {
+                uris = tokens.join(" ");
+                total = all.to_string();
+            }
+            Body::Counts(counts) => {
+                commands = counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" ");
+            }
+        }
+    }
+    text(sensor, out);
+    let _ = write!(out, ",{},{},{},{},", key.src_ip, key.dst_ip, key.dst_port, key.transport);
+    text(&key.service, out);
+    let _ = write!(
+        out,
+        ",{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},",
+        time(group.first_ts),
+        time(group.last_ts),
+        time(Timestamp(group.duration_ns())),
+        counts.pkts_up,
+        counts.pkts_dn,
+        counts.bytes_up,
+        counts.bytes_dn,
+        flags.syn,
+        flags.ack,
+        flags.rst,
+        flags.fin,
+        tokens.pkts_up_bin,
+        tokens.pkts_dn_bin,
+        tokens.bytes_up_bin,
+        tokens.bytes_dn_bin,
+        tokens.dur_bin,
+        tokens.syn_bin,
+        tokens.ack_bin,
+        tokens.rst_bin,
+        tokens.fin_bin,
+    );
+    text(section, out);
+    out.push(b',');
+    text(&uris, out);
+    let _ = write!(out, ",{total},");
+    text(&commands, out);
+    let (start, end) = (time(group.window.start), time(group.window.end));
+    let _ = writeln!(out, ",{start},{end},{},{}", group.flows, group.direction.name());
+}
+
+fn text(text: &str, out: &mut Vec<u8>) {
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\0']);
+    if !formula && !text.contains([',', '"', '\n', '\r']) {
+        out.extend_from_slice(text.as_bytes());
+        return;
+    }
+    out.push(b'"');
+    if formula {
+        out.push(b'\'');
+    }
+    out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+    out.push(b'"');
+}
+
+impl<W: Write> Sink for Csv<W> {
+    fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
+        row(group, self.times, &self.sensor, &mut self.buffer);
+        if self.buffer.len() >= 256 << 10 { self.flush() } else { Ok(()) }
+    }
+
+    fn on_scan(&mut self, _: &ScanSummary) -> Result<()> {
+        Ok(())
+    }
+
+    fn on_metrics(&mut self, _: &Metrics) -> Result<()> {
+        self.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_that_looks_like_a_formula_is_defused_and_quotes_are_doubled() {
+        let cell = |s: &str| {
+            let mut out = Vec::new();
+            text(s, &mut out);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(cell("=cmd|' /C calc'!A0"), "\"'=cmd|' /C calc'!A0\"");
+        assert_eq!(cell("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(cell("plain"), "plain");
+    }
+}
