@@ -1,5 +1,7 @@
 //! Frames built from the inside out: each function puts its header in front of a payload.
 
+use crate::decode::packet::Tunnel;
+
 /// The ends of the innermost packets that tests build.
 pub(super) const INNER_SRC: u128 = 0x0a00_0001;
 pub(super) const INNER_DST: u128 = 0x0a00_0002;
@@ -71,8 +73,7 @@ pub(super) fn ethernet(kind: u16, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Every tunnel by name, around one inner packet; the outer packet is IPv4 without a link header.
-pub(super) fn tunnels() -> Vec<(&'static str, super::super::packet::Tunnel, Vec<u8>)> {
-    use super::super::packet::Tunnel;
+pub(super) fn tunnels() -> Vec<(&'static str, Tunnel, Vec<u8>)> {
     let ip = inner();
     let frame = ethernet(0x0800, &ip);
     let ppp = join(&[&[0xff, 0x03, 0x00, 0x21], &ip]);
@@ -188,5 +189,5 @@ pub(super) fn links() -> Vec<(&'static str, u16, Vec<u8>)> {
     ]
 }
 
-/// The names above, without their forms.
+/// Every supported link type.
 pub(super) const LINK_TYPES: [u16; 16] = [0, 1, 9, 10, 12, 14, 50, 51, 101, 108, 113, 192, 228, 229, 239, 276];

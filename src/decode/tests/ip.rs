@@ -122,12 +122,9 @@ fn options(next: u8) -> [u8; 8] {
 #[test]
 fn extension_headers_are_walked_in_any_order() {
     let transport = udp(1000, 2000, b"data");
-    let authentication = [&[0_u8, 4, 0, 0][..], &[0; 20]].concat();
+    let authentication = [&[60_u8, 4, 0, 0][..], &[0; 20]].concat();
     let chain =
-        join(&[&options(60), &options(43), &options(0), &options(51), &authentication, &options(17), &transport]);
-    let mut chain = chain;
-    // The authentication header leads to destination options, and those to UDP.
-    chain[32] = 60;
+        [&options(60)[..], &options(43), &options(0), &options(51), &authentication, &options(17), &transport].concat();
     let packet = decode(RAW, &ipv6(1, 2, 0, &chain)).expect("extension headers");
     assert_eq!((packet.protocol, packet.src_port, packet.payload_length), (17, 1000, 4));
     assert_eq!(usize::from(packet.transport_offset), 40 + 4 * 8 + 24 + 8);
