@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 /// A hash over numbers, one multiply each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StableHash(u64);
+pub(crate) struct StableHash(u64);
 
 /// The fractional part of the golden ratio, odd.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
@@ -15,19 +15,19 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 impl StableHash {
     /// Starts from a seed.
     #[must_use]
-    pub const fn new(seed: u64) -> StableHash {
+    pub(crate) const fn new(seed: u64) -> StableHash {
         StableHash(seed ^ GOLDEN)
     }
 
     /// Adds a number: a 64 by 64 bit multiply, its halves folded together.
     #[inline]
-    pub fn number(&mut self, n: u64) {
+    pub(crate) fn number(&mut self, n: u64) {
         let product = u128::from(self.0 ^ n) * u128::from(GOLDEN);
         self.0 = ((product >> 64) as u64 ^ product as u64).wrapping_add(GOLDEN).rotate_left(23);
     }
 
     /// Adds an address with its family.
-    pub fn address(&mut self, address: IpAddr) {
+    pub(crate) fn address(&mut self, address: IpAddr) {
         match address {
             IpAddr::V4(v4) => self.number(u64::from(v4.to_bits())),
             IpAddr::V6(v6) => {
@@ -39,7 +39,7 @@ impl StableHash {
     }
 
     /// Adds text with its length.
-    pub fn text(&mut self, text: &str) {
+    pub(crate) fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
         for chunk in text.as_bytes().chunks(8) {
             let mut word = [0; 8];
@@ -50,7 +50,7 @@ impl StableHash {
 
     /// The hash: the finaliser of SplitMix64 over what was added.
     #[must_use]
-    pub const fn finish(self) -> u64 {
+    pub(crate) const fn finish(self) -> u64 {
         let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^ z >> 31

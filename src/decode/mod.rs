@@ -14,7 +14,7 @@ mod general;
 mod ip;
 mod layer;
 mod link;
-mod pair_hash;
+pub(crate) mod pair_hash;
 mod span;
 mod transport;
 mod tunnel;
@@ -58,7 +58,7 @@ impl Decoder {
     /// As [`Decoder::general`], which it agrees with on every frame.
     #[inline(always)]
     pub fn decode(&self, record: &Record, frame: &[u8]) -> Result<Packet, Reject> {
-        if record.link == LinkType::ETHERNET
+        if record.link == LinkType(1)
             && let Some(packet) = fast::ethernet(record, frame, self.tunnels, &self.seed)
         {
             return Ok(packet);

@@ -10,6 +10,7 @@
 //! one; linear probing at a load of at most one half; growth reads slots in order and no key.
 
 pub mod arena;
+pub mod direction;
 pub mod key;
 mod pairs;
 

@@ -32,7 +32,7 @@ pub(super) struct ClosedWindow {
 }
 
 /// A flow as part of a group: what orders it, and where its row is.
-pub(super) trait Entry: Copy + Ord {
+pub(crate) trait Entry: Copy + Ord {
     /// The client, IPv4 in the low 32 bits.
     fn src(&self) -> u128;
     /// The server.

@@ -61,9 +61,13 @@ const LANES: [u64; 32] = {
     let mut lanes = [0; 32];
     let mut flags = 0;
     while flags < 32u8 {
-        let bit = |mask: u8| (flags & mask != 0) as u64;
-        lanes[flags as usize] =
-            bit(tcp_flag::SYN) | bit(tcp_flag::ACK) << 16 | bit(tcp_flag::RST) << 32 | bit(tcp_flag::FIN) << 48;
+        let [syn, ack, rst, fin] = [
+            flags & tcp_flag::SYN != 0,
+            flags & tcp_flag::ACK != 0,
+            flags & tcp_flag::RST != 0,
+            flags & tcp_flag::FIN != 0,
+        ];
+        lanes[flags as usize] = syn as u64 | (ack as u64) << 16 | (rst as u64) << 32 | (fin as u64) << 48;
         flags += 1;
     }
     lanes
@@ -79,6 +83,11 @@ fn measures(packet: &Packet, measure: Measure) -> (u32, u32) {
 }
 
 impl Row {
+    /// A row of a window, without packets.
+    pub(super) fn of(window: u32) -> Row {
+        Row { window, ..Row::zeroed() }
+    }
+
     /// Adds a packet of the row's window, unless it has to go another way: then nothing changes and the answer is no.
     #[inline(always)]
     pub(super) fn add(&mut self, packet: &Packet, from_high: bool, idle: i64, measure: Measure) -> bool {

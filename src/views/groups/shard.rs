@@ -108,7 +108,7 @@ impl Shard {
                 true => None,
                 false => self.parked.remove(&(window, flow)),
             }
-            .unwrap_or(Row { window, ..bytemuck::Zeroable::zeroed() });
+            .unwrap_or_else(|| Row::of(window));
         }
         row
     }

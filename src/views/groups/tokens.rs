@@ -97,7 +97,7 @@ impl Ladder {
         // base^k is power * 2^(k * exponent).
         for k in 1.. {
             power.multiply(base.odd);
-            let Some(step) = power.shifted_up_to_u64(k * base.exponent) else { break };
+            let Some(step) = power.shifted(k * base.exponent) else { break };
             steps.push(step);
         }
         Ladder::new(0, steps)
@@ -110,7 +110,7 @@ impl Ladder {
         let mut power = Natural::from(NS_PER_SECOND >> 9);
         for k in 1.. {
             power.multiply(base.odd);
-            let Some(step) = power.shifted_up_to_u64(9 + k * base.exponent) else { break };
+            let Some(step) = power.shifted(9 + k * base.exponent) else { break };
             rising.push(step);
         }
         // ns >= 10^9 b^-k, that is ns * odd^k >= 10^9 * 2^(-k * exponent).
