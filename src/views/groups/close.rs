@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::chain::Chains;
 use super::record::{Transport, Window};
 use super::row::{Extra, Row};
 use super::shard::Shard;
@@ -18,6 +19,7 @@ use crate::table::arena::Arena;
 pub(super) struct Closed {
     pub(super) rows: Arena<Row>,
     pub(super) extras: Vec<Extra>,
+    pub(super) chains: Chains,
     pub(super) windows: Vec<ClosedWindow>,
     pub(super) out_of_window: Amount,
     pub(super) late: Amount,
@@ -112,10 +114,11 @@ pub(super) fn hand_over(shard: &mut Shard, closing: &BTreeMap<Window, u32>, tabl
         shard.rows[flow as usize].mark_answer(from_high);
     }
 
-    let mut taken = take_rows(shard, &place);
+    let mut taken = take_rows(shard, closing, &place);
     let mut windows = Vec::with_capacity(closing.len());
-    for (&window, members) in closing.keys().zip(&taken.members) {
-        settle(shard, &mut taken.rows, &taken.extras, members, &taken.flows, table);
+    for (at, &window) in closing.keys().enumerate() {
+        settle(shard, &mut taken, at, window, table);
+        let members = &taken.members[at];
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         if members.len() > 1024 {
             v4.reserve_exact(members.len());
@@ -147,6 +150,7 @@ pub(super) fn hand_over(shard: &mut Shard, closing: &BTreeMap<Window, u32>, tabl
     Closed {
         rows: taken.rows,
         extras: taken.extras,
+        chains: taken.chains,
         windows,
         out_of_window: std::mem::take(&mut shard.out_of_window),
         late: std::mem::take(&mut shard.late),
@@ -157,6 +161,7 @@ pub(super) fn hand_over(shard: &mut Shard, closing: &BTreeMap<Window, u32>, tabl
 struct Taken {
     rows: Arena<Row>,
     extras: Vec<Extra>,
+    chains: Chains,
     flows: Flows,
     /// Row indices by closing window.
     members: Vec<Vec<u32>>,
@@ -176,12 +181,13 @@ impl Flows {
     }
 }
 
-fn take_rows(shard: &mut Shard, place: &HashMap<u32, usize>) -> Taken {
+fn take_rows(shard: &mut Shard, closing: &BTreeMap<Window, u32>, place: &HashMap<u32, usize>) -> Taken {
     let mut members: Vec<Vec<u32>> = vec![Vec::new(); place.len()];
     if shard.open.is_empty() {
         // Every row belongs to a closing window: they leave as they lie.
         let mut rows = std::mem::take(&mut shard.rows);
         let extras = std::mem::take(&mut shard.extras);
+        let chains = std::mem::take(&mut shard.chains);
         let same = u32::try_from(rows.len()).expect("row indices are flow ids");
         if let [only] = &mut members[..] {
             only.reserve_exact(rows.len());
@@ -195,48 +201,68 @@ fn take_rows(shard: &mut Shard, place: &HashMap<u32, usize>) -> Taken {
             rows.push(row);
             others.push(flow);
         }
-        return Taken { rows, extras, flows: Flows { same, others }, members };
+        return Taken { rows, extras, chains, flows: Flows { same, others }, members };
     }
-    let mut taken = Taken { rows: Arena::default(), extras: Vec::new(), flows: Flows { same: 0, others: Vec::new() }, members };
+    let mut taken = Taken {
+        rows: Arena::default(),
+        extras: Vec::new(),
+        chains: Chains::default(),
+        flows: Flows { same: 0, others: Vec::new() },
+        members,
+    };
+    let bases: Vec<i64> = closing.keys().map(|window| window.start.0).collect();
     for (flow, row) in shard.rows.iter_mut().enumerate() {
         if let Some(&at) = place.get(&row.window) {
-            taken.take(at, flow as u32, *row, &mut shard.extras);
-            *row = bytemuck::Zeroable::zeroed();
+            taken.take(at, bases[at], flow as u32, *row, &mut shard.extras, &shard.chains);
+            *row = Row::of(0);
         }
     }
     for ((window, flow), row) in shard.parked.extract_if(|(window, _), _| place.contains_key(window)) {
-        taken.take(place[&window], flow, row, &mut shard.extras);
+        let at = place[&window];
+        taken.take(at, bases[at], flow, row, &mut shard.extras, &shard.chains);
     }
-    compact_extras(shard);
+    compact(shard);
     taken
 }
 
 impl Taken {
-    fn take(&mut self, at: usize, flow: u32, mut row: Row, extras: &mut [Extra]) {
+    fn take(&mut self, at: usize, base: i64, flow: u32, mut row: Row, extras: &mut [Extra], chains: &Chains) {
         self.members[at].push(u32::try_from(self.rows.len()).expect("fewer than 2^32 rows"));
-        if let Some(extra) = row.extra.checked_sub(1) {
-            self.extras.push(std::mem::take(&mut extras[extra as usize]));
-            row.extra = self.extras.len() as u32;
-        }
+        move_chain(&mut row, base, extras, chains, &mut self.extras, &mut self.chains);
         self.rows.push(row);
         self.flows.others.push(flow);
     }
 }
 
-/// Closes the holes that taken extras left.
-fn compact_extras(shard: &mut Shard) {
-    let mut kept = Vec::new();
-    for row in shard.rows.iter_mut().chain(shard.parked.values_mut()) {
-        if let Some(extra) = row.extra.checked_sub(1) {
-            kept.push(std::mem::take(&mut shard.extras[extra as usize]));
-            row.extra = kept.len() as u32;
+/// Moves what a row points at to other arenas.
+fn move_chain(row: &mut Row, base: i64, extras: &mut [Extra], chains: &Chains, to: &mut Vec<Extra>, links: &mut Chains) {
+    match row.extra() {
+        Some(index) => {
+            let mut extra = std::mem::take(&mut extras[index]);
+            extra.chain = chains.copy(extra.chain, links, base);
+            row.set_extra(to.len());
+            to.push(extra);
         }
+        None => row.set_chain(chains.copy(row.chain(), links, base)),
     }
-    shard.extras = kept;
+}
+
+/// Closes the holes that taken extras and chains left.
+fn compact(shard: &mut Shard) {
+    let bases: HashMap<u32, i64> = shard.open.iter().map(|(window, &number)| (number, window.start.0)).collect();
+    let (mut extras, mut chains) = (Vec::new(), Chains::default());
+    for row in shard.rows.iter_mut().chain(shard.parked.values_mut()).filter(|row| row.window != 0) {
+        let base = bases[&row.window];
+        move_chain(row, base, &mut shard.extras, &shard.chains, &mut extras, &mut chains);
+    }
+    shard.extras = extras;
+    shard.chains = chains;
 }
 
 /// Decides the direction of every flow of one window.
-fn settle(shard: &Shard, rows: &mut Arena<Row>, extras: &[Extra], members: &[u32], flows: &Flows, table: &FlowTable) {
+fn settle(shard: &Shard, taken: &mut Taken, at: usize, window: Window, table: &FlowTable) {
+    let Taken { rows, extras, chains, flows, members } = taken;
+    let members = &members[at];
     let services = &shard.plan.services;
     let mut undecided = Vec::new();
     let mut witnesses = false;
@@ -262,11 +288,28 @@ fn settle(shard: &Shard, rows: &mut Arena<Row>, extras: &[Extra], members: &[u32
         } else if let Some(server_high) = only_one(ends.low_port, ends.high_port, |port| port < 1024) {
             row.settle(Direction::LowPort, !server_high);
         } else {
-            let older = row.extra.checked_sub(1).and_then(|extra| extras[extra as usize].older.iter().next().cloned());
-            let first = row.piece().into_iter().chain(older).map(|piece| (piece.first, piece.first_high)).min();
-            row.settle(Direction::FirstPacket, first.is_some_and(|(_, high)| high) && !one_end(&ends));
+            let first = earliest(row, extras, chains, window.start.0);
+            row.settle(Direction::FirstPacket, first && !one_end(&ends));
         }
     }
+}
+
+/// Whether the flow's earliest packet came from its high end.
+fn earliest(row: &Row, extras: &[Extra], chains: &Chains, base: i64) -> bool {
+    let mut first = row.piece().map(|piece| (piece.first, piece.first_high));
+    let mut consider = |time: i64, high: bool| first = Some(first.map_or((time, high), |known| known.min((time, high))));
+    let mut link = row.chain();
+    if let Some(extra) = row.extra().map(|index| &extras[index]) {
+        link = extra.chain;
+        extra.older.iter().take(1).for_each(|piece| consider(piece.first, piece.first_high));
+    }
+    // Pieces of a chain begin one behind the other, but a late packet may have widened any.
+    while !link.is_end() {
+        let (piece, previous) = chains.get(link, base);
+        consider(piece.first, piece.first_high);
+        link = previous;
+    }
+    first.is_some_and(|(_, high)| high)
 }
 
 fn one_end(ends: &Ends) -> bool {

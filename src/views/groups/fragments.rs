@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::row::{Piece, Pieces};
+use super::piece::{Piece, Pieces};
 use crate::decode::fragment::Datagram;
 use crate::decode::packet::Packet;
 

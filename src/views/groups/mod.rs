@@ -8,8 +8,10 @@
 //!
 //! Promises: `accepted = kept + collapsed + out_of_window + late`; output is a function of packets and configuration.
 
+mod chain;
 mod close;
 mod fragments;
+mod piece;
 mod plan;
 mod record;
 mod rollup;

@@ -1,14 +1,16 @@
-//! A flow's counters in one window: a narrow row for the piece that is growing, wide pieces for the rest.
+//! A flow's counters in one window: a narrow row for the piece that is growing, and where the others are.
 //!
 //! A piece is a set of the flow's packets in which no gap exceeds the idle split. The row, one cache line, holds the
-//! piece that packets are being added to. A packet that does not belong to it (a gap, a packet from long before), or
-//! that its narrow counters cannot take, sends the piece to the flow's older pieces, where pieces that touch are merged.
-//! So there are never more older pieces than the flow has slices, whatever the order of packets.
-
-use std::collections::BTreeMap;
+//! piece that packets are being added to. A packet that does not belong to it, or that its narrow counters cannot take,
+//! retires the piece. While a flow's packets come in order, pieces retire to its chain ([`super::chain`]), each
+//! later than the one before by more than the idle split. From the first packet on that is too early for the growing
+//! piece, they retire to a sorted map in which pieces that touch are merged ([`super::piece`]). So there are never more pieces
+//! than idle gaps fit into the window, nor, out of order, than the flow has slices.
 
 use bytemuck::{Pod, Zeroable};
 
+use super::chain::Link;
+use super::piece::{Piece, Pieces};
 use crate::app::Notes;
 use crate::config::Measure;
 use crate::decode::packet::{Packet, tcp_flag};
@@ -31,8 +33,8 @@ pub(super) struct Row {
     other: u32,
     /// Number of the window plus one; 0 when the row is unused.
     pub(super) window: u32,
-    /// Index of the flow's [`Extra`] plus one; 0 when there is none.
-    pub(super) extra: u32,
+    /// With [`HAS_EXTRA`] the index of the flow's [`Extra`], else the newest piece of its chain.
+    more: u32,
     /// Packets from the low and from the high end.
     packets: [u16; 2],
     /// Packets with SYN and without ACK.
@@ -52,6 +54,10 @@ const FIRST_HIGH: u16 = 1;
 const ANSWER: u16 = 2;
 /// Set when the window closes: the client is the high end.
 const CLIENT_HIGH: u16 = 8;
+/// `more` is the index of an [`Extra`].
+const HAS_EXTRA: u16 = 16;
+/// A packet came that was too early for the growing piece.
+const DISORDERED: u16 = 32;
 
 /// Packets that a row's narrow counters can take; 65,535 packets of 65,535 bytes stay below 2^32.
 const MOST: u32 = 0xffff;
@@ -73,9 +79,15 @@ const LANES: [u64; 32] = {
     lanes
 };
 
+/// SYN, ACK, RST and FIN of a packet as four counts of 16 bits.
+#[inline(always)]
+pub(super) fn lanes(packet: &Packet) -> u64 {
+    LANES[usize::from(packet.tcp_flags & 31)]
+}
+
 /// Both measures of a packet's bytes, the configured one first.
 #[inline(always)]
-fn measures(packet: &Packet, measure: Measure) -> (u32, u32) {
+pub(super) fn measures(packet: &Packet, measure: Measure) -> (u32, u32) {
     match measure {
         Measure::Wire => (packet.wire, packet.captured),
         Measure::Captured => (packet.captured, packet.wire),
@@ -109,6 +121,44 @@ impl Row {
         true
     }
 
+    /// Whether a packet comes too early for the growing piece.
+    pub(super) fn precedes(&self, packet: &Packet, idle: i64) -> bool {
+        packet.time.0 < self.first.saturating_sub(idle)
+    }
+
+    /// Remembers that packets come out of order.
+    pub(super) fn disorder(&mut self) {
+        self.state |= DISORDERED;
+    }
+
+    /// Whether packets came out of order.
+    pub(super) fn disordered(&self) -> bool {
+        self.state & DISORDERED != 0
+    }
+
+    /// The flow's extra, by index.
+    #[inline]
+    pub(super) fn extra(&self) -> Option<usize> {
+        (self.state & HAS_EXTRA != 0).then_some(self.more as usize)
+    }
+
+    /// Gives the flow an extra, whose chain the row's becomes.
+    pub(super) fn set_extra(&mut self, index: usize) {
+        self.more = u32::try_from(index).expect("fewer than 2^32 flows with extras");
+        self.state |= HAS_EXTRA;
+    }
+
+    /// The newest piece of the row's own chain; empty when the flow has an extra, which then has the chain.
+    #[inline]
+    pub(super) fn chain(&self) -> Link {
+        if self.state & HAS_EXTRA != 0 { Link::default() } else { Link(self.more) }
+    }
+
+    /// Sets the newest piece of the row's own chain.
+    pub(super) fn set_chain(&mut self, link: Link) {
+        self.more = link.0;
+    }
+
     /// Starts the growing piece with a packet that fits a row.
     #[inline]
     pub(super) fn start(&mut self, packet: &Packet, from_high: bool, measure: Measure) {
@@ -126,7 +176,7 @@ impl Row {
         self.bytes[side] += bytes;
         self.other += other;
         let flags = packet.tcp_flags;
-        self.flags += LANES[usize::from(flags & 31)];
+        self.flags += lanes(packet);
         self.syn_only += u16::from(flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN);
         self.flagged += u16::from(packet.has_flags);
         self.witness(packet, from_high);
@@ -183,149 +233,84 @@ impl Row {
         self.state & (ANSWER << u16::from(!self.client_high())) != 0
     }
 
-    /// The growing piece, if it has packets, widened; leaves the row without one.
-    pub(super) fn take(&mut self) -> Option<Piece> {
-        let piece = self.piece()?;
+    /// Whether the growing piece has no packets.
+    #[inline]
+    pub(super) fn is_idle(&self) -> bool {
+        self.packets == [0; 2]
+    }
+
+    /// Leaves the row without a growing piece.
+    #[inline]
+    pub(super) fn drop_piece(&mut self) {
         self.packets = [0; 2];
         self.bytes = [0; 2];
         self.other = 0;
         self.flags = 0;
         self.syn_only = 0;
         self.flagged = 0;
-        Some(piece)
     }
 
     /// A copy of the growing piece, if it has packets.
     #[inline]
     pub(super) fn piece(&self) -> Option<Piece> {
-        if self.packets == [0; 2] {
-            return None;
-        }
-        let lane = |i: u32| (self.flags >> (16 * i)) & 0xffff;
-        Some(Piece {
+        (!self.is_idle()).then(|| self.narrow().into())
+    }
+
+    /// The growing piece as it lies in the row.
+    #[inline]
+    pub(super) fn narrow(&self) -> Narrow {
+        Narrow {
             first: self.first,
             last: self.last,
+            flags: self.flags,
+            bytes: self.bytes,
+            other: self.other,
+            packets: self.packets,
+            syn_only: self.syn_only,
+            flagged: self.flagged,
             first_high: self.state & FIRST_HIGH != 0,
-            packets: self.packets.map(u64::from),
-            bytes: self.bytes.map(u64::from),
-            other: u64::from(self.other),
-            flags: [lane(0), lane(1), lane(2), lane(3)],
-            syn_only: u64::from(self.syn_only),
-            flagged: u64::from(self.flagged),
-            notes: None,
-        })
+        }
     }
 }
 
-/// A piece with counters that cannot overflow.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Piece {
-    /// Earliest and latest packet, ns.
+/// A piece with narrow counters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Narrow {
     pub(super) first: i64,
     pub(super) last: i64,
-    /// The earliest packet came from the high end (of equal times, the low end's counts).
+    pub(super) flags: u64,
+    pub(super) bytes: [u32; 2],
+    pub(super) other: u32,
+    pub(super) packets: [u16; 2],
+    pub(super) syn_only: u16,
+    pub(super) flagged: u16,
     pub(super) first_high: bool,
-    /// Packets by end: low, high.
-    pub(super) packets: [u64; 2],
-    /// Bytes by end, by the configured measure.
-    pub(super) bytes: [u64; 2],
-    /// Bytes by the other measure.
-    pub(super) other: u64,
-    /// Packets with SYN, ACK, RST, FIN.
-    pub(super) flags: [u64; 4],
-    pub(super) syn_only: u64,
-    pub(super) flagged: u64,
-    /// What enrichers noted of packets from the low and from the high end.
-    pub(super) notes: Option<Box<[Notes; 2]>>,
 }
 
-impl Piece {
-    /// A piece of one packet, whatever its length.
-    pub(super) fn of(packet: &Packet, from_high: bool, measure: Measure) -> Piece {
-        let (bytes, other) = measures(packet, measure);
-        let lanes = LANES[usize::from(packet.tcp_flags & 31)];
-        let mut piece = Piece {
-            first: packet.time.0,
-            last: packet.time.0,
-            first_high: from_high,
-            other: u64::from(other),
-            flags: [lanes & 1, lanes >> 16 & 1, lanes >> 32 & 1, lanes >> 48],
-            syn_only: u64::from(packet.tcp_flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN),
-            flagged: u64::from(packet.has_flags),
-            ..Piece::default()
-        };
-        piece.packets[usize::from(from_high)] = 1;
-        piece.bytes[usize::from(from_high)] = u64::from(bytes);
-        piece
-    }
-
-    /// Adds another piece of the same flow. Commutative and associative.
-    pub(super) fn merge(&mut self, other: Piece) {
-        if (other.first, other.first_high) < (self.first, self.first_high) {
-            self.first_high = other.first_high;
-        }
-        self.first = self.first.min(other.first);
-        self.last = self.last.max(other.last);
-        for side in 0..2 {
-            self.packets[side] += other.packets[side];
-            self.bytes[side] += other.bytes[side];
-        }
-        for (sum, n) in self.flags.iter_mut().zip(other.flags) {
-            *sum += n;
-        }
-        self.other += other.other;
-        self.syn_only += other.syn_only;
-        self.flagged += other.flagged;
-        merge_notes(&mut self.notes, other.notes);
-    }
-}
-
-/// Adds notes to notes, side by side.
-pub(super) fn merge_notes(into: &mut Option<Box<[Notes; 2]>>, from: Option<Box<[Notes; 2]>>) {
-    match (into.as_mut(), from) {
-        (_, None) => {}
-        (None, from) => *into = from,
-        (Some(into), Some(from)) => {
-            let [low, high] = *from;
-            into[0].merge(low);
-            into[1].merge(high);
+impl From<Narrow> for Piece {
+    #[inline]
+    fn from(narrow: Narrow) -> Piece {
+        let lane = |i: u32| (narrow.flags >> (16 * i)) & 0xffff;
+        Piece {
+            first: narrow.first,
+            last: narrow.last,
+            first_high: narrow.first_high,
+            packets: narrow.packets.map(u64::from),
+            bytes: narrow.bytes.map(u64::from),
+            other: u64::from(narrow.other),
+            flags: [lane(0), lane(1), lane(2), lane(3)],
+            syn_only: u64::from(narrow.syn_only),
+            flagged: u64::from(narrow.flagged),
+            notes: None,
         }
     }
 }
 
-/// Pieces of one flow, by their first time; no two of them touch.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Pieces(BTreeMap<i64, Piece>);
-
-impl Pieces {
-    /// Adds a piece, merging it with those it touches: those at most `idle` ns away.
-    pub(super) fn absorb(&mut self, mut piece: Piece, idle: i64) {
-        while let Some((&at, _)) = self
-            .0
-            .range(..=piece.last.saturating_add(idle))
-            .next_back()
-            .filter(|(_, older)| older.last.saturating_add(idle) >= piece.first)
-        {
-            let older = self.0.remove(&at).expect("the entry was just found");
-            piece.merge(older);
-        }
-        self.0.insert(piece.first, piece);
-    }
-
-    /// The pieces, earliest first.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Piece> {
-        self.0.values()
-    }
-
-    /// The pieces themselves, earliest first.
-    pub(super) fn into_iter(self) -> impl Iterator<Item = Piece> {
-        self.0.into_values()
-    }
-}
-
-/// What few flows have: pieces before and behind the growing one, and notes.
+/// What few flows have: pieces out of order, and notes.
 #[derive(Debug, Default)]
 pub(super) struct Extra {
+    /// The newest piece of the flow's chain; see [`super::chain`].
+    pub(super) chain: Link,
     /// Pieces that are not growing.
     pub(super) older: Pieces,
     /// Notes of the growing piece.
@@ -339,16 +324,5 @@ mod tests {
     #[test]
     fn a_row_is_one_cache_line() {
         assert_eq!(size_of::<Row>(), 64);
-    }
-
-    #[test]
-    fn zigzag_times_make_no_more_pieces_than_slices() {
-        let mut pieces = Pieces::default();
-        for i in 0..10_000i64 {
-            let time = (i % 3) * 1_000_000 + i;
-            pieces.absorb(Piece { first: time, last: time, packets: [1, 0], ..Piece::default() }, 10_000);
-        }
-        assert_eq!(pieces.iter().count(), 3);
-        assert_eq!(pieces.iter().map(|piece| piece.packets[0]).sum::<u64>(), 10_000);
     }
 }

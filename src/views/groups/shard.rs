@@ -9,7 +9,9 @@ use std::sync::Arc;
 use super::fragments::{Fragments, Side};
 use super::plan::Plan;
 use super::record::Window;
-use super::row::{Extra, Piece, Row};
+use super::chain::Chains;
+use super::piece::Piece;
+use super::row::{Extra, Row};
 use crate::app::{Notes, Segment};
 use crate::decode::fragment::datagram;
 use crate::decode::packet::{Fragment, Packet, protocol};
@@ -25,6 +27,7 @@ pub(super) struct Shard {
     pub(super) plan: Arc<Plan>,
     pub(super) rows: Arena<Row>,
     pub(super) extras: Vec<Extra>,
+    pub(super) chains: Chains,
     /// Rows of flows that were last seen in another window, by window number and flow id.
     pub(super) parked: HashMap<(u32, u32), Row>,
     pub(super) fragments: Fragments,
@@ -66,6 +69,7 @@ impl Shard {
             plan,
             rows: Arena::default(),
             extras: Vec::new(),
+            chains: Chains::default(),
             parked: HashMap::new(),
             fragments,
             pairs: PairSeed::random(),
@@ -116,11 +120,13 @@ impl Shard {
     /// The extra of a flow in the window that its row belongs to.
     fn extra(&mut self, flow: u32) -> &mut Extra {
         let row = &mut self.rows[flow as usize];
-        if row.extra == 0 {
-            self.extras.push(Extra::default());
-            row.extra = u32::try_from(self.extras.len()).expect("fewer than 2^32 flows with extras");
+        if let Some(index) = row.extra() {
+            return &mut self.extras[index];
         }
-        &mut self.extras[row.extra as usize - 1]
+        let index = self.extras.len();
+        self.extras.push(Extra { chain: row.chain(), ..Extra::default() });
+        row.set_extra(index);
+        &mut self.extras[index]
     }
 
     /// Adds a piece to a flow in a window.
@@ -135,22 +141,47 @@ impl Shard {
     fn add_slowly(&mut self, packet: &Packet, flow: FlowRef, window: u32) {
         let (measure, idle) = (self.plan.measure, self.plan.idle);
         let row = self.enter(flow.id, window);
-        if row.piece().is_some() && row.add(packet, flow.from_high, idle, measure) {
+        if !row.is_idle() && row.add(packet, flow.from_high, idle, measure) {
             return;
         }
-        let row = self.enter(flow.id, window);
         if packet.wire | packet.captured > 0xffff {
             row.witness(packet, flow.from_high);
             let piece = Piece::of(packet, flow.from_high, measure);
             self.extra(flow.id).older.absorb(piece, idle);
             return;
         }
-        if let Some(mut piece) = row.take() {
-            let extra = self.extra(flow.id);
-            piece.notes = extra.notes.take();
-            extra.older.absorb(piece, idle);
+        if !row.is_idle() {
+            if row.precedes(packet, idle) {
+                row.disorder();
+            }
+            self.retire(flow.id);
         }
         self.rows[flow.id as usize].start(packet, flow.from_high, measure);
+    }
+
+    /// Moves a flow's growing piece behind it.
+    #[inline]
+    fn retire(&mut self, flow: u32) {
+        let (idle, base) = (self.plan.idle, self.now.start);
+        let row = &mut self.rows[flow as usize];
+        let narrow = row.narrow();
+        row.drop_piece();
+        if row.disordered() || row.extra().is_some_and(|extra| self.extras[extra].notes.is_some()) {
+            let extra = self.extra(flow);
+            let piece = Piece { notes: extra.notes.take(), ..narrow.into() };
+            extra.older.absorb(piece, idle);
+            return;
+        }
+        match row.extra() {
+            Some(extra) => {
+                let chain = &mut self.extras[extra].chain;
+                *chain = self.chains.push(*chain, &narrow, base);
+            }
+            None => {
+                let chain = self.chains.push(row.chain(), &narrow, base);
+                row.set_chain(chain);
+            }
+        }
     }
 
     #[cold]
