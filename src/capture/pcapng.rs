@@ -132,7 +132,7 @@ impl Pcapng {
         Ok(block.len())
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn blocks<const BIG: bool>(
         &mut self,
         window: &[u8],
