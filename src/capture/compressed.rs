@@ -1,7 +1,7 @@
 //! gzip and zstd streams, decoded so that everything in front of damage is kept.
 //!
 //! Both are driven through their low-level interfaces: the ready-made readers drop what a failing call had already
-//! decoded. zstd is fed block by block, as it asks, because a call that fails delivers nothing.
+//! decoded, and how much that is would depend on the sizes of the buffers.
 
 use std::io::{self, ErrorKind, Read};
 
@@ -54,12 +54,28 @@ pub(super) struct Decompressor {
 
 enum Codec {
     /// The open member, if any, and whether one was finished before.
-    Gzip { member: Option<Box<Decompress>>, finished: bool },
-    /// How many bytes the decoder asks for; 0 between frames.
-    Zstd { decoder: Decoder<'static>, wanted: usize, finished: bool },
+    Gzip {
+        member: Option<Box<Decompress>>,
+        finished: bool,
+    },
+    Zstd(Box<Frames>),
     /// It failed in the call before, after that had delivered bytes.
     Failed(&'static str),
 }
+
+/// Decoding zstd frames, one step a call.
+struct Frames {
+    decoder: Decoder<'static>,
+    /// How many bytes the decoder asks for; 0 between frames.
+    wanted: usize,
+    /// The output was filled to its end, so the decoder may have more.
+    more: bool,
+    /// A frame was read to its end.
+    finished: bool,
+}
+
+/// Bytes of a zstd block header, which the decoder asks for along with the block in front of it.
+const BLOCK_HEADER: usize = 3;
 
 const BAD_GZIP: &str = "the gzip stream is damaged";
 const BAD_ZSTD: &str = "the zstd stream is damaged";
@@ -71,7 +87,7 @@ impl Decompressor {
             Compression::Zstd => {
                 let mut decoder = Decoder::new()?;
                 decoder.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))?;
-                Codec::Zstd { decoder, wanted: 0, finished: false }
+                Codec::Zstd(Box::new(Frames { decoder, wanted: 0, more: false, finished: false }))
             }
             Compression::Gzip | Compression::None => Codec::Gzip { member: None, finished: false },
         };
@@ -128,7 +144,7 @@ impl Codec {
                     (used, Some(Step::Decoded(decoded)))
                 }
             },
-            Codec::Zstd { decoder, wanted, finished } => zstd(decoder, wanted, finished, input, ended, output),
+            Codec::Zstd(frames) => frames.step(input, ended, output),
             Codec::Failed(message) => (0, Some(Step::Corrupt(message))),
         }
     }
@@ -182,37 +198,39 @@ fn gzip(
     })
 }
 
-fn zstd(
-    decoder: &mut Decoder<'static>,
-    wanted: &mut usize,
-    finished: &mut bool,
-    input: &[u8],
-    ended: bool,
-    output: &mut [u8],
-) -> (usize, Option<Step>) {
-    if *wanted == 0 {
-        if input.is_empty() {
-            return (0, Some(if *finished { Step::End } else { Step::Truncated("the zstd stream is cut") }));
+impl Frames {
+    /// A call of the decoder that fails delivers nothing, not even what it decoded before it failed. So each call gets
+    /// the bytes for one thing only: a header, a block, a checksum; or none, to hand out what it has.
+    fn step(&mut self, input: &[u8], ended: bool, output: &mut [u8]) -> (usize, Option<Step>) {
+        if self.wanted == 0 {
+            if input.is_empty() {
+                let step = if self.finished { Step::End } else { Step::Truncated("the zstd stream is cut") };
+                return (0, Some(step));
+            }
+            self.wanted = FRAME_START;
         }
-        *wanted = FRAME_START;
-    }
-    let mut source = InBuffer::around(input.get(..*wanted).unwrap_or(input));
-    let mut sink = OutBuffer::around(output);
-    let hint = decoder.run(&mut source, &mut sink);
-    let (used, decoded) = (source.pos(), sink.pos());
-    match hint {
-        Ok(hint) => {
-            *wanted = hint;
-            *finished |= hint == 0;
+        let size = match self.wanted {
+            _ if self.more => 0,
+            wanted @ 0..=BLOCK_HEADER => wanted,
+            wanted => wanted - BLOCK_HEADER,
+        };
+        let room = output.len();
+        let mut source = InBuffer::around(input.get(..size).unwrap_or(input));
+        let mut sink = OutBuffer::around(output);
+        let hint = self.decoder.run(&mut source, &mut sink);
+        let (used, decoded) = (source.pos(), sink.pos());
+        let Ok(hint) = hint else {
+            return (used, Some(Step::Corrupt(BAD_ZSTD)));
+        };
+        self.wanted = hint;
+        self.finished |= hint == 0;
+        let had_more = std::mem::replace(&mut self.more, decoded == room);
+        match (used, decoded) {
+            (used, 1..) => (used, Some(Step::Decoded(decoded))),
+            (0, 0) if hint == 0 || had_more => (0, None),
+            (0, 0) if ended => (0, Some(Step::Truncated("the zstd stream is cut"))),
+            (0, 0) => (0, Some(Step::Corrupt(BAD_ZSTD))),
+            (used, 0) => (used, None),
         }
-        // A call takes one block at most, and one that fails has not delivered any of it.
-        Err(_) => return (used, Some(Step::Corrupt(BAD_ZSTD))),
-    }
-    match (used, decoded) {
-        (used, 1..) => (used, Some(Step::Decoded(decoded))),
-        (0, 0) if *wanted == 0 => (0, None),
-        (0, 0) if ended => (0, Some(Step::Truncated("the zstd stream is cut"))),
-        (0, 0) => (0, Some(Step::Corrupt(BAD_ZSTD))),
-        (used, 0) => (used, None),
     }
 }

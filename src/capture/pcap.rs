@@ -109,7 +109,7 @@ impl Pcap {
         }
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn records<const BIG: bool, const OLD: bool>(
         &self,
         window: &[u8],
@@ -133,7 +133,7 @@ impl Pcap {
                 std::mem::swap(&mut captured, &mut wire);
             }
             if captured > longest {
-                break Stop::corrupt(format!("a record claims {captured} captured bytes, more than {longest}"));
+                break too_long(captured, longest);
             }
             let length = extra + captured as usize;
             if length > body.len() {
@@ -154,4 +154,9 @@ impl Pcap {
         };
         (at, stop)
     }
+}
+
+#[cold]
+fn too_long(captured: u32, longest: u32) -> Stop {
+    Stop::corrupt(format!("a record claims {captured} captured bytes, more than {longest}"))
 }

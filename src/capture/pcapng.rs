@@ -132,7 +132,7 @@ impl Pcapng {
         Ok(block.len())
     }
 
-    #[inline(always)]
+    #[inline(never)]
     fn blocks<const BIG: bool>(
         &mut self,
         window: &[u8],
@@ -216,11 +216,12 @@ impl Pcapng {
         at: usize,
         list: &mut Vec<Record>,
     ) -> Result<(), String> {
+        let body = block.get(..block.len().saturating_sub(4)).unwrap_or_default();
         match kind {
             SPB_MAGIC => self.simple::<BIG>(block, at, list),
             PACKET_BLOCK => self.obsolete::<BIG>(block, at, list),
-            IDB_MAGIC => self.interface::<BIG>(block),
-            ISB_MAGIC => self.statistics::<BIG>(block),
+            IDB_MAGIC => self.interface::<BIG>(body),
+            ISB_MAGIC => self.statistics::<BIG>(body),
             _ => Ok(()),
         }
     }
@@ -266,8 +267,9 @@ impl Pcapng {
         Ok(())
     }
 
-    fn interface<const BIG: bool>(&mut self, block: &[u8]) -> Result<(), String> {
-        let Some(([_, _, _, _, _, _, _, _, k0, k1, _, _, s0, s1, s2, s3], options)) = block.split_first_chunk::<16>()
+    /// `body` is the block without its trailing length.
+    fn interface<const BIG: bool>(&mut self, body: &[u8]) -> Result<(), String> {
+        let Some(([_, _, _, _, _, _, _, _, k0, k1, _, _, s0, s1, s2, s3], options)) = body.split_first_chunk::<16>()
         else {
             return Err("an interface description is too short".into());
         };
@@ -293,8 +295,9 @@ impl Pcapng {
         Ok(())
     }
 
-    fn statistics<const BIG: bool>(&mut self, block: &[u8]) -> Result<(), String> {
-        let Some((&[_, _, _, _, _, _, _, _, i0, i1, i2, i3, ..], options)) = block.split_first_chunk::<20>() else {
+    /// `body` is the block without its trailing length.
+    fn statistics<const BIG: bool>(&mut self, body: &[u8]) -> Result<(), String> {
+        let Some((&[_, _, _, _, _, _, _, _, i0, i1, i2, i3, ..], options)) = body.split_first_chunk::<20>() else {
             return Err("interface statistics are too short".into());
         };
         // Statistics of an interface that is not there say nothing about any packet: stepped over.
@@ -332,9 +335,9 @@ fn bad_length(length: u32) -> Stop {
 }
 
 /// Calls `take` with every option in front of the end of options or of the first one that is cut; the value is
-/// without its padding. `bytes` may include the block's trailing length, which no option fits in.
+/// without its padding.
 fn each_option<const BIG: bool>(bytes: &[u8], mut take: impl FnMut(OptionCode, &[u8])) {
-    let mut rest = bytes.get(..bytes.len().saturating_sub(4)).unwrap_or_default();
+    let mut rest = bytes;
     let parse = |rest| -> nom::IResult<&[u8], PcapNGOption<'_>, ()> {
         if BIG { parse_option_be(rest) } else { parse_option_le(rest) }
     };

@@ -11,7 +11,7 @@ use super::pcap::{self, Pcap};
 use super::pcapng::Pcapng;
 use super::record::Records;
 use super::report::{Compression, Format, Report, Status};
-use super::walk::{LookAhead, Stop};
+use super::walk::Stop;
 use super::window::{CHUNK, Ending, SPAN, Source, Window};
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
@@ -169,7 +169,8 @@ impl Capture {
                     capture.report.link_types.push(pcap.link());
                 }
                 capture.walker = walker;
-                capture.window.advance(used, &LookAhead::off());
+                let ahead = capture.window.look_ahead();
+                capture.window.advance(used, &ahead);
             }
             Err((status, message)) => capture.end(status, Some(message)),
         }

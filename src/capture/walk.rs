@@ -57,12 +57,23 @@ impl LookAhead {
     #[inline(always)]
     pub(super) fn at(&mut self, window: &[u8], at: usize) {
         let horizon = at + self.distance;
-        // What the walk has stepped over is not asked for any more.
-        self.next = self.next.max(at);
+        if self.next < at {
+            self.catch_up(at);
+        }
         while self.next < horizon {
             prefetch(window, self.next);
             self.next += LookAhead::LINE;
         }
+    }
+
+    /// Leaves out what a long record made the walk step over.
+    ///
+    /// A call, so that the compiler does not make it a conditional move: then every prefetch would wait for the very
+    /// load of the record's length that it is there to speed up.
+    #[cold]
+    #[inline(never)]
+    fn catch_up(&mut self, at: usize) {
+        self.next = at;
     }
 
     /// How many bytes behind `used` have been asked for already.
