@@ -63,7 +63,7 @@ pub enum Body {
         tokens: Vec<String>,
         /// Occurrences of tokens before sampling.
         total: u64,
-        /// Whether sampling left any out.
+        /// Whether the sample's Bernoulli trial was applied; it may by luck have left none out.
         sampled: bool,
     },
     /// Counts by name.

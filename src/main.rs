@@ -1,0 +1,2 @@
+//! Branch stub.
+fn main() {}
