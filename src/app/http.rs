@@ -174,6 +174,7 @@ mod tests {
     use crate::decode::packet::Packet;
     use crate::table::key::FiveTuple;
     use crate::time::Timestamp;
+    use proptest::prelude::*;
 
     fn read(http: &Http, notes: &mut Notes, payload: &[u8], ns: i64) {
         let packet =
@@ -266,5 +267,60 @@ mod tests {
         assert_eq!((total, sampled), (8000, true));
         assert_eq!(tokens[..2], ["'", "%27"]);
         assert!((15..70).contains(&tokens.len()), "{}", tokens.len());
+    }
+
+    #[test]
+    fn a_token_that_is_an_entry_in_any_spelling_is_its_mark_and_is_not_sampled() {
+        let (tokens, total, _) = section("GET /x.OR.y/benchmar\u{212a} HTTP/1.1\r\n".as_bytes(), 40).unwrap();
+        assert_eq!((tokens, total), (["or", "benchmark", "x", "y"].map(String::from).to_vec(), 4));
+    }
+
+    /// What the documentation says a token is, in the plainest words there are.
+    fn plain_tokens(target: &[u8]) -> Vec<String> {
+        let text: String = target.utf8_chunks().map(|chunk| chunk.valid()).collect();
+        let text = text.replace(|c| "/?&=+%.:-_#\x1c\x1d\x1e\x1f".contains(c), " ").to_lowercase();
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_are_those_of_the_plain_description(
+            target in prop::collection::vec(
+                prop_oneof![any::<u8>(), Just(b'/'), Just(b'%'), Just(0xce), Just(0xa3), b'a'..b'f', b'A'..b'F'], 0..80,
+            )
+        ) {
+            let mut found = Vec::new();
+            for_each_token(&target, |at, token| {
+                // A token stands where it is said to, but for bytes dropped inside it.
+                assert_eq!(target[at], token.as_bytes()[0]);
+                found.push(lower(token).into_owned());
+            });
+            prop_assert_eq!(found, plain_tokens(&target));
+        }
+
+        #[test]
+        fn neither_the_order_of_segments_nor_their_split_over_notes_shows(
+            segments in prop::collection::vec(("[a-c%27.]{0,12}", 0_i64..4, 0_usize..3), 1..40),
+            budget in 1_usize..30,
+        ) {
+            let http = Http::new(Lexicon::default(), budget, 42);
+            let mut whole = Notes::default();
+            let mut parts = vec![Notes::default(); 3];
+            for (target, ns, _) in &segments {
+                read(&http, &mut whole, format!("GET /{target}/x/y HTTP/1.1\r\n\r\n").as_bytes(), *ns);
+            }
+            for (target, ns, part) in segments.iter().rev() {
+                read(&http, &mut parts[*part], format!("GET /{target}/x/y HTTP/1.1\r\n\r\n").as_bytes(), *ns);
+            }
+            let mut merged = Notes::default();
+            parts.into_iter().rev().for_each(|part| merged.merge(part));
+            prop_assert_eq!(&merged, &whole);
+            prop_assert_eq!(http.finish(merged), http.finish(whole));
+        }
+
+        #[test]
+        fn any_bytes_behind_a_method_are_read(payload in prop::collection::vec(any::<u8>(), 0..300)) {
+            section(&[b"GET ", &payload[..], b"\n\nPUT ", &payload[..]].concat(), 40);
+        }
     }
 }
