@@ -18,9 +18,6 @@ use super::lexicon::Lexicon;
 use super::notes::{Body, Notes, Section, Segment};
 use super::sample::{self, Draws};
 
-const METHODS: [&[u8]; 10] =
-    [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE ", b"PROPFIND "];
-
 /// The count of token occurrences, those that equal a lexicon entry included.
 const TOKENS: &str = "tokens";
 
@@ -87,13 +84,20 @@ impl Enricher for Http {
     }
 }
 
-/// The request method at the start of `bytes`, its space included.
+/// Length of the request method at the start of `bytes`, its space included.
 #[inline]
-fn method(bytes: &[u8]) -> Option<&'static [u8]> {
-    if !matches!(bytes.first()?, b'G' | b'P' | b'H' | b'D' | b'O' | b'C' | b'T') {
-        return None;
-    }
-    METHODS.into_iter().find(|method| bytes.starts_with(method))
+fn method(bytes: &[u8]) -> Option<usize> {
+    let methods: &[&[u8]] = match bytes.first()? {
+        b'G' => &[b"GET "],
+        b'P' => &[b"POST ", b"PUT ", b"PATCH ", b"PROPFIND "],
+        b'H' => &[b"HEAD "],
+        b'D' => &[b"DELETE "],
+        b'O' => &[b"OPTIONS "],
+        b'C' => &[b"CONNECT "],
+        b'T' => &[b"TRACE "],
+        _ => return None,
+    };
+    methods.iter().find(|method| bytes.starts_with(method)).map(|method| method.len())
 }
 
 /// Calls `each` with the start and the bytes of every target in a payload that starts with a request.
@@ -106,8 +110,8 @@ fn for_each_target(payload: &[u8], mut each: impl FnMut(usize, &[u8])) {
         let next = start + line.len() + 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if after_blank && let Some(method) = method(line) {
-            let target = &line[method.len()..];
-            each(start + method.len(), &target[..marker.find(target).unwrap_or(target.len())]);
+            let target = &line[method..];
+            each(start + method, &target[..marker.find(target).unwrap_or(target.len())]);
         }
         // Several blank lines are one: servers ignore empty lines before a request (RFC 9112, section 2.2).
         after_blank = line.is_empty();
