@@ -70,6 +70,7 @@ mod tests {
     use super::*;
     use crate::decode::packet::Packet;
     use crate::table::key::FiveTuple;
+    use proptest::prelude::*;
 
     fn counts(payload: &[u8]) -> Vec<(&'static str, u64)> {
         let packet = Packet::default();
@@ -111,6 +112,17 @@ mod tests {
             b"\0\x01\n\n\xff",
         ] {
             assert_eq!(counts(junk), []);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_counted_one_by_one(
+            lines in prop::collection::vec(prop_oneof!["(?i)(user|pass|retr|xsha1|list)( x)?", "[ -~]{0,8}"], 0..20)
+        ) {
+            let whole: u64 = counts(lines.join("\r\n").as_bytes()).into_iter().map(|(_, n)| n).sum();
+            let single: u64 = lines.iter().flat_map(|line| counts(line.as_bytes())).map(|(_, n)| n).sum();
+            prop_assert_eq!(whole, single);
         }
     }
 }

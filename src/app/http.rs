@@ -18,9 +18,6 @@ use super::lexicon::Lexicon;
 use super::notes::{Body, Notes, Section, Segment};
 use super::sample::{self, Draws};
 
-const METHODS: [&[u8]; 10] =
-    [b"GET ", b"POST ", b"HEAD ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"CONNECT ", b"TRACE ", b"PROPFIND "];
-
 /// The count of token occurrences, those that equal a lexicon entry included.
 const TOKENS: &str = "tokens";
 
@@ -87,13 +84,20 @@ impl Enricher for Http {
     }
 }
 
-/// The request method at the start of `bytes`, its space included.
+/// Length of the request method at the start of `bytes`, its space included.
 #[inline]
-fn method(bytes: &[u8]) -> Option<&'static [u8]> {
-    if !matches!(bytes.first()?, b'G' | b'P' | b'H' | b'D' | b'O' | b'C' | b'T') {
-        return None;
-    }
-    METHODS.into_iter().find(|method| bytes.starts_with(method))
+fn method(bytes: &[u8]) -> Option<usize> {
+    let methods: &[&[u8]] = match bytes.first()? {
+        b'G' => &[b"GET "],
+        b'P' => &[b"POST ", b"PUT ", b"PATCH ", b"PROPFIND "],
+        b'H' => &[b"HEAD "],
+        b'D' => &[b"DELETE "],
+        b'O' => &[b"OPTIONS "],
+        b'C' => &[b"CONNECT "],
+        b'T' => &[b"TRACE "],
+        _ => return None,
+    };
+    methods.iter().find(|method| bytes.starts_with(method)).map(|method| method.len())
 }
 
 /// Calls `each` with the start and the bytes of every target in a payload that starts with a request.
@@ -106,8 +110,8 @@ fn for_each_target(payload: &[u8], mut each: impl FnMut(usize, &[u8])) {
         let next = start + line.len() + 1;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if after_blank && let Some(method) = method(line) {
-            let target = &line[method.len()..];
-            each(start + method.len(), &target[..marker.find(target).unwrap_or(target.len())]);
+            let target = &line[method..];
+            each(start + method, &target[..marker.find(target).unwrap_or(target.len())]);
         }
         // Several blank lines are one: servers ignore empty lines before a request (RFC 9112, section 2.2).
         after_blank = line.is_empty();
@@ -174,6 +178,7 @@ mod tests {
     use crate::decode::packet::Packet;
     use crate::table::key::FiveTuple;
     use crate::time::Timestamp;
+    use proptest::prelude::*;
 
     fn read(http: &Http, notes: &mut Notes, payload: &[u8], ns: i64) {
         let packet =
@@ -266,5 +271,60 @@ mod tests {
         assert_eq!((total, sampled), (8000, true));
         assert_eq!(tokens[..2], ["'", "%27"]);
         assert!((15..70).contains(&tokens.len()), "{}", tokens.len());
+    }
+
+    #[test]
+    fn a_token_that_is_an_entry_in_any_spelling_is_its_mark_and_is_not_sampled() {
+        let (tokens, total, _) = section("GET /x.OR.y/benchmar\u{212a} HTTP/1.1\r\n".as_bytes(), 40).unwrap();
+        assert_eq!((tokens, total), (["or", "benchmark", "x", "y"].map(String::from).to_vec(), 4));
+    }
+
+    /// What the documentation says a token is, in the plainest words there are.
+    fn plain_tokens(target: &[u8]) -> Vec<String> {
+        let text: String = target.utf8_chunks().map(|chunk| chunk.valid()).collect();
+        let text = text.replace(|c| "/?&=+%.:-_#\x1c\x1d\x1e\x1f".contains(c), " ").to_lowercase();
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn tokens_are_those_of_the_plain_description(
+            target in prop::collection::vec(
+                prop_oneof![any::<u8>(), Just(b'/'), Just(b'%'), Just(0xce), Just(0xa3), b'a'..b'f', b'A'..b'F'], 0..80,
+            )
+        ) {
+            let mut found = Vec::new();
+            for_each_token(&target, |at, token| {
+                // A token stands where it is said to, but for bytes dropped inside it.
+                assert_eq!(target[at], token.as_bytes()[0]);
+                found.push(lower(token).into_owned());
+            });
+            prop_assert_eq!(found, plain_tokens(&target));
+        }
+
+        #[test]
+        fn neither_the_order_of_segments_nor_their_split_over_notes_shows(
+            segments in prop::collection::vec(("[a-c%27.]{0,12}", 0_i64..4, 0_usize..3), 1..40),
+            budget in 1_usize..30,
+        ) {
+            let http = Http::new(Lexicon::default(), budget, 42);
+            let mut whole = Notes::default();
+            let mut parts = vec![Notes::default(); 3];
+            for (target, ns, _) in &segments {
+                read(&http, &mut whole, format!("GET /{target}/x/y HTTP/1.1\r\n\r\n").as_bytes(), *ns);
+            }
+            for (target, ns, part) in segments.iter().rev() {
+                read(&http, &mut parts[*part], format!("GET /{target}/x/y HTTP/1.1\r\n\r\n").as_bytes(), *ns);
+            }
+            let mut merged = Notes::default();
+            parts.into_iter().rev().for_each(|part| merged.merge(part));
+            prop_assert_eq!(&merged, &whole);
+            prop_assert_eq!(http.finish(merged), http.finish(whole));
+        }
+
+        #[test]
+        fn any_bytes_behind_a_method_are_read(payload in prop::collection::vec(any::<u8>(), 0..300)) {
+            section(&[b"GET ", &payload[..], b"\n\nPUT ", &payload[..]].concat(), 40);
+        }
     }
 }

@@ -24,7 +24,9 @@ pub struct Lexicon {
     entries: Vec<String>,
     /// Entries in lower case with their numbers, in order.
     exact: Vec<(String, u16)>,
-    /// Lengths of the words, in bytes: bit `n` for words of `n` bytes, bit 63 for all longer ones.
+    /// Lengths of the entries, in bytes: bit `n` for `n` bytes, bit 63 for more.
+    lengths: u64,
+    /// The same of the words among them.
     word_lengths: u64,
     patterns: Vec<(memmem::Finder<'static>, u16)>,
 }
@@ -45,7 +47,8 @@ impl Lexicon {
         I: IntoIterator,
         I::Item: Into<String>,
     {
-        let mut lexicon = Lexicon { entries: Vec::new(), exact: Vec::new(), word_lengths: 0, patterns: Vec::new() };
+        let mut lexicon =
+            Lexicon { entries: Vec::new(), exact: Vec::new(), lengths: 0, word_lengths: 0, patterns: Vec::new() };
         for entry in entries {
             let entry: String = entry.into();
             let Ok(number) = u16::try_from(lexicon.entries.len()) else { break };
@@ -54,6 +57,7 @@ impl Lexicon {
             if lower.is_empty() {
                 continue;
             }
+            lexicon.lengths |= length_bit(lower.len());
             if lower.bytes().all(|byte| byte.is_ascii_lowercase()) {
                 lexicon.word_lengths |= length_bit(lower.len());
             } else {
@@ -74,6 +78,9 @@ impl Lexicon {
     /// The number of the entry that `token`, in lower case, is.
     #[must_use]
     pub fn number_of(&self, token: &str) -> Option<u16> {
+        if self.lengths & length_bit(token.len()) == 0 {
+            return None;
+        }
         let place = self.exact.binary_search_by(|(text, _)| text.as_str().cmp(token)).ok()?;
         self.exact.get(place).map(|&(_, number)| number)
     }
@@ -97,8 +104,10 @@ impl Lexicon {
     }
 
     fn find_in(&self, lower: &[u8], hit: &mut impl FnMut(u16)) {
+        // Most targets lack a byte of most patterns, and one pass tells.
+        let present = Bytes::of(lower);
         for (pattern, number) in &self.patterns {
-            if pattern.find(lower).is_some() {
+            if present.hold(pattern.needle()) && pattern.find(lower).is_some() {
                 hit(*number);
             }
         }
@@ -114,6 +123,23 @@ impl Lexicon {
                 }
             }
         }
+    }
+}
+
+/// The set of bytes that a text is made of.
+struct Bytes([u64; 4]);
+
+impl Bytes {
+    fn of(text: &[u8]) -> Bytes {
+        let mut set = [0; 4];
+        for &byte in text {
+            set[usize::from(byte >> 6)] |= 1 << (byte & 63);
+        }
+        Bytes(set)
+    }
+
+    fn hold(&self, text: &[u8]) -> bool {
+        text.iter().all(|&byte| self.0[usize::from(byte >> 6)] >> (byte & 63) & 1 == 1)
     }
 }
 

@@ -196,6 +196,7 @@ mod tests {
     use super::*;
     use crate::decode::packet::Packet;
     use crate::table::key::FiveTuple;
+    use proptest::prelude::*;
 
     fn counts(payload: &[u8]) -> Vec<(&'static str, u64)> {
         let packet = Packet::default();
@@ -280,6 +281,24 @@ mod tests {
             b"\x82\0\0\0",
         ] {
             assert_eq!(counts(junk), []);
+        }
+    }
+
+    proptest! {
+        /// Bytes of hostile headers: signatures, lengths and offsets that point anywhere, also at themselves.
+        #[test]
+        fn no_more_commands_are_counted_than_headers_fit(
+            words in prop::collection::vec(
+                prop_oneof![
+                    Just(*b"\xfeSMB"), Just(*b"\xffSMB"), Just(*b"\xfdSMB"), Just([0, 0, 0, 8]), Just([0x85, 0, 0, 0]),
+                    Just([64, 0, 0, 0]), any::<[u8; 4]>(),
+                ],
+                0..400,
+            )
+        ) {
+            let payload = words.concat();
+            let counted: u64 = counts(&payload).into_iter().map(|(_, n)| n).sum();
+            prop_assert!(counted <= payload.len() as u64 / 8 + 1);
         }
     }
 }

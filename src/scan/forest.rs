@@ -35,7 +35,7 @@ pub enum Label {
 /// there are more than 256. Values should be finite; one that is NaN is an outlier before all others.
 #[must_use]
 pub fn labels(values: &[f64], trees: usize, contamination: f64, seed: u64) -> Vec<Label> {
-    if !(contamination > 0.0) || values.is_empty() {
+    if values.is_empty() || contamination.is_nan() || contamination <= 0.0 {
         return vec![Label::Inlier; values.len()];
     }
     let scores = scores(values, trees, seed);
