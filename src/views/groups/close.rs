@@ -296,6 +296,9 @@ fn settle(shard: &Shard, taken: &mut Taken, at: usize, window: Window, table: &F
 
 /// Whether the flow's earliest packet came from its high end.
 fn earliest(row: &Row, extras: &[Extra], chains: &Chains, base: i64) -> bool {
+    if let Some(high) = row.earliest_high() {
+        return high;
+    }
     let mut first = row.piece().map(|piece| (piece.first, piece.first_high));
     let mut consider = |time: i64, high: bool| first = Some(first.map_or((time, high), |known| known.min((time, high))));
     let mut link = row.chain();

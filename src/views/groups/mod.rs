@@ -32,13 +32,14 @@ use crate::app::http::Http;
 use crate::app::lexicon::Lexicon;
 use crate::app::notes::Body;
 use crate::app::smb::Smb;
-use crate::app::{Enricher, Section};
+use crate::app::{Enricher, Notes, Section};
 use crate::config::{Config, Measure, ScanPolicy};
 use crate::decode::packet::address;
 use crate::engine::ledger::{Amount, Intake, Outcome};
 use crate::engine::view::{Part, ShardView, View};
 use crate::error::Result;
 use crate::prefetch::prefetch_row;
+use crate::table::direction::Direction;
 use crate::scan::contacts::{self, Contacts};
 use crate::scan::summary::{Gathering, ScanSummary};
 use crate::scan::verdict::{self, Scanner, Verdict};
@@ -46,8 +47,8 @@ use crate::sink::Sink;
 use crate::time::Timestamp;
 use close::{Closed, ClosedWindow};
 use plan::{Plan, Services};
-use rollup::{Slice, slices};
-use row::{Extra, Row};
+use rollup::{Rollup, Slice, Store};
+use row::Row;
 use tokens::{Bins, Tokens};
 
 /// What the original's metrics count, by its names.
@@ -155,13 +156,13 @@ impl View for Groups<'_> {
         let mut windows: BTreeMap<Window, Vec<(usize, ClosedWindow)>> = BTreeMap::new();
         for part in parts {
             let Ok(closed) = part.downcast::<Closed>() else { continue };
-            let Closed { rows, extras, windows: closed_windows, out_of_window, late } = *closed;
+            let Closed { rows, extras, chains, windows: closed_windows, out_of_window, late } = *closed;
             self.outcome.out_of_window += out_of_window;
             self.outcome.late += late;
             for window in closed_windows {
                 windows.entry(window.window).or_default().push((workers.len(), window));
             }
-            workers.push((rows, extras));
+            workers.push(Store { rows, extras, chains });
         }
         for (window, parts) in windows {
             let mut emission = Emission::new(self, window);
@@ -183,8 +184,6 @@ impl View for Groups<'_> {
     }
 }
 
-type Worker = (crate::table::arena::Arena<Row>, Vec<Extra>);
-
 /// The emission of one window.
 struct Emission<'a, 's> {
     view: &'a mut Groups<'s>,
@@ -195,15 +194,41 @@ struct Emission<'a, 's> {
     /// Summaries under way, of the source whose groups go by.
     gathering: [Option<Gathering>; 3],
     summaries: Vec<ScanSummary>,
+    /// The record that is filled in and handed to the sink.
+    record: GroupRecord,
     totals: WindowTotals,
 }
+
+/// Entries whose rows and chains are brought into the cache together.
+const BLOCK: usize = 64;
 
 impl<'a, 's> Emission<'a, 's> {
     fn new(view: &'a mut Groups<'s>, window: Window) -> Self {
         let totals = WindowTotals { window, outcome: Outcome::default(), counts: GroupCounts::default() };
+        let unspecified = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+        let service = Arc::clone(view.plan.services.name(0));
         Emission {
             view,
             window,
+            record: GroupRecord {
+                key: GroupKey {
+                    src_ip: unspecified,
+                    dst_ip: unspecified,
+                    dst_port: 0,
+                    transport: Transport::Other,
+                    service,
+                },
+                first_ts: Timestamp(0),
+                last_ts: Timestamp(0),
+                counts: Counts::default(),
+                tcp_flags: TcpFlags::default(),
+                tokens: Tokens::default(),
+                section: None,
+                window,
+                flows: 0,
+                direction: Direction::default(),
+                amount: Amount::default(),
+            },
             verdict: Verdict::default(),
             scanners: HashMap::new(),
             gathering: [None, None, None],
@@ -213,7 +238,7 @@ impl<'a, 's> Emission<'a, 's> {
     }
 
     /// Decides who scanned.
-    fn judge(&mut self, parts: &[(usize, ClosedWindow)], workers: &[Worker]) {
+    fn judge(&mut self, parts: &[(usize, ClosedWindow)], workers: &[Store]) {
         let all: Vec<Contacts> = match parts {
             [(_, only)] => only.contacts.clone(),
             _ => contacts::join(parts.iter().flat_map(|(_, part)| part.contacts.iter().copied()).collect()),
@@ -221,16 +246,14 @@ impl<'a, 's> Emission<'a, 's> {
         let ratio = |src: IpAddr, transport: Option<Transport>| {
             let (mut syn_only, mut flagged) = (0, 0);
             for (worker, part) in parts {
-                let (rows, extras) = &workers[*worker];
-                let mut add = |row: &Row| {
-                    let older = row.extra.checked_sub(1).map(|extra| &extras[extra as usize].older);
-                    for piece in row.piece().iter().chain(older.into_iter().flat_map(|older| older.iter())) {
-                        syn_only += piece.syn_only;
-                        flagged += piece.flagged;
-                    }
+                let store = &workers[*worker];
+                let mut add = |at: usize| {
+                    let (a, b) = store.syn_only(at, part.window.start.0);
+                    syn_only += a;
+                    flagged += b;
                 };
-                of_source(&part.v4, src, transport).for_each(|at| add(&rows[at]));
-                of_source(&part.v6, src, transport).for_each(|at| add(&rows[at]));
+                of_source(&part.v4, src, transport).for_each(&mut add);
+                of_source(&part.v6, src, transport).for_each(&mut add);
             }
             if flagged == 0 { 0.0 } else { syn_only as f64 / flagged as f64 }
         };
@@ -249,62 +272,68 @@ impl<'a, 's> Emission<'a, 's> {
 
     /// Walks the sorted flows of all workers in one order. Both directions of a pair of hosts are in one worker, so no
     /// group is in two.
-    fn groups<E: Entry>(&mut self, parts: &[(usize, Vec<E>)], workers: &mut [Worker]) -> Result<()> {
-        const AHEAD: usize = 24;
+    fn groups<E: Entry>(&mut self, parts: &[(usize, Vec<E>)], workers: &mut [Store]) -> Result<()> {
         let mut at = vec![0usize; parts.len()];
+        let mut warm = vec![0usize; parts.len()];
         let mut source = None;
+        let mut rollup = Rollup::default();
+        let (idle, base) = (self.view.plan.idle, self.window.start.0);
         loop {
             let heads = parts.iter().zip(&at).enumerate().filter_map(|(i, ((_, list), &at))| Some((*list.get(at)?, i)));
             let Some((head, part)) = heads.min() else { break };
             let (worker, list) = &parts[part];
+            let store = &mut workers[*worker];
             let from = at[part];
+            if from >= warm[part] {
+                for ahead in list.iter().skip(from + BLOCK).take(BLOCK) {
+                    prefetch_row(&store.rows, ahead.row());
+                }
+                warm[part] = from + BLOCK;
+                rollup.warm(&list[from..list.len().min(from + BLOCK)], store);
+            }
             let mut to = from + 1;
             while list.get(to).is_some_and(|next| next.same_group(&head)) {
                 to += 1;
             }
             at[part] = to;
-            let (rows, extras) = &mut workers[*worker];
-            for ahead in list.iter().skip(from + AHEAD).take(to - from) {
-                prefetch_row(rows, ahead.row());
-            }
             if source != Some(head.src()) {
                 source = Some(head.src());
                 self.turn_to(address(head.src(), E::V6));
             }
-            let group = &list[from..to];
-            let transport = head.transport();
-            let dst = address(head.dst(), E::V6);
-            let mut scanner = self.gathering[transport as usize].take();
-            if let Some(gathering) = &mut scanner {
-                gathering.contact(dst, head.dst_port(), group.iter().any(Entry::answered));
-            }
-            let key = GroupKey {
-                src_ip: address(head.src(), E::V6),
-                dst_ip: dst,
-                dst_port: head.dst_port(),
-                transport,
-                service: Arc::clone(self.view.plan.services.name(head.dst_port())),
-            };
-            let idle = self.view.plan.idle;
-            let everything = self.view.config.scan_policy == ScanPolicy::Original;
-            let mut failed = Ok(());
-            slices(group, rows, extras, idle, |slice| {
-                if failed.is_err() {
-                    return;
-                }
-                let amount = self.amount(&slice);
-                match &mut scanner {
-                    Some(gathering) if everything || !slice.answered => {
-                        gathering.collapse(amount, slice.bytes[0] + slice.bytes[1]);
-                        self.totals.outcome.collapsed += amount;
-                    }
-                    _ => failed = self.emit(&key, slice, amount),
-                }
-            });
-            failed?;
-            self.gathering[transport as usize] = scanner;
+            self.group(&list[from..to], rollup.slices(&list[from..to], store, base, idle))?;
         }
         self.gather();
+        Ok(())
+    }
+
+    /// Emits one group's slices, or puts them into its source's summary.
+    #[inline]
+    fn group<E: Entry>(&mut self, flows: &[E], slices: &mut [Slice]) -> Result<()> {
+        let Some(head) = flows.first() else { return Ok(()) };
+        let transport = head.transport();
+        let key = &mut self.record.key;
+        key.src_ip = address(head.src(), E::V6);
+        key.dst_ip = address(head.dst(), E::V6);
+        key.dst_port = head.dst_port();
+        key.transport = transport;
+        let service = self.view.plan.services.name(head.dst_port());
+        if !Arc::ptr_eq(service, &key.service) {
+            key.service = Arc::clone(service);
+        }
+        if let Some(gathering) = &mut self.gathering[transport as usize] {
+            gathering.contact(key.dst_ip, key.dst_port, flows.iter().any(Entry::answered));
+        }
+        let everything = self.view.config.scan_policy == ScanPolicy::Original;
+        for slice in slices {
+            let amount = self.amount(slice);
+            match &mut self.gathering[transport as usize] {
+                Some(gathering) if everything || !slice.answered => {
+                    gathering.collapse(amount, slice.bytes[0] + slice.bytes[1]);
+                    self.totals.outcome.collapsed += amount;
+                }
+                _ => self.emit(slice, amount)?,
+            }
+        }
         Ok(())
     }
 
@@ -320,14 +349,18 @@ impl<'a, 's> Emission<'a, 's> {
     }
 
     #[inline]
-    fn emit(&mut self, key: &GroupKey, slice: Slice, amount: Amount) -> Result<()> {
+    fn emit(&mut self, slice: &mut Slice, amount: Amount) -> Result<()> {
         let [pkts_up, pkts_dn] = slice.packets;
         let [bytes_up, bytes_dn] = slice.bytes;
         let [syn, ack, rst, fin] = slice.flags;
-        let counts = Counts { pkts_up, pkts_dn, bytes_up, bytes_dn };
-        let tcp_flags = TcpFlags { syn, ack, rst, fin };
+        let section = slice.notes.take().and_then(|notes| self.section(*notes));
         let bins = &self.view.bins;
-        let tokens = Tokens {
+        let record = &mut self.record;
+        record.first_ts = Timestamp(slice.first);
+        record.last_ts = Timestamp(slice.last);
+        record.counts = Counts { pkts_up, pkts_dn, bytes_up, bytes_dn };
+        record.tcp_flags = TcpFlags { syn, ack, rst, fin };
+        record.tokens = Tokens {
             pkts_up_bin: bins.count(pkts_up),
             pkts_dn_bin: bins.count(pkts_dn),
             bytes_up_bin: bins.count(bytes_up),
@@ -338,30 +371,20 @@ impl<'a, 's> Emission<'a, 's> {
             rst_bin: rst,
             fin_bin: fin,
         };
-        let section = self.section(key, slice.notes);
-        let record = GroupRecord {
-            key: key.clone(),
-            first_ts: Timestamp(slice.first),
-            last_ts: Timestamp(slice.last),
-            counts,
-            tcp_flags,
-            tokens,
-            section,
-            window: self.window,
-            flows: slice.flows,
-            direction: slice.direction,
-            amount,
-        };
+        record.section = section;
+        record.flows = slice.flows;
+        record.direction = slice.direction;
+        record.amount = amount;
         self.totals.outcome.kept += amount;
         self.totals.counts.groups_emitted += 1;
-        self.view.sink.on_group(&record)
+        self.view.sink.on_group(record)
     }
 
-    fn section(&mut self, key: &GroupKey, notes: crate::app::Notes) -> Option<Section> {
+    fn section(&mut self, notes: Notes) -> Option<Section> {
         if notes.is_empty() {
             return None;
         }
-        let section = self.view.plan.services.enricher(key.dst_port)?.finish(notes)?;
+        let section = self.view.plan.services.enricher(self.record.key.dst_port)?.finish(notes)?;
         let counts = &mut self.totals.counts;
         match section.name {
             "http" => counts.http_enriched += 1,

@@ -1,8 +1,11 @@
 //! From flows to slices: the pieces of a group's flows, merged where they touch.
 
+use super::chain::{Chains, Link};
 use super::close::Entry;
-use super::row::{Extra, Piece, Row};
+use super::piece::Piece;
+use super::row::{Extra, Row};
 use crate::app::Notes;
+use crate::table::arena::Arena;
 use crate::table::direction::Direction;
 
 /// A maximal run of a group's packets without a gap longer than the idle split; sides are (client, server).
@@ -18,70 +21,145 @@ pub(super) struct Slice {
     pub(super) direction: Direction,
     pub(super) answered: bool,
     /// What enrichers noted of the client's packets.
-    pub(super) notes: Notes,
+    pub(super) notes: Option<Box<Notes>>,
 }
 
-/// A piece with its flow.
+/// What one worker handed over of all its windows: rows, and what they point at.
+pub(super) struct Store {
+    pub(super) rows: Arena<Row>,
+    pub(super) extras: Vec<Extra>,
+    pub(super) chains: Chains,
+}
+
+impl Store {
+    /// SYN-only packets of a flow, and its packets with TCP flags.
+    pub(super) fn syn_only(&self, at: usize, base: i64) -> (u64, u64) {
+        let row = &self.rows[at];
+        let (mut syn_only, mut flagged) = (0, 0);
+        let mut add = |piece: &Piece| {
+            syn_only += piece.syn_only;
+            flagged += piece.flagged;
+        };
+        row.piece().iter().for_each(&mut add);
+        let mut link = row.chain();
+        if let Some(extra) = row.extra().map(|index| &self.extras[index]) {
+            extra.older.iter().for_each(&mut add);
+            link = extra.chain;
+        }
+        while !link.is_end() {
+            let (piece, previous) = self.chains.get(link, base);
+            add(&piece.into());
+            link = previous;
+        }
+        (syn_only, flagged)
+    }
+}
+
+/// A piece with its flow's row.
 struct Part {
     piece: Piece,
     row: u32,
-    client_high: bool,
 }
 
-/// Rolls up one group. `entries` are all of its flows; `parts` is scratch space.
-#[inline]
-pub(super) fn slices<E: Entry>(
-    entries: &[E],
-    rows: &[Row],
-    extras: &mut [Extra],
-    idle: i64,
-    mut emit: impl FnMut(Slice),
-) {
-    if let [only] = entries {
-        let row = &rows[only.row()];
-        if row.extra == 0
-            && let Some(piece) = row.piece()
-        {
-            let mut slice = Slice::of(&piece, row.client_high());
+/// Scratch space of the roll-up, kept from group to group.
+#[derive(Default)]
+pub(super) struct Rollup {
+    parts: Vec<Part>,
+    members: Vec<u32>,
+    heads: Vec<Link>,
+    slices: Vec<Slice>,
+}
+
+impl Rollup {
+    /// Brings what the flows of some entries point at into the cache; their rows should be there.
+    pub(super) fn warm<E: Entry>(&mut self, entries: &[E], store: &Store) {
+        let rows = &store.rows[..];
+        self.heads.clear();
+        self.heads.extend(entries.iter().map(|entry| rows[entry.row()].chain()));
+        store.chains.warm(&mut self.heads);
+    }
+
+    /// The slices of one group, in order of time. `entries` are all of its flows; `base` is the start of their window.
+    #[inline]
+    pub(super) fn slices<E: Entry>(&mut self, entries: &[E], store: &mut Store, base: i64, idle: i64) -> &mut [Slice] {
+        self.slices.clear();
+        if let [only] = entries {
+            let row = &store.rows[only.row()];
+            if row.extra().is_none() && row.chain().is_end() {
+                let high = row.client_high();
+                self.slices.extend(row.piece().map(|piece| Slice {
+                    flows: 1,
+                    direction: row.direction(),
+                    answered: row.answered(),
+                    ..Slice::of(&piece, high)
+                }));
+                return &mut self.slices;
+            }
+        }
+        self.gather(entries, store, base);
+        self.cut(&store.rows, idle);
+        &mut self.slices
+    }
+
+    /// Collects the pieces of all flows, by time.
+    fn gather<E: Entry>(&mut self, entries: &[E], store: &mut Store, base: i64) {
+        self.parts.clear();
+        for entry in entries {
+            let at = entry.row() as u32;
+            let row = &store.rows[entry.row()];
+            let mut growing = row.piece();
+            let mut link = row.chain();
+            if let Some(index) = row.extra() {
+                let extra = std::mem::take(&mut store.extras[index]);
+                link = extra.chain;
+                if let Some(piece) = &mut growing {
+                    piece.notes = extra.notes;
+                }
+                self.parts.extend(extra.older.into_iter().map(|piece| Part { piece, row: at }));
+            }
+            self.parts.extend(growing.map(|piece| Part { piece, row: at }));
+            while !link.is_end() {
+                let (piece, previous) = store.chains.get(link, base);
+                self.parts.push(Part { piece: piece.into(), row: at });
+                link = previous;
+            }
+        }
+        // A single flow in order lies newest first, and most are that.
+        self.parts.reverse();
+        if !self.parts.is_sorted_by_key(|part| part.piece.first) {
+            self.parts.sort_unstable_by_key(|part| part.piece.first);
+        }
+    }
+
+    /// Merges pieces that touch. The order of pieces that begin together does not matter: merging commutes.
+    fn cut(&mut self, rows: &[Row], idle: i64) {
+        let mut rest = self.parts.drain(..).peekable();
+        while let Some(part) = rest.next() {
+            let row = &rows[part.row as usize];
+            let mut slice = Slice::of(&part.piece, row.client_high());
             slice.flows = 1;
             slice.direction = row.direction();
             slice.answered = row.answered();
-            return emit(slice);
-        }
-    }
-    let mut parts: Vec<Part> = Vec::with_capacity(entries.len());
-    for entry in entries {
-        let row = &rows[entry.row()];
-        let mut add = |piece| parts.push(Part { piece, row: entry.row() as u32, client_high: row.client_high() });
-        let mut growing = row.piece();
-        if let Some(extra) = row.extra.checked_sub(1) {
-            let extra = std::mem::take(&mut extras[extra as usize]);
-            if let Some(piece) = &mut growing {
-                piece.notes = extra.notes;
+            slice.note(part.piece.notes, row.client_high());
+            self.members.clear();
+            while let Some(next) = rest.next_if(|next| next.piece.first <= slice.last.saturating_add(idle)) {
+                if self.members.is_empty() {
+                    self.members.push(part.row);
+                }
+                self.members.push(next.row);
+                let row = &rows[next.row as usize];
+                slice.merge(&Slice::of(&next.piece, row.client_high()));
+                slice.direction = slice.direction.max(row.direction());
+                slice.answered |= row.answered();
+                slice.note(next.piece.notes, row.client_high());
             }
-            extra.older.into_iter().for_each(&mut add);
+            if !self.members.is_empty() {
+                self.members.sort_unstable();
+                self.members.dedup();
+                slice.flows = self.members.len() as u64;
+            }
+            self.slices.push(slice);
         }
-        growing.into_iter().for_each(add);
-    }
-    parts.sort_unstable_by_key(|part| (part.piece.first, part.piece.last));
-    let mut rest = parts.into_iter().peekable();
-    let mut members = Vec::new();
-    while let Some(part) = rest.next() {
-        let mut slice = Slice::of(&part.piece, part.client_high);
-        members.clear();
-        members.push(part.row);
-        slice.note(part.piece.notes, part.client_high);
-        while let Some(part) = rest.next_if(|part| part.piece.first <= slice.last.saturating_add(idle)) {
-            slice.merge(&Slice::of(&part.piece, part.client_high));
-            slice.note(part.piece.notes, part.client_high);
-            members.push(part.row);
-        }
-        members.sort_unstable();
-        members.dedup();
-        slice.flows = members.len() as u64;
-        slice.direction = members.iter().map(|&row| rows[row as usize].direction()).max().unwrap_or_default();
-        slice.answered = members.iter().any(|&row| rows[row as usize].answered());
-        emit(slice);
     }
 }
 
@@ -117,7 +195,7 @@ impl Slice {
     fn note(&mut self, notes: Option<Box<[Notes; 2]>>, client_high: bool) {
         if let Some(notes) = notes {
             let [low, high] = *notes;
-            self.notes.merge(if client_high { high } else { low });
+            self.notes.get_or_insert_default().merge(if client_high { high } else { low });
         }
     }
 }

@@ -58,6 +58,10 @@ const CLIENT_HIGH: u16 = 8;
 const HAS_EXTRA: u16 = 16;
 /// A packet came that was too early for the growing piece.
 const DISORDERED: u16 = 32;
+/// A packet moved the start of a growing piece to an earlier time.
+const WIDENED: u16 = 64;
+/// The first piece that retired began with a packet from the high end.
+const OLDEST_HIGH: u16 = 128;
 
 /// Packets that a row's narrow counters can take; 65,535 packets of 65,535 bytes stay below 2^32.
 const MOST: u32 = 0xffff;
@@ -113,7 +117,7 @@ impl Row {
             return false;
         }
         if time <= self.first && (time < self.first || !from_high) {
-            self.state = self.state & !FIRST_HIGH | u16::from(from_high);
+            self.state = self.state & !FIRST_HIGH | u16::from(from_high) | WIDENED;
         }
         self.first = self.first.min(time);
         self.last = self.last.max(time);
@@ -129,6 +133,16 @@ impl Row {
     /// Remembers that packets come out of order.
     pub(super) fn disorder(&mut self) {
         self.state |= DISORDERED;
+    }
+
+    /// Whether the flow's earliest packet came from the high end, where the row itself can tell.
+    #[inline]
+    pub(super) fn earliest_high(&self) -> Option<bool> {
+        match self.state & (DISORDERED | WIDENED | HAS_EXTRA) {
+            0 if self.more == 0 => Some(self.state & FIRST_HIGH != 0),
+            0 => Some(self.state & OLDEST_HIGH != 0),
+            _ => None,
+        }
     }
 
     /// Whether packets came out of order.
@@ -156,6 +170,9 @@ impl Row {
 
     /// Sets the newest piece of the row's own chain.
     pub(super) fn set_chain(&mut self, link: Link) {
+        if self.more == 0 && self.state & FIRST_HIGH != 0 {
+            self.state |= OLDEST_HIGH;
+        }
         self.more = link.0;
     }
 
