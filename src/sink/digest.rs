@@ -41,24 +41,33 @@ impl Digest {
         let hash = &mut self.hash;
         hash.address(group.key.src_ip);
         hash.address(group.key.dst_ip);
-        hash.number(u64::from(group.key.dst_port) << 8 | group.key.transport as u64);
         hash.text(&group.key.service);
-        hash.number(group.first_ts.0 as u64);
-        hash.number(group.last_ts.0 as u64);
-        let (counts, flags, tokens) = (&group.counts, &group.tcp_flags, &group.tokens);
-        for n in [counts.pkts_up, counts.pkts_dn, counts.bytes_up, counts.bytes_dn] {
-            hash.number(n);
-        }
-        for n in [flags.syn, flags.ack, flags.rst, flags.fin] {
-            hash.number(n);
-        }
-        let bins = [tokens.pkts_up_bin, tokens.pkts_dn_bin, tokens.bytes_up_bin, tokens.bytes_dn_bin, tokens.dur_bin];
-        for bin in bins {
-            hash.number(i64::from(bin) as u64);
-        }
-        for n in [tokens.syn_bin, tokens.ack_bin, tokens.rst_bin, tokens.fin_bin] {
-            hash.number(n);
-        }
+        let (key, counts, flags, tokens) = (&group.key, &group.counts, &group.tcp_flags, &group.tokens);
+        let both = |high: i32, low: i32| u64::from(high as u32) << 32 | u64::from(low as u32);
+        hash.numbers([
+            u64::from(key.dst_port) << 16 | (key.transport as u64) << 8 | group.direction as u64,
+            group.flows,
+            group.first_ts.0 as u64,
+            group.last_ts.0 as u64,
+            group.window.start.0 as u64,
+            group.window.end.0 as u64,
+            counts.pkts_up,
+            counts.pkts_dn,
+            counts.bytes_up,
+            counts.bytes_dn,
+            flags.syn,
+            flags.ack,
+            flags.rst,
+            flags.fin,
+            tokens.syn_bin,
+            tokens.ack_bin,
+            tokens.rst_bin,
+            tokens.fin_bin,
+            both(tokens.pkts_up_bin, tokens.pkts_dn_bin),
+            both(tokens.bytes_up_bin, tokens.bytes_dn_bin),
+            both(tokens.dur_bin, 0),
+            0,
+        ]);
         match &group.section {
             None => hash.number(0),
             Some(section) => {
@@ -78,9 +87,6 @@ impl Digest {
                 }
             }
         }
-        window(hash, group.window);
-        hash.number(group.flows);
-        hash.number(group.direction as u64);
     }
 
     /// Adds a scan summary.

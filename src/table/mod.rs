@@ -126,17 +126,26 @@ impl FlowTable {
             *tag = self.tag(*key);
             prefetch_row(&self.slots, (*tag >> self.shift) as usize);
         }
-        let slots = &self.slots[..];
-        for &tag in &tags[..packets.len()] {
-            let slot = slots[(tag >> self.shift) as usize];
-            let id = (slot as u32).wrapping_sub(1) as usize;
+        // A slot whose tag matches is the flow's but for one time in four thousand million; its key and rows are asked for.
+        let (slots, mask) = (&self.slots[..], self.slots.len() - 1);
+        let mut probes = [0u32; RUN];
+        for (&tag, probe) in tags[..packets.len()].iter().zip(&mut probes) {
+            let mut at = (tag >> self.shift) as usize;
+            let id = loop {
+                let slot = slots[at & mask];
+                if slot == 0 || (slot >> 32) as u32 == tag {
+                    break (slot as u32).wrapping_sub(1) as usize;
+                }
+                at += 1;
+            };
+            *probe = at as u32;
             prefetch_row(&self.keys, id);
             for row in rows {
                 prefetch(row.base.wrapping_add(id.wrapping_mul(row.stride)));
             }
         }
-        for ((packet, &key), &tag) in packets.iter().zip(&keys).zip(&tags) {
-            let id = self.find_or_add(key, tag);
+        for (((packet, &key), &tag), &probe) in packets.iter().zip(&keys).zip(&tags).zip(&probes) {
+            let id = self.find_or_add(key, tag, probe as usize);
             flows.push(FlowRef { id, from_high: from_high(packet) });
         }
     }
@@ -167,10 +176,10 @@ impl FlowTable {
         ((product >> 64) as u64 ^ product as u64) as u32
     }
 
+    /// Finds a flow from the slot `at` on, or puts it into the first free one.
     #[inline]
-    fn find_or_add(&mut self, key: Key, tag: u32) -> u32 {
+    fn find_or_add(&mut self, key: Key, tag: u32, mut at: usize) -> u32 {
         let mask = self.slots.len() - 1;
-        let mut at = (tag >> self.shift) as usize;
         {
             let slots = &self.slots[..];
             let keys = &self.keys[..];
@@ -185,6 +194,10 @@ impl FlowTable {
                 at += 1;
             }
         }
+        self.add(key, tag, at & mask)
+    }
+
+    fn add(&mut self, key: Key, tag: u32, at: usize) -> u32 {
         let id = match self.free.pop() {
             Some(id) => {
                 self.keys[id as usize] = key;
@@ -195,7 +208,7 @@ impl FlowTable {
                 u32::try_from(self.keys.len() - 1).expect("fewer than 2^32 - 1 flows are alive")
             }
         };
-        self.slots[at & mask] = u64::from(tag) << 32 | (u64::from(id) + 1);
+        self.slots[at] = u64::from(tag) << 32 | (u64::from(id) + 1);
         self.live += 1;
         id
     }

@@ -48,7 +48,6 @@ use crate::time::Timestamp;
 use close::{Closed, ClosedWindow};
 use plan::{Plan, Services};
 use rollup::{Rollup, Slice, Store};
-use row::Row;
 use tokens::{Bins, Tokens};
 
 /// What the original's metrics count, by its names.
