@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Nanoseconds in one second.
 pub const NS_PER_SECOND: i64 = 1_000_000_000;
 
@@ -12,7 +14,7 @@ pub const NS_PER_SECOND: i64 = 1_000_000_000;
 ///
 /// The range is that of `i64`: the years 1677 to 2262. A capture that claims a
 /// time outside it is counted `malformed.time`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(transparent)]
 pub struct Timestamp(pub i64);
 

@@ -1,10 +1,12 @@
 //! One stored frame, and the batch of them that leaves a reader.
 
+use serde::{Deserialize, Serialize};
+
 use super::bytes::Bytes;
 use crate::time::Timestamp;
 
 /// A link type as registered at tcpdump.org (`LINKTYPE_*`): 1 is Ethernet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LinkType(pub u16);
 
 /// What a record says of its own time.

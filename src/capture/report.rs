@@ -1,10 +1,12 @@
 //! What one capture turned out to be: format, counts, times, and where and why reading ended.
 
+use serde::{Deserialize, Serialize};
+
 use super::record::{LinkType, Record, Stamp};
 use crate::time::Timestamp;
 
 /// What the bytes of a file are wrapped in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compression {
     /// Nothing.
     #[default]
@@ -28,7 +30,7 @@ impl Compression {
 }
 
 /// The file format.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
     /// Not recognised.
     #[default]
@@ -52,7 +54,7 @@ impl Format {
 }
 
 /// How reading a file ended.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
     /// It ended on the border of a record or block.
     #[default]
@@ -84,7 +86,7 @@ impl Status {
 /// What is known of one capture; final once [`Capture::fill`](super::Capture::fill) has returned `false`.
 ///
 /// Everything but `bytes_read` is a function of the file's decompressed bytes, and the same for every way of reading.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The file format.
     pub format: Format,

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 /// A frame that yields no packet; it is counted, never an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reject {
@@ -24,7 +26,7 @@ impl From<Malformed> for Reject {
 }
 
 /// What a frame without IP carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum NotIp {
     /// An EtherType: ARP is 0x0806.
     EtherType(u16),
@@ -67,7 +69,7 @@ impl NotIp {
 macro_rules! malformed {
     ($($(#[$doc:meta])* $variant:ident = $name:literal),+ $(,)?) => {
         /// What is wrong with a malformed frame, as `layer.reason`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[repr(u8)]
         pub enum Malformed { $($(#[$doc])* $variant),+ }
 

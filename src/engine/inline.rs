@@ -17,7 +17,8 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
     let mut records = Records::default();
     let mut packets: Vec<Packet> = Vec::with_capacity(BATCH);
     for file in plan.files {
-        merge(vec![worker.close(Some(file.first))], views)?;
+        let number = file.number;
+        merge(vec![worker.begin(number, file.first)], views)?;
         let path = file.path.clone();
         let capture = match file.open(engine.io) {
             Ok(capture) => capture,
@@ -45,7 +46,11 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
             }
         }
         records.clear();
-        report.files.push(reader.finish());
+        let file = reader.finish();
+        for view in &mut *views {
+            view.file(number, &file)?;
+        }
+        report.files.push(file);
     }
     merge(vec![worker.close(None)], views)?;
     Ok(report)

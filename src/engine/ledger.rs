@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 use std::ops::{AddAssign, Sub};
 
+use serde::{Deserialize, Serialize};
+
 use crate::capture::Record;
 use crate::decode::packet::{Packet, Tunnel, protocol, tcp_flag};
 use crate::decode::reject::{Malformed, NotIp, Reject};
 use crate::decode::packet::Fragment;
 use crate::error::{ErrorKind, Result};
 
+
 /// Packets with their wire and captured bytes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Amount {
     /// Packets (stored frames).
     pub packets: u64,
@@ -50,7 +53,7 @@ impl Sub for Amount {
 }
 
 /// What became of the frames of one file, or of all: `read = accepted + filtered + duplicate + not_ip + malformed`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intake {
     /// Frames that the reader delivered.
     pub read: Amount,
@@ -79,7 +82,7 @@ impl AddAssign for Intake {
 
 /// What became of the accepted packets in one view:
 /// `accepted = kept + collapsed + out_of_window + late + over_limit`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// In records.
     pub kept: Amount,
@@ -129,19 +132,8 @@ impl Intake {
     }
 }
 
-impl Outcome {
-    /// Checks `accepted = kept + collapsed + out_of_window + late + over_limit`.
-    ///
-    /// # Errors
-    /// As [`balance`].
-    pub fn check(&self, accepted: Amount) -> Result<()> {
-        let parts = [self.kept, self.collapsed, self.out_of_window, self.late, self.over_limit];
-        balance("the view", accepted, &parts)
-    }
-}
-
 /// Packets with each flag set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FlagCounts {
     /// SYN.
     pub syn: u64,
@@ -154,13 +146,14 @@ pub struct FlagCounts {
 }
 
 /// Counts of the decoder, by file or for a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
     /// The ledger's first half.
     pub intake: Intake,
     /// Malformed frames by reason.
     pub malformed_by: BTreeMap<Malformed, u64>,
     /// Frames without IP by what they carry.
+    #[serde(with = "pairs")]
     pub not_ip_by: BTreeMap<NotIp, u64>,
     /// Frames by unsupported link type.
     pub unsupported_links: BTreeMap<u16, u64>,
@@ -241,5 +234,22 @@ impl Tally {
         for (sum, n) in self.tunnels.iter_mut().zip(other.tunnels) {
             *sum += n;
         }
+    }
+}
+
+/// A map as a list of pairs, for formats whose keys are text.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::decode::reject::NotIp;
+
+    pub(super) fn serialize<S: Serializer>(map: &BTreeMap<NotIp, u64>, to: S) -> Result<S::Ok, S::Error> {
+        map.iter().collect::<Vec<_>>().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<NotIp, u64>, D::Error> {
+        Ok(Vec::<(NotIp, u64)>::deserialize(from)?.into_iter().collect())
     }
 }

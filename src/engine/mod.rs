@@ -22,6 +22,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use serde::{Deserialize, Serialize};
+
 pub use plan::Input;
 
 use crate::capture::{Io, Report as CaptureReport};
@@ -181,7 +183,7 @@ impl Builder {
 }
 
 /// What became of one file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FileReport {
     /// Its path, as given.
     pub path: PathBuf,

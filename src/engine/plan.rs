@@ -32,8 +32,19 @@ impl Input {
     }
 }
 
+impl From<crate::capture::Input> for Input {
+    fn from(input: crate::capture::Input) -> Input {
+        match input {
+            crate::capture::Input::File(path) => Input::file(path),
+            crate::capture::Input::Stdin => Input::stream("-", Box::new(std::io::stdin())),
+        }
+    }
+}
+
 /// A file in its place.
 pub(super) struct Planned {
+    /// Its place in the order of files.
+    pub(super) number: u32,
     pub(super) path: PathBuf,
     /// Time of the first record; the earliest time for a file without one.
     pub(super) first: Timestamp,
@@ -71,6 +82,7 @@ impl Plan {
             let first = opened.and_then(|mut capture| Ok((capture.first_time()?, capture)));
             match first {
                 Ok((first, capture)) => files.push(Planned {
+                    number: 0,
                     path: input.path,
                     first: first.unwrap_or(Timestamp::MIN),
                     capture: (keep_all || stream).then_some(capture),
@@ -78,7 +90,10 @@ impl Plan {
                 Err(error) => failed.push(error),
             }
         }
-        files.sort_by(|a, b| (a.first, &a.path).cmp(&(b.first, &b.path)));
+        files.sort_by(|a: &Planned, b: &Planned| (a.first, &a.path).cmp(&(b.first, &b.path)));
+        for (file, number) in files.iter_mut().zip(0..) {
+            file.number = number;
+        }
         Ok(Plan { files: files.into(), failed })
     }
 }

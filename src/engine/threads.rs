@@ -34,12 +34,18 @@ enum Message {
 
 /// A file as a worker hears of it.
 struct Announced {
+    number: u32,
     first: Timestamp,
     messages: Receiver<Message>,
 }
 
-/// What a worker closed, with the number of the marker.
-type Handover = (u64, Vec<Option<Part>>);
+/// What the calling thread is told.
+enum News {
+    /// What a worker closed, with the number of the marker.
+    Closed(u64, Vec<Option<Part>>),
+    /// A file has been read; comes in front of what its packets complete.
+    Read(u32, Box<FileReport>),
+}
 
 /// Where readers take their files, and announce them.
 struct Desk {
@@ -52,7 +58,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
     let (readers, workers) = split(engine, plan.files.len());
     let decoder = Decoder::new(engine.tunnels);
     let cores = if engine.pin { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
-    let (parts_in, parts_out) = unbounded::<Handover>();
+    let (parts_in, parts_out) = unbounded::<News>();
     let (back_in, back_out) = unbounded::<Vec<Packet>>();
     let mut announce = Vec::new();
     let mut worker_inputs = Vec::new();
@@ -73,33 +79,35 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
                 work(worker, &input, &parts, &back);
             });
         }
-        drop((parts_in, back_in));
+        drop(back_in);
         let others: Vec<_> = (1..readers)
             .map(|i| {
                 let core = cores.get(i % cores.len().max(1)).copied();
-                let (desk, back) = (&desk, back_out.clone());
+                let (desk, back, news) = (&desk, back_out.clone(), parts_in.clone());
                 scope.spawn(move || {
                     core.map(core_affinity::set_for_current);
                     let mut done = Done::default();
                     while let Some(file) = next(desk, &mut done, engine, workers)? {
-                        read(file, engine, decoder, &back, &mut done, || Ok(()))?;
+                        read(file, engine, decoder, &back, &news, &mut done, || Ok(()))?;
                     }
                     Ok::<Done, Error>(done)
                 })
             })
             .collect();
 
+        let news = parts_in;
         if let Some(core) = cores.first().copied() {
             core_affinity::set_for_current(core);
         }
-        let mut merger = Merger { parts: parts_out, workers, waiting: BTreeMap::new(), next: 0, views };
+        let mut merger = Merger { news: parts_out, workers, waiting: BTreeMap::new(), next: 0, views, files: Vec::new() };
         let mut done = Done::default();
         let mine = (|| {
             while let Some(file) = next(&desk, &mut done, engine, workers)? {
-                read(file, engine, decoder, &back_out, &mut done, || merger.poll())?;
+                read(file, engine, decoder, &back_out, &news, &mut done, || merger.poll())?;
             }
             Ok(())
         })();
+        drop(news);
         // Without the announcements' senders, workers end when the files that were announced have been read.
         if let Ok(mut desk) = desk.lock() {
             desk.workers.clear();
@@ -113,15 +121,14 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
         if merged.is_err() {
             engine.progress.stop();
             // Workers that are ahead of the merge must not wait for it.
-            while merger.parts.recv().is_ok() {}
+            while merger.news.recv().is_ok() {}
         }
-        report.files.append(&mut done.files);
+        report.files.append(&mut merger.files);
         report.failed.append(&mut done.failed);
         let mut stopped = None;
         for other in others {
             match other.join() {
                 Ok(Ok(mut done)) => {
-                    report.files.append(&mut done.files);
                     report.failed.append(&mut done.failed);
                 }
                 Ok(Err(error)) => stopped = Some(error),
@@ -145,12 +152,12 @@ fn split(engine: &Engine, files: usize) -> (usize, usize) {
 
 #[derive(Default)]
 struct Done {
-    files: Vec<FileReport>,
     failed: Vec<Error>,
 }
 
 /// A file with its channels.
 struct Taken {
+    number: u32,
     reader_path: std::path::PathBuf,
     capture: crate::capture::Capture,
     channels: Vec<Sender<Message>>,
@@ -161,7 +168,7 @@ fn next(desk: &Mutex<Desk>, done: &mut Done, engine: &Engine, workers: usize) ->
     loop {
         let mut desk = desk.lock().map_err(|_| ErrorKind::Invariant("a reader panicked".into()))?;
         let Some(file) = desk.plan.files.pop_front() else { return Ok(None) };
-        let Planned { first, .. } = file;
+        let Planned { number, first, .. } = file;
         let path = file.path.clone();
         let capture = match file.open(engine.io) {
             Ok(capture) => capture,
@@ -175,9 +182,9 @@ fn next(desk: &Mutex<Desk>, done: &mut Done, engine: &Engine, workers: usize) ->
             let (sender, messages) = bounded(DEPTH);
             channels.push(sender);
             // A worker that is gone has panicked; the scope will say so.
-            let _ = worker.send(Announced { first, messages });
+            let _ = worker.send(Announced { number, first, messages });
         }
-        return Ok(Some(Taken { reader_path: path, capture, channels }));
+        return Ok(Some(Taken { number, reader_path: path, capture, channels }));
     }
 }
 
@@ -187,10 +194,11 @@ fn read(
     engine: &Engine,
     decoder: Decoder,
     back: &Receiver<Vec<Packet>>,
+    news: &Sender<News>,
     done: &mut Done,
     mut between: impl FnMut() -> Result<()>,
 ) -> Result<()> {
-    let Taken { reader_path, capture, channels } = file;
+    let Taken { number, reader_path, capture, channels } = file;
     let workers = channels.len() as u64;
     let mut reader = Reader::new(reader_path, capture, decoder, engine.dedup, &engine.progress);
     let mut records = Records::default();
@@ -227,19 +235,21 @@ fn read(
         }
         between()?;
     }
-    done.files.push(reader.finish());
+    // The workers take the file for finished when its channels end, so the news of it goes first.
+    let _ = news.send(News::Read(number, Box::new(reader.finish())));
+    drop(channels);
     Ok(())
 }
 
 /// A worker's life: files in order, and a hand-over at each marker.
-fn work(mut worker: Worker, files: &Receiver<Announced>, parts: &Sender<Handover>, back: &Sender<Vec<Packet>>) {
+fn work(mut worker: Worker, files: &Receiver<Announced>, parts: &Sender<News>, back: &Sender<Vec<Packet>>) {
     let mut marker = 0;
-    let mut close = |worker: &mut Worker, before| {
-        let _ = parts.send((marker, worker.close(before)));
+    let mut hand_over = |closed| {
+        let _ = parts.send(News::Closed(marker, closed));
         marker += 1;
     };
     for file in files {
-        close(&mut worker, Some(file.first));
+        hand_over(worker.begin(file.number, file.first));
         for message in &file.messages {
             match message {
                 Message::Packets { mut packets, bytes } => {
@@ -248,28 +258,29 @@ fn work(mut worker: Worker, files: &Receiver<Announced>, parts: &Sender<Handover
                     packets.clear();
                     let _ = back.send(packets);
                 }
-                Message::Close(before) => close(&mut worker, Some(before)),
+                Message::Close(before) => hand_over(worker.close(Some(before))),
             }
         }
     }
-    close(&mut worker, None);
+    hand_over(worker.close(None));
 }
 
 /// Merges what workers hand over, marker by marker.
 struct Merger<'a, 'v> {
-    parts: Receiver<Handover>,
+    news: Receiver<News>,
     workers: usize,
     waiting: BTreeMap<u64, Vec<Vec<Option<Part>>>>,
     next: u64,
     views: &'a mut [&'v mut dyn View],
+    files: Vec<FileReport>,
 }
 
 impl Merger<'_, '_> {
     /// Merges what is there.
     fn poll(&mut self) -> Result<()> {
         loop {
-            match self.parts.try_recv() {
-                Ok(part) => self.take(part)?,
+            match self.news.try_recv() {
+                Ok(news) => self.take(news)?,
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => return Ok(()),
             }
         }
@@ -277,14 +288,22 @@ impl Merger<'_, '_> {
 
     /// Merges until all workers are done.
     fn finish(&mut self) -> Result<()> {
-        while let Ok(part) = self.parts.recv() {
-            self.take(part)?;
+        while let Ok(news) = self.news.recv() {
+            self.take(news)?;
         }
         Ok(())
     }
 
-    fn take(&mut self, (marker, parts): Handover) -> Result<()> {
-        self.waiting.entry(marker).or_default().push(parts);
+    fn take(&mut self, news: News) -> Result<()> {
+        match news {
+            News::Closed(marker, parts) => self.waiting.entry(marker).or_default().push(parts),
+            News::Read(number, file) => {
+                for view in &mut *self.views {
+                    view.file(number, &file)?;
+                }
+                self.files.push(*file);
+            }
+        }
         while self.waiting.get(&self.next).is_some_and(|parts| parts.len() == self.workers) {
             let parts = self.waiting.remove(&self.next).unwrap_or_default();
             self.next += 1;

@@ -7,6 +7,7 @@
 use std::any::Any;
 
 use crate::decode::packet::Packet;
+use crate::engine::FileReport;
 use crate::engine::ledger::Intake;
 use crate::error::Result;
 use crate::table::{FlowRef, FlowTable, Rows};
@@ -53,6 +54,15 @@ pub trait View {
     /// What its sink says; the run stops.
     fn merge(&mut self, parts: Vec<Part>) -> Result<()>;
 
+    /// A file has been read to its end; called in the order of numbers among the files of one reader, in front of the
+    /// merges of what its packets complete.
+    ///
+    /// # Errors
+    /// As [`View::merge`].
+    fn file(&mut self, _number: u32, _report: &FileReport) -> Result<()> {
+        Ok(())
+    }
+
     /// Called once behind the last merge, with what became of all frames.
     ///
     /// # Errors
@@ -62,6 +72,9 @@ pub trait View {
 
 /// One worker's share of a view.
 pub trait ShardView: Send {
+    /// The packets that follow are of the file with this number.
+    fn file(&mut self, _number: u32) {}
+
     /// Takes packets.
     fn packets(&mut self, batch: &Batch<'_>);
 

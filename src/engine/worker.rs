@@ -24,6 +24,15 @@ impl Worker {
         }
     }
 
+    /// Turns to a file: closes what ended before it began, and tells the views its number.
+    pub(super) fn begin(&mut self, number: u32, first: Timestamp) -> Vec<Option<Part>> {
+        let parts = self.close(Some(first));
+        for view in &mut self.views {
+            view.file(number);
+        }
+        parts
+    }
+
     /// Takes packets of one file in capture order.
     pub(super) fn packets(&mut self, packets: &[Packet], bytes: &[u8]) {
         if self.views.is_empty() {

@@ -6,14 +6,16 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+use super::metrics::OwnedMetrics;
 use super::{Metrics, Sink};
 use crate::config::Backpressure;
 use crate::error::{Error, Result};
 use crate::scan::summary::ScanSummary;
-use crate::views::groups::{GroupRecord, WindowTotals};
+use crate::engine::FileReport;
+use crate::views::groups::{Aside, GroupRecord, WindowTotals};
 
 /// A record on its way.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Event {
     /// A group.
     Group(Box<GroupRecord>),
@@ -21,8 +23,10 @@ pub enum Event {
     Scan(Box<ScanSummary>),
     /// A window is complete.
     Window(Box<WindowTotals>),
-    /// The metrics record as a line of JSON; the last event.
-    Metrics(String),
+    /// A file has been read, and what of it went to no window.
+    File(Box<(FileReport, Aside)>),
+    /// The metrics; the last event.
+    Metrics(Box<OwnedMetrics>),
 }
 
 #[derive(Default)]
@@ -94,14 +98,16 @@ impl Sink for ChannelSink {
         self.send(Event::Scan(Box::new(scan.clone())))
     }
 
+    fn on_file(&mut self, file: &FileReport, aside: &Aside) -> Result<()> {
+        self.send(Event::File(Box::new((file.clone(), *aside))))
+    }
+
     fn on_window(&mut self, totals: &WindowTotals) -> Result<()> {
         self.send(Event::Window(Box::new(*totals)))
     }
 
     fn on_metrics(&mut self, metrics: &Metrics) -> Result<()> {
-        let mut line = Vec::new();
-        metrics.write(&mut line);
-        self.send(Event::Metrics(String::from_utf8_lossy(&line).trim_end().to_owned()))
+        self.send(Event::Metrics(Box::new(metrics.to_owned())))
     }
 }
 

@@ -30,9 +30,7 @@ pub struct Csv<W: Write> {
 impl<W: Write> Csv<W> {
     /// Writes to `out`, the header first.
     pub fn new(out: W, times: Times, sensor: Option<String>) -> Csv<W> {
-        let mut buffer = COLUMNS.join(",").into_bytes();
-        buffer.push(b'\n');
-        Csv { out, buffer, times, sensor: sensor.unwrap_or_default() }
+        Csv { out, buffer: header().into_bytes(), times, sensor: sensor.unwrap_or_default() }
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -51,8 +49,13 @@ impl<W: Write> Csv<W> {
     }
 }
 
+/// The header row.
+pub(super) fn header() -> String {
+    COLUMNS.join(",") + "\n"
+}
+
 /// Appends a group as a row.
-fn row(group: &GroupRecord, times: Times, sensor: &str, out: &mut Vec<u8>) {
+pub(super) fn row(group: &GroupRecord, times: Times, sensor: &str, out: &mut Vec<u8>) {
     let time = |time: Timestamp| match times {
         Times::Seconds => time.to_string(),
         Times::Nanoseconds => time.0.to_string(),

@@ -3,8 +3,8 @@
 //! Nothing in it depends on threads, time of day or machine.
 
 use super::jsonl::string;
-use crate::engine::Report;
-use crate::engine::ledger::{Amount, Outcome};
+use crate::engine::FileReport;
+use crate::engine::ledger::{Amount, Outcome, Tally};
 use crate::views::groups::GroupCounts;
 
 /// Everything a run counted.
@@ -12,8 +12,10 @@ use crate::views::groups::GroupCounts;
 pub struct Metrics<'a> {
     /// Files found, those that could not be read included.
     pub segments_seen: u64,
-    /// What became of the input.
-    pub report: &'a Report,
+    /// Every file that was opened, by path.
+    pub files: &'a [FileReport],
+    /// The sum over all files.
+    pub total: &'a Tally,
     /// What became of the accepted packets.
     pub outcome: Outcome,
     /// The groups view's counts.
@@ -22,19 +24,58 @@ pub struct Metrics<'a> {
     pub sensor: Option<&'a str>,
 }
 
+/// Metrics that own what they tell.
+#[derive(Clone, Debug)]
+pub struct OwnedMetrics {
+    segments_seen: u64,
+    files: Vec<FileReport>,
+    total: Tally,
+    outcome: Outcome,
+    counts: GroupCounts,
+    sensor: Option<String>,
+}
+
+impl OwnedMetrics {
+    /// The metrics.
+    #[must_use]
+    pub fn borrow(&self) -> Metrics<'_> {
+        Metrics {
+            segments_seen: self.segments_seen,
+            files: &self.files,
+            total: &self.total,
+            outcome: self.outcome,
+            counts: self.counts,
+            sensor: self.sensor.as_deref(),
+        }
+    }
+}
+
 impl Metrics<'_> {
+    /// A copy that owns what it tells.
+    #[must_use]
+    pub fn to_owned(&self) -> OwnedMetrics {
+        OwnedMetrics {
+            segments_seen: self.segments_seen,
+            files: self.files.to_vec(),
+            total: self.total.clone(),
+            outcome: self.outcome,
+            counts: self.counts,
+            sensor: self.sensor.map(str::to_owned),
+        }
+    }
+
     /// The eleven counts by the original's names, in its order. `segments_valid` are files read that hold a supported
     /// format; `packets_processed` are packets in groups or collapsed.
     #[must_use]
     pub fn originals(&self) -> [(&'static str, u64); 11] {
         use crate::capture::Status;
-        let valid = |file: &&crate::engine::FileReport| {
+        let valid = |file: &&FileReport| {
             !matches!(file.capture.status, Status::Unsupported | Status::Empty)
         };
         let counts = &self.counts;
         [
             ("segments_seen", self.segments_seen),
-            ("segments_valid", self.report.files.iter().filter(valid).count() as u64),
+            ("segments_valid", self.files.iter().filter(valid).count() as u64),
             ("packets_processed", self.outcome.kept.packets + self.outcome.collapsed.packets),
             ("groups_emitted", counts.groups_emitted),
             ("scan_candidates", counts.scan_candidates),
@@ -58,7 +99,7 @@ impl Metrics<'_> {
         for (name, n) in self.originals() {
             json.number(name, n);
         }
-        let total = &self.report.total;
+        let total = self.total;
         let intake = &total.intake;
         let ledger: [(&str, Amount); 10] = [
             ("read", intake.read),
@@ -112,7 +153,7 @@ impl Metrics<'_> {
         });
         json.key("files");
         json.out.push(b'[');
-        for (i, file) in self.report.files.iter().enumerate() {
+        for (i, file) in self.files.iter().enumerate() {
             if i > 0 {
                 json.out.push(b',');
             }

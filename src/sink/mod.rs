@@ -1,5 +1,6 @@
 //! Where records go.
 
+pub mod atomic;
 pub mod channel;
 pub mod csv;
 pub mod digest;
@@ -9,7 +10,8 @@ pub mod metrics;
 
 use crate::error::Result;
 use crate::scan::summary::ScanSummary;
-use crate::views::groups::{GroupRecord, WindowTotals};
+use crate::engine::FileReport;
+use crate::views::groups::{Aside, GroupRecord, WindowTotals};
 pub use metrics::Metrics;
 
 /// Receives the records of a run, in order: per window its groups, its scans, then the window's end; the metrics last.
@@ -25,6 +27,14 @@ pub trait Sink {
     /// # Errors
     /// As [`Sink::on_group`].
     fn on_scan(&mut self, scan: &ScanSummary) -> Result<()>;
+
+    /// A file has been read, and these of its packets went to no window; comes in front of the windows it completes.
+    ///
+    /// # Errors
+    /// As [`Sink::on_group`].
+    fn on_file(&mut self, _file: &FileReport, _aside: &Aside) -> Result<()> {
+        Ok(())
+    }
 
     /// A window is complete: no record of it will follow.
     ///

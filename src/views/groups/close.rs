@@ -8,8 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::chain::Chains;
 use super::record::{Transport, Window};
 use super::row::{Extra, Row};
-use super::shard::Shard;
-use crate::engine::ledger::Amount;
+use super::shard::{Aside, Shard};
 use crate::scan::contacts::{Contacts, count};
 use crate::table::direction::{Direction, only_one};
 use crate::table::{Ends, FlowTable};
@@ -21,8 +20,7 @@ pub(super) struct Closed {
     pub(super) extras: Vec<Extra>,
     pub(super) chains: Chains,
     pub(super) windows: Vec<ClosedWindow>,
-    pub(super) out_of_window: Amount,
-    pub(super) late: Amount,
+    pub(super) aside: BTreeMap<u32, Aside>,
 }
 
 /// One worker's flows of one window, by group.
@@ -152,8 +150,7 @@ pub(super) fn hand_over(shard: &mut Shard, closing: &BTreeMap<Window, u32>, tabl
         extras: taken.extras,
         chains: taken.chains,
         windows,
-        out_of_window: std::mem::take(&mut shard.out_of_window),
-        late: std::mem::take(&mut shard.late),
+        aside: std::mem::take(&mut shard.aside),
     }
 }
 

@@ -19,12 +19,16 @@ mod row;
 mod shard;
 pub mod tokens;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::ops::AddAssign;
 use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
 
 pub(crate) use close::Entry;
 pub use plan::Windows;
+pub use shard::Aside;
 pub use record::{Counts, GroupKey, GroupRecord, TcpFlags, Transport, Window};
 
 use crate::app::ftp::Ftp;
@@ -35,7 +39,8 @@ use crate::app::smb::Smb;
 use crate::app::{Enricher, Notes, Section};
 use crate::config::{Config, Measure, ScanPolicy};
 use crate::decode::packet::address;
-use crate::engine::ledger::{Amount, Intake, Outcome};
+use crate::engine::FileReport;
+use crate::engine::ledger::{Amount, Intake, Outcome, balance};
 use crate::engine::view::{Part, ShardView, View};
 use crate::error::Result;
 use crate::prefetch::prefetch_row;
@@ -51,7 +56,7 @@ use rollup::{Rollup, Slice, Store};
 use tokens::{Bins, Tokens};
 
 /// What the original's metrics count, by its names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupCounts {
     /// Groups emitted.
     pub groups_emitted: u64,
@@ -71,8 +76,21 @@ pub struct GroupCounts {
     pub sampling_applied: u64,
 }
 
+impl AddAssign for GroupCounts {
+    fn add_assign(&mut self, other: GroupCounts) {
+        self.groups_emitted += other.groups_emitted;
+        self.scan_candidates += other.scan_candidates;
+        self.scans_collapsed += other.scans_collapsed;
+        self.scan_outliers_kept += other.scan_outliers_kept;
+        self.http_enriched += other.http_enriched;
+        self.ftp_enriched += other.ftp_enriched;
+        self.smb_enriched += other.smb_enriched;
+        self.sampling_applied += other.sampling_applied;
+    }
+}
+
 /// What became of one window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WindowTotals {
     /// The window.
     pub window: Window,
@@ -90,6 +108,12 @@ pub struct Groups<'s> {
     sink: &'s mut dyn Sink,
     outcome: Outcome,
     counts: GroupCounts,
+    /// Packets of windows that an earlier run has finished.
+    done: Amount,
+    /// Packets that no window takes, of files not yet reported.
+    aside: BTreeMap<u32, Aside>,
+    /// Files that were read since the last merge.
+    files: Vec<(u32, FileReport)>,
 }
 
 impl<'s> Groups<'s> {
@@ -117,6 +141,7 @@ impl<'s> Groups<'s> {
         let idle = Timestamp::from_seconds(i64::try_from(config.idle_split_seconds).unwrap_or(i64::MAX)).ns();
         let plan = Plan {
             windows,
+            done: BTreeSet::new(),
             idle,
             measure: config.bytes,
             policy: config.scan_policy,
@@ -129,7 +154,25 @@ impl<'s> Groups<'s> {
             sink,
             outcome: Outcome::default(),
             counts: GroupCounts::default(),
+            done: Amount::default(),
+            aside: BTreeMap::new(),
+            files: Vec::new(),
         })
+    }
+
+    /// Leaves out packets of windows that an earlier run has finished; [`Groups::done`] counts them.
+    #[must_use]
+    pub fn without(mut self, done: BTreeSet<Window>) -> Groups<'s> {
+        if let Some(plan) = Arc::get_mut(&mut self.plan) {
+            plan.done = done;
+        }
+        self
+    }
+
+    /// Packets of windows that an earlier run has finished, so far.
+    #[must_use]
+    pub fn done(&self) -> Amount {
+        self.done
     }
 
     /// What became of the accepted packets, so far.
@@ -155,13 +198,20 @@ impl View for Groups<'_> {
         let mut windows: BTreeMap<Window, Vec<(usize, ClosedWindow)>> = BTreeMap::new();
         for part in parts {
             let Ok(closed) = part.downcast::<Closed>() else { continue };
-            let Closed { rows, extras, chains, windows: closed_windows, out_of_window, late } = *closed;
-            self.outcome.out_of_window += out_of_window;
-            self.outcome.late += late;
+            let Closed { rows, extras, chains, windows: closed_windows, aside } = *closed;
+            for (file, amounts) in aside {
+                self.outcome.out_of_window += amounts.out_of_window;
+                self.outcome.late += amounts.late;
+                self.done += amounts.done;
+                *self.aside.entry(file).or_default() += amounts;
+            }
             for window in closed_windows {
                 windows.entry(window.window).or_default().push((workers.len(), window));
             }
             workers.push(Store { rows, extras, chains });
+        }
+        for (number, file) in std::mem::take(&mut self.files) {
+            self.sink.on_file(&file, &self.aside.remove(&number).unwrap_or_default())?;
         }
         for (window, parts) in windows {
             let mut emission = Emission::new(self, window);
@@ -178,8 +228,14 @@ impl View for Groups<'_> {
         Ok(())
     }
 
+    fn file(&mut self, number: u32, report: &FileReport) -> Result<()> {
+        self.files.push((number, report.clone()));
+        Ok(())
+    }
+
     fn finish(&mut self, intake: &Intake) -> Result<()> {
-        self.outcome.check(intake.accepted)
+        let parts = [self.outcome.kept, self.outcome.collapsed, self.outcome.out_of_window, self.outcome.late, self.done];
+        balance("the groups view", intake.accepted, &parts)
     }
 }
 
@@ -439,15 +495,7 @@ impl<'a, 's> Emission<'a, 's> {
             self.view.sink.on_scan(summary)?;
         }
         self.totals.counts.scans_collapsed = self.summaries.len() as u64;
-        let (sum, counts) = (&mut self.view.counts, &self.totals.counts);
-        sum.groups_emitted += counts.groups_emitted;
-        sum.scan_candidates += counts.scan_candidates;
-        sum.scans_collapsed += counts.scans_collapsed;
-        sum.scan_outliers_kept += counts.scan_outliers_kept;
-        sum.http_enriched += counts.http_enriched;
-        sum.ftp_enriched += counts.ftp_enriched;
-        sum.smb_enriched += counts.smb_enriched;
-        sum.sampling_applied += counts.sampling_applied;
+        self.view.counts += self.totals.counts;
         self.view.outcome += self.totals.outcome;
         self.view.sink.on_window(&self.totals)
     }

@@ -1,5 +1,6 @@
 //! What all shards of a groups view share: windows, services, enrichers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::record::Window;
@@ -27,6 +28,12 @@ impl Windows {
     #[must_use]
     pub fn single(window: Window) -> Windows {
         Windows { length: i64::MAX, clip: Some(window), single: true }
+    }
+
+    /// For a time outside the range that was asked for, the first time behind it that is inside.
+    #[must_use]
+    pub fn next(&self, time: Timestamp) -> Option<Timestamp> {
+        self.clip.map(|clip| clip.start).filter(|&start| time < start)
     }
 
     /// The window of a time; nothing outside the range that was asked for.
@@ -115,6 +122,8 @@ impl Services {
 /// Everything a shard needs to know.
 pub(super) struct Plan {
     pub(super) windows: Windows,
+    /// Windows that an earlier run has finished.
+    pub(super) done: BTreeSet<Window>,
     /// Longest gap inside a slice, ns.
     pub(super) idle: i64,
     pub(super) measure: Measure,

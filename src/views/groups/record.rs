@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::tokens::Tokens;
 use crate::app::Section;
 use crate::decode::packet::protocol;
@@ -97,7 +99,7 @@ pub struct TcpFlags {
 }
 
 /// A half-open time range in capture time: `start <= t < end`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Window {
     /// First instant inside.
     pub start: Timestamp,

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::fragments::{Fragments, Side};
 use super::plan::Plan;
 use super::record::Window;
@@ -38,10 +40,29 @@ pub(super) struct Shard {
     /// Windows that end at or before this are closed.
     closed: Timestamp,
     now: Now,
-    /// Packets outside the range that was asked for, since the last hand-over.
-    pub(super) out_of_window: Amount,
-    /// Packets of closed windows, since the last hand-over.
-    pub(super) late: Amount,
+    /// Number of the file whose packets come.
+    file: u32,
+    /// Packets that no window of this run takes, by file, since the last hand-over.
+    pub(super) aside: BTreeMap<u32, Aside>,
+}
+
+/// Packets of one file that no window of this run takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// Outside the range that was asked for.
+    pub out_of_window: Amount,
+    /// Of windows that were closed.
+    pub late: Amount,
+    /// Of windows that an earlier run has finished.
+    pub done: Amount,
+}
+
+impl std::ops::AddAssign for Aside {
+    fn add_assign(&mut self, other: Aside) {
+        self.out_of_window += other.out_of_window;
+        self.late += other.late;
+        self.done += other.done;
+    }
 }
 
 /// The time range of the last packet, and where its packets go.
@@ -58,6 +79,8 @@ enum Goes {
     To(u32),
     Late,
     Outside,
+    /// To a window that an earlier run has finished.
+    Done,
 }
 
 const NOWHERE: Now = Now { start: 0, end: 0, goes: Goes::Outside };
@@ -77,8 +100,8 @@ impl Shard {
             numbers: 0,
             closed: Timestamp::MIN,
             now: NOWHERE,
-            out_of_window: Amount::default(),
-            late: Amount::default(),
+            file: 0,
+            aside: BTreeMap::new(),
         }
     }
 
@@ -91,6 +114,8 @@ impl Shard {
         };
         let goes = if window.end <= self.closed {
             Goes::Late
+        } else if self.plan.done.contains(&window) {
+            Goes::Done
         } else {
             let numbers = &mut self.numbers;
             Goes::To(*self.open.entry(window).or_insert_with(|| {
@@ -99,6 +124,17 @@ impl Shard {
             }))
         };
         self.now = Now { start: window.start.0, end: window.end.0, goes };
+    }
+
+    #[cold]
+    fn put_aside(&mut self, packet: &Packet, goes: Goes) {
+        let aside = self.aside.entry(self.file).or_default();
+        let amount = match goes {
+            Goes::Late => &mut aside.late,
+            Goes::Done => &mut aside.done,
+            Goes::Outside | Goes::To(_) => &mut aside.out_of_window,
+        };
+        *amount += Amount::one(packet.wire, packet.captured);
     }
 
     /// Makes `flow`'s row that of `window`, parking another window's.
@@ -233,6 +269,10 @@ impl Shard {
 }
 
 impl ShardView for Shard {
+    fn file(&mut self, number: u32) {
+        self.file = number;
+    }
+
     fn packets(&mut self, batch: &Batch<'_>) {
         self.rows.reach(batch.table.ids());
         let (idle, measure) = (self.plan.idle, self.plan.measure);
@@ -242,12 +282,8 @@ impl ShardView for Shard {
             }
             let window = match self.now.goes {
                 Goes::To(window) => window,
-                Goes::Late => {
-                    self.late += Amount::one(packet.wire, packet.captured);
-                    continue;
-                }
-                Goes::Outside => {
-                    self.out_of_window += Amount::one(packet.wire, packet.captured);
+                aside => {
+                    self.put_aside(packet, aside);
                     continue;
                 }
             };
@@ -276,7 +312,7 @@ impl ShardView for Shard {
             None => std::mem::take(&mut self.open),
             Some(before) => self.open.extract_if(.., |window, _| window.end <= before).collect(),
         };
-        if closing.is_empty() && before.is_some() {
+        if closing.is_empty() && self.aside.is_empty() && before.is_some() {
             return None;
         }
         Some(Box::new(super::close::hand_over(self, &closing, table)))

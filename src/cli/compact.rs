@@ -1,0 +1,402 @@
+//! `compact`: captures in; groups, scans and a ledger out.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use pcap_compactor::capture::{Input as Source, Io};
+use pcap_compactor::config::{Backpressure, Measure};
+use pcap_compactor::decode::Tunnels;
+use pcap_compactor::engine::{Builder, Progress, Report};
+use pcap_compactor::job::Finished;
+use pcap_compactor::sink::channel::{Event, channel};
+use pcap_compactor::sink::csv::Csv;
+use pcap_compactor::sink::digest::DigestLines;
+use pcap_compactor::sink::files::{Files, Format as FileFormat, write_whole};
+use pcap_compactor::sink::jsonl::{JsonLines, Lines, Times};
+use pcap_compactor::sink::{Metrics, Sink};
+use pcap_compactor::views::groups::{Window, Windows};
+use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
+
+use super::journal::Journal;
+use super::progress::Bar;
+use super::summary::{Watched, closing, complaints};
+use super::units::{Found, Unit, named, of_sensors, weight};
+use super::{Exit, Shared, Usage, interrupt, say, times};
+
+/// Arguments of `compact`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  pcap-compactor compact capture.pcap > groups.jsonl
+  pcap-compactor compact captures/ -o out --resume
+  pcap-compactor compact --root /sensors --from 2023-10-19T00 --to 2023-10-20T00 -o out
+  tcpdump -w - | pcap-compactor compact - --lateness 60")]
+pub(crate) struct Args {
+    /// Captures (pcap, pcapng, also inside gzip or zstd), folders, or `-` for standard input.
+    #[arg(value_name = "INPUT", conflicts_with = "root")]
+    inputs: Vec<PathBuf>,
+
+    /// Read segments from DIR/<sensor>/YYYY/MM/DD/HH/ instead; needs --hour, or --from and --to.
+    #[arg(long, value_name = "DIR", help_heading = "Sensors")]
+    root: Option<PathBuf>,
+    /// Only this sensor; may be given several times. Default: all.
+    #[arg(long, value_name = "NAME", requires = "root", help_heading = "Sensors")]
+    sensor: Vec<String>,
+    /// Run sensors apart: each record names its sensor. Default: they are merged.
+    #[arg(long, help_heading = "Sensors")]
+    by_sensor: bool,
+
+    /// Only this UTC hour, such as 2023-10-19T13.
+    #[arg(long, value_name = "TIME", value_parser = times::parse, conflicts_with_all = ["from", "to"], help_heading = "Time")]
+    hour: Option<Timestamp>,
+    /// Only packets from this time on: 2023-10-19T13, 2023-10-19T13:05:00Z, or seconds since 1970.
+    #[arg(long, value_name = "TIME", value_parser = times::parse, help_heading = "Time")]
+    from: Option<Timestamp>,
+    /// Only packets before this time.
+    #[arg(long, value_name = "TIME", value_parser = times::parse, help_heading = "Time")]
+    to: Option<Timestamp>,
+    /// Take the range from --from to --to as one window, whatever its length.
+    #[arg(long, requires = "from", requires = "to", help_heading = "Time")]
+    single_window: bool,
+    /// Close hours that ended this many seconds before the newest packet, without waiting for the input's end.
+    #[arg(long, value_name = "SECONDS", help_heading = "Time")]
+    lateness: Option<u32>,
+
+    /// Write files into this folder, one commit an hour, instead of standard output.
+    #[arg(long, short, value_name = "DIR", help_heading = "Output")]
+    output: Option<PathBuf>,
+    /// What to write; `none` does all the work and prints a digest of the records and the metrics.
+    #[arg(long, value_enum, default_value_t = Format::Jsonl, help_heading = "Output")]
+    format: Format,
+    /// Skip hours in the output folder whose captures are unchanged since.
+    #[arg(long, requires = "output", conflicts_with = "lateness", help_heading = "Output")]
+    resume: bool,
+    /// Times in records: seconds with nine decimals, or integer nanoseconds.
+    #[arg(long, value_enum, default_value_t = TimesArg::S, help_heading = "Output")]
+    times: TimesArg,
+    /// Which length counts as a packet's bytes. Default: wire, or as in the config file.
+    #[arg(long, value_enum, help_heading = "Output")]
+    bytes: Option<BytesArg>,
+    /// Write statistics of the run (seconds, threads, rates) to this file, as JSON.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    stats: Option<PathBuf>,
+
+    /// Settings as TOML; every knob with its default is in the README.
+    #[arg(long, value_name = "FILE", help_heading = "Processing")]
+    config: Option<PathBuf>,
+    /// Follow tunnels to the innermost addresses, or keep the outermost.
+    #[arg(long, value_enum, default_value_t = TunnelsArg::Inner, help_heading = "Processing")]
+    tunnels: TunnelsArg,
+    /// Leave out frames equal in time, length and bytes to one of the N before them in their file.
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Processing")]
+    dedup: usize,
+    /// Threads in all. Default: the cores that we may use.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Processing")]
+    threads: Option<u16>,
+    /// Do not pin threads to cores.
+    #[arg(long, help_heading = "Processing")]
+    no_pin: bool,
+    /// Map files into memory, or read them; auto maps those untouched for a minute.
+    #[arg(long, value_enum, default_value_t = IoArg::Auto, help_heading = "Processing")]
+    io: IoArg,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Jsonl,
+    Csv,
+    None,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TimesArg {
+    S,
+    Ns,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BytesArg {
+    Wire,
+    Captured,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TunnelsArg {
+    Inner,
+    Outer,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum IoArg {
+    Auto,
+    Mmap,
+    Read,
+}
+
+/// What the arguments come to.
+struct Setup<'a> {
+    args: &'a Args,
+    config: Config,
+    engine: Builder,
+    progress: Arc<Progress>,
+    range: Option<Window>,
+    windows: Windows,
+    threads: usize,
+    quiet: bool,
+}
+
+/// Runs `compact`.
+pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    let setup = setup(args, shared)?;
+    let found = find(args, setup.range)?;
+    let mut exit = Exit::Ok;
+    for error in &found.failed {
+        exit = Exit::Partial;
+        say(&error.to_string());
+    }
+    for skipped in &found.skipped {
+        exit = exit.max(weight(skipped));
+        if weight(skipped) != Exit::Ok || !shared.quiet {
+            say(&format!("{skipped}; it is left out"));
+        }
+    }
+    if found.units.iter().all(|unit| unit.inputs.is_empty()) {
+        anyhow::bail!("there is nothing to read; name a capture, or a folder that holds some");
+    }
+    interrupt::watch(&setup.progress)?;
+    let total = found.units.iter().flat_map(|unit| &unit.inputs).map(|(input, _)| length(input)).sum();
+    let bar = Bar::show(&setup.progress, total, shared.quiet);
+    let began = Instant::now();
+    let mut done = Vec::new();
+    for unit in found.units.into_iter().filter(|unit| !unit.inputs.is_empty()) {
+        done.push(unit_of(&setup, unit)?);
+    }
+    drop(bar);
+    let took = began.elapsed();
+    let mut read_any = false;
+    for (report, watched) in &done {
+        exit = exit.max(complaints(report, &watched.outcome, shared.quiet));
+        read_any |= !report.files.is_empty();
+        if !shared.quiet {
+            closing(report, &watched.outcome, &watched.counts, took);
+        }
+    }
+    if let Some(path) = &args.stats {
+        let packets: u64 = done.iter().map(|(report, _)| report.total.intake.read.packets).sum();
+        let bytes: u64 = done.iter().map(|(report, _)| report.total.intake.read.captured_bytes).sum();
+        write_whole(path, stats(&setup, packets, bytes, took).as_bytes())?;
+    }
+    if !read_any {
+        anyhow::bail!("no input could be read");
+    }
+    Ok(exit)
+}
+
+fn setup<'a>(args: &'a Args, shared: &Shared) -> anyhow::Result<Setup<'a>> {
+    let mut config = match &args.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    match args.bytes {
+        Some(BytesArg::Wire) => config.bytes = Measure::Wire,
+        Some(BytesArg::Captured) => config.bytes = Measure::Captured,
+        None => {}
+    }
+    let range = range(args)?;
+    let windows = match range {
+        Some(window) if args.single_window => Windows::single(window),
+        clip => Windows::tumbling(config.window_seconds, clip),
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = args.threads.map_or(cores, usize::from);
+    let progress = Arc::new(Progress::default());
+    let engine = Engine::builder()
+        .threads(threads)
+        .pin(!args.no_pin && threads > 1 && threads <= cores)
+        .io(match args.io {
+            IoArg::Auto => Io::Auto,
+            IoArg::Mmap => Io::Mmap,
+            IoArg::Read => Io::Read,
+        })
+        .tunnels(match args.tunnels {
+            TunnelsArg::Inner => Tunnels::Inner,
+            TunnelsArg::Outer => Tunnels::Outer,
+        })
+        .dedup(args.dedup)
+        .lateness_ns(args.lateness.map(|seconds| i64::from(seconds) * 1_000_000_000))
+        .progress(Arc::clone(&progress));
+    Ok(Setup { args, config, engine, progress, range, windows, threads, quiet: shared.quiet })
+}
+
+fn range(args: &Args) -> anyhow::Result<Option<Window>> {
+    let window = match (args.hour, args.from, args.to) {
+        (Some(hour), ..) => {
+            let start = hour.window_start(3600 * 1_000_000_000);
+            Some(Window { start, end: Timestamp(start.0.saturating_add(3600 * 1_000_000_000)) })
+        }
+        (None, None, None) => None,
+        (None, from, to) => {
+            Some(Window { start: from.unwrap_or(Timestamp::MIN), end: to.unwrap_or(Timestamp::MAX) })
+        }
+    };
+    if let Some(Window { start, end }) = window
+        && start >= end
+    {
+        return Err(Usage("--from must lie before --to".into()).into());
+    }
+    Ok(window)
+}
+
+fn find(args: &Args, range: Option<Window>) -> anyhow::Result<Found> {
+    match &args.root {
+        None if args.inputs.is_empty() => {
+            Err(Usage("name at least one INPUT, or --root with --hour; see `pcap-compactor compact --help`".into()).into())
+        }
+        None => Ok(named(&args.inputs, args.by_sensor)),
+        Some(root) => match (range, args.hour.is_some() || (args.from.is_some() && args.to.is_some())) {
+            (Some(range), true) => Ok(of_sensors(root, &args.sensor, range, args.by_sensor)?),
+            _ => Err(Usage("--root needs --hour, or --from and --to".into()).into()),
+        },
+    }
+}
+
+fn length(input: &Source) -> u64 {
+    std::fs::metadata(input.path()).map_or(0, |metadata| metadata.len())
+}
+
+type Done = (Report, Watched<()>);
+
+/// Runs one unit into its output.
+fn unit_of(setup: &Setup<'_>, mut unit: Unit) -> anyhow::Result<Done> {
+    let args = setup.args;
+    let times = match args.times {
+        TimesArg::S => Times::Seconds,
+        TimesArg::Ns => Times::Nanoseconds,
+    };
+    let sensor = unit.sensor.clone();
+    let Some(folder) = args.output.as_ref().filter(|_| args.format != Format::None) else {
+        let out = io::stdout().lock();
+        return match args.format {
+            Format::Jsonl => {
+                let sink = JsonLines::new(out, "standard output", Lines::new(times, sensor));
+                job(setup, unit, Finished::default(), sink)
+            }
+            Format::Csv => job(setup, unit, Finished::default(), Csv::new(out, times, sensor)),
+            Format::None => job(setup, unit, Finished::default(), DigestLines::new(out)),
+        };
+    };
+    let folder = sensor.as_ref().map_or(folder.clone(), |sensor| folder.join(sensor));
+    let lock = lock(&folder)?;
+    let format = if args.format == Format::Csv { FileFormat::Csv } else { FileFormat::Jsonl };
+    let hourly = args.single_window || setup.config.window_seconds.is_multiple_of(3600);
+    let files = Files::new(&folder, format, times, sensor, hourly);
+    let mut journal = Journal::open(&folder, identity(setup)?, args.resume);
+    let extension = if args.format == Format::Csv { "csv" } else { "jsonl" };
+    let place = |window| [files.place("groups", window, extension), files.place("scans", window, "jsonl")];
+    let finished = journal.finished(&mut unit.inputs, &setup.windows, place);
+    if !setup.quiet && !finished.windows.is_empty() {
+        let (windows, files) = (finished.windows.len(), finished.files.len());
+        say(&format!("{windows} finished hours are kept; {files} files need not be read again"));
+    }
+    let done = job(setup, unit, finished, journal.write(files)?)?;
+    drop(lock);
+    Ok(done)
+}
+
+/// Keeps two runs from writing into one folder.
+fn lock(folder: &std::path::Path) -> anyhow::Result<std::fs::File> {
+    let state = folder.join(".pcap-compactor");
+    std::fs::create_dir_all(&state).with_context(|| format!("{}: cannot make the folder", state.display()))?;
+    let path = state.join("lock");
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
+    let file = file.with_context(|| format!("{}: cannot open", path.display()))?;
+    if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+        anyhow::bail!("{}: another run is writing here; wait for it, or choose another folder", folder.display());
+    }
+    Ok(file)
+}
+
+/// Everything that output depends on but the captures.
+fn identity(setup: &Setup<'_>) -> anyhow::Result<String> {
+    let args = setup.args;
+    let config = serde_json::to_string(&setup.config).context("the configuration cannot be written down")?;
+    let (times, tunnels) = (matches!(args.times, TimesArg::Ns), matches!(args.tunnels, TunnelsArg::Outer));
+    let format = args.format == Format::Csv;
+    Ok(format!(
+        "{} {config} {:?} single={} csv={format} ns={times} outer={tunnels} dedup={}",
+        env!("CARGO_PKG_VERSION"),
+        setup.range,
+        args.single_window,
+        args.dedup,
+    ))
+}
+
+/// Runs the job, through a queue and a writer of its own where the configuration asks for one.
+fn job<S: Sink>(setup: &Setup<'_>, unit: Unit, finished: Finished, sink: S) -> anyhow::Result<Done> {
+    let mut job = Job::new(setup.config.clone()).engine(setup.engine.clone()).sensor(unit.sensor).finished(finished);
+    job = match setup.range {
+        Some(range) if setup.args.single_window => job.single_window(range),
+        range => job.clip(range),
+    };
+    let inputs: Vec<Input> = unit.inputs.into_iter().map(|(input, _)| input.into()).collect();
+    let mut watched = Watched::new(sink);
+    if setup.config.emitter_backpressure_policy == Backpressure::Block {
+        // A queue that blocks and no queue at all write the same; writing straight away is cheaper.
+        let report = job.run(inputs, &mut watched)?;
+        return Ok((report, watched.without_sink()));
+    }
+    let (mut queue, events) = channel(setup.config.emitter_queue_capacity, Backpressure::DropOldest);
+    let (report, dropped) = std::thread::scope(|scope| {
+        let runner = scope.spawn(move || job.run(inputs, &mut queue));
+        let mut failed = None;
+        let mut events = events;
+        for event in &mut events {
+            let written = match event {
+                Event::Group(group) => watched.on_group(&group),
+                Event::Scan(scan) => watched.on_scan(&scan),
+                Event::File(file) => watched.on_file(&file.0, &file.1),
+                Event::Window(totals) => watched.on_window(&totals),
+                Event::Metrics(metrics) => watched.on_metrics(&metrics.borrow()),
+            };
+            if let Err(error) = written {
+                failed = Some(error);
+                break;
+            }
+        }
+        let dropped = events.dropped();
+        drop(events);
+        let ran = runner.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        match failed {
+            Some(error) => Err(error),
+            None => ran.map(|report| (report, dropped)),
+        }
+    })?;
+    if dropped > 0 {
+        say(&format!("{dropped} groups were dropped because the output was too slow (drop_oldest)"));
+    }
+    Ok((report, watched.without_sink()))
+}
+
+impl<S> Watched<S> {
+    fn without_sink(self) -> Watched<()> {
+        Watched { sink: (), outcome: self.outcome, counts: self.counts }
+    }
+}
+
+fn stats(setup: &Setup<'_>, packets: u64, bytes: u64, took: Duration) -> String {
+    let seconds = took.as_secs_f64();
+    let value = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "threads": setup.threads,
+        "seconds": seconds,
+        "packets": packets,
+        "captured_bytes": bytes,
+        "packets_per_second": packets as f64 / seconds.max(1e-9),
+        "captured_bytes_per_second": bytes as f64 / seconds.max(1e-9),
+    });
+    format!("{value:#}\n")
+}

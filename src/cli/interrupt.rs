@@ -1,0 +1,31 @@
+//! A clean stop: the first SIGINT or SIGTERM asks the run to end at its next batch, the second ends it at once.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread;
+
+use pcap_compactor::engine::Progress;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+static SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+/// Stops `progress` when a signal comes.
+pub(crate) fn watch(progress: &Arc<Progress>) -> anyhow::Result<()> {
+    let progress = Arc::clone(progress);
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    thread::spawn(move || {
+        for signal in &mut signals {
+            if SIGNAL.swap(signal, Ordering::Relaxed) != 0 {
+                std::process::exit(128 + signal);
+            }
+            progress.stop();
+        }
+    });
+    Ok(())
+}
+
+/// 130 after SIGINT, 143 after SIGTERM.
+pub(crate) fn exit_code() -> u8 {
+    u8::try_from(128 + SIGNAL.load(Ordering::Relaxed)).unwrap_or(130)
+}

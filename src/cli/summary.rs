@@ -1,0 +1,166 @@
+//! What a run tells on standard error when it ends, and in `--stats`.
+
+use std::time::Duration;
+
+use pcap_compactor::capture::Status;
+use pcap_compactor::engine::Report;
+use pcap_compactor::engine::ledger::{Amount, Outcome};
+use pcap_compactor::error::Result;
+use pcap_compactor::scan::summary::ScanSummary;
+use pcap_compactor::sink::{Metrics, Sink};
+use pcap_compactor::views::groups::{Aside, GroupCounts, GroupRecord, WindowTotals};
+
+use super::{Exit, say};
+
+/// Passes records on and remembers what the metrics say.
+pub(crate) struct Watched<S> {
+    pub(crate) sink: S,
+    pub(crate) outcome: Outcome,
+    pub(crate) counts: GroupCounts,
+}
+
+impl<S> Watched<S> {
+    pub(crate) fn new(sink: S) -> Watched<S> {
+        Watched { sink, outcome: Outcome::default(), counts: GroupCounts::default() }
+    }
+}
+
+impl<S: Sink> Sink for Watched<S> {
+    fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
+        self.sink.on_group(group)
+    }
+    fn on_scan(&mut self, scan: &ScanSummary) -> Result<()> {
+        self.sink.on_scan(scan)
+    }
+    fn on_file(&mut self, file: &pcap_compactor::engine::FileReport, aside: &Aside) -> Result<()> {
+        self.sink.on_file(file, aside)
+    }
+    fn on_window(&mut self, totals: &WindowTotals) -> Result<()> {
+        self.sink.on_window(totals)
+    }
+    fn on_metrics(&mut self, metrics: &Metrics) -> Result<()> {
+        self.outcome = metrics.outcome;
+        self.counts = metrics.counts;
+        self.sink.on_metrics(metrics)
+    }
+}
+
+/// Names damaged and unsupported files, and what was left out; says whether the run is whole.
+pub(crate) fn complaints(report: &Report, outcome: &Outcome, quiet: bool) -> Exit {
+    let mut exit = Exit::Ok;
+    let mut complain = |line: String| {
+        exit = Exit::Partial;
+        say(&line);
+    };
+    for error in &report.failed {
+        complain(error.to_string());
+    }
+    for file in &report.files {
+        let (path, capture) = (file.path.display(), &file.capture);
+        if capture.status != Status::Complete {
+            let message = capture.message.as_deref().unwrap_or("the file is empty");
+            let at = capture.offset.map_or(String::new(), |offset| format!(" at byte {offset}"));
+            let kept = match file.tally.intake.read.packets {
+                0 => String::new(),
+                n => format!("; the {} packets before it are kept", count(n)),
+            };
+            complain(format!("{path}: {}{at}: {message}{kept}", capture.status.name()));
+        }
+        for (link, n) in &file.tally.unsupported_links {
+            complain(format!("{path}: link type {link} is not supported; {} frames are left out", count(*n)));
+        }
+    }
+    if outcome.late.packets > 0 {
+        let late = count(outcome.late.packets);
+        complain(format!("{late} packets are late: their hour ended before their own file began"));
+    }
+    for file in report.files.iter().filter(|_| !quiet) {
+        let intake = &file.tally.intake;
+        if intake.accepted.packets == 0 && intake.read.packets > 0 {
+            let (path, n) = (file.path.display(), count(intake.read.packets));
+            say(&format!("{path}: none of its {n} packets is IP; `pcap-compactor inspect` tells what they are"));
+        }
+    }
+    exit
+}
+
+/// The closing lines: what came in, what became of it, and how fast.
+pub(crate) fn closing(report: &Report, outcome: &Outcome, counts: &GroupCounts, took: Duration) {
+    let read = report.total.intake.read;
+    let seconds = took.as_secs_f64().max(1e-9);
+    say(&format!(
+        "{} packets, {} on the wire, from {} in {:.2} s ({} packets/s)",
+        count(read.packets),
+        bytes(read.wire_bytes),
+        plural(report.files.len() as u64, "file"),
+        seconds,
+        count((read.packets as f64 / seconds) as u64),
+    ));
+    let intake = &report.total.intake;
+    let parts = [
+        ("in groups", outcome.kept),
+        ("in scan summaries", outcome.collapsed),
+        ("outside the time range", outcome.out_of_window),
+        ("late", outcome.late),
+        ("not IP", intake.not_ip),
+        ("malformed", intake.malformed),
+        ("duplicate", intake.duplicate),
+        ("filtered", intake.filtered),
+        ("over a limit", outcome.over_limit),
+    ];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(name, amount)| amount.packets > 0 || *name == "in groups")
+        .map(|(name, Amount { packets, .. })| format!("{} {name}", count(*packets)))
+        .collect();
+    say(&format!("= {}", parts.join(" + ")));
+    say(&format!("{}, {}", plural(counts.groups_emitted, "group"), plural(counts.scans_collapsed, "scan")));
+}
+
+/// `1,234,567`.
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 file`, `2 files`.
+pub(crate) fn plural(n: u64, noun: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {noun}{s}", count(n))
+}
+
+/// `2.14 GB`, in powers of ten.
+pub(crate) fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if n < 1000 {
+        return format!("{n} bytes");
+    }
+    let mut value = n as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.95 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_as_people_write_them() {
+        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!([bytes(999), bytes(1000), bytes(999_950), bytes(u64::MAX)], [
+            "999 bytes", "1.0 kB", "1.0 MB", "18446.7 PB"
+        ]);
+        assert_eq!([plural(1, "file"), plural(2, "file")], ["1 file", "2 files"]);
+    }
+}

@@ -1,0 +1,75 @@
+//! Times as people write them.
+
+use pcap_compactor::Timestamp;
+use pcap_compactor::capture::{civil_from_days, days_from_civil};
+
+/// Reads `2023-10-19T13`, `2023-10-19T13:05`, `2023-10-19T13:05:09.25`, each with or without `Z`, `2023-10-19`, or
+/// seconds since the epoch with up to nine decimals. All are UTC.
+pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
+    let wrong = || format!("`{text}` is no time; write 2023-10-19T13, 2023-10-19T13:05:00Z or seconds since 1970 (UTC)");
+    let plain = text.strip_suffix('Z').unwrap_or(text);
+    let seconds = match plain.get(4..5) {
+        Some("-") => {
+            let (date, clock) = plain.split_once(['T', ' ']).unwrap_or((plain, "00"));
+            let mut date = date.split('-').map(|part| part.parse::<u32>().ok());
+            let mut next = || date.next().flatten();
+            let (year, month, day) = (next(), next(), next());
+            let (Some(year), Some(month), Some(day), None) = (year, month, day, next()) else { return Err(wrong()) };
+            let days = days_from_civil(i64::from(year), month, day).ok_or_else(wrong)?;
+            let mut clock = clock.splitn(3, ':');
+            let hour = clock.next().and_then(|part| two(part, 24)).ok_or_else(wrong)?;
+            let minute = clock.next().map_or(Some(0), |part| two(part, 60)).ok_or_else(wrong)?;
+            let rest = clock.next().unwrap_or("00");
+            let (second, fraction) = rest.split_once('.').unwrap_or((rest, ""));
+            let second = two(second, 60).ok_or_else(wrong)?;
+            return with_fraction(days * 86_400 + hour * 3600 + minute * 60 + second, fraction).ok_or_else(wrong);
+        }
+        _ => plain,
+    };
+    let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
+    whole.parse().ok().and_then(|whole| with_fraction(whole, fraction)).ok_or_else(wrong)
+}
+
+fn two(part: &str, below: i64) -> Option<i64> {
+    let digits = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
+    digits.then(|| part.parse().ok()).flatten().filter(|&n| n < below)
+}
+
+fn with_fraction(seconds: i64, fraction: &str) -> Option<Timestamp> {
+    if fraction.len() > 9 || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let ns: i64 = format!("{fraction:0<9}").parse().ok()?;
+    seconds.checked_mul(1_000_000_000)?.checked_add(ns).map(Timestamp)
+}
+
+/// `2023-10-19T13:05:09Z`; a fraction only if there is one.
+pub(crate) fn format(time: Timestamp) -> String {
+    let seconds = time.seconds();
+    let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
+    let clock = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
+    let fraction = match time.ns().rem_euclid(1_000_000_000) {
+        0 => String::new(),
+        ns => format!(".{ns:09}"),
+    };
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_writes_and_what_people_write() {
+        let hour = Timestamp::from_seconds(1_697_720_400);
+        for text in ["2023-10-19T13", "2023-10-19T13:00", "2023-10-19T13:00:00Z", "1697720400", "1697720400.0"] {
+            assert_eq!(parse(text), Ok(hour), "{text}");
+        }
+        assert_eq!(parse("2023-10-19").map(format), Ok("2023-10-19T00:00:00Z".into()));
+        assert_eq!(parse("2023-10-19T13:05:09.25").map(format), Ok("2023-10-19T13:05:09.250000000Z".into()));
+        for text in ["", "yesterday", "2023-13-01", "2023-10-19T24", "2023-10-19T1", "12.1234567890", "9e9", "2023-10"] {
+            assert!(parse(text).is_err(), "{text}");
+        }
+    }
+}
