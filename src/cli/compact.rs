@@ -17,7 +17,7 @@ use pcap_compactor::sink::csv::Csv;
 use pcap_compactor::sink::digest::DigestLines;
 use pcap_compactor::sink::files::{Files, Format as FileFormat, write_whole};
 use pcap_compactor::sink::jsonl::{JsonLines, Lines, Times};
-use pcap_compactor::sink::{Metrics, Sink};
+use pcap_compactor::sink::Sink;
 use pcap_compactor::views::groups::{Window, Windows};
 use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
 

@@ -62,23 +62,24 @@ pub(crate) fn complaints(report: &Report, outcome: &Outcome, quiet: bool) -> Exi
             let at = capture.offset.map_or(String::new(), |offset| format!(" at byte {offset}"));
             let kept = match file.tally.intake.read.packets {
                 0 => String::new(),
-                n => format!("; the {} packets before it are kept", count(n)),
+                n => format!("; {} before it {} kept", plural(n, "packet"), if n == 1 { "is" } else { "are" }),
             };
             complain(format!("{path}: {}{at}: {message}{kept}", capture.status.name()));
         }
         for (link, n) in &file.tally.unsupported_links {
-            complain(format!("{path}: link type {link} is not supported; {} frames are left out", count(*n)));
+            let (frames, are) = (plural(*n, "frame"), if *n == 1 { "is" } else { "are" });
+            complain(format!("{path}: link type {link} is not supported; {frames} {are} left out"));
         }
     }
     if outcome.late.packets > 0 {
         let late = count(outcome.late.packets);
         complain(format!("{late} packets are late: their hour ended before their own file began"));
     }
-    for file in report.files.iter().filter(|_| !quiet) {
+    for file in report.files.iter().filter(|file| !quiet && file.tally.unsupported_links.is_empty()) {
         let intake = &file.tally.intake;
         if intake.accepted.packets == 0 && intake.read.packets > 0 {
             let (path, n) = (file.path.display(), count(intake.read.packets));
-            say(&format!("{path}: none of its {n} packets is IP; `pcap-compactor inspect` tells what they are"));
+            say(&format!("{path}: not one of its {n} packets is sound IP; `pcap-compactor inspect` tells what they are"));
         }
     }
     exit

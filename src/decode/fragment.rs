@@ -1,5 +1,6 @@
 //! Which datagram a fragment belongs to.
 
+use super::ip::MAX_EXTENSIONS;
 use super::packet::Packet;
 
 /// Identifies a fragmented datagram between one sender and one receiver.
@@ -20,8 +21,7 @@ pub fn datagram(packet: &Packet, frame: &[u8]) -> Option<Datagram> {
         return Some(Datagram { identification, protocol: *ip.get(9)? });
     }
     let (mut next, mut at) = (*ip.get(6)?, 40usize);
-    // The decoder follows no more extension headers than this.
-    for _ in 0..16 {
+    for _ in 0..=MAX_EXTENSIONS {
         match next {
             44 => {
                 let field: &[u8; 4] = ip.get(at + 4..)?.first_chunk()?;

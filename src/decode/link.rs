@@ -49,7 +49,10 @@ fn family(number: u32, span: Span<'_>) -> Result<(Layer, Span<'_>), Reject> {
         2 => Version::Four,
         // Linux, NetBSD and OpenBSD, FreeBSD, Darwin.
         10 | 24 | 28 | 30 => Version::Six,
-        other => return Err(NotIp::Family(other).into()),
+        other => {
+            let family = u16::try_from(other).map_err(|_| Malformed::LinkInvalid)?;
+            return Err(NotIp::Family(family).into());
+        }
     };
     Ok((Layer::Ip(version), skip(span, 4)?))
 }
@@ -76,18 +79,18 @@ fn cooked(protocol: Option<u16>, span: Span<'_>, header: usize) -> Result<(Layer
 
 /// Per-packet information: little-endian, with the link type of what follows.
 fn ppi(span: Span<'_>) -> Result<(Layer, Span<'_>), Reject> {
-    const PPI: u32 = 192;
+    const PPI: u16 = 192;
     let length = u16::from_le_bytes(span.array(2).ok_or(Malformed::LinkTruncated)?);
     let link = u32::from_le_bytes(span.array(4).ok_or(Malformed::LinkTruncated)?);
     if length < 8 {
         return Err(Malformed::LinkInvalid.into());
     }
     let rest = skip(span, length.into())?;
+    let link = u16::try_from(link).map_err(|_| Malformed::LinkInvalid)?;
     let not_followed = Reject::NotIp(NotIp::Ppi(link));
     if link == PPI {
         return Err(not_followed);
     }
-    let link = u16::try_from(link).map_err(|_| not_followed)?;
     first_layer(LinkType(link), rest).map_err(|reject| match reject {
         Reject::Malformed(Malformed::LinkType) => not_followed,
         other => other,

@@ -35,13 +35,13 @@ pub enum NotIp {
     /// A PPP protocol number other than IP (LCP is 0xc021).
     Ppp(u16),
     /// A BSD address family other than IP (link types 0 and 108).
-    Family(u32),
+    Family(u16),
     /// A Linux cooked-capture protocol that is no EtherType.
     Cooked(u16),
     /// An NFLOG message without an IP packet.
     Nflog,
     /// A PPI record of another link type.
-    Ppi(u32),
+    Ppi(u16),
     /// An MPLS label stack that does not end in IP.
     Mpls,
     /// An FDDI frame with this frame control, which is not LLC.
