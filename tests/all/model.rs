@@ -194,14 +194,17 @@ fn transport(protocol: u8) -> u8 {
 
 // Fragments.
 
-/// The ports of each packet, with those of later fragments taken from the first.
-fn ports(packets: &[&Seen]) -> Vec<(u16, u16)> {
+/// The ports and protocol of each packet, with those of later fragments taken from the first. The protocol is another
+/// only in IPv6, where that of the first fragment is the datagram's (RFC 8200, section 4.5).
+fn ports(packets: &[&Seen]) -> Vec<(u16, u16, u8)> {
     let slot = |time: i64| time.div_euclid(64 * SECOND);
     let firsts: Vec<&&Seen> = packets.iter().filter(|packet| matches!(packet.part, Part::First(..))).collect();
     packets
         .iter()
         .map(|later| {
-            let Part::Later(identification, protocol) = later.part else { return (later.src_port, later.dst_port) };
+            let Part::Later(identification, protocol) = later.part else {
+                return (later.src_port, later.dst_port, later.protocol);
+            };
             let own = slot(later.time);
             for near in [own, own - 1, own + 1] {
                 let found = firsts
@@ -209,11 +212,12 @@ fn ports(packets: &[&Seen]) -> Vec<(u16, u16)> {
                     .filter(|first| first.part == Part::First(identification, protocol))
                     .filter(|first| (first.src, first.dst) == (later.src, later.dst))
                     .filter(|first| slot(first.time) == near);
-                if let Some((_, src_port, dst_port)) = found.map(|f| (f.time, f.src_port, f.dst_port)).min() {
-                    return (src_port, dst_port);
+                let found = found.map(|first| (first.time, first.src_port, first.dst_port, first.protocol)).min();
+                if let Some((_, src_port, dst_port, protocol)) = found {
+                    return (src_port, dst_port, protocol);
                 }
             }
-            (0, 0)
+            (0, 0, later.protocol)
         })
         .collect()
 }
@@ -254,7 +258,7 @@ fn testimony(packet: &Seen) -> Option<(usize, bool)> {
     None
 }
 
-fn directions(packets: &[&Seen], ports: &[(u16, u16)], config: &Config) -> BTreeMap<Flow, Directed> {
+fn directions(packets: &[&Seen], ports: &[(u16, u16, u8)], config: &Config) -> BTreeMap<Flow, Directed> {
     let mut flows: BTreeMap<Flow, Vec<usize>> = BTreeMap::new();
     for (at, packet) in packets.iter().enumerate() {
         flows.entry(flow_of(packet, ports[at])).or_default().push(at);
@@ -309,9 +313,9 @@ fn directions(packets: &[&Seen], ports: &[(u16, u16)], config: &Config) -> BTree
         .collect()
 }
 
-fn flow_of(packet: &Seen, ports: (u16, u16)) -> Flow {
+fn flow_of(packet: &Seen, ports: (u16, u16, u8)) -> Flow {
     let (a, b) = ((packet.src, ports.0), (packet.dst, ports.1));
-    (a.min(b), a.max(b), packet.protocol)
+    (a.min(b), a.max(b), ports.2)
 }
 
 fn hosts(flow: &Flow) -> (IpAddr, IpAddr) {
@@ -327,7 +331,7 @@ fn emit(window: Span, packets: &[&Seen], config: &Config, expected: &mut Expecte
     let mut members: BTreeMap<Key, Vec<usize>> = BTreeMap::new();
     for (at, packet) in packets.iter().enumerate() {
         let flow = &directed[&flow_of(packet, ports[at])];
-        let key = (flow.client.0, flow.server.0, flow.server.1, transport(packet.protocol));
+        let key = (flow.client.0, flow.server.0, flow.server.1, transport(ports[at].2));
         members.entry(key).or_default().push(at);
     }
     let answered: BTreeMap<Key, bool> = members
@@ -420,7 +424,7 @@ fn group(
     key: Key,
     slice: &[usize],
     packets: &[&Seen],
-    ports: &[(u16, u16)],
+    ports: &[(u16, u16, u8)],
     directed: &BTreeMap<Flow, Directed>,
     config: &Config,
 ) -> Group {
@@ -510,10 +514,10 @@ fn scanners(
     let mut suspects = Vec::new();
     for (source, contacts) in sources {
         let dsts: BTreeSet<IpAddr> = contacts.iter().map(|(key, _)| key.1).collect();
+        // A port of TCP and one of UDP are two.
         let most_ports = dsts
             .iter()
-            .map(|dst| contacts.iter().filter(|(key, _)| key.1 == *dst).map(|(key, _)| key.2).collect::<BTreeSet<_>>())
-            .map(|ports| ports.len() as u64)
+            .map(|dst| contacts.iter().filter(|(key, _)| key.1 == *dst).count() as u64)
             .max();
         let horizontal = dsts.len() as u64 > config.scan_unique_dsts_threshold;
         let vertical = most_ports.is_some_and(|ports| ports > config.scan_unique_ports_threshold);
@@ -571,7 +575,7 @@ fn scanners(
 
 // What payload says.
 
-fn section(service: &str, client: &[usize], packets: &[&Seen], ports: &[(u16, u16)], config: &Config) -> Section {
+fn section(service: &str, client: &[usize], packets: &[&Seen], ports: &[(u16, u16, u8)], config: &Config) -> Section {
     let mut segments: Vec<usize> =
         client.iter().copied().filter(|&at| packets[at].protocol == 6 && !packets[at].payload.is_empty()).collect();
     match service {
@@ -602,7 +606,7 @@ fn commands(enricher: &dyn Enricher, name: &'static str, segments: &[usize], pac
     if counts.is_empty() { Section::None } else { Section::Counts(name, counts) }
 }
 
-fn http(segments: &[usize], packets: &[&Seen], ports: &[(u16, u16)], config: &Config) -> Section {
+fn http(segments: &[usize], packets: &[&Seen], ports: &[(u16, u16, u8)], config: &Config) -> Section {
     let lexicon = &config.http_always_keep_lexicon;
     let mut marks = BTreeSet::new();
     let mut others = Vec::new();
