@@ -113,6 +113,7 @@ pub(super) fn hand_over(shard: &mut Shard, closing: &BTreeMap<Window, u32>, tabl
     }
 
     let mut taken = take_rows(shard, closing, &place);
+    shard.held = shard.parked.keys().map(|&(_, flow)| flow).chain(shard.fragments.flows()).collect();
     let mut windows = Vec::with_capacity(closing.len());
     for (at, &window) in closing.keys().enumerate() {
         settle(shard, &mut taken, at, window, table);

@@ -45,8 +45,8 @@ struct Waiting {
 
 #[derive(Default)]
 struct Entry {
-    /// Earliest first fragment: time and ports decide, the rest follows.
-    first: Option<((i64, u16, u16), Side)>,
+    /// Earliest first fragment: time, ports and protocol decide, the rest follows.
+    first: Option<((i64, u16, u16, u8), Side)>,
     /// Later fragments that wait.
     later: Later,
 }
@@ -64,7 +64,7 @@ impl Fragments {
     /// Remembers a first fragment.
     pub(super) fn first(&mut self, window: u32, packet: &Packet, datagram: Datagram, side: Side) {
         if let Some(entry) = self.entry(window, packet, datagram) {
-            let key = (packet.time.0, packet.src_port, packet.dst_port);
+            let key = (packet.time.0, packet.src_port, packet.dst_port, packet.protocol);
             if entry.first.is_none_or(|(known, _)| key < known) {
                 entry.first = Some((key, side));
             }
@@ -115,6 +115,17 @@ impl Fragments {
             }
         }
         Some(waiting.datagrams.entry(key).or_default())
+    }
+
+    /// The flows that waiting fragments may turn out to belong to; some more than once.
+    pub(super) fn flows(&self) -> impl Iterator<Item = u32> {
+        self.routes.values().flat_map(|waiting| {
+            let datagrams = waiting.datagrams.values().flat_map(|entry| {
+                let first = entry.first.iter().map(|(_, side)| side.0);
+                first.chain(entry.later.values().map(|(side, _)| side.0))
+            });
+            datagrams.chain(waiting.lost.values().map(|(side, _)| side.0))
+        })
     }
 
     /// Hands over what waited in a closing window: which side of which flow each piece belongs to.

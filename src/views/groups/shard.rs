@@ -3,7 +3,7 @@
 //! A flow's row lies at its id and belongs to the window that the flow was last seen in; the rows of its other open
 //! windows are parked in a map. Most flows live in one window, so most packets find their row where it lies.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,9 @@ pub(super) struct Shard {
     /// Rows of flows that were last seen in another window, by window number and flow id.
     pub(super) parked: HashMap<(u32, u32), Row>,
     pub(super) fragments: Fragments,
+    /// Flows that open windows know by more than their row: parked ones and those of waiting fragments. Made when
+    /// windows close, for the table to ask.
+    pub(super) held: HashSet<u32>,
     pub(super) pairs: PairSeed,
     /// Open windows by start: their number.
     pub(super) open: BTreeMap<Window, u32>,
@@ -95,6 +98,7 @@ impl Shard {
             chains: Chains::default(),
             parked: HashMap::new(),
             fragments,
+            held: HashSet::new(),
             pairs: PairSeed::random(),
             open: BTreeMap::new(),
             numbers: 0,
@@ -323,6 +327,6 @@ impl ShardView for Shard {
     }
 
     fn keeps(&self, flow: u32) -> bool {
-        self.rows.get(flow as usize).is_some_and(|row| row.window != 0)
+        self.rows.get(flow as usize).is_some_and(|row| row.window != 0) || self.held.contains(&flow)
     }
 }

@@ -1,0 +1,11 @@
+//! Integration tests: the engine against a plain model of what it must say, over random traffic and over real captures.
+//!
+//! Captures of the corpus are read from `PCAP_COMPACTOR_CORPUS`, or from `../shared` beside the project. Where there is
+//! no such folder the tests over it say so on standard error and pass, but fail where `CI` is set.
+//! `PROPTEST_CASES` sets how many cases each property is tried on.
+
+mod model;
+mod run;
+mod traffic;
+
+mod properties;
