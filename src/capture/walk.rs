@@ -1,6 +1,6 @@
 //! What the record walks of both formats share: how they stop, how far they look ahead, how they read integers.
 
-use super::prefetch::prefetch;
+use crate::prefetch::prefetch_row;
 use super::report::Status;
 
 /// A captured length up to this is believed whatever the snapshot length says (libpcap and Wireshark: 262,144).
@@ -61,7 +61,7 @@ impl LookAhead {
             self.catch_up(at);
         }
         while self.next < horizon {
-            prefetch(window, self.next);
+            prefetch_row(window, self.next);
             self.next += LookAhead::LINE;
         }
     }

@@ -28,8 +28,11 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
     /// Print nothing but results and errors.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
     quiet: bool,
+    /// Tell of every file as it is read.
+    #[arg(long, short, global = true)]
+    verbose: bool,
 }
 
 #[derive(Subcommand)]
@@ -72,9 +75,9 @@ pub(crate) fn main() -> ExitCode {
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let shared = Shared { quiet: cli.quiet, color };
     pcap_compactor::capture::install_shrink_guard();
-    if !cli.quiet {
-        let filter = tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::WARN);
-        filter.with_writer(io::stderr).without_time().with_target(false).init();
+    if cli.verbose {
+        let events = tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG);
+        events.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).without_time().with_target(false).init();
     }
     let done = match &cli.command {
         Command::Compact(args) => compact::run(args, &shared),

@@ -107,6 +107,7 @@ impl Engine {
     /// A sink's error, a stop that was asked for, or a ledger that does not balance.
     pub fn run(&self, inputs: Vec<Input>, views: &mut [&mut dyn View]) -> Result<Report> {
         let plan = plan::Plan::new(inputs, self.io, &self.progress)?;
+        tracing::debug!(files = plan.files.len(), unreadable = plan.failed.len(), threads = self.threads, "run begins");
         let mut report = if self.threads <= 1 {
             inline::run(self, plan, views)?
         } else {

@@ -72,6 +72,14 @@ impl<'p> Reader<'p> {
     }
 
     pub(super) fn finish(self) -> FileReport {
+        let (report, intake) = (self.capture.report(), &self.tally.intake);
+        tracing::debug!(
+            path = %self.path.display(),
+            status = report.status.name(),
+            packets = intake.read.packets,
+            accepted = intake.accepted.packets,
+            "file read"
+        );
         FileReport { path: self.path, capture: self.capture.report().clone(), tally: self.tally }
     }
 }
