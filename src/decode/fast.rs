@@ -1,10 +1,11 @@
-//! The fast path: Ethernet, up to two VLAN tags, plain IPv4 or IPv6, TCP or UDP, at fixed offsets.
+//! The fast path: Ethernet, up to two VLAN tags, IPv4 or IPv6 without extensions, TCP or UDP or a later fragment, at fixed
+//! offsets.
 //!
 //! It answers only for frames that are in order in every respect, and hands the rest to [`super::general`] with
 //! `None`. Where it answers, it answers as the general path does; a property test holds the two together.
 
 use super::Tunnels;
-use super::packet::{Asks, Fragment, Packet, Tunnel, protocol};
+use super::packet::{Asks, Fragment, Packet, protocol};
 use super::pair_hash::PairSeed;
 use crate::capture::{Record, Stamp};
 
@@ -14,7 +15,7 @@ const TAG: usize = 4;
 /// Decodes an Ethernet frame of the common kind.
 #[inline(always)]
 pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, seed: &PairSeed) -> Option<Packet> {
-    if record.stamp == Stamp::Unrepresentable {
+    if record.stamp == Stamp::Unrepresentable || record.wire < record.captured {
         return None;
     }
     let mut ether_type = u16_at(frame, ETHERNET - 2)?;
@@ -32,8 +33,6 @@ pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, seed: &P
         captured: record.captured,
         wire: record.wire,
         ip_offset: ip as u16,
-        fragment: Fragment::Whole,
-        tunnel: Tunnel::None,
         ..Packet::default()
     };
     let (transport, room) = match ether_type {
@@ -43,6 +42,10 @@ pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, seed: &P
     };
     packet.transport_offset = transport as u16;
     packet.pair_hash = seed.hash(packet.src, packet.dst, packet.v6);
+    if packet.fragment == Fragment::Later {
+        packet.payload_offset = packet.transport_offset;
+        return Some(packet);
+    }
     match packet.protocol {
         protocol::TCP => tcp(frame, transport, room, &mut packet)?,
         protocol::UDP => udp(frame, transport, room, tunnels, &mut packet)?,
@@ -51,21 +54,25 @@ pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, seed: &P
     Some(packet)
 }
 
-/// Reads an IPv4 header that is no fragment's; returns the transport header's offset and the bytes from there on.
+/// Reads an IPv4 header; returns the transport header's offset and the bytes from there on.
 #[inline(always)]
 fn ipv4(frame: &[u8], at: usize, packet: &mut Packet) -> Option<(usize, u32)> {
     let header: &[u8; 20] = frame.get(at..at + 20)?.first_chunk()?;
     let length = u32::from(u16::from_be_bytes([header[2], header[3]]));
     let header_length = u32::from(header[0] & 15) * 4;
     let fragment = u16::from_be_bytes([header[6], header[7]]) & 0x3fff;
-    if header[0] >> 4 != 4 || header_length < 20 || length < header_length || fragment != 0 {
+    let transport = at + header_length as usize;
+    if header[0] >> 4 != 4 || header_length < 20 || length < header_length || frame.len() < transport {
         return None;
+    }
+    if fragment != 0 {
+        packet.fragment = if fragment & 0x1fff == 0 { Fragment::First } else { Fragment::Later };
     }
     packet.src = u128::from(u32::from_be_bytes([header[12], header[13], header[14], header[15]]));
     packet.dst = u128::from(u32::from_be_bytes([header[16], header[17], header[18], header[19]]));
     packet.ip_length = length;
     packet.protocol = header[9];
-    Some((at + header_length as usize, length - header_length))
+    Some((transport, length - header_length))
 }
 
 /// Reads an IPv6 header without extensions; returns as [`ipv4`] does.
@@ -105,7 +112,9 @@ fn udp(frame: &[u8], at: usize, room: u32, tunnels: Tunnels, packet: &mut Packet
     let header: &[u8; 8] = frame.get(at..at + 8)?.first_chunk()?;
     let (src, dst) = (u16::from_be_bytes([header[0], header[1]]), u16::from_be_bytes([header[2], header[3]]));
     let length = u32::from(u16::from_be_bytes([header[4], header[5]]));
-    if length < 8 || length > room || (tunnels == Tunnels::Inner && (carries(src) || carries(dst))) {
+    // A first fragment has the length of its whole datagram, and damaged headers have any: then the IP header knows.
+    let length = if (8..=room).contains(&length) { length } else { room };
+    if length < 8 || (tunnels == Tunnels::Inner && (carries(src) || carries(dst))) {
         return None;
     }
     packet.src_port = src;

@@ -1,5 +1,6 @@
 //! Tests of the general decoder, on frames built in code.
 
+mod fast;
 mod frames;
 mod hostile;
 mod ip;

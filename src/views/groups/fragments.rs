@@ -6,7 +6,9 @@
 //! closes, so arrival order does not matter. A pair of hosts has room for [`ROOM`] datagrams a direction and window: the earliest by
 //! (64 seconds, identification); what lies beyond stays under port 0.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
+
+use hashbrown::HashTable;
 
 use super::piece::{Piece, Pieces};
 use crate::decode::fragment::Datagram;
@@ -19,7 +21,27 @@ const ROOM: usize = 16_384;
 const SLOT: i64 = 64_000_000_000;
 
 /// A window, a sender and a receiver.
-type Route = (u32, u128, u128, bool);
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Route {
+    window: u32,
+    /// The keyed hash of the two hosts.
+    hash: u32,
+    src: u128,
+    dst: u128,
+    v6: bool,
+}
+
+impl Route {
+    fn of(window: u32, packet: &Packet) -> Route {
+        Route { window, hash: packet.pair_hash, src: packet.src, dst: packet.dst, v6: packet.v6 }
+    }
+
+    /// hashbrown takes its tag from the top bits and the bucket from the bottom ones.
+    fn spread(&self) -> u64 {
+        let hash = self.hash ^ self.window.wrapping_mul(0x9e37_79b9);
+        u64::from(hash) | u64::from(hash) << 32
+    }
+}
 
 /// Flow id, and whether the sender is its high end.
 pub(super) type Side = (u32, bool);
@@ -28,11 +50,12 @@ pub(super) type Side = (u32, bool);
 pub(super) struct Fragments {
     /// Longest gap inside a piece, ns.
     idle: i64,
-    routes: HashMap<Route, Waiting>,
+    routes: HashTable<(Route, Waiting)>,
 }
 
-/// Counters of later fragments by protocol number, with the flow under port 0 that is theirs if no ports are found.
-type Later = BTreeMap<u8, (Side, Pieces)>;
+/// Counters of later fragments by protocol number, with the flow under port 0 that is theirs if no ports are found. One
+/// entry but for forgeries.
+type Later = Vec<(u8, Side, Pieces)>;
 
 #[derive(Default)]
 struct Waiting {
@@ -52,13 +75,18 @@ struct Entry {
 }
 
 fn add(into: &mut Later, protocol: u8, side: Side, piece: Piece, idle: i64) {
-    into.entry(protocol).or_insert_with(|| (side, Pieces::default())).1.absorb(piece, idle);
+    if let Some((.., pieces)) = into.iter_mut().find(|(known, ..)| *known == protocol) {
+        return pieces.absorb(piece, idle);
+    }
+    let mut pieces = Pieces::default();
+    pieces.absorb(piece, idle);
+    into.push((protocol, side, pieces));
 }
 
 impl Fragments {
     /// None wait yet.
     pub(super) fn new(idle: i64) -> Fragments {
-        Fragments { idle, routes: HashMap::new() }
+        Fragments { idle, routes: HashTable::new() }
     }
 
     /// Remembers a first fragment.
@@ -87,13 +115,19 @@ impl Fragments {
             add(&mut entry.later, packet.protocol, side, piece, idle);
             return;
         }
-        let waiting = self.routes.entry((window, packet.src, packet.dst, packet.v6)).or_default();
+        let waiting = self.waiting(Route::of(window, packet));
         add(&mut waiting.lost, packet.protocol, side, piece, idle);
+    }
+
+    fn waiting(&mut self, route: Route) -> &mut Waiting {
+        let same = |(known, _): &(Route, Waiting)| *known == route;
+        let entry = self.routes.entry(route.spread(), same, |(route, _)| route.spread());
+        &mut entry.or_insert_with(|| (route, Waiting::default())).into_mut().1
     }
 
     fn entry(&mut self, window: u32, packet: &Packet, datagram: Datagram) -> Option<&mut Entry> {
         let idle = self.idle;
-        let waiting = self.routes.entry((window, packet.src, packet.dst, packet.v6)).or_default();
+        let waiting = self.waiting(Route::of(window, packet));
         let key = (packet.time.0.div_euclid(SLOT), datagram);
         if waiting.full_from.is_some_and(|full| key >= full) {
             return None;
@@ -108,7 +142,7 @@ impl Fragments {
                 return None;
             }
             waiting.full_from = Some(last);
-            for (protocol, (side, pieces)) in entry.later {
+            for (protocol, side, pieces) in entry.later {
                 for piece in pieces.into_iter() {
                     add(&mut waiting.lost, protocol, side, piece, idle);
                 }
@@ -119,20 +153,18 @@ impl Fragments {
 
     /// The flows that waiting fragments may turn out to belong to; some more than once.
     pub(super) fn flows(&self) -> impl Iterator<Item = u32> {
-        self.routes.values().flat_map(|waiting| {
+        self.routes.iter().flat_map(|(_, waiting)| {
             let datagrams = waiting.datagrams.values().flat_map(|entry| {
                 let first = entry.first.iter().map(|(_, side)| side.0);
-                first.chain(entry.later.values().map(|(side, _)| side.0))
+                first.chain(entry.later.iter().map(|(_, side, _)| side.0))
             });
-            datagrams.chain(waiting.lost.values().map(|(side, _)| side.0))
+            datagrams.chain(waiting.lost.iter().map(|(_, side, _)| side.0))
         })
     }
 
     /// Hands over what waited in a closing window: which side of which flow each piece belongs to.
     pub(super) fn close(&mut self, closing: impl Fn(u32) -> bool, mut give: impl FnMut(u32, Side, Piece)) {
-        let routes: Vec<Route> = self.routes.keys().filter(|route| closing(route.0)).copied().collect();
-        for route in routes {
-            let Some(waiting) = self.routes.remove(&route) else { continue };
+        for (route, waiting) in self.routes.extract_if(|(route, _)| closing(route.window)) {
             let first = |slot: i64, datagram: Datagram| {
                 waiting.datagrams.get(&(slot, datagram)).and_then(|entry| entry.first).map(|(_, side)| side)
             };
@@ -140,15 +172,15 @@ impl Fragments {
                 let owner = first(slot, datagram)
                     .or_else(|| first(slot - 1, datagram))
                     .or_else(|| first(slot + 1, datagram));
-                for (own, pieces) in entry.later.values() {
+                for (_, own, pieces) in &entry.later {
                     for piece in pieces.iter() {
-                        give(route.0, owner.unwrap_or(*own), turn(piece, own.1, owner.unwrap_or(*own).1));
+                        give(route.window, owner.unwrap_or(*own), turn(piece, own.1, owner.unwrap_or(*own).1));
                     }
                 }
             }
-            for (side, pieces) in waiting.lost.into_values() {
+            for (_, side, pieces) in waiting.lost {
                 for piece in pieces.into_iter() {
-                    give(route.0, side, piece);
+                    give(route.window, side, piece);
                 }
             }
         }

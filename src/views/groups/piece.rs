@@ -83,33 +83,57 @@ pub(super) fn merge_notes(into: &mut Option<Box<[Notes; 2]>>, from: Option<Box<[
     }
 }
 
-/// Pieces of one flow, by their first time; no two of them touch.
+/// Pieces of one flow; no two of them touch.
+///
+/// The latest lies apart, since most packets belong to it and most flows have no other.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pieces(BTreeMap<i64, Piece>);
+pub(super) struct Pieces {
+    latest: Option<Piece>,
+    /// The others, by their first time.
+    earlier: BTreeMap<i64, Piece>,
+}
 
 impl Pieces {
     /// Adds a piece, merging it with those it touches: those at most `idle` ns away.
-    pub(super) fn absorb(&mut self, mut piece: Piece, idle: i64) {
+    pub(super) fn absorb(&mut self, piece: Piece, idle: i64) {
+        match &mut self.latest {
+            None => self.latest = Some(piece),
+            Some(latest) if piece.first > latest.last.saturating_add(idle) => {
+                let before = std::mem::replace(latest, piece);
+                self.earlier.insert(before.first, before);
+            }
+            // It begins inside the latest piece or close behind it, and what lies before is out of its reach.
+            Some(latest) if piece.first >= latest.first => latest.merge(piece),
+            Some(_) => self.absorb_early(piece, idle),
+        }
+    }
+
+    /// Adds a piece that begins before the latest one.
+    fn absorb_early(&mut self, mut piece: Piece, idle: i64) {
+        if let Some(latest) = self.latest.take() {
+            self.earlier.insert(latest.first, latest);
+        }
         while let Some((&at, _)) = self
-            .0
+            .earlier
             .range(..=piece.last.saturating_add(idle))
             .next_back()
             .filter(|(_, older)| older.last.saturating_add(idle) >= piece.first)
         {
-            let older = self.0.remove(&at).expect("the entry was just found");
+            let older = self.earlier.remove(&at).expect("the entry was just found");
             piece.merge(older);
         }
-        self.0.insert(piece.first, piece);
+        self.earlier.insert(piece.first, piece);
+        self.latest = self.earlier.pop_last().map(|(_, latest)| latest);
     }
 
     /// The pieces, earliest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Piece> {
-        self.0.values()
+        self.earlier.values().chain(&self.latest)
     }
 
     /// The pieces themselves, earliest first.
     pub(super) fn into_iter(self) -> impl Iterator<Item = Piece> {
-        self.0.into_values()
+        self.earlier.into_values().chain(self.latest)
     }
 }
 
