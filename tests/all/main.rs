@@ -8,4 +8,5 @@ mod model;
 mod run;
 mod traffic;
 
+mod corpus;
 mod properties;
