@@ -8,4 +8,10 @@ mod model;
 mod run;
 mod traffic;
 
+mod bad_input;
+// mod cli_damage;
+mod corpus;
+mod damage;
 mod properties;
+mod sampling;
+mod views;

@@ -4,10 +4,11 @@ use pcap_compactor::Config;
 use pcap_compactor::capture::Io;
 use pcap_compactor::config::{Measure, ScanPolicy};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use proptest::test_runner::Config as Cases;
 
 use crate::model::{Range, SECOND, expect};
-use crate::run::{PLAIN, THREADS, Way, check, digest, file, lines, say};
+use crate::run::{PLAIN, THREADS, WAYS, Way, check, digest, file, gzip, lines, records, say, zstd};
 use crate::traffic::{Frame, START, captured, frames, herald, pcap, pcapng};
 
 /// As many cases as said, or as `PROPTEST_CASES` says.
@@ -84,5 +85,87 @@ proptest! {
         let (said, _) = say(&write(&dir, &files), &config, range, way);
         let files: Vec<_> = files.iter().map(|frames| captured(frames)).collect();
         check(&said, &expect(&files, &config, range));
+    }
+}
+
+/// Frames, and the same in another order.
+fn in_two_orders(most: usize) -> impl Strategy<Value = (Vec<Frame>, Vec<Frame>)> {
+    frames(most).prop_flat_map(|frames| (Just(frames.clone()), Just(frames).prop_shuffle()))
+}
+
+/// Behind a frame of the earliest time no packet is late.
+fn behind_a_herald(frames: &[Frame]) -> Vec<Frame> {
+    [&[herald(START - 1)], frames].concat()
+}
+
+proptest! {
+    #![proptest_config(cases(100))]
+
+    #[test]
+    fn neither_order_nor_files_show(
+        (frames, shuffled) in in_two_orders(200),
+        size in 1..60_usize,
+        config in config(),
+        range in range(),
+        way in way(),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let said = |files: &[Vec<Frame>], way| {
+            let dir = tempfile::tempdir_in(dir.path()).unwrap();
+            String::from_utf8(records(&lines(&write(&dir, files), &config, range, way))).unwrap()
+        };
+        let whole = said(&[behind_a_herald(&frames)], PLAIN);
+        prop_assert_eq!(&said(&[behind_a_herald(&shuffled)], way), &whole, "shuffled");
+        let at_random: Vec<Vec<Frame>> = shuffled.chunks(size).map(behind_a_herald).collect();
+        prop_assert_eq!(&said(&at_random, way), &whole, "split at random");
+        let mut by_time = shuffled;
+        by_time.sort_by_key(|frame| frame.time);
+        let by_time: Vec<Vec<Frame>> = by_time.chunks(size).map(<[Frame]>::to_vec).collect();
+        prop_assert_eq!(&said(&by_time, way), &whole, "split by time");
+    }
+
+    #[test]
+    fn no_way_of_running_shows(
+        files in prop::collection::vec(frames(80), 1..5),
+        config in config(),
+        range in range(),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut paths = write(&dir, &files);
+        let (said, digested) = (lines(&paths, &config, range, PLAIN), digest(&paths, &config, range, PLAIN));
+        let metrics = said.rsplit(|&byte| byte == b'\n').next().unwrap();
+        prop_assert!(digested.as_bytes().ends_with(metrics), "both end with one metrics line");
+        for way in WAYS {
+            prop_assert!(lines(&paths, &config, range, way) == said, "{:?}", way);
+            prop_assert_eq!(&digest(&paths, &config, range, way), &digested);
+            paths.rotate_left(1);
+        }
+    }
+
+    #[test]
+    fn no_format_shows(frames in frames(80), config in config(), range in range(), big_endian in any::<bool>()) {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = pcap(&frames);
+        let said = |name, bytes: &[u8]| lines(&[file(dir.path(), name, bytes)], &config, range, PLAIN);
+        let plain = said("plain", &bytes);
+        prop_assert!(said("gzip", &gzip(&bytes)) == plain);
+        prop_assert!(said("zstd", &zstd(&bytes)) == plain);
+        prop_assert!(said("pcapng", &pcapng(&frames, big_endian)) == plain);
+        prop_assert!(said("pcapng in zstd", &zstd(&pcapng(&frames, !big_endian))) == plain);
+    }
+}
+
+#[test]
+fn batches_have_no_edges() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let dir = tempfile::tempdir().unwrap();
+    let many = prop::collection::vec(crate::traffic::frame(), 4097).new_tree(&mut runner).unwrap().current();
+    for n in [63, 64, 65, 511, 512, 513, 1023, 1025, 4095, 4096, 4097] {
+        let frames = &many[..n];
+        let path = file(dir.path(), "edge.pcap", &pcap(frames));
+        let expected = expect(&[captured(frames)], &Config::default(), Range::default());
+        for way in [PLAIN, Way { threads: 3, io: Io::Mmap }] {
+            check(&say(std::slice::from_ref(&path), &Config::default(), Range::default(), way).0, &expected);
+        }
     }
 }

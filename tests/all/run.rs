@@ -1,6 +1,7 @@
 //! Running the engine, and holding what it said against what the model expects.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use pcap_compactor::app::notes::Body;
@@ -25,6 +26,16 @@ pub(crate) struct Way {
 
 pub(crate) const PLAIN: Way = Way { threads: 1, io: Io::Read };
 pub(crate) const THREADS: [usize; 5] = [1, 2, 3, 7, 16];
+
+pub(crate) const WAYS: [Way; 10] = {
+    let mut ways = [PLAIN; 10];
+    let mut n = 0;
+    while n < ways.len() {
+        ways[n] = Way { threads: THREADS[n / 2], io: if n % 2 == 0 { Io::Mmap } else { Io::Read } };
+        n += 1;
+    }
+    ways
+};
 
 /// What the engine said.
 #[derive(Default)]
@@ -114,6 +125,11 @@ pub(crate) fn digest(paths: &[PathBuf], config: &Config, range: Range, way: Way)
     job(config, range, way).run(inputs(paths), &mut sink).expect("the run ends well");
     drop(sink);
     String::from_utf8(without_places(out)).expect("JSON is UTF-8")
+}
+
+/// What [`lines`] returned, without the metrics.
+pub(crate) fn records(lines: &[u8]) -> Vec<u8> {
+    lines[..lines.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1)].to_vec()
 }
 
 /// Takes path, format and compression out of the last line's `files`, which are then sorted by what is left.
@@ -312,4 +328,13 @@ pub(crate) fn file(dir: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let path = dir.join(name);
     std::fs::write(&path, bytes).expect("the directory takes files");
     path
+}
+
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("memory takes bytes")
+}
+
+pub(crate) fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).expect("memory takes bytes")
 }
