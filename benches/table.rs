@@ -1,0 +1,152 @@
+//! The flow table against a hash map that cannot be prefetched: few warm flows, a million cold ones, and new ones.
+
+mod traffic;
+
+use std::hint::black_box;
+
+use criterion::{BatchSize, Criterion, Throughput};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use pcap_compactor::decode::{Packet, PairSeed};
+use pcap_compactor::table::key::from_high;
+use pcap_compactor::table::{FlowRef, FlowTable, RUN};
+use traffic::Numbers;
+
+/// A packet of an IPv4 flow.
+fn packet(flow: u64, from_client: bool, seed: &PairSeed) -> Packet {
+    let client = (u128::from(0x0a00_0000 + flow as u32), 40_000);
+    let server = (u128::from(0x1700_0000 + (flow as u32).wrapping_mul(2_654_435_761) % 0x9000_0000), 443);
+    let (src, dst) = if from_client { (client, server) } else { (server, client) };
+    Packet {
+        src: src.0,
+        dst: dst.0,
+        src_port: src.1,
+        dst_port: dst.1,
+        protocol: 6,
+        pair_hash: seed.hash(src.0, dst.0, false),
+        ..Packet::default()
+    }
+}
+
+/// Packets of random flows.
+fn packets(count: u64, flows: u64) -> Vec<Packet> {
+    let seed = PairSeed::from_words([1, 2, 3, 4, 5]);
+    let mut numbers = Numbers(flows);
+    (0..count).map(|_| packet(numbers.below(flows), numbers.below(2) == 0, &seed)).collect()
+}
+
+/// One packet of every flow.
+fn every(flows: u64) -> Vec<Packet> {
+    let seed = PairSeed::from_words([1, 2, 3, 4, 5]);
+    (0..flows).map(|flow| packet(flow, true, &seed)).collect()
+}
+
+/// What is measured.
+trait Table: Default {
+    fn resolve(&mut self, packets: &[Packet], flows: &mut Vec<FlowRef>);
+    fn flows(&self) -> usize;
+}
+
+impl Table for FlowTable {
+    fn resolve(&mut self, packets: &[Packet], flows: &mut Vec<FlowRef>) {
+        FlowTable::resolve(self, packets, &[], flows);
+    }
+
+    fn flows(&self) -> usize {
+        self.len()
+    }
+}
+
+/// The same key in hashbrown's table, keys inside.
+#[derive(Default)]
+struct Hashbrown(HashTable<([u64; 2], u32)>);
+
+fn hash(key: [u64; 2]) -> u64 {
+    let product = u128::from(key[0] ^ 0xa076_1d64_78bd_642f) * u128::from(key[1] ^ 0xe703_7ed1_a0b4_28db);
+    (product >> 64) as u64 ^ product as u64
+}
+
+impl Table for Hashbrown {
+    fn resolve(&mut self, packets: &[Packet], flows: &mut Vec<FlowRef>) {
+        for packet in packets {
+            let src = (packet.src as u64) << 16 | u64::from(packet.src_port);
+            let dst = (packet.dst as u64) << 16 | u64::from(packet.dst_port);
+            let key = [src.min(dst), src.max(dst) | u64::from(packet.protocol) << 56];
+            let next = self.0.len() as u32;
+            let id = match self.0.entry(hash(key), |entry| entry.0 == key, |entry| hash(entry.0)) {
+                Entry::Occupied(entry) => entry.get().1,
+                Entry::Vacant(entry) => entry.insert((key, next)).get().1,
+            };
+            flows.push(FlowRef { id, from_high: from_high(packet) });
+        }
+    }
+
+    fn flows(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Resolves as a worker does: a run at a time.
+fn resolve<T: Table>(table: &mut T, packets: &[Packet], flows: &mut Vec<FlowRef>) {
+    for run in packets.chunks(RUN) {
+        flows.clear();
+        table.resolve(run, flows);
+        black_box(&flows);
+    }
+}
+
+/// Every flow once, so that ids are the flows' numbers; then packets of known flows.
+fn filled<T: Table>(flows: u64, packets: &[Packet]) -> T {
+    let mut table = T::default();
+    let mut found = Vec::new();
+    resolve(&mut table, &every(flows), &mut found);
+    assert_eq!(table.flows() as u64, flows);
+    for run in packets.chunks(RUN) {
+        found.clear();
+        table.resolve(run, &mut found);
+        for (packet, flow) in run.iter().zip(&found) {
+            let client = if packet.dst_port == 443 { packet.src } else { packet.dst };
+            assert_eq!(u128::from(flow.id) + 0x0a00_0000, client);
+        }
+    }
+    assert_eq!(table.flows() as u64, flows);
+    table
+}
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    for (name, flows, count) in [("warm", 1_000, 65_536), ("cold", 1_000_000, 1_048_576)] {
+        let packets = packets(count, flows);
+        let mut found = Vec::with_capacity(RUN);
+        let mut group = criterion.benchmark_group(format!("table/{name}"));
+        group.throughput(Throughput::Elements(count)).sample_size(20);
+        let mut table: FlowTable = filled(flows, &packets);
+        group.bench_function("ours", |bencher| bencher.iter(|| resolve(&mut table, &packets, &mut found)));
+        drop(table);
+        let mut table: Hashbrown = filled(flows, &packets);
+        group.bench_function("hashbrown", |bencher| bencher.iter(|| resolve(&mut table, &packets, &mut found)));
+        group.finish();
+    }
+
+    const NEW: u64 = 200_000;
+    let packets = every(NEW);
+    let mut found = Vec::with_capacity(RUN);
+    let mut group = criterion.benchmark_group("table/new");
+    group.throughput(Throughput::Elements(NEW)).sample_size(20);
+    group.bench_function("ours", |bencher| {
+        bencher.iter_batched_ref(
+            FlowTable::default,
+            |table| resolve(table, &packets, &mut found),
+            BatchSize::PerIteration,
+        );
+    });
+    group.bench_function("hashbrown", |bencher| {
+        bencher.iter_batched_ref(
+            Hashbrown::default,
+            |table| resolve(table, &packets, &mut found),
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+    criterion.final_summary();
+}
