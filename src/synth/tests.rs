@@ -217,12 +217,12 @@ fn what_the_engine_finds_is_the_truth() {
             };
             assert_eq!((found.kind, found.unique_dsts, found.unique_ports), (kind, dsts, ports));
             assert_eq!(found.answered, made.answered.len() as u64);
-            assert_eq!(found.groups, made.targets - u64::from(made.login.is_some()));
-            assert_eq!(found.amount.packets, made.packets - made.login_packets);
+            assert_eq!(found.groups, made.targets - made.answered.len() as u64);
+            assert_eq!(found.amount.packets, made.packets - made.answered_packets);
             collapsed += found.amount.packets;
             let of_scanner: Vec<_> = kept.groups.iter().filter(|group| group.key.src_ip == made.src_ip).collect();
-            let targets: Vec<_> = of_scanner.iter().map(|group| (group.key.dst_ip, group.key.dst_port)).collect();
-            assert_eq!(targets, made.login.into_iter().collect::<Vec<_>>(), "only what was logged into stays a group");
+            let targets: BTreeSet<_> = of_scanner.iter().map(|group| (group.key.dst_ip, group.key.dst_port)).collect();
+            assert_eq!(targets, made.answered.iter().copied().collect(), "what answered stays, and nothing else");
         }
         assert_eq!(kept.collapsed.packets, collapsed);
     }

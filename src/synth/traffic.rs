@@ -179,7 +179,7 @@ impl<'s> Traffic<'s> {
                 targets: scan.targets(),
                 answered: Vec::new(),
                 login: None,
-                login_packets: 0,
+                answered_packets: 0,
                 packets: 0,
             });
             traffic.plan(scan.start, Event::Probe(number));
@@ -260,13 +260,14 @@ impl<'s> Traffic<'s> {
         truth.packets += packets;
         if probe.answer == Answer::Open {
             truth.answered.push(target);
+            truth.answered_packets += packets;
         }
         self.begin(time, parties([PROBE_PORT, probe.port], None), script);
         if probe.login {
             let script = self.author().ftp("admin");
             let truth = &mut self.truth.scanners[number];
             truth.login = Some(target);
-            truth.login_packets = packets + script.len();
+            truth.answered_packets += script.len();
             truth.packets += script.len();
             self.begin(time + 20 * SECOND, parties([LOGIN_PORT, probe.port], None), script);
         }

@@ -90,8 +90,8 @@ pub struct Scanner {
     pub answered: Vec<(IpAddr, u16)>,
     /// The answered target that it then logged into.
     pub login: Option<(IpAddr, u16)>,
-    /// Packets with that target, which a summary does not stand for.
-    pub login_packets: u64,
+    /// Packets with the targets that answered, logins included: a summary does not stand for them.
+    pub answered_packets: u64,
     /// All its packets, in both directions.
     pub packets: u64,
 }
