@@ -28,6 +28,7 @@ pub mod error;
 pub mod job;
 pub mod scan;
 pub mod sink;
+pub mod synth;
 pub mod table;
 pub mod time;
 pub mod views;
