@@ -104,7 +104,20 @@ impl Default for Config {
     fn default() -> Config {
         let services = [(80, "http"), (8080, "http"), (21, "ftp"), (445, "smb"), (22, "ssh"), (53, "dns")];
         let lexicon = [
-            "or", "and", "union", "select", "sleep", "benchmark", "'", "\"", "--", ";", "/*", "*/", "%27", "%20or%20",
+            "or",
+            "and",
+            "union",
+            "select",
+            "sleep",
+            "benchmark",
+            "'",
+            "\"",
+            "--",
+            ";",
+            "/*",
+            "*/",
+            "%27",
+            "%20or%20",
             "..",
         ];
         Config {

@@ -1,8 +1,8 @@
 //! The main job whole: captures in; groups, scans and metrics out.
 
 use crate::config::Config;
-use crate::engine::view::View;
 use crate::engine::ledger::{Amount, Outcome, balance};
+use crate::engine::view::View;
 use crate::engine::{Builder, Engine, FileReport, Input, Report};
 use crate::error::Result;
 use crate::sink::{Metrics, Sink};
@@ -32,7 +32,14 @@ impl Job {
     /// A job on one thread, over everything that the inputs hold.
     #[must_use]
     pub fn new(config: Config) -> Job {
-        Job { config, engine: Engine::builder(), clip: None, single: false, sensor: None, finished: Finished::default() }
+        Job {
+            config,
+            engine: Engine::builder(),
+            clip: None,
+            single: false,
+            sensor: None,
+            finished: Finished::default(),
+        }
     }
 
     /// How the engine runs.
@@ -98,7 +105,14 @@ impl Job {
         let (mut outcome, mut counts, seen_again) = (groups.outcome(), groups.counts(), groups.done());
         self.take_over(seen_again, &mut report, &mut outcome, &mut counts)?;
         let sensor = self.sensor.as_deref();
-        sink.on_metrics(&Metrics { segments_seen, files: &report.files, total: &report.total, outcome, counts, sensor })?;
+        sink.on_metrics(&Metrics {
+            segments_seen,
+            files: &report.files,
+            total: &report.total,
+            outcome,
+            counts,
+            sensor,
+        })?;
         Ok(report)
     }
 

@@ -1,7 +1,7 @@
 //! What the record walks of both formats share: how they stop, how far they look ahead, how they read integers.
 
-use crate::prefetch::prefetch_row;
 use super::report::Status;
+use crate::prefetch::prefetch_row;
 
 /// A captured length up to this is believed whatever the snapshot length says (libpcap and Wireshark: 262,144).
 pub(super) const CAPTURED_LIMIT: u32 = 262_144;

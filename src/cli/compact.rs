@@ -12,12 +12,12 @@ use pcap_compactor::config::{Backpressure, Measure};
 use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::{Builder, Progress, Report};
 use pcap_compactor::job::Finished;
+use pcap_compactor::sink::Sink;
 use pcap_compactor::sink::channel::{Event, channel};
 use pcap_compactor::sink::csv::Csv;
 use pcap_compactor::sink::digest::DigestLines;
 use pcap_compactor::sink::files::{Files, Format as FileFormat, write_whole};
 use pcap_compactor::sink::jsonl::{JsonLines, Lines, Times};
-use pcap_compactor::sink::Sink;
 use pcap_compactor::views::groups::{Window, Windows};
 use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
 
@@ -239,9 +239,7 @@ fn range(args: &Args) -> anyhow::Result<Option<Window>> {
             Some(Window { start, end: Timestamp(start.0.saturating_add(3600 * 1_000_000_000)) })
         }
         (None, None, None) => None,
-        (None, from, to) => {
-            Some(Window { start: from.unwrap_or(Timestamp::MIN), end: to.unwrap_or(Timestamp::MAX) })
-        }
+        (None, from, to) => Some(Window { start: from.unwrap_or(Timestamp::MIN), end: to.unwrap_or(Timestamp::MAX) }),
     };
     if let Some(Window { start, end }) = window
         && start >= end
@@ -254,7 +252,8 @@ fn range(args: &Args) -> anyhow::Result<Option<Window>> {
 fn find(args: &Args, range: Option<Window>) -> anyhow::Result<Found> {
     match &args.root {
         None if args.inputs.is_empty() => {
-            Err(Usage("name at least one INPUT, or --root with --hour; see `pcap-compactor compact --help`".into()).into())
+            Err(Usage("name at least one INPUT, or --root with --hour; see `pcap-compactor compact --help`".into())
+                .into())
         }
         None => Ok(named(&args.inputs, args.by_sensor)),
         Some(root) => match (range, args.hour.is_some() || (args.from.is_some() && args.to.is_some())) {

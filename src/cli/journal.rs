@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use pcap_compactor::Timestamp;
 use pcap_compactor::capture::{Capture, Input, Io};
 use pcap_compactor::engine::FileReport;
 use pcap_compactor::error::{Error, Result};
@@ -18,7 +19,6 @@ use pcap_compactor::scan::summary::ScanSummary;
 use pcap_compactor::sink::files::write_whole;
 use pcap_compactor::sink::{Metrics, Sink};
 use pcap_compactor::views::groups::{Aside, GroupRecord, Window, WindowTotals, Windows};
-use pcap_compactor::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Windows that a file may span and still be looked up one by one.
@@ -140,7 +140,8 @@ impl Journal {
             finished.files.push((entry.report.clone(), entry.aside));
             false
         });
-        self.files = finished.files.iter().map(|(report, _)| (report.path.clone(), files[&report.path].clone())).collect();
+        self.files =
+            finished.files.iter().map(|(report, _)| (report.path.clone(), files[&report.path].clone())).collect();
         finished
     }
 

@@ -8,6 +8,7 @@ mod journal;
 mod progress;
 mod summary;
 mod synth;
+mod text;
 mod times;
 mod units;
 
@@ -19,11 +20,15 @@ use pcap_compactor::ErrorKind;
 
 /// Turns packet captures into hourly flow groups with scans collapsed, and accounts for every packet.
 #[derive(Parser)]
-#[command(version, max_term_width = 100, after_help = "\
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
 Exit codes: 0 all input read and accounted for; 1 nothing usable; 2 wrong usage; 3 finished, but some input was
 damaged, unsupported, late or skipped (the ledger in the metrics says what); 4 a bug of ours; 130 or 143 stopped.
 
-New here? Run `pcap-compactor demo`, then `pcap-compactor compact YOUR.pcap | head`.")]
+New here? Run `pcap-compactor demo`, then `pcap-compactor compact YOUR.pcap | head`."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -65,6 +70,10 @@ pub(crate) struct Shared {
 pub(crate) enum Exit {
     /// All input was read and accounted for.
     Ok = 0,
+    /// Nothing usable came of it; the reason has been said.
+    Failed = 1,
+    /// The arguments make no sense together; the reason has been said.
+    Usage = 2,
     /// Finished, but some input was damaged, unsupported, late or skipped.
     Partial = 3,
 }
@@ -97,7 +106,9 @@ pub(crate) fn main() -> ExitCode {
 
 /// Says what went wrong, on one line, and picks the exit code.
 fn fail(error: &anyhow::Error) -> ExitCode {
-    if error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+    if error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
     {
         // Whoever read our output has seen enough.
         return ExitCode::from(141);
@@ -128,7 +139,6 @@ impl std::error::Error for Usage {}
 
 /// Writes a line to standard error; control characters that came with a path are shown, not sent.
 pub(crate) fn say(line: &str) {
-    let safe: String = line.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
     // There is nowhere left to say that standard error is gone.
-    let _ = writeln!(io::stderr(), "{safe}");
+    let _ = writeln!(io::stderr(), "{}", text::printable(line));
 }

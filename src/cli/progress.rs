@@ -33,7 +33,7 @@ impl Bar {
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_millis(200)) {
                 let packets = progress.packets();
                 bar.set_position(progress.bytes());
-                bar.set_message(format!("{} packets/s", super::summary::count((packets - before) * 5)));
+                bar.set_message(format!("{} packets/s", super::text::count((packets - before) * 5)));
                 before = packets;
             }
             bar.finish_and_clear();

@@ -10,6 +10,7 @@ use pcap_compactor::scan::summary::ScanSummary;
 use pcap_compactor::sink::{Metrics, Sink};
 use pcap_compactor::views::groups::{Aside, GroupCounts, GroupRecord, WindowTotals};
 
+use super::text::{bytes, count, things};
 use super::{Exit, say};
 
 /// Passes records on and remembers what the metrics say.
@@ -62,12 +63,12 @@ pub(crate) fn complaints(report: &Report, outcome: &Outcome, quiet: bool) -> Exi
             let at = capture.offset.map_or(String::new(), |offset| format!(" at byte {offset}"));
             let kept = match file.tally.intake.read.packets {
                 0 => String::new(),
-                n => format!("; {} before it {} kept", plural(n, "packet"), if n == 1 { "is" } else { "are" }),
+                n => format!("; {} before it {} kept", things(n, "packet"), if n == 1 { "is" } else { "are" }),
             };
             complain(format!("{path}: {}{at}: {message}{kept}", capture.status.name()));
         }
         for (link, n) in &file.tally.unsupported_links {
-            let (frames, are) = (plural(*n, "frame"), if *n == 1 { "is" } else { "are" });
+            let (frames, are) = (things(*n, "frame"), if *n == 1 { "is" } else { "are" });
             complain(format!("{path}: link type {link} is not supported; {frames} {are} left out"));
         }
     }
@@ -79,7 +80,9 @@ pub(crate) fn complaints(report: &Report, outcome: &Outcome, quiet: bool) -> Exi
         let intake = &file.tally.intake;
         if intake.accepted.packets == 0 && intake.read.packets > 0 {
             let (path, n) = (file.path.display(), count(intake.read.packets));
-            say(&format!("{path}: not one of its {n} packets is sound IP; `pcap-compactor inspect` tells what they are"));
+            say(&format!(
+                "{path}: not one of its {n} packets is sound IP; `pcap-compactor inspect` tells what they are"
+            ));
         }
     }
     exit
@@ -93,7 +96,7 @@ pub(crate) fn closing(report: &Report, outcome: &Outcome, counts: &GroupCounts, 
         "{} packets, {} on the wire, from {} in {:.2} s ({} packets/s)",
         count(read.packets),
         bytes(read.wire_bytes),
-        plural(report.files.len() as u64, "file"),
+        things(report.files.len() as u64, "file"),
         seconds,
         count((read.packets as f64 / seconds) as u64),
     ));
@@ -115,53 +118,5 @@ pub(crate) fn closing(report: &Report, outcome: &Outcome, counts: &GroupCounts, 
         .map(|(name, Amount { packets, .. })| format!("{} {name}", count(*packets)))
         .collect();
     say(&format!("= {}", parts.join(" + ")));
-    say(&format!("{}, {}", plural(counts.groups_emitted, "group"), plural(counts.scans_collapsed, "scan")));
-}
-
-/// `1,234,567`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 file`, `2 files`.
-pub(crate) fn plural(n: u64, noun: &str) -> String {
-    let s = if n == 1 { "" } else { "s" };
-    format!("{} {noun}{s}", count(n))
-}
-
-/// `2.14 GB`, in powers of ten.
-pub(crate) fn bytes(n: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if n < 1000 {
-        return format!("{n} bytes");
-    }
-    let mut value = n as f64 / 1000.0;
-    let mut unit = 0;
-    while value >= 999.95 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    format!("{value:.1} {}", UNITS[unit])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_read_as_people_write_them() {
-        assert_eq!([count(0), count(999), count(1000), count(1_234_567)], ["0", "999", "1,000", "1,234,567"]);
-        assert_eq!([bytes(999), bytes(1000), bytes(999_950), bytes(u64::MAX)], [
-            "999 bytes", "1.0 kB", "1.0 MB", "18446.7 PB"
-        ]);
-        assert_eq!([plural(1, "file"), plural(2, "file")], ["1 file", "2 files"]);
-    }
+    say(&format!("{}, {}", things(counts.groups_emitted, "group"), things(counts.scans_collapsed, "scan")));
 }

@@ -6,11 +6,10 @@ use std::ops::{AddAssign, Sub};
 use serde::{Deserialize, Serialize};
 
 use crate::capture::Record;
+use crate::decode::packet::Fragment;
 use crate::decode::packet::{Packet, Tunnel, protocol, tcp_flag};
 use crate::decode::reject::{Malformed, NotIp, Reject};
-use crate::decode::packet::Fragment;
 use crate::error::{ErrorKind, Result};
-
 
 /// Packets with their wire and captured bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +117,8 @@ pub fn balance(name: &str, whole: Amount, parts: &[Amount]) -> Result<()> {
     if sum == whole {
         return Ok(());
     }
-    Err(ErrorKind::Invariant(format!("the ledger of {name} does not balance: {whole:?} in, {sum:?} accounted for")).into())
+    Err(ErrorKind::Invariant(format!("the ledger of {name} does not balance: {whole:?} in, {sum:?} accounted for"))
+        .into())
 }
 
 impl Intake {

@@ -108,11 +108,8 @@ impl Engine {
     pub fn run(&self, inputs: Vec<Input>, views: &mut [&mut dyn View]) -> Result<Report> {
         let plan = plan::Plan::new(inputs, self.io, &self.progress)?;
         tracing::debug!(files = plan.files.len(), unreadable = plan.failed.len(), threads = self.threads, "run begins");
-        let mut report = if self.threads <= 1 {
-            inline::run(self, plan, views)?
-        } else {
-            threads::run(self, plan, views)?
-        };
+        let mut report =
+            if self.threads <= 1 { inline::run(self, plan, views)? } else { threads::run(self, plan, views)? };
         report.files.sort_by(|a, b| a.path.cmp(&b.path));
         for file in &report.files {
             file.tally.intake.check(&file.path.display().to_string())?;

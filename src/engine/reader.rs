@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use super::ledger::Amount;
 use super::{FileReport, Progress};
-use crate::capture::{Record, Records};
 use crate::capture::Capture;
+use crate::capture::{Record, Records};
 use crate::decode::{Decoder, Packet};
 use crate::engine::ledger::Tally;
 use crate::error::Result;

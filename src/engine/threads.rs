@@ -27,7 +27,10 @@ const DEPTH: usize = 8;
 
 /// What a reader sends a worker.
 enum Message {
-    Packets { packets: Vec<Packet>, bytes: Bytes },
+    Packets {
+        packets: Vec<Packet>,
+        bytes: Bytes,
+    },
     /// No packet that is not late will come for windows that end here or before.
     Close(Timestamp),
 }
@@ -99,7 +102,8 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
         if let Some(core) = cores.first().copied() {
             core_affinity::set_for_current(core);
         }
-        let mut merger = Merger { news: parts_out, workers, waiting: BTreeMap::new(), next: 0, views, files: Vec::new() };
+        let mut merger =
+            Merger { news: parts_out, workers, waiting: BTreeMap::new(), next: 0, views, files: Vec::new() };
         let mut done = Done::default();
         let mine = (|| {
             while let Some(file) = next(&desk, &mut done, engine, workers)? {

@@ -50,47 +50,48 @@ impl Running {
     }
 }
 
-/// Counts the contacts of every source in `entries`, which are sorted, and appends them in the same order.
-pub(crate) fn count<E: Entry>(entries: &[E], policy: ScanPolicy, out: &mut Vec<Contacts>) {
-    for of_source in entries.chunk_by(|a, b| a.src() == b.src()) {
-        let mut running = [Running::default(); 3];
-        for of_contact in of_source.chunk_by(Entry::same_group) {
-            let Some(first) = of_contact.first() else { continue };
-            let slot = match policy {
-                ScanPolicy::Guarded => first.transport() as usize,
-                ScanPolicy::Original => 0,
-            };
-            running[slot].contact(first.dst(), of_contact.iter().any(Entry::answered));
-        }
-        let Some(first) = of_source.first() else { continue };
-        let src = address(first.src(), E::V6);
-        for (found, transport) in running.iter().zip(Transport::ALL).filter(|(found, _)| found.contacts > 0) {
-            out.push(Contacts {
-                src,
-                transport: (policy == ScanPolicy::Guarded).then_some(transport),
-                dsts: found.dsts,
-                most_ports: found.most_ports,
-                contacts: found.contacts,
-                failed: found.failed,
-            });
-        }
-    }
-}
-
-/// Joins the counts of workers: a source's destinations lie each in one worker, so they add up.
-pub(crate) fn join(mut all: Vec<Contacts>) -> Vec<Contacts> {
-    all.sort_by_key(|contacts| (contacts.src, contacts.transport));
-    let mut joined: Vec<Contacts> = Vec::with_capacity(all.len());
-    for next in all {
-        match joined.last_mut() {
-            Some(last) if (last.src, last.transport) == (next.src, next.transport) => {
-                last.dsts += next.dsts;
-                last.most_ports = last.most_ports.max(next.most_ports);
-                last.contacts += next.contacts;
-                last.failed += next.failed;
+/// Counts the contacts of every source in the entries of all workers, which are sorted, and appends those that `matter`,
+/// by source. Both directions of a pair of hosts lie in one worker, so a source's counts add up.
+pub(crate) fn count<E: Entry>(
+    workers: &[&[E]],
+    policy: ScanPolicy,
+    matter: impl Fn(&Contacts) -> bool,
+    out: &mut Vec<Contacts>,
+) {
+    let mut rest: Vec<&[E]> = workers.to_vec();
+    while let Some(source) = rest.iter().filter_map(|list| list.first()).map(Entry::src).min() {
+        let mut sums = [Running::default(); 3];
+        for list in &mut rest {
+            for running in &mut sums {
+                running.dst = None;
             }
-            _ => joined.push(next),
+            while let Some(head) = list.first().filter(|head| head.src() == source) {
+                let mut flows = 0;
+                let mut answered = false;
+                while let Some(flow) = list.get(flows).filter(|flow| flow.same_group(head)) {
+                    answered |= flow.answered();
+                    flows += 1;
+                }
+                let slot = match policy {
+                    ScanPolicy::Guarded => head.transport() as usize,
+                    ScanPolicy::Original => 0,
+                };
+                sums[slot].contact(head.dst(), answered);
+                *list = &list[flows..];
+            }
+        }
+        for (sum, transport) in sums.iter().zip(Transport::ALL) {
+            let contacts = Contacts {
+                src: address(source, E::V6),
+                transport: (policy == ScanPolicy::Guarded).then_some(transport),
+                dsts: sum.dsts,
+                most_ports: sum.most_ports,
+                contacts: sum.contacts,
+                failed: sum.failed,
+            };
+            if matter(&contacts) {
+                out.push(contacts);
+            }
         }
     }
-    joined
 }

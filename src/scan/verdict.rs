@@ -37,19 +37,30 @@ pub struct Verdict {
 /// Fewest candidates for which a forest is fitted.
 const FOREST_FROM: usize = 3;
 
-/// Decides. `contacts` are sorted by source; `ratio` tells the share of SYN-only packets among a source's TCP packets.
+fn is_horizontal(contacts: &Contacts, config: &Config) -> bool {
+    contacts.dsts > config.scan_unique_dsts_threshold
+}
+
+fn is_vertical(contacts: &Contacts, config: &Config) -> bool {
+    contacts.most_ports > config.scan_unique_ports_threshold
+}
+
+/// Whether a source is over a threshold; the original knows only that of destinations.
+#[must_use]
+pub fn is_candidate(contacts: &Contacts, config: &Config) -> bool {
+    is_horizontal(contacts, config) || (config.scan_policy == ScanPolicy::Guarded && is_vertical(contacts, config))
+}
+
+/// Decides among `candidates`, which are sorted by source; `ratio` tells the share of SYN-only packets among a source's TCP packets.
 pub fn decide(
-    contacts: &[Contacts],
+    candidates: &[Contacts],
     config: &Config,
     mut ratio: impl FnMut(IpAddr, Option<Transport>) -> f64,
 ) -> Verdict {
-    let horizontal = |c: &Contacts| c.dsts > config.scan_unique_dsts_threshold;
-    let vertical = |c: &Contacts| c.most_ports > config.scan_unique_ports_threshold;
     let guarded = config.scan_policy == ScanPolicy::Guarded;
-    let candidates: Vec<&Contacts> = contacts.iter().filter(|c| horizontal(c) || (guarded && vertical(c))).collect();
     let mut verdict = Verdict { candidates: candidates.len() as u64, ..Verdict::default() };
     let suspects: Vec<&Contacts> =
-        candidates.into_iter().filter(|c| !guarded || c.failed.saturating_mul(2) > c.contacts).collect();
+        candidates.iter().filter(|c| !guarded || c.failed.saturating_mul(2) > c.contacts).collect();
     let ratios: Vec<f64> = suspects.iter().map(|c| ratio(c.src, c.transport)).collect();
 
     // SYN-only packets tell TCP scanners apart; other transports have none, and no forest in the guarded policy.
@@ -75,7 +86,7 @@ pub fn decide(
             verdict.spared += 1;
             continue;
         }
-        let kind = match (horizontal(suspect), vertical(suspect)) {
+        let kind = match (is_horizontal(suspect, config), is_vertical(suspect, config)) {
             (true, true) => Kind::Block,
             (false, true) => Kind::Vertical,
             _ => Kind::Horizontal,

@@ -43,9 +43,7 @@ impl AtomicFile {
     pub fn commit(mut self) -> Result<()> {
         let Some(out) = self.out.take() else { return Ok(()) };
         let written = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
-        written
-            .and_then(|()| fs::rename(&self.temporary, &self.path))
-            .map_err(|source| self.discard(source))?;
+        written.and_then(|()| fs::rename(&self.temporary, &self.path)).map_err(|source| self.discard(source))?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         // The rename is on the disk when its folder is; a file system that cannot sync folders has its own promise.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());

@@ -9,9 +9,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::metrics::OwnedMetrics;
 use super::{Metrics, Sink};
 use crate::config::Backpressure;
+use crate::engine::FileReport;
 use crate::error::{Error, Result};
 use crate::scan::summary::ScanSummary;
-use crate::engine::FileReport;
 use crate::views::groups::{Aside, GroupRecord, WindowTotals};
 
 /// A record on its way.
@@ -60,7 +60,8 @@ pub struct Events(Arc<Shared>);
 /// Makes a queue for at most `capacity` waiting groups.
 #[must_use]
 pub fn channel(capacity: usize, policy: Backpressure) -> (ChannelSink, Events) {
-    let shared = Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), capacity: capacity.max(1), policy });
+    let shared =
+        Arc::new(Shared { queue: Mutex::default(), changed: Condvar::new(), capacity: capacity.max(1), policy });
     (ChannelSink(Arc::clone(&shared)), Events(shared))
 }
 

@@ -143,7 +143,8 @@ impl<W: Write> Sink for DigestLines<W> {
 
     fn on_metrics(&mut self, metrics: &Metrics) -> Result<()> {
         let (records, digest) = (self.digest.records(), self.digest.value());
-        let mut lines = format!("{{\"type\":\"digest\",\"records\":{records},\"digest\":\"{digest:016x}\"}}\n").into_bytes();
+        let mut lines =
+            format!("{{\"type\":\"digest\",\"records\":{records},\"digest\":\"{digest:016x}\"}}\n").into_bytes();
         metrics.write(&mut lines);
         let written = self.out.write_all(&lines).and_then(|()| self.out.flush());
         written.map_err(|source| Error::io("write", "standard output".as_ref(), source))

@@ -69,9 +69,7 @@ impl Metrics<'_> {
     #[must_use]
     pub fn originals(&self) -> [(&'static str, u64); 11] {
         use crate::capture::Status;
-        let valid = |file: &&FileReport| {
-            !matches!(file.capture.status, Status::Unsupported | Status::Empty)
-        };
+        let valid = |file: &&FileReport| !matches!(file.capture.status, Status::Unsupported | Status::Empty);
         let counts = &self.counts;
         [
             ("segments_seen", self.segments_seen),

@@ -8,9 +8,9 @@ pub mod files;
 pub mod jsonl;
 pub mod metrics;
 
+use crate::engine::FileReport;
 use crate::error::Result;
 use crate::scan::summary::ScanSummary;
-use crate::engine::FileReport;
 use crate::views::groups::{Aside, GroupRecord, WindowTotals};
 pub use metrics::Metrics;
 

@@ -268,14 +268,7 @@ impl FlowTable {
         } else {
             (u128::from((key.low >> 16) as u32), u128::from((key.high >> 16) as u32))
         };
-        Ends {
-            low,
-            high,
-            low_port: key.low as u16,
-            high_port: key.high as u16,
-            protocol: (key.high >> 56) as u8,
-            v6,
-        }
+        Ends { low, high, low_port: key.low as u16, high_port: key.high as u16, protocol: (key.high >> 56) as u8, v6 }
     }
 }
 

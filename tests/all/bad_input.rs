@@ -79,8 +79,9 @@ fn packets_that_zigzag_between_windows_find_them_again() {
 
 #[test]
 fn more_files_than_stay_open_are_read_in_order_of_time() {
-    let mut files: Vec<Vec<Frame>> =
-        (0..300).map(|hour| vec![one(START + hour * 3600 * SECOND), one(START + (hour * 3600 + 3599) * SECOND)]).collect();
+    let mut files: Vec<Vec<Frame>> = (0..300)
+        .map(|hour| vec![one(START + hour * 3600 * SECOND), one(START + (hour * 3600 + 3599) * SECOND)])
+        .collect();
     files.reverse();
     modelled(&files, &Config::default(), WAYS[2]);
 }
@@ -122,7 +123,8 @@ fn times_at_both_ends_of_what_there_is_are_kept() {
 #[test]
 fn times_beyond_them_are_malformed() {
     let dir = tempfile::tempdir().unwrap();
-    let beyond = [timed(9, 0, &[1 << 63]), timed(0, 0, &[u64::MAX]), timed(6, i64::MAX, &[0]), timed(6, i64::MIN, &[0])];
+    let beyond =
+        [timed(9, 0, &[1 << 63]), timed(0, 0, &[u64::MAX]), timed(6, i64::MAX, &[0]), timed(6, i64::MIN, &[0])];
     for (n, bytes) in beyond.iter().enumerate() {
         let (said, _) = say(&[file(dir.path(), "beyond", bytes)], &Config::default(), Range::default(), PLAIN);
         assert_eq!(number(&said.metrics["malformed_by"]["record.time"]), 1, "case {n}: {}", said.metrics);
@@ -268,6 +270,7 @@ fn a_scanner_of_many_hosts_is_one_summary_and_what_answered_stays() {
     let [scan] = &said.scans().collect::<Vec<_>>()[..] else { panic!("one summary") };
     assert_eq!((scan.src_ip, scan.transport, scan.unique_dsts, scan.answered), (scanner, Transport::Tcp, 2_000, 1));
     assert_eq!((scan.groups, scan.amount.packets), (1_999, 2_000));
-    let stayed: Vec<_> = said.groups().filter(|group| group.key.src_ip == scanner).map(|group| group.key.dst_ip).collect();
+    let stayed: Vec<_> =
+        said.groups().filter(|group| group.key.src_ip == scanner).map(|group| group.key.dst_ip).collect();
     assert_eq!(stayed, [v4(10, 0, 0, 7)]);
 }

@@ -336,9 +336,7 @@ fn emit(window: Span, packets: &[&Seen], config: &Config, expected: &mut Expecte
     }
     let answered: BTreeMap<Key, bool> = members
         .iter()
-        .map(|(key, members)| {
-            (*key, members.iter().any(|&at| directed[&flow_of(packets[at], ports[at])].answered))
-        })
+        .map(|(key, members)| (*key, members.iter().any(|&at| directed[&flow_of(packets[at], ports[at])].answered)))
         .collect();
     let ratio = |src: IpAddr| {
         let own = members.iter().filter(|(key, _)| key.0 == src).flat_map(|(_, members)| members);
@@ -515,10 +513,7 @@ fn scanners(
     for (source, contacts) in sources {
         let dsts: BTreeSet<IpAddr> = contacts.iter().map(|(key, _)| key.1).collect();
         // A port of TCP and one of UDP are two.
-        let most_ports = dsts
-            .iter()
-            .map(|dst| contacts.iter().filter(|(key, _)| key.1 == *dst).count() as u64)
-            .max();
+        let most_ports = dsts.iter().map(|dst| contacts.iter().filter(|(key, _)| key.1 == *dst).count() as u64).max();
         let horizontal = dsts.len() as u64 > config.scan_unique_dsts_threshold;
         let vertical = most_ports.is_some_and(|ports| ports > config.scan_unique_ports_threshold);
         if !(horizontal || guarded && vertical) {
@@ -554,11 +549,8 @@ fn scanners(
     for (source, ratio, kind) in suspects {
         let judged = !guarded || source.1 == Some(0);
         let label = if judged { found.as_mut().and_then(Iterator::next) } else { None };
-        let collapsed = if guarded {
-            !(label == Some(Label::Outlier) && ratio < median)
-        } else {
-            label == Some(Label::Inlier)
-        };
+        let collapsed =
+            if guarded { !(label == Some(Label::Outlier) && ratio < median) } else { label == Some(Label::Inlier) };
         let forest = match label {
             None => "none",
             Some(Label::Inlier) => "inlier",

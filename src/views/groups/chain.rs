@@ -53,11 +53,7 @@ impl Chains {
             let flags = piece.flags & 1 | piece.flags >> 15 & 2 | piece.flags >> 30 & 4 | piece.flags >> 45 & 8;
             self.0.push([
                 u64::from(previous.0) | SINGLE | bytes << 32 | u64::from(piece.other) << 48,
-                behind
-                    | high << 44
-                    | flags << 45
-                    | u64::from(piece.syn_only) << 49
-                    | u64::from(piece.flagged) << 50,
+                behind | high << 44 | flags << 45 | u64::from(piece.syn_only) << 49 | u64::from(piece.flagged) << 50,
             ]);
             return link;
         }

@@ -1,4 +1,4 @@
-//! What a worker does when windows close: settle directions, sort flows by group, count contacts.
+//! What a worker does when windows close: settle directions and sort flows by group.
 //!
 //! The result, [`Closed`], owns the rows of the closed windows. Entries are sorted by (source, destination, port,
 //! transport), so the merge rolls flows up into groups by walking them, and needs no map.
@@ -9,10 +9,9 @@ use super::chain::Chains;
 use super::record::{Transport, Window};
 use super::row::{Extra, Row};
 use super::shard::{Aside, Shard};
-use crate::scan::contacts::{Contacts, count};
+use crate::table::arena::Arena;
 use crate::table::direction::{Direction, only_one};
 use crate::table::{Ends, FlowTable};
-use crate::table::arena::Arena;
 
 /// Everything a worker hands over at a marker.
 pub(super) struct Closed {
@@ -28,7 +27,6 @@ pub(super) struct ClosedWindow {
     pub(super) window: Window,
     pub(super) v4: Vec<EntryV4>,
     pub(super) v6: Vec<EntryV6>,
-    pub(super) contacts: Vec<Contacts>,
 }
 
 /// A flow as part of a group: what orders it, and where its row is.
@@ -106,7 +104,9 @@ impl Entry for EntryV6 {
 pub(super) fn hand_over(shard: &mut Shard, closing: &BTreeMap<Window, u32>, table: &FlowTable) -> Closed {
     let place: HashMap<u32, usize> = closing.values().enumerate().map(|(at, &number)| (number, at)).collect();
     let mut found = Vec::new();
-    shard.fragments.close(|number| place.contains_key(&number), |number, side, piece| found.push((number, side, piece)));
+    shard
+        .fragments
+        .close(|number| place.contains_key(&number), |number, side, piece| found.push((number, side, piece)));
     for (number, (flow, from_high), piece) in found {
         shard.absorb(flow, number, piece);
         shard.rows[flow as usize].mark_answer(from_high);
@@ -141,10 +141,7 @@ pub(super) fn hand_over(shard: &mut Shard, closing: &BTreeMap<Window, u32>, tabl
         }
         v4.sort_unstable();
         v6.sort_unstable();
-        let mut contacts = Vec::new();
-        count(&v4, shard.plan.policy, &mut contacts);
-        count(&v6, shard.plan.policy, &mut contacts);
-        windows.push(ClosedWindow { window, v4, v6, contacts });
+        windows.push(ClosedWindow { window, v4, v6 });
     }
     Closed {
         rows: taken.rows,
@@ -233,7 +230,14 @@ impl Taken {
 }
 
 /// Moves what a row points at to other arenas.
-fn move_chain(row: &mut Row, base: i64, extras: &mut [Extra], chains: &Chains, to: &mut Vec<Extra>, links: &mut Chains) {
+fn move_chain(
+    row: &mut Row,
+    base: i64,
+    extras: &mut [Extra],
+    chains: &Chains,
+    to: &mut Vec<Extra>,
+    links: &mut Chains,
+) {
     match row.extra() {
         Some(index) => {
             let mut extra = std::mem::take(&mut extras[index]);
@@ -277,7 +281,8 @@ fn settle(shard: &Shard, taken: &mut Taken, at: usize, window: Window, table: &F
             undecided.push(at);
         }
     }
-    let learned = if witnesses { Learned::of(shard, rows, members, &undecided, flows, table) } else { Learned::default() };
+    let learned =
+        if witnesses { Learned::of(shard, rows, members, &undecided, flows, table) } else { Learned::default() };
     for at in undecided {
         let ends = table.ends(flows.of(at));
         let row = &mut rows[at as usize];
@@ -298,7 +303,8 @@ fn earliest(row: &Row, extras: &[Extra], chains: &Chains, base: i64) -> bool {
         return high;
     }
     let mut first = row.piece().map(|piece| (piece.first, piece.first_high));
-    let mut consider = |time: i64, high: bool| first = Some(first.map_or((time, high), |known| known.min((time, high))));
+    let mut consider =
+        |time: i64, high: bool| first = Some(first.map_or((time, high), |known| known.min((time, high))));
     let mut link = row.chain();
     if let Some(extra) = row.extra().map(|index| &extras[index]) {
         link = extra.chain;
@@ -324,7 +330,14 @@ struct Learned {
 }
 
 impl Learned {
-    fn of(shard: &Shard, rows: &Arena<Row>, members: &[u32], open: &[u32], flows: &Flows, table: &FlowTable) -> Learned {
+    fn of(
+        shard: &Shard,
+        rows: &Arena<Row>,
+        members: &[u32],
+        open: &[u32],
+        flows: &Flows,
+        table: &FlowTable,
+    ) -> Learned {
         let mut learned = Learned::default();
         if open.is_empty() {
             return learned;

@@ -100,14 +100,7 @@ impl Fragments {
     }
 
     /// Keeps a later fragment until its window closes. `side` is its flow under port 0.
-    pub(super) fn later(
-        &mut self,
-        window: u32,
-        packet: &Packet,
-        datagram: Option<Datagram>,
-        side: Side,
-        piece: Piece,
-    ) {
+    pub(super) fn later(&mut self, window: u32, packet: &Packet, datagram: Option<Datagram>, side: Side, piece: Piece) {
         let idle = self.idle;
         if let Some(datagram) = datagram
             && let Some(entry) = self.entry(window, packet, datagram)
@@ -169,9 +162,8 @@ impl Fragments {
                 waiting.datagrams.get(&(slot, datagram)).and_then(|entry| entry.first).map(|(_, side)| side)
             };
             for (&(slot, datagram), entry) in &waiting.datagrams {
-                let owner = first(slot, datagram)
-                    .or_else(|| first(slot - 1, datagram))
-                    .or_else(|| first(slot + 1, datagram));
+                let owner =
+                    first(slot, datagram).or_else(|| first(slot - 1, datagram)).or_else(|| first(slot + 1, datagram));
                 for (_, own, pieces) in &entry.later {
                     for piece in pieces.iter() {
                         give(route.window, owner.unwrap_or(*own), turn(piece, own.1, owner.unwrap_or(*own).1));

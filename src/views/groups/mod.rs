@@ -1,7 +1,7 @@
 //! Hourly flow groups: the main job.
 //!
 //! A packet's flow has a row in its worker ([`row`], one cache line). When a window closes, the worker settles the
-//! direction of each flow, sorts its flows by group and counts contacts ([`close`]); the merge walks the sorted flows of
+//! direction of each flow and sorts its flows by group ([`close`]); the merge walks the sorted flows of
 //! all workers in one order, rolls them up into slices ([`rollup`]), decides who scanned ([`crate::scan`]), and emits
 //! groups, then scans. Nothing here depends on the order of packets: pieces, evidence, notes and fragments merge
 //! commutatively, and every output is sorted by what it is.
@@ -28,8 +28,8 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use close::Entry;
 pub use plan::Windows;
-pub use shard::Aside;
 pub use record::{Counts, GroupKey, GroupRecord, TcpFlags, Transport, Window};
+pub use shard::Aside;
 
 use crate::app::ftp::Ftp;
 use crate::app::http::Http;
@@ -44,13 +44,13 @@ use crate::engine::ledger::{Amount, Intake, Outcome, balance};
 use crate::engine::view::{Part, ShardView, View};
 use crate::error::Result;
 use crate::prefetch::prefetch_row;
-use crate::table::direction::Direction;
-use crate::scan::contacts::{self, Contacts};
+use crate::scan::contacts;
 use crate::scan::summary::{Gathering, ScanSummary};
 use crate::scan::verdict::{self, Scanner, Verdict};
 use crate::sink::Sink;
+use crate::table::direction::Direction;
 use crate::time::Timestamp;
-use close::{Closed, ClosedWindow};
+use close::{Closed, ClosedWindow, EntryV4, EntryV6};
 use plan::{Plan, Services};
 use rollup::{Rollup, Slice, Store};
 use tokens::{Bins, Tokens};
@@ -144,7 +144,6 @@ impl<'s> Groups<'s> {
             done: BTreeSet::new(),
             idle,
             measure: config.bytes,
-            policy: config.scan_policy,
             services: Services::new(config, enrichers),
         };
         Ok(Groups {
@@ -234,7 +233,8 @@ impl View for Groups<'_> {
     }
 
     fn finish(&mut self, intake: &Intake) -> Result<()> {
-        let parts = [self.outcome.kept, self.outcome.collapsed, self.outcome.out_of_window, self.outcome.late, self.done];
+        let parts =
+            [self.outcome.kept, self.outcome.collapsed, self.outcome.out_of_window, self.outcome.late, self.done];
         balance("the groups view", intake.accepted, &parts)
     }
 }
@@ -294,10 +294,12 @@ impl<'a, 's> Emission<'a, 's> {
 
     /// Decides who scanned.
     fn judge(&mut self, parts: &[(usize, ClosedWindow)], workers: &[Store]) {
-        let all: Vec<Contacts> = match parts {
-            [(_, only)] => only.contacts.clone(),
-            _ => contacts::join(parts.iter().flat_map(|(_, part)| part.contacts.iter().copied()).collect()),
-        };
+        let config = &self.view.config;
+        let v4: Vec<&[EntryV4]> = parts.iter().map(|(_, part)| &part.v4[..]).collect();
+        let v6: Vec<&[EntryV6]> = parts.iter().map(|(_, part)| &part.v6[..]).collect();
+        let mut all = Vec::new();
+        contacts::count(&v4, config.scan_policy, |contacts| verdict::is_candidate(contacts, config), &mut all);
+        contacts::count(&v6, config.scan_policy, |contacts| verdict::is_candidate(contacts, config), &mut all);
         let ratio = |src: IpAddr, transport: Option<Transport>| {
             let (mut syn_only, mut flagged) = (0, 0);
             for (worker, part) in parts {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::record::Window;
 use crate::app::Enricher;
-use crate::config::{Config, Measure, ScanPolicy};
+use crate::config::{Config, Measure};
 use crate::time::{NS_PER_SECOND, Timestamp};
 
 /// Which time ranges become windows.
@@ -127,7 +127,6 @@ pub(super) struct Plan {
     /// Longest gap inside a slice, ns.
     pub(super) idle: i64,
     pub(super) measure: Measure,
-    pub(super) policy: ScanPolicy,
     pub(super) services: Services,
 }
 

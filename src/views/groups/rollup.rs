@@ -3,7 +3,7 @@
 use super::chain::{Chains, Link};
 use super::close::Entry;
 use super::piece::Piece;
-use super::row::{Extra, Row};
+use super::row::{Extra, Narrow, Row};
 use crate::app::Notes;
 use crate::table::arena::Arena;
 use crate::table::direction::Direction;
@@ -55,16 +55,13 @@ impl Store {
     }
 }
 
-/// A piece with its flow's row.
-struct Part {
-    piece: Piece,
-    row: u32,
-}
-
 /// Scratch space of the roll-up, kept from group to group.
 #[derive(Default)]
 pub(super) struct Rollup {
-    parts: Vec<Part>,
+    /// Pieces with their flows' rows.
+    parts: Vec<(Piece, u32)>,
+    /// The same, where all are narrow.
+    narrow: Vec<(Narrow, u32)>,
     members: Vec<u32>,
     heads: Vec<Link>,
     slices: Vec<Slice>,
@@ -87,18 +84,49 @@ impl Rollup {
             let row = &store.rows[only.row()];
             if row.extra().is_none() && row.chain().is_end() {
                 let high = row.client_high();
-                self.slices.extend(row.piece().map(|piece| Slice {
-                    flows: 1,
-                    direction: row.direction(),
-                    answered: row.answered(),
-                    ..Slice::of(&piece, high)
-                }));
+                if !row.is_idle() {
+                    let (direction, answered) = (row.direction(), row.answered());
+                    self.slices.push(Slice { flows: 1, direction, answered, ..row.narrow().slice(high) });
+                }
                 return &mut self.slices;
             }
         }
-        self.gather(entries, store, base);
-        self.cut(&store.rows, idle);
+        if entries.iter().all(|entry| store.rows[entry.row()].extra().is_none()) {
+            self.gather_narrow(entries, store, base);
+            let mut parts = std::mem::take(&mut self.narrow);
+            self.cut(parts.drain(..), &store.rows, idle);
+            self.narrow = parts;
+        } else {
+            self.gather(entries, store, base);
+            let mut parts = std::mem::take(&mut self.parts);
+            self.cut(parts.drain(..), &store.rows, idle);
+            self.parts = parts;
+        }
         &mut self.slices
+    }
+
+    /// Collects the pieces of flows that have none but in rows and chains, by time.
+    fn gather_narrow<E: Entry>(&mut self, entries: &[E], store: &Store, base: i64) {
+        let rows = &store.rows[..];
+        self.narrow.clear();
+        for entry in entries {
+            let at = entry.row() as u32;
+            let row = &rows[entry.row()];
+            if !row.is_idle() {
+                self.narrow.push((row.narrow(), at));
+            }
+            let mut link = row.chain();
+            while !link.is_end() {
+                let (piece, previous) = store.chains.get(link, base);
+                self.narrow.push((piece, at));
+                link = previous;
+            }
+        }
+        // A single flow in order lies newest first, and most are that.
+        self.narrow.reverse();
+        if !self.narrow.is_sorted_by_key(|(piece, _)| piece.first) {
+            self.narrow.sort_unstable_by_key(|(piece, _)| piece.first);
+        }
     }
 
     /// Collects the pieces of all flows, by time.
@@ -115,43 +143,43 @@ impl Rollup {
                 if let Some(piece) = &mut growing {
                     piece.notes = extra.notes;
                 }
-                self.parts.extend(extra.older.into_iter().map(|piece| Part { piece, row: at }));
+                self.parts.extend(extra.older.into_iter().map(|piece| (piece, at)));
             }
-            self.parts.extend(growing.map(|piece| Part { piece, row: at }));
+            self.parts.extend(growing.map(|piece| (piece, at)));
             while !link.is_end() {
                 let (piece, previous) = store.chains.get(link, base);
-                self.parts.push(Part { piece: piece.into(), row: at });
+                self.parts.push((piece.into(), at));
                 link = previous;
             }
         }
-        // A single flow in order lies newest first, and most are that.
-        self.parts.reverse();
-        if !self.parts.is_sorted_by_key(|part| part.piece.first) {
-            self.parts.sort_unstable_by_key(|part| part.piece.first);
-        }
+        self.parts.sort_unstable_by_key(|(piece, _)| piece.first);
     }
 
     /// Merges pieces that touch. The order of pieces that begin together does not matter: merging commutes.
-    fn cut(&mut self, rows: &[Row], idle: i64) {
-        let mut rest = self.parts.drain(..).peekable();
-        while let Some(part) = rest.next() {
-            let row = &rows[part.row as usize];
-            let mut slice = Slice::of(&part.piece, row.client_high());
+    fn cut<P: Span>(&mut self, parts: impl Iterator<Item = (P, u32)>, rows: &[Row], idle: i64) {
+        let mut rest = parts.peekable();
+        while let Some((mut piece, at)) = rest.next() {
+            let row = &rows[at as usize];
+            let notes = piece.take_notes();
+            let mut slice = piece.slice(row.client_high());
             slice.flows = 1;
             slice.direction = row.direction();
             slice.answered = row.answered();
-            slice.note(part.piece.notes, row.client_high());
+            slice.note(notes, row.client_high());
             self.members.clear();
-            while let Some(next) = rest.next_if(|next| next.piece.first <= slice.last.saturating_add(idle)) {
+            while let Some((mut piece, next)) =
+                rest.next_if(|(next, _)| next.first() <= slice.last.saturating_add(idle))
+            {
                 if self.members.is_empty() {
-                    self.members.push(part.row);
+                    self.members.push(at);
                 }
-                self.members.push(next.row);
-                let row = &rows[next.row as usize];
-                slice.merge(&Slice::of(&next.piece, row.client_high()));
+                self.members.push(next);
+                let row = &rows[next as usize];
+                let notes = piece.take_notes();
+                slice.merge(&piece.slice(row.client_high()));
                 slice.direction = slice.direction.max(row.direction());
                 slice.answered |= row.answered();
-                slice.note(next.piece.notes, row.client_high());
+                slice.note(notes, row.client_high());
             }
             if !self.members.is_empty() {
                 self.members.sort_unstable();
@@ -163,22 +191,70 @@ impl Rollup {
     }
 }
 
-impl Slice {
-    /// A piece as the start of a slice, turned so that the client comes first.
-    #[inline]
-    fn of(piece: &Piece, client_high: bool) -> Slice {
-        let turn = |[low, high]: [u64; 2]| if client_high { [high, low] } else { [low, high] };
+/// A run of a flow's packets, wide or narrow.
+trait Span {
+    /// Its earliest packet, ns.
+    fn first(&self) -> i64;
+    /// It as the start of a slice, turned so that the client comes first.
+    fn slice(&self, client_high: bool) -> Slice;
+    /// The notes of its packets.
+    fn take_notes(&mut self) -> Option<Box<[Notes; 2]>>;
+}
+
+/// Low and high, turned to client and server.
+#[inline]
+fn turn<T: Copy + Into<u64>>([low, high]: [T; 2], client_high: bool) -> [u64; 2] {
+    if client_high { [high.into(), low.into()] } else { [low.into(), high.into()] }
+}
+
+impl Span for Piece {
+    fn first(&self) -> i64 {
+        self.first
+    }
+
+    fn slice(&self, client_high: bool) -> Slice {
         Slice {
-            first: piece.first,
-            last: piece.last,
-            packets: turn(piece.packets),
-            bytes: turn(piece.bytes),
-            other: piece.other,
-            flags: piece.flags,
+            first: self.first,
+            last: self.last,
+            packets: turn(self.packets, client_high),
+            bytes: turn(self.bytes, client_high),
+            other: self.other,
+            flags: self.flags,
             ..Slice::default()
         }
     }
 
+    fn take_notes(&mut self) -> Option<Box<[Notes; 2]>> {
+        self.notes.take()
+    }
+}
+
+impl Span for Narrow {
+    #[inline]
+    fn first(&self) -> i64 {
+        self.first
+    }
+
+    #[inline]
+    fn slice(&self, client_high: bool) -> Slice {
+        Slice {
+            first: self.first,
+            last: self.last,
+            packets: turn(self.packets, client_high),
+            bytes: turn(self.bytes, client_high),
+            other: self.other.into(),
+            flags: self.flag_counts(),
+            ..Slice::default()
+        }
+    }
+
+    #[inline]
+    fn take_notes(&mut self) -> Option<Box<[Notes; 2]>> {
+        None
+    }
+}
+
+impl Slice {
     fn merge(&mut self, other: &Slice) {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);

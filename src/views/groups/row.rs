@@ -304,10 +304,17 @@ pub(super) struct Narrow {
     pub(super) first_high: bool,
 }
 
+impl Narrow {
+    /// Packets with SYN, ACK, RST, FIN.
+    #[inline]
+    pub(super) fn flag_counts(&self) -> [u64; 4] {
+        [self.flags & 0xffff, self.flags >> 16 & 0xffff, self.flags >> 32 & 0xffff, self.flags >> 48]
+    }
+}
+
 impl From<Narrow> for Piece {
     #[inline]
     fn from(narrow: Narrow) -> Piece {
-        let lane = |i: u32| (narrow.flags >> (16 * i)) & 0xffff;
         Piece {
             first: narrow.first,
             last: narrow.last,
@@ -315,7 +322,7 @@ impl From<Narrow> for Piece {
             packets: narrow.packets.map(u64::from),
             bytes: narrow.bytes.map(u64::from),
             other: u64::from(narrow.other),
-            flags: [lane(0), lane(1), lane(2), lane(3)],
+            flags: narrow.flag_counts(),
             syn_only: u64::from(narrow.syn_only),
             flagged: u64::from(narrow.flagged),
             notes: None,

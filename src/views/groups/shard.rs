@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::chain::Chains;
 use super::fragments::{Fragments, Side};
+use super::piece::Piece;
 use super::plan::Plan;
 use super::record::Window;
-use super::chain::Chains;
-use super::piece::Piece;
 use super::row::{Extra, Row};
 use crate::app::{Notes, Segment};
 use crate::decode::fragment::datagram;
