@@ -165,7 +165,12 @@ const OTHER_TRANSPORTS: &[(&str, [u64; 6], Lack, &str)] = &[
         Lack::Theirs,
         "frame 86 is TCP with a wrong data offset, and gets no flags",
     ),
-    ("ndpi__kerberos_fuzz.pcapng", [1, 0, 0, 0, 0, 0], Lack::Theirs, "TCP with a wrong data offset, which gets no flags"),
+    (
+        "ndpi__kerberos_fuzz.pcapng",
+        [1, 0, 0, 0, 0, 0],
+        Lack::Theirs,
+        "TCP with a wrong data offset, which gets no flags",
+    ),
     (
         "ndpi__reasm_crash_anon.pcapng",
         [209, 0, 1, 206, 2, 3],
@@ -331,9 +336,9 @@ fn twin(path: &Path) -> Vec<u8> {
     let mut interfaces: BTreeMap<(LinkType, u8, i64), u32> = BTreeMap::new();
     each_record(path, |record, frame| {
         let mut packet = |resolution, offset, ticks| {
-            let interface = *interfaces.entry((record.link, resolution, offset)).or_insert_with(|| {
-                writer.interface(record.link, 0, resolution, offset).expect("memory takes bytes")
-            });
+            let interface = *interfaces
+                .entry((record.link, resolution, offset))
+                .or_insert_with(|| writer.interface(record.link, 0, resolution, offset).expect("memory takes bytes"));
             writer.packet(interface, ticks, record.wire, frame).expect("memory takes bytes");
         };
         let (seconds, ns) = (record.time.seconds(), record.time.ns().rem_euclid(NS_PER_SECOND) as u64);

@@ -228,7 +228,8 @@ fn counters_are_wide_enough_for_a_flow_that_never_rests() {
     let (a, b) = (v4(10, 0, 0, 1), v4(10, 0, 0, 2));
     let mut frames: Vec<Frame> = (0..140_000)
         .map(|n| {
-            let body = Body::Tcp { src_port: 40_000, dst_port: 80, flags: [0x02, 0x10, 0x14, 0x11][n % 4], payload: vec![] };
+            let body =
+                Body::Tcp { src_port: 40_000, dst_port: 80, flags: [0x02, 0x10, 0x14, 0x11][n % 4], payload: vec![] };
             let (src, dst, body) = match n % 3 {
                 0 => (b, a, Body::Tcp { src_port: 80, dst_port: 40_000, flags: 0x12, payload: vec![] }),
                 _ => (a, b, body),

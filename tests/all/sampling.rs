@@ -22,7 +22,12 @@ fn requests() -> Vec<Frame> {
             let time = START + slice as i64 * 121 * SECOND + request as i64;
             let payload = format!("GET {path} HTTP/1.1\r\n\r\n").into_bytes();
             let src_port = 40_000 + (request % 7) as u16;
-            frames.push(Frame::new(time, client, server, FrameBody::Tcp { src_port, dst_port: 80, flags: 0x18, payload }));
+            frames.push(Frame::new(
+                time,
+                client,
+                server,
+                FrameBody::Tcp { src_port, dst_port: 80, flags: 0x18, payload },
+            ));
         }
     }
     frames

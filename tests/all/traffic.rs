@@ -34,16 +34,40 @@ pub(crate) struct Frame {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Body {
-    Tcp { src_port: u16, dst_port: u16, flags: u8, payload: Vec<u8> },
-    Udp { src_port: u16, dst_port: u16, payload: Vec<u8> },
-    Sctp { src_port: u16, dst_port: u16 },
+    Tcp {
+        src_port: u16,
+        dst_port: u16,
+        flags: u8,
+        payload: Vec<u8>,
+    },
+    Udp {
+        src_port: u16,
+        dst_port: u16,
+        payload: Vec<u8>,
+    },
+    Sctp {
+        src_port: u16,
+        dst_port: u16,
+    },
     /// ICMP, or ICMPv6 by its protocol number.
-    Icmp { protocol: u8, kind: u8 },
-    Other { protocol: u8 },
+    Icmp {
+        protocol: u8,
+        kind: u8,
+    },
+    Other {
+        protocol: u8,
+    },
     /// The first fragment of a datagram.
-    First { identification: u32, body: Box<Body> },
+    First {
+        identification: u32,
+        body: Box<Body>,
+    },
     /// A later fragment.
-    Later { identification: u32, protocol: u8, length: usize },
+    Later {
+        identification: u32,
+        protocol: u8,
+        length: usize,
+    },
     /// No IP at all.
     Arp,
 }
@@ -302,11 +326,13 @@ fn tcp_payload() -> impl Strategy<Value = Vec<u8>> {
 fn udp_payload() -> impl Strategy<Value = Vec<u8>> {
     // A query, a response, and either of them a byte too short.
     prop_oneof![
-        (prop::sample::select(vec![0x01, 0x81]), prop::sample::select(vec![0, 11, 12, 40])).prop_map(|(bits, length)| {
-            let mut message = vec![0, 7, bits, 0, 0, 1];
-            message.resize(length, 0);
-            message
-        }),
+        (prop::sample::select(vec![0x01, 0x81]), prop::sample::select(vec![0, 11, 12, 40])).prop_map(
+            |(bits, length)| {
+                let mut message = vec![0, 7, bits, 0, 0, 1];
+                message.resize(length, 0);
+                message
+            }
+        ),
         Just(b"GET /over/udp HTTP/1.1\r\n\r\n".to_vec()),
     ]
 }
