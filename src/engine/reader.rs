@@ -103,15 +103,15 @@ impl Dedup {
     /// Whether the frame is one of the last, and makes it one.
     fn seen(&mut self, record: &Record, frame: &[u8]) -> bool {
         let key = (record.time.0, record.wire, self.hash.hash_one(frame));
-        if self.order.len() == self.room
+        let new = self.known.insert(key);
+        self.order.push_back((key, new));
+        if self.order.len() > self.room
             && let Some((oldest, holds)) = self.order.pop_front()
             && holds
             && !self.hand_on(oldest)
         {
             self.known.remove(&oldest);
         }
-        let new = self.known.insert(key);
-        self.order.push_back((key, new));
         !new
     }
 

@@ -2,8 +2,9 @@
 
 use std::io::Write;
 
-use super::jsonl::Times;
+use super::jsonl::{Times, address, decimal, field, number};
 use super::{Metrics, Sink};
+use crate::app::Section;
 use crate::app::notes::Body;
 use crate::error::{Error, Result};
 use crate::scan::summary::ScanSummary;
@@ -86,58 +87,63 @@ pub(super) fn header() -> String {
 
 /// Appends a group as a row.
 pub(super) fn row(group: &GroupRecord, times: Times, sensor: &str, out: &mut Vec<u8>) {
-    let time = |time: Timestamp| match times {
-        Times::Seconds => time.to_string(),
-        Times::Nanoseconds => time.0.to_string(),
+    let time = |time: Timestamp, out: &mut Vec<u8>| match times {
+        Times::Seconds => decimal(time, out),
+        Times::Nanoseconds => number(out, time.0),
     };
     let (key, counts, flags, tokens) = (&group.key, &group.counts, &group.tcp_flags, &group.tokens);
-    let (mut section, mut uris, mut total, mut commands) = ("", String::new(), String::new(), String::new());
-    if let Some(found) = &group.section {
-        section = found.name;
-        match &found.body {
-            Body::Tokens { tokens, total: all, .. } => {
-                uris = tokens.join(" ");
-                total = all.to_string();
-            }
-            Body::Counts(counts) => {
-                commands = counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" ");
-            }
+    text(sensor, out);
+    out.push(b',');
+    address(key.src_ip, out);
+    out.push(b',');
+    address(key.dst_ip, out);
+    field(out, b",", key.dst_port);
+    out.push(b',');
+    out.extend_from_slice(key.transport.name().as_bytes());
+    out.push(b',');
+    text(&key.service, out);
+    for at in [group.first_ts, group.last_ts, Timestamp(group.duration_ns())] {
+        out.push(b',');
+        time(at, out);
+    }
+    let counts = [counts.pkts_up, counts.pkts_dn, counts.bytes_up, counts.bytes_dn];
+    for n in counts.into_iter().chain([flags.syn, flags.ack, flags.rst, flags.fin]) {
+        field(out, b",", n);
+    }
+    for bin in [tokens.pkts_up_bin, tokens.pkts_dn_bin, tokens.bytes_up_bin, tokens.bytes_dn_bin, tokens.dur_bin] {
+        field(out, b",", bin);
+    }
+    for n in [tokens.syn_bin, tokens.ack_bin, tokens.rst_bin, tokens.fin_bin] {
+        field(out, b",", n);
+    }
+    out.push(b',');
+    section(group.section.as_ref(), out);
+    for at in [group.window.start, group.window.end] {
+        out.push(b',');
+        time(at, out);
+    }
+    field(out, b",", group.flows);
+    out.push(b',');
+    out.extend_from_slice(group.direction.name().as_bytes());
+    out.push(b'\n');
+}
+
+/// The columns `section`, `uri_tokens`, `uri_tokens_total` and `commands`.
+fn section(section: Option<&Section>, out: &mut Vec<u8>) {
+    let Some(section) = section else { return out.extend_from_slice(b",,,") };
+    text(section.name, out);
+    out.push(b',');
+    match &section.body {
+        Body::Tokens { tokens, total, .. } => {
+            text(&tokens.join(" "), out);
+            field(out, b",", *total);
+            out.push(b',');
+        }
+        Body::Counts(counts) => {
+            out.extend_from_slice(b",,");
+            text(&counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" "), out);
         }
     }
-    text(sensor, out);
-    let _ = write!(out, ",{},{},{},{},", key.src_ip, key.dst_ip, key.dst_port, key.transport);
-    text(&key.service, out);
-    let _ = write!(
-        out,
-        ",{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},",
-        time(group.first_ts),
-        time(group.last_ts),
-        time(Timestamp(group.duration_ns())),
-        counts.pkts_up,
-        counts.pkts_dn,
-        counts.bytes_up,
-        counts.bytes_dn,
-        flags.syn,
-        flags.ack,
-        flags.rst,
-        flags.fin,
-        tokens.pkts_up_bin,
-        tokens.pkts_dn_bin,
-        tokens.bytes_up_bin,
-        tokens.bytes_dn_bin,
-        tokens.dur_bin,
-        tokens.syn_bin,
-        tokens.ack_bin,
-        tokens.rst_bin,
-        tokens.fin_bin,
-    );
-    text(section, out);
-    out.push(b',');
-    text(&uris, out);
-    let _ = write!(out, ",{total},");
-    text(&commands, out);
-    let (start, end) = (time(group.window.start), time(group.window.end));
-    let _ = writeln!(out, ",{start},{end},{},{}", group.flows, group.direction.name());
 }
 
 fn text(text: &str, out: &mut Vec<u8>) {

@@ -188,7 +188,7 @@ impl Lines {
 
 /// Seconds with nine decimals.
 #[inline]
-fn decimal(time: Timestamp, out: &mut Vec<u8>) {
+pub(super) fn decimal(time: Timestamp, out: &mut Vec<u8>) {
     if time.0 < 0 {
         out.push(b'-');
     }
@@ -204,17 +204,17 @@ fn decimal(time: Timestamp, out: &mut Vec<u8>) {
 }
 
 #[inline]
-fn number(out: &mut Vec<u8>, n: impl itoa::Integer) {
+pub(super) fn number(out: &mut Vec<u8>, n: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
 #[inline]
-fn field(out: &mut Vec<u8>, name: &[u8], n: impl itoa::Integer) {
+pub(super) fn field(out: &mut Vec<u8>, name: &[u8], n: impl itoa::Integer) {
     out.extend_from_slice(name);
     number(out, n);
 }
 
-fn address(address: IpAddr, out: &mut Vec<u8>) {
+pub(super) fn address(address: IpAddr, out: &mut Vec<u8>) {
     match address {
         IpAddr::V4(v4) => {
             for (i, octet) in v4.octets().into_iter().enumerate() {

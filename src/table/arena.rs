@@ -92,19 +92,19 @@ impl<T: Pod> Arena<T> {
     #[cold]
     fn grow(&mut self, len: usize) {
         let bytes = (len * size_of::<T>()).max(self.store.bytes().len() * 2).max(64 * size_of::<T>());
-        if bytes < MAP_FROM {
-            if let Store::Heap(words) = &mut self.store {
-                words.resize(bytes.div_ceil(8), 0);
-                return;
-            }
+        if bytes < MAP_FROM
+            && let Store::Heap(words) = &mut self.store
+        {
+            words.resize(bytes.div_ceil(8), 0);
+            return;
         }
         let bytes = bytes.next_multiple_of(HUGE);
         #[cfg(target_os = "linux")]
-        if let Store::Map(map) = &mut self.store {
-            if remap(map, bytes) {
-                advise(map);
-                return;
-            }
+        if let Store::Map(map) = &mut self.store
+            && remap(map, bytes)
+        {
+            advise(map);
+            return;
         }
         let mut map = MmapMut::map_anon(bytes).expect("the system has memory for the flow table");
         advise(&map);

@@ -312,7 +312,7 @@ mod tests {
     use std::collections::HashMap;
 
     fn packet(n: u64) -> Packet {
-        let v6 = n % 7 == 0;
+        let v6 = n.is_multiple_of(7);
         let (src, dst) = (u128::from(n % 513) + 1, u128::from(n % 211) + 1);
         let wide = |a: u128| if v6 { a << 64 | 0xfe80 } else { a };
         Packet {
@@ -321,7 +321,7 @@ mod tests {
             v6,
             src_port: (n % 5) as u16,
             dst_port: (n % 3) as u16,
-            protocol: if n % 2 == 0 { 6 } else { 17 },
+            protocol: if n.is_multiple_of(2) { 6 } else { 17 },
             pair_hash: (src + dst) as u32,
             ..Packet::default()
         }

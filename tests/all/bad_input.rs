@@ -9,7 +9,7 @@ use pcap_compactor::capture::{LinkType, PcapngWriter, Status};
 use pcap_compactor::engine::Report;
 use pcap_compactor::sink::Discard;
 use pcap_compactor::views::groups::Transport;
-use pcap_compactor::{Config, Input};
+use pcap_compactor::{Config, Engine, Input, Job};
 
 use crate::model::{Range, SECOND, expect};
 use crate::run::{PLAIN, WAYS, Way, check, file, gzip, inputs, job, number, say, zstd};
@@ -273,4 +273,39 @@ fn a_scanner_of_many_hosts_is_one_summary_and_what_answered_stays() {
     let stayed: Vec<_> =
         said.groups().filter(|group| group.key.src_ip == scanner).map(|group| group.key.dst_ip).collect();
     assert_eq!(stayed, [v4(10, 0, 0, 7)]);
+}
+
+#[test]
+fn lateness_is_judged_by_packets_and_not_by_how_many_come_at_once() {
+    // A packet of a second ago per second; the one that goes back three minutes comes in the middle of a batch.
+    let dir = tempfile::tempdir().unwrap();
+    let mut frames: Vec<Frame> = (0..400).map(|n| Frame { padding: 1000, ..one(START + n * SECOND) }).collect();
+    frames[300].time = START + 100 * SECOND;
+    let path = file(dir.path(), "back", &pcap(&frames));
+    let config = Config { window_seconds: 60, ..Config::default() };
+    let late = |way: Way| {
+        let engine = Engine::builder().threads(way.threads).io(way.io).lateness_ns(Some(0));
+        let mut said = crate::run::Said::default();
+        Job::new(config.clone()).engine(engine).run(vec![Input::file(&path)], &mut said).unwrap();
+        number(&said.metrics["ledger"]["late"]["packets"])
+    };
+    for way in WAYS {
+        assert_eq!(late(way), 1, "{way:?}");
+    }
+}
+
+#[test]
+fn only_what_was_just_seen_is_a_duplicate() {
+    let dir = tempfile::tempdir().unwrap();
+    // The same frame three times, with two others between the second and the third.
+    let frames = [one(START), one(START), one(START + 1), one(START + 2), one(START)];
+    let path = file(dir.path(), "twice", &pcap(&frames));
+    for (records, expected) in [(0, 0), (1, 1), (2, 1), (3, 2), (100, 2)] {
+        let mut said = crate::run::Said::default();
+        let job = Job::new(Config::default()).engine(Engine::builder().dedup(records));
+        // A second file is another story: nothing is a duplicate of what another file holds.
+        job.run(vec![Input::file(&path), Input::file(&path)], &mut said).unwrap();
+        crate::run::balances(&said.metrics);
+        assert_eq!(number(&said.metrics["ledger"]["duplicate"]["packets"]), 2 * expected, "the last {records}");
+    }
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
-use pcap_compactor::Config;
 use pcap_compactor::capture::{Capture, Io, LinkType, PcapngWriter, Records, Stamp};
 use pcap_compactor::decode::fragment::datagram;
 use pcap_compactor::decode::packet::Fragment;
@@ -12,10 +11,11 @@ use pcap_compactor::decode::{Decoder, Packet, Tunnels};
 use pcap_compactor::scan::summary::ScanSummary;
 use pcap_compactor::sink::Discard;
 use pcap_compactor::time::NS_PER_SECOND;
+use pcap_compactor::{Config, Engine, Job};
 use serde_json::Value;
 
 use crate::model::{Captured, Part, Range, Seen, expect};
-use crate::run::{PLAIN, WAYS, check, file, gzip, inputs, job, lines, number, say, zstd};
+use crate::run::{PLAIN, Said, WAYS, check, file, gzip, inputs, job, lines, number, say, zstd};
 
 /// The captures of the corpus by name; nothing, and a loud word, where there is no corpus.
 pub(crate) fn corpus() -> Option<Corpus> {
@@ -65,8 +65,8 @@ fn each_record(path: &Path, mut each: impl FnMut(&pcap_compactor::capture::Recor
 }
 
 /// What the model is to see of a file.
-fn seen(path: &Path) -> Captured {
-    let decoder = Decoder::new(Tunnels::Inner);
+fn seen(path: &Path, tunnels: Tunnels) -> Captured {
+    let decoder = Decoder::new(tunnels);
     let mut captured = Captured::default();
     each_record(path, |record, frame| {
         captured.first_record.get_or_insert(record.time.0);
@@ -250,13 +250,19 @@ fn a_capture_named_after_a_scan_has_one() {
 #[test]
 fn the_whole_corpus_says_what_the_model_says() {
     let Some(corpus) = corpus() else { return };
-    let files: Vec<Captured> = corpus.captures.values().map(|path| seen(path)).collect();
+    let files: Vec<Captured> = corpus.captures.values().map(|path| seen(path, Tunnels::Inner)).collect();
     let config = Config::default();
     for (path, captured) in corpus.captures.values().zip(&files) {
         let (said, _) = say(std::slice::from_ref(path), &config, Range::default(), PLAIN);
         check(&said, &expect(std::slice::from_ref(captured), &config, Range::default()));
     }
     let (said, _) = say(&corpus.paths(), &config, Range::default(), WAYS[6]);
+    check(&said, &expect(&files, &config, Range::default()));
+
+    let files: Vec<Captured> = corpus.captures.values().map(|path| seen(path, Tunnels::Outer)).collect();
+    let mut said = Said::default();
+    let job = Job::new(config.clone()).engine(Engine::builder().tunnels(Tunnels::Outer));
+    job.run(inputs(&corpus.paths()), &mut said).unwrap();
     check(&said, &expect(&files, &config, Range::default()));
 }
 

@@ -4,6 +4,8 @@
 //! no such folder the tests over it say so on standard error and pass, but fail where `CI` is set.
 //! `PROPTEST_CASES` sets how many cases each property is tried on.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "clippy knows tests, but not what helps them")]
+
 mod model;
 mod run;
 mod traffic;
@@ -14,4 +16,6 @@ mod corpus;
 mod damage;
 mod properties;
 mod sampling;
+mod shape;
+mod traps;
 mod views;

@@ -1,15 +1,16 @@
 //! The engine against the model, and against itself.
 
-use pcap_compactor::Config;
 use pcap_compactor::capture::Io;
-use pcap_compactor::config::{Measure, ScanPolicy};
+use pcap_compactor::config::{Measure, Port, ScanPolicy};
+use pcap_compactor::sink::jsonl::{JsonLines, Lines};
+use pcap_compactor::{Config, Engine, Job};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::Config as Cases;
 
 use crate::model::{Range, SECOND, expect};
-use crate::run::{PLAIN, THREADS, WAYS, Way, check, digest, file, gzip, lines, records, say, zstd};
-use crate::traffic::{Frame, START, captured, frames, herald, pcap, pcapng};
+use crate::run::{PLAIN, THREADS, WAYS, Way, check, digest, file, gzip, inputs, lines, records, say, zstd};
+use crate::traffic::{Body, Frame, START, captured, frames, herald, pcap, pcapng, v4};
 
 /// As many cases as said, or as `PROPTEST_CASES` says.
 pub(crate) fn cases(n: u32) -> Cases {
@@ -31,9 +32,19 @@ fn config() -> impl Strategy<Value = Config> {
         prop::sample::select(vec![2.0, 3.0, 10.0]),
         prop::sample::select(vec![Measure::Wire, Measure::Captured]),
         prop::sample::select(vec![40, 1, 3, 10]),
+        prop_oneof![2 => Just(None), 1 => Just(Some(Vec::new())), 1 => Just(Some(vec![
+            (40_000, "http"), (0, "ssh"), (53, "ftp"), (443, "http"), (445, "smb"), (1023, "http"),
+        ]))],
+        prop_oneof![2 => Just(None), 1 => Just(Some(vec!["Index", "a", "X", "=1", "%2f", "2f"]))],
     );
-    (windows, scans, rest).prop_map(|(window, (dsts, ports, policy, contamination), (idle, base, bytes, budget))| {
+    (windows, scans, rest).prop_map(|(window, (dsts, ports, policy, contamination), rest)| {
+        let (idle, base, bytes, budget, services, lexicon) = rest;
+        let usual = Config::default();
+        let services = services.map(|list| list.iter().map(|&(port, name)| (Port(port), name.to_owned())).collect());
+        let lexicon = lexicon.map(|list| list.iter().map(|&entry| entry.to_owned()).collect());
         Config {
+            service_port_map: services.unwrap_or(usual.service_port_map),
+            http_always_keep_lexicon: lexicon.unwrap_or(usual.http_always_keep_lexicon),
             window_seconds: window,
             idle_split_seconds: idle,
             scan_unique_dsts_threshold: dsts,
@@ -85,6 +96,17 @@ proptest! {
         let (said, _) = say(&write(&dir, &files), &config, range, way);
         let files: Vec<_> = files.iter().map(|frames| captured(frames)).collect();
         check(&said, &expect(&files, &config, range));
+    }
+
+    #[test]
+    fn windows_slices_and_fragments_go_on_below_the_epoch(mut frames in frames(60), config in config(), way in way()) {
+        let dir = tempfile::tempdir().unwrap();
+        for frame in &mut frames {
+            frame.time -= START + 3600 * SECOND;
+        }
+        let path = file(dir.path(), "before.pcapng", &pcapng(&frames, false, -10_000));
+        let (said, _) = say(&[path], &config, Range::default(), way);
+        check(&said, &expect(&[captured(&frames)], &config, Range::default()));
     }
 }
 
@@ -150,8 +172,8 @@ proptest! {
         let plain = said("plain", &bytes);
         prop_assert!(said("gzip", &gzip(&bytes)) == plain);
         prop_assert!(said("zstd", &zstd(&bytes)) == plain);
-        prop_assert!(said("pcapng", &pcapng(&frames, big_endian)) == plain);
-        prop_assert!(said("pcapng in zstd", &zstd(&pcapng(&frames, !big_endian))) == plain);
+        prop_assert!(said("pcapng", &pcapng(&frames, big_endian, 0)) == plain);
+        prop_assert!(said("pcapng in zstd", &zstd(&pcapng(&frames, !big_endian, -1))) == plain);
     }
 }
 
@@ -167,5 +189,61 @@ fn batches_have_no_edges() {
         for way in [PLAIN, Way { threads: 3, io: Io::Mmap }] {
             check(&say(std::slice::from_ref(&path), &Config::default(), Range::default(), way).0, &expected);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(30))]
+
+    #[test]
+    fn with_a_lateness_no_way_of_running_shows_either(
+        frames in prop::collection::vec(crate::traffic::frame(), 0..3000),
+        seconds in prop::sample::select(vec![0_i64, 60, 600]),
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut frames = frames;
+        // Mostly forward, as captures run.
+        frames.chunks_mut(40).for_each(|some| some.sort_by_key(|frame| frame.time));
+        frames.sort_by_key(|frame| frame.time / (600 * SECOND));
+        let config = Config { window_seconds: 300, ..Config::default() };
+        let path = [file(dir.path(), "late.pcap", &pcap(&frames))];
+        let said = |way: Way| {
+            let engine = Engine::builder().threads(way.threads).io(way.io).lateness_ns(Some(seconds * SECOND));
+            let mut said = Vec::new();
+            let mut sink = JsonLines::new(&mut said, "memory", Lines::default());
+            Job::new(config.clone()).engine(engine).run(inputs(&path), &mut sink).unwrap();
+            drop(sink);
+            String::from_utf8(said).unwrap()
+        };
+        let plain = said(PLAIN);
+        for way in WAYS {
+            prop_assert!(said(way) == plain, "{:?}", way);
+        }
+    }
+}
+
+#[test]
+fn counters_are_wide_enough_for_a_flow_that_never_rests() {
+    // More packets than 16 bits count and more bytes than 32 bits do, in one slice, with a gap or out of order at the end.
+    let (a, b) = (v4(10, 0, 0, 1), v4(10, 0, 0, 2));
+    let mut frames: Vec<Frame> = (0..140_000)
+        .map(|n| {
+            let body =
+                Body::Tcp { src_port: 40_000, dst_port: 80, flags: [0x02, 0x10, 0x14, 0x11][n % 4], payload: vec![] };
+            let (src, dst, body) = match n % 3 {
+                0 => (b, a, Body::Tcp { src_port: 80, dst_port: 40_000, flags: 0x12, payload: vec![] }),
+                _ => (a, b, body),
+            };
+            Frame { lie: Some(65_535), ..Frame::new(START + n as i64 * 20_000_000, src, dst, body) }
+        })
+        .collect();
+    for end in [START + 3599 * SECOND, START + 7 * SECOND, START] {
+        let mut last = frames[1].clone();
+        (last.time, last.lie) = (end, Some(u32::MAX));
+        frames.push(last);
+        let dir = tempfile::tempdir().unwrap();
+        let path = file(dir.path(), "wide.pcap", &pcap(&frames));
+        let (said, _) = say(&[path], &Config::default(), Range::default(), PLAIN);
+        check(&said, &expect(&[captured(&frames)], &Config::default(), Range::default()));
     }
 }

@@ -121,9 +121,7 @@ pub(crate) fn lines(paths: &[PathBuf], config: &Config, range: Range, way: Way) 
 /// As [`lines`], of the digest.
 pub(crate) fn digest(paths: &[PathBuf], config: &Config, range: Range, way: Way) -> String {
     let mut out = Vec::new();
-    let mut sink = DigestLines::new(&mut out);
-    job(config, range, way).run(inputs(paths), &mut sink).expect("the run ends well");
-    drop(sink);
+    job(config, range, way).run(inputs(paths), &mut DigestLines::new(&mut out)).expect("the run ends well");
     String::from_utf8(without_places(out)).expect("JSON is UTF-8")
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct Frame {
     pub(crate) padding: usize,
     /// Bytes cut off by a snap length, at most the padding and the payload.
     pub(crate) cut: usize,
+    /// A wire length that the record claims instead of its own.
+    pub(crate) lie: Option<u32>,
 }
 
 #[derive(Clone, Debug)]
@@ -72,7 +74,7 @@ pub(crate) enum Body {
 
 impl Frame {
     pub(crate) fn new(time: i64, src: IpAddr, dst: IpAddr, body: Body) -> Frame {
-        Frame { time, src, dst, body, tags: 0, padding: 0, cut: 0 }
+        Frame { time, src, dst, body, tags: 0, padding: 0, cut: 0, lie: None }
     }
 
     /// The stored bytes, and how many there were on the wire.
@@ -127,7 +129,7 @@ impl Frame {
             _ => panic!("addresses of two families"),
         }
         frame.extend(vec![0x55; self.padding]);
-        let wire = frame.len() as u32;
+        let wire = self.lie.unwrap_or(frame.len() as u32);
         frame.truncate(frame.len() - self.cut.min(self.padding + self.body.payload().len()));
         (frame, wire)
     }
@@ -241,14 +243,14 @@ pub(crate) fn pcap(frames: &[Frame]) -> Vec<u8> {
     writer.finish().expect("memory takes bytes")
 }
 
-/// The same as pcapng.
-pub(crate) fn pcapng(frames: &[Frame], big_endian: bool) -> Vec<u8> {
+/// The same as pcapng, with times that count from `offset` seconds after the epoch, or before it.
+pub(crate) fn pcapng(frames: &[Frame], big_endian: bool, offset: i64) -> Vec<u8> {
     let mut writer = PcapngWriter::new(Vec::new(), big_endian).expect("memory takes bytes");
     let layout = PcapLayout::default();
-    let interface = writer.interface(layout.link, layout.snapshot, 9, 0).expect("memory takes bytes");
+    let interface = writer.interface(layout.link, layout.snapshot, 9, offset).expect("memory takes bytes");
     for frame in frames {
         let (bytes, wire) = frame.bytes();
-        writer.packet(interface, frame.time as u64, wire, &bytes).expect("memory takes bytes");
+        writer.packet(interface, (frame.time - offset * SECOND) as u64, wire, &bytes).expect("memory takes bytes");
     }
     writer.finish().expect("memory takes bytes")
 }
@@ -379,9 +381,15 @@ pub(crate) fn time() -> impl Strategy<Value = i64> {
 }
 
 pub(crate) fn frame() -> impl Strategy<Value = Frame> {
-    let few = || prop_oneof![3 => Just(0_usize), 1 => 0..30_usize];
-    (time(), hosts(), body(), prop_oneof![4 => Just(0), 1 => 0..3_usize], few(), few())
-        .prop_map(|(time, (src, dst), body, tags, padding, cut)| Frame { time, src, dst, body, tags, padding, cut })
+    let few = || prop_oneof![60 => Just(0_usize), 20 => 0..30_usize, 1 => Just(66_000)];
+    let tags = prop_oneof![4 => Just(0), 1 => 0..3_usize];
+    let lie = prop_oneof![
+        20 => Just(None),
+        1 => prop::sample::select(vec![0, 1, 65_535, 65_536, u32::MAX]).prop_map(Some),
+    ];
+    (time(), hosts(), body(), tags, few(), few(), lie).prop_map(|(time, (src, dst), body, tags, padding, cut, lie)| {
+        Frame { time, src, dst, body, tags, padding, cut, lie }
+    })
 }
 
 pub(crate) fn frames(most: usize) -> impl Strategy<Value = Vec<Frame>> {

@@ -308,6 +308,8 @@ impl ShardView for Shard {
     }
 
     fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part> {
+        // The window of the last representable time has no end that could be reached.
+        let before = before.map(|before| before.min(Timestamp(i64::MAX - 1)));
         if let Some(before) = before {
             self.closed = self.closed.max(before);
         }
