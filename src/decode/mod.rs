@@ -56,14 +56,23 @@ impl Decoder {
     /// # Errors
     ///
     /// As [`Decoder::general`], which it agrees with on every frame.
-    #[inline(always)]
     pub fn decode(&self, record: &Record, frame: &[u8]) -> Result<Packet, Reject> {
-        if record.link == LinkType(1)
-            && let Some(packet) = fast::ethernet(record, frame, self.tunnels, &self.seed)
-        {
-            return Ok(packet);
+        let mut packet = Packet::default();
+        self.decode_into(record, frame, &mut packet).map(|()| packet)
+    }
+
+    /// Decodes a frame into the place where its packet will stay. After an error, what is there means nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::general`].
+    #[inline(always)]
+    pub fn decode_into(&self, record: &Record, frame: &[u8], packet: &mut Packet) -> Result<(), Reject> {
+        if record.link == LinkType(1) && fast::ethernet(record, frame, self.tunnels, &self.seed, packet).is_some() {
+            return Ok(());
         }
-        self.general(record, frame)
+        *packet = self.general(record, frame)?;
+        Ok(())
     }
 
     /// Decodes a frame of any supported link type. `frame` is the record's captured bytes.

@@ -30,8 +30,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
         let mut reader = Reader::new(path, capture, decoder, engine.dedup, &engine.progress);
         let mut newest = Timestamp::MIN;
         loop {
-            packets.clear();
-            match reader.batch(&mut records, |packet| packets.push(packet)) {
+            match reader.batch(&mut records, &mut packets) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) if matches!(error.kind(), ErrorKind::Stopped) => return Err(error),

@@ -38,10 +38,11 @@ impl<'p> Reader<'p> {
         Reader { path, capture, decoder, dedup, tally: Tally::default(), progress, told: 0 }
     }
 
-    /// Reads a batch and hands each packet to `take`; false at the end of the file.
+    /// Reads a batch and replaces `packets` with its packets; false at the end of the file.
     #[inline]
-    pub(super) fn batch(&mut self, records: &mut Records, mut take: impl FnMut(Packet)) -> Result<bool> {
+    pub(super) fn batch(&mut self, records: &mut Records, packets: &mut Vec<Packet>) -> Result<bool> {
         self.progress.stopped()?;
+        packets.clear();
         let more = self.capture.fill(records, BATCH)?;
         let mut read = Amount::default();
         let mut accepted = Amount::default();
@@ -54,13 +55,17 @@ impl<'p> Reader<'p> {
                 self.tally.intake.duplicate += Amount::one(record.wire, record.captured);
                 continue;
             }
-            match self.decoder.decode(record, frame) {
-                Ok(packet) => {
+            packets.push(Packet::default());
+            let Some(packet) = packets.last_mut() else { continue };
+            match self.decoder.decode_into(record, frame, packet) {
+                Ok(()) => {
                     accepted += Amount::one(record.wire, record.captured);
-                    self.tally.accept(&packet);
-                    take(packet);
+                    self.tally.accept(packet);
                 }
-                Err(reject) => self.tally.reject(record, reject),
+                Err(reject) => {
+                    packets.pop();
+                    self.tally.reject(record, reject);
+                }
             }
         }
         self.tally.intake.read += read;

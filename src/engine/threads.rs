@@ -208,12 +208,12 @@ fn read(
     let mut records = Records::default();
     let fresh = || back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
     let mut shares: Vec<Vec<Packet>> = channels.iter().map(|_| fresh()).collect();
+    let mut packets = Vec::new();
     let mut newest = Timestamp::MIN;
     loop {
-        let more = match reader.batch(&mut records, |packet| {
-            let shard = (u64::from(packet.pair_hash) * workers) >> 32;
-            shares[shard as usize].push(packet);
-        }) {
+        // With one worker its share is the batch; with more, packets are dealt out when the whole batch is decoded.
+        let decoded = if let [only] = &mut shares[..] { only } else { &mut packets };
+        let more = match reader.batch(&mut records, decoded) {
             Ok(more) => more,
             Err(error) if matches!(error.kind(), ErrorKind::Stopped) => return Err(error),
             Err(error) => {
@@ -223,6 +223,12 @@ fn read(
         };
         if !more {
             break;
+        }
+        if shares.len() > 1 {
+            for packet in &packets {
+                let shard = (u64::from(packet.pair_hash) * workers) >> 32;
+                shares[shard as usize].push(*packet);
+            }
         }
         let latest = engine.lateness_ns.and_then(|_| shares.iter().flatten().map(|packet| packet.time).max());
         let before = engine.watermark(latest, &mut newest);

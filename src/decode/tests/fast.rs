@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::{Decoder, Tunnels};
+use super::super::{Decoder, Packet, Tunnels};
 use crate::capture::{LinkType, Record, Stamp};
 use crate::time::Timestamp;
 
@@ -96,5 +96,8 @@ fn the_fast_path_does_answer() {
     frame.extend([0x9c, 0x40, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0]);
     let record = Record { captured: 54, wire: 54, link: LinkType(1), ..Record::default() };
     let decoder = Decoder::new(Tunnels::Inner);
-    assert!(super::super::fast::ethernet(&record, &frame, decoder.tunnels, &decoder.seed).is_some());
+    let mut packet = Packet::default();
+    let answer = super::super::fast::ethernet(&record, &frame, decoder.tunnels, &decoder.seed, &mut packet);
+    assert!(answer.is_some());
+    assert_eq!(packet.dst_port, 80);
 }
