@@ -17,4 +17,5 @@ mod damage;
 mod properties;
 mod sampling;
 mod shape;
+mod traps;
 mod views;
