@@ -28,7 +28,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
             }
         };
         let mut reader = Reader::new(path, capture, decoder, engine.dedup, &engine.progress);
-        let mut newest = Timestamp::MIN;
+        let mut watermark = engine.lateness_ns.map(Watermark::new);
         loop {
             match reader.batch(&mut records, &mut packets) {
                 Ok(true) => {}
@@ -39,10 +39,17 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
                     break;
                 }
             }
-            worker.packets(&packets, records.bytes());
-            if let Some(before) = engine.watermark(packets.iter().map(|packet| packet.time).max(), &mut newest) {
-                merge(vec![worker.close(Some(before))], views)?;
+            let mut from = 0;
+            if let Some(watermark) = &mut watermark {
+                for at in 0..packets.len() {
+                    if let Some(before) = watermark.moved(packets[at].time) {
+                        worker.packets(&packets[from..=at], records.bytes());
+                        merge(vec![worker.close(Some(before))], views)?;
+                        from = at + 1;
+                    }
+                }
             }
+            worker.packets(&packets[from..], records.bytes());
         }
         records.clear();
         let file = reader.finish();
@@ -55,15 +62,25 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
     Ok(report)
 }
 
-impl Engine {
-    /// With a lateness: what has fallen behind the newest packet by that much, once it moves on by a second.
-    pub(super) fn watermark(&self, batch: Option<Timestamp>, newest: &mut Timestamp) -> Option<Timestamp> {
-        let lateness = self.lateness_ns?;
-        let now = batch?;
-        if now.seconds() <= newest.seconds() && *newest != Timestamp::MIN {
+/// How far capture time has come in a stream. Packet by packet, so that it does not show how many come at once.
+pub(super) struct Watermark {
+    lateness: i64,
+    newest: Option<i64>,
+}
+
+impl Watermark {
+    pub(super) fn new(lateness: i64) -> Watermark {
+        Watermark { lateness, newest: None }
+    }
+
+    /// Takes the next packet's time. When it begins a second that none before it has reached: the time that is now
+    /// behind by the lateness.
+    #[inline]
+    pub(super) fn moved(&mut self, time: Timestamp) -> Option<Timestamp> {
+        if self.newest.is_some_and(|newest| time.seconds() <= newest) {
             return None;
         }
-        *newest = now;
-        Some(Timestamp(now.0.saturating_sub(lateness)))
+        self.newest = Some(time.seconds());
+        Some(Timestamp(time.0.saturating_sub(self.lateness)))
     }
 }

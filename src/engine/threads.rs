@@ -11,6 +11,7 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 
+use super::inline::Watermark;
 use super::plan::{Plan, Planned};
 use super::reader::{BATCH, Reader};
 use super::view::{Part, View};
@@ -209,10 +210,12 @@ fn read(
     let fresh = || back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
     let mut shares: Vec<Vec<Packet>> = channels.iter().map(|_| fresh()).collect();
     let mut packets = Vec::new();
-    let mut newest = Timestamp::MIN;
+    let mut watermark = engine.lateness_ns.map(Watermark::new);
     loop {
-        // With one worker its share is the batch; with more, packets are dealt out when the whole batch is decoded.
-        let decoded = if let [only] = &mut shares[..] { only } else { &mut packets };
+        // With one worker its share is the batch; else packets are dealt out when the whole batch is decoded, and in front
+        // of a marker all shares are sent.
+        let whole = shares.len() == 1 && watermark.is_none();
+        let decoded = if whole { &mut shares[0] } else { &mut packets };
         let more = match reader.batch(&mut records, decoded) {
             Ok(more) => more,
             Err(error) if matches!(error.kind(), ErrorKind::Stopped) => return Err(error),
@@ -224,25 +227,27 @@ fn read(
         if !more {
             break;
         }
-        if shares.len() > 1 {
+        let send = |shares: &mut [Vec<Packet>]| {
+            for (channel, share) in channels.iter().zip(shares) {
+                if !share.is_empty() {
+                    let packets = std::mem::replace(share, fresh());
+                    let _ = channel.send(Message::Packets { packets, bytes: records.bytes.clone() });
+                }
+            }
+        };
+        if !whole {
             for packet in &packets {
                 let shard = (u64::from(packet.pair_hash) * workers) >> 32;
                 shares[shard as usize].push(*packet);
+                if let Some(before) = watermark.as_mut().and_then(|watermark| watermark.moved(packet.time)) {
+                    send(&mut shares);
+                    for channel in &channels {
+                        let _ = channel.send(Message::Close(before));
+                    }
+                }
             }
         }
-        let latest = engine.lateness_ns.and_then(|_| shares.iter().flatten().map(|packet| packet.time).max());
-        let before = engine.watermark(latest, &mut newest);
-        for (channel, share) in channels.iter().zip(&mut shares) {
-            if !share.is_empty() {
-                let packets = std::mem::replace(share, fresh());
-                let _ = channel.send(Message::Packets { packets, bytes: records.bytes.clone() });
-            }
-        }
-        if let Some(before) = before {
-            for channel in &channels {
-                let _ = channel.send(Message::Close(before));
-            }
-        }
+        send(&mut shares);
         between()?;
     }
     // The workers take the file for finished when its channels end, so the news of it goes first.
