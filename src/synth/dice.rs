@@ -17,7 +17,7 @@ impl Dice {
 
     /// 0 to `n - 1`; 0 if `n` is 0. The bias, `n / 2^64`, is of no matter here.
     pub(super) fn below(&mut self, n: u64) -> u64 {
-        (u128::from(self.bits()) * u128::from(n) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(n)) >> 64) as u64
     }
 
     /// `low` to `high`, both included.

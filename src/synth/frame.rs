@@ -195,7 +195,9 @@ impl Frame {
         let length = self.bytes.len() - self.transport;
         let pseudo = match (way.from.ip, way.to.ip) {
             _ if number == protocol::ICMP => 0,
-            (IpAddr::V6(from), IpAddr::V6(to)) => sum(&from.octets()) + sum(&to.octets()) + length as u64 + u64::from(number),
+            (IpAddr::V6(from), IpAddr::V6(to)) => {
+                sum(&from.octets()) + sum(&to.octets()) + length as u64 + u64::from(number)
+            }
             (from, to) => sum(&v4(from).octets()) + sum(&v4(to).octets()) + length as u64 + u64::from(number),
         };
         let sum = match !fold(pseudo + sum(&self.bytes[self.transport..])) {

@@ -136,7 +136,8 @@ pub fn write<W: Write>(spec: &Spec, out: W) -> io::Result<(W, Truth)> {
         Format::Pcapng => {
             let mut writer = PcapngWriter::new(out, false)?;
             let interface = writer.interface(LinkType(1), SNAPSHOT, 9, 0)?;
-            let truth = frames(spec, |time, wire, frame| writer.packet(interface, time.ns().unsigned_abs(), wire, frame))?;
+            let truth =
+                frames(spec, |time, wire, frame| writer.packet(interface, time.ns().unsigned_abs(), wire, frame))?;
             Ok((writer.finish()?, truth))
         }
         Format::Pcap | Format::Unknown => {

@@ -67,17 +67,16 @@ impl Scan {
     }
 
     /// Packets of all its conversations.
-    pub(super) fn packets(mut self) -> u64 {
-        let mut packets = 0;
-        while let Some(probe) = self.next() {
-            packets += match probe.answer {
+    pub(super) fn packets(self) -> u64 {
+        let of = |probe: Probe| {
+            let answered = match probe.answer {
                 Answer::Nothing => 1,
                 Answer::Reset => 2,
                 Answer::Open => 3,
             };
-            packets += if probe.login { LOGIN_PACKETS } else { 0 };
-        }
-        packets
+            answered + if probe.login { LOGIN_PACKETS } else { 0 }
+        };
+        self.map(of).sum()
     }
 
     fn horizontal(&self, number: u64) -> Probe {

@@ -79,7 +79,8 @@ fn every_checksum_is_sound() {
             }
             _ => return Ok(()),
         };
-        let pseudo = if number == protocol::ICMP { 0 } else { sum(addresses) + transport.len() as u64 + u64::from(number) };
+        let pseudo =
+            if number == protocol::ICMP { 0 } else { sum(addresses) + transport.len() as u64 + u64::from(number) };
         assert_eq!(fold(pseudo + sum(transport)), 0xffff, "{frame:02x?}");
         checked += 1;
         Ok(())

@@ -223,8 +223,10 @@ impl<'s> Traffic<'s> {
         answer.resize(2400, 0);
         self.truth.five_tuples += 1;
         let time = 120 * SECOND;
-        let (up, down) =
-            (Way { from: caller.host, to: dns, vlan: caller.vlan }, Way { from: dns, to: caller.host, vlan: caller.vlan });
+        let (up, down) = (
+            Way { from: caller.host, to: dns, vlan: caller.vlan },
+            Way { from: dns, to: caller.host, vlan: caller.vlan },
+        );
         self.frame.udp(&up, 8, [caller.port, 53], &query, &[]);
         self.ready(time, Class::Udp, caller.vlan.is_some());
         let parts = self.frame.fragments(&down, 9, [53, caller.port], &answer, 1480);
@@ -330,7 +332,16 @@ impl<'s> Traffic<'s> {
         self.exchange(time, client, server, port, v6, Carrier::Tcp, script);
     }
 
-    fn exchange(&mut self, time: u64, client: usize, server: Host, port: u16, v6: bool, carrier: Carrier, script: Script) {
+    fn exchange(
+        &mut self,
+        time: u64,
+        client: usize,
+        server: Host,
+        port: u16,
+        v6: bool,
+        carrier: Carrier,
+        script: Script,
+    ) {
         let caller = self.world.call(client, v6);
         let ports = [caller.port, port];
         self.begin(time, Parties { client: caller.host, server, ports, vlan: caller.vlan, carrier }, script);
@@ -389,8 +400,13 @@ impl<'s> Traffic<'s> {
                 self.budget -= 2 * times;
                 let script = self.author().ping(times);
                 let router = server(last::ROUTER, false);
-                let parties =
-                    Parties { client: caller.host, server: router, ports: [0; 2], vlan: caller.vlan, carrier: Carrier::Echo };
+                let parties = Parties {
+                    client: caller.host,
+                    server: router,
+                    ports: [0; 2],
+                    vlan: caller.vlan,
+                    carrier: Carrier::Echo,
+                };
                 self.begin(time, parties, script);
             }
             None => self.fill(time, client),
@@ -399,7 +415,8 @@ impl<'s> Traffic<'s> {
 
     /// The smallest exchanges: they use up a budget to the last packet.
     fn fill(&mut self, time: u64, client: usize) {
-        if !self.spec.min64 && self.dice.one_in(2)
+        if !self.spec.min64
+            && self.dice.one_in(2)
             && let Some(script) = self.claim(|author| author.ntp())
         {
             return self.exchange(time, client, server(last::NTP, false), 123, false, Carrier::Udp, script);

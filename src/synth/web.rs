@@ -41,8 +41,10 @@ pub(super) fn attack(dice: &mut Dice) -> String {
 
 /// A whole request.
 pub(super) fn request(host: &str, target: &str) -> Vec<u8> {
-    format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\n\r\n")
-        .into_bytes()
+    format!(
+        "GET {target} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\n\r\n"
+    )
+    .into_bytes()
 }
 
 /// The head of a response.

@@ -13,11 +13,30 @@ const V6: u128 = 0x2001_0db8 << 96;
 
 /// Sites by name.
 pub(super) const SITES: [&str; 24] = [
-    "www.example.com", "cdn.example.com", "shop.example.com", "news.example.com", "mail.example.com", "img.example.com",
-    "api.example.com", "static.example.com", "www.example.net", "video.example.net", "docs.example.net",
-    "search.example.net", "maps.example.net", "login.example.net", "wiki.example.net", "forum.example.net",
-    "www.example.org", "blog.example.org", "mirror.example.org", "files.example.org", "git.example.org",
-    "status.example.org", "events.example.org", "media.example.org",
+    "www.example.com",
+    "cdn.example.com",
+    "shop.example.com",
+    "news.example.com",
+    "mail.example.com",
+    "img.example.com",
+    "api.example.com",
+    "static.example.com",
+    "www.example.net",
+    "video.example.net",
+    "docs.example.net",
+    "search.example.net",
+    "maps.example.net",
+    "login.example.net",
+    "wiki.example.net",
+    "forum.example.net",
+    "www.example.org",
+    "blog.example.org",
+    "mirror.example.org",
+    "files.example.org",
+    "git.example.org",
+    "status.example.org",
+    "events.example.org",
+    "media.example.org",
 ];
 
 /// The router that stands for everything outside.
@@ -48,7 +67,7 @@ pub(super) fn site(number: usize, v6: bool) -> Host {
     let [a, b, c] = NETS[number % 3];
     let last = 10 + (number / 3) as u8;
     let ip = match v6 {
-        true => IpAddr::V6(Ipv6Addr::from_bits(V6 | 0x80 << 64 | number as u128 + 1)),
+        true => IpAddr::V6(Ipv6Addr::from_bits(V6 | (0x80 << 64) | (number as u128 + 1))),
         false => IpAddr::V4(Ipv4Addr::new(a, b, c, last)),
     };
     Host { ip, mac: GATEWAY }
@@ -125,7 +144,7 @@ impl World {
 fn host(number: u64, v6: bool) -> Host {
     let bits = (u32::from(Ipv4Addr::new(10, 32, 0, 2))).wrapping_add((number / 250 * 256 + number % 250) as u32);
     let ip = match v6 {
-        true => IpAddr::V6(Ipv6Addr::from_bits(V6 | 0x20 << 64 | u128::from(number) + 1)),
+        true => IpAddr::V6(Ipv6Addr::from_bits(V6 | (0x20 << 64) | (u128::from(number) + 1))),
         false => IpAddr::V4(Ipv4Addr::from_bits(bits)),
     };
     let [a, b, c, d] = (number as u32).to_be_bytes();

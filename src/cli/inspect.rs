@@ -1,0 +1,708 @@
+//! `inspect`: what is in captures, and what of it would not be counted as packets, and why.
+
+use std::any::Any;
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use pcap_compactor::capture::{self, Compression, Format, LinkType, Status, expand};
+use pcap_compactor::decode::packet::Tunnel;
+use pcap_compactor::decode::reject::{Malformed, NotIp};
+use pcap_compactor::engine::ledger::{Intake, Tally};
+use pcap_compactor::engine::view::{Batch, Part, ShardView, View};
+use pcap_compactor::engine::{Engine, FileReport, Input};
+use pcap_compactor::table::FlowTable;
+use pcap_compactor::{ErrorKind, Timestamp};
+use serde::Serialize;
+
+use super::text::{self, Align, Style, Table, bytes, count, percent, printable, span, things, utc};
+use super::{Exit, Shared};
+
+/// Show what is in captures: format, times, link types, damage, and what of it is no IP packet and why.
+///
+/// Every frame is read and decoded, and nothing is written. Exit code 0: all is well; 3: something is damaged,
+/// unsupported or passed over; 1: nothing could be read.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  pcap-compactor inspect capture.pcap
+  pcap-compactor inspect captures/ --json | jq .status")]
+pub(crate) struct Args {
+    /// Files, folders (searched through), or `-` for standard input; pcap and pcapng, also in gzip and zstd
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// One JSON object a file, one a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    let style = Style { color: shared.color };
+    let expanded = expand(&args.inputs);
+    let mut outcome = Outcome::default();
+    for error in &expanded.failed {
+        outcome.failed += 1;
+        text::complain("error", &error.to_string());
+    }
+    for skipped in &expanded.skipped {
+        // A file that is read under its other name misses nothing.
+        outcome.skipped += u64::from(skipped.cause != capture::Cause::Repeated);
+        if !shared.quiet {
+            text::complain("note", &skipped.to_string());
+        }
+    }
+    let mut total = Total::default();
+    for input in &expanded.captures {
+        let file = match look(input)? {
+            Ok(file) => file,
+            Err(error) => {
+                outcome.failed += 1;
+                text::complain("error", &error.to_string());
+                continue;
+            }
+        };
+        if let Some(error) = &file.error {
+            outcome.failed += 1;
+            text::complain("error", error);
+        }
+        outcome.take(file.report.capture.status);
+        let shown = match args.json {
+            true => format!("{}\n", serde_json::to_string(&Json::of(&file))?),
+            false => describe(&file, style),
+        };
+        if !text::print(&shown)? {
+            return Ok(Exit::Ok);
+        }
+        total.add(&file);
+    }
+    if !args.json && total.files > 1 {
+        text::print(&total.describe(style))?;
+    }
+    Ok(outcome.exit())
+}
+
+/// Files by what became of them.
+#[derive(Default)]
+struct Outcome {
+    complete: u64,
+    damaged: u64,
+    unsupported: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Outcome {
+    fn take(&mut self, status: Status) {
+        match status {
+            Status::Complete => self.complete += 1,
+            Status::Truncated | Status::Corrupt | Status::Empty => self.damaged += 1,
+            Status::Unsupported => self.unsupported += 1,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match (self.complete + self.damaged, self.damaged + self.unsupported + self.failed + self.skipped) {
+            (0, _) => Exit::Failed,
+            (_, 0) => Exit::Ok,
+            _ => Exit::Partial,
+        }
+    }
+}
+
+/// One file, read to its end.
+struct File {
+    report: FileReport,
+    snapped: Snapped,
+    /// What the system said when it could not be read on.
+    error: Option<String>,
+}
+
+/// Reads a file. The inner error is the file's; the outer one ends the command.
+fn look(input: &capture::Input) -> anyhow::Result<Result<File, pcap_compactor::Error>> {
+    let path = input.path();
+    let input = match input {
+        capture::Input::Stdin => Input::stream(path, Box::new(std::io::stdin())),
+        capture::Input::File(path) => Input::file(path),
+    };
+    let mut snapped = Snapped::default();
+    let mut report = Engine::builder().build().run(vec![input], &mut [&mut snapped])?;
+    let error = report.failed.pop();
+    Ok(match (report.files.pop(), error) {
+        (Some(report), error) => Ok(File { report, snapped, error: error.map(|error| error.to_string()) }),
+        (None, Some(error)) => Err(error),
+        (None, None) => Err(ErrorKind::Invariant("a file has neither a report nor an error".into()).into()),
+    })
+}
+
+/// Packets that the capture holds less of than the wire did.
+#[derive(Clone, Copy, Default)]
+struct Snapped {
+    packets: u64,
+    /// Most captured bytes of one of them.
+    most: u32,
+    /// How many of them have that many.
+    at_most: u64,
+}
+
+impl Snapped {
+    fn add(&mut self, other: Snapped) {
+        self.packets += other.packets;
+        if other.most > self.most {
+            (self.most, self.at_most) = (other.most, 0);
+        }
+        if other.most == self.most {
+            self.at_most += other.at_most;
+        }
+    }
+}
+
+impl View for Snapped {
+    fn wants_flows(&self) -> bool {
+        false
+    }
+
+    fn shard(&self) -> Box<dyn ShardView> {
+        Box::<Snapped>::default()
+    }
+
+    fn merge(&mut self, parts: Vec<Part>) -> pcap_compactor::Result<()> {
+        for part in parts {
+            let part: Box<dyn Any> = part;
+            self.add(*part.downcast::<Snapped>().expect("a shard of this view made it"));
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Intake) -> pcap_compactor::Result<()> {
+        Ok(())
+    }
+}
+
+impl ShardView for Snapped {
+    fn packets(&mut self, batch: &Batch<'_>) {
+        for packet in batch.packets.iter().filter(|packet| packet.captured < packet.wire) {
+            self.add(Snapped { packets: 1, most: packet.captured, at_most: 1 });
+        }
+    }
+
+    fn close(&mut self, _: Option<Timestamp>, _: &FlowTable) -> Option<Part> {
+        Some(Box::new(std::mem::take(self)))
+    }
+}
+
+/// A file as text.
+fn describe(file: &File, style: Style) -> String {
+    let FileReport { path, capture, tally } = &file.report;
+    let mut text = format!("{}\n", style.bold(&printable(&path.to_string_lossy())));
+    let mut facts = Table::new([Align::Left, Align::Left]);
+    let mut fact = |name: &str, value: String| facts.row([name.to_owned(), value]);
+    fact(
+        "format",
+        match (capture.format, capture.compression) {
+            (Format::Unknown, Compression::None) => "not recognised".into(),
+            (Format::Unknown, compression) => format!("not recognised, in {}", compression.name()),
+            (format, Compression::None) => format.name().into(),
+            (format, compression) => format!("{}, in {}", format.name(), compression.name()),
+        },
+    );
+    let status = capture.status.name();
+    fact(
+        "status",
+        match capture.offset {
+            Some(offset) => format!("{status} at byte {}", count(offset)),
+            None => status.into(),
+        },
+    );
+    if let Some(message) = &capture.message {
+        wrap(&printable(message), 66).into_iter().for_each(|line| fact("", line));
+    }
+    let intake = &tally.intake;
+    if capture.format != Format::Unknown {
+        let links: Vec<String> = capture.link_types.iter().map(|&link| link_name(link)).collect();
+        let links = if links.is_empty() { "none".into() } else { links.join(", ") };
+        wrap(&links, 66)
+            .into_iter()
+            .enumerate()
+            .for_each(|(i, line)| fact(if i == 0 { "link types" } else { "" }, line));
+        fact("packets", count(intake.read.packets));
+        let wire = intake.read.wire_bytes;
+        fact("bytes", format!("{} on the wire, {} captured", count(wire), count(intake.read.captured_bytes)));
+    }
+    if let (Some(first), Some(last)) = (capture.min_time, capture.max_time) {
+        fact("first time", utc(first));
+        fact("last time", format!("{}  ({})", utc(last), span(first, last)));
+    }
+    if capture.dropped > 0 {
+        fact("drops", format!("{} lost while capturing", things(capture.dropped, "packet")));
+    }
+    text += &facts.render(style);
+    if intake.read.packets > 0 {
+        text.push('\n');
+        text += &ledger(tally, style);
+    }
+    for hint in hints(file) {
+        for (i, line) in wrap(&hint, 70).into_iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "  {}{line}", if i == 0 { "note: " } else { "      " });
+        }
+    }
+    text.push('\n');
+    text
+}
+
+/// What became of the frames, so that it adds up.
+fn ledger(tally: &Tally, style: Style) -> String {
+    let intake = &tally.intake;
+    let mut table = Table::new([Align::Left, Align::Right, Align::Right, Align::Left]);
+    table.head(["", "packets", "wire bytes", ""]);
+    let accepted =
+        [("TCP", tally.tcp), ("UDP", tally.udp), ("other", tally.other), ("later fragments", tally.fragment)];
+    for (name, amount) in [("IP packets", intake.accepted), ("not IP", intake.not_ip), ("malformed", intake.malformed)]
+    {
+        table.row([name.into(), count(amount.packets), count(amount.wire_bytes), String::new()]);
+    }
+    table.rule();
+    table.row(["read".into(), count(intake.read.packets), count(intake.read.wire_bytes), String::new()]);
+    let mut text = table.render(style);
+    let mut list = |title: &str, of: Vec<(String, u64)>| {
+        let of: Vec<String> =
+            of.into_iter().filter(|&(_, n)| n > 0).map(|(name, n)| format!("{name} {}", count(n))).collect();
+        if of.is_empty() {
+            return;
+        }
+        for (i, line) in wrap(&of.join(", "), 65).into_iter().enumerate() {
+            let _ = writeln!(text, "  {:<11}{line}", if i == 0 { title } else { "" });
+        }
+    };
+    list("IP packets", accepted.map(|(name, n)| (name.to_owned(), n)).into());
+    let tunnels = Tunnel::ALL.iter().zip(tally.tunnels).skip(1);
+    list("tunnels", tunnels.map(|(tunnel, n)| (tunnel.name().to_owned(), n)).collect());
+    list("not IP", tally.not_ip_by.iter().map(|(&what, &n)| (not_ip_name(what), n)).collect());
+    let reasons = tally.malformed_by.iter();
+    list(
+        "malformed",
+        reasons.map(|(&reason, &n)| (format!("{} ({})", reason.name(), malformed_text(reason)), n)).collect(),
+    );
+    text
+}
+
+/// What a user should know of a file before counting on it.
+fn hints(file: &File) -> Vec<String> {
+    let FileReport { capture, tally, .. } = &file.report;
+    let mut hints = Vec::new();
+    for (&link, &n) in &tally.unsupported_links {
+        let name = link_name(LinkType(link));
+        hints.push(format!("link type {name} is not supported: {} cannot be decoded", things(n, "frame")));
+    }
+    let (snapped, accepted) = (&file.snapped, tally.intake.accepted.packets);
+    if snapped.packets > 0 {
+        let share = percent(snapped.packets, accepted);
+        // Most of them at one length is a snap length; a spread is something else.
+        let at = match snapped.at_most.saturating_mul(10) >= snapped.packets.saturating_mul(9) {
+            true => format!("snapped at {} bytes", snapped.most),
+            false => format!("cut, at most {} bytes are left", snapped.most),
+        };
+        hints.push(format!("{share} of the IP packets are {at}: byte counts use the lengths on the wire, but what lay behind the cut (HTTP, FTP and SMB content) cannot be read"));
+    }
+    if capture.dropped > 0 {
+        let share = percent(capture.dropped, capture.dropped.saturating_add(capture.packets));
+        hints.push(format!("{share} of the packets were lost while capturing: all counts are too low"));
+    }
+    if capture.without_time > 0 {
+        hints.push(format!(
+            "{} without a time: those that are IP count as of 1970-01-01",
+            things(capture.without_time, "frame")
+        ));
+    }
+    if capture.first_time != capture.min_time || capture.last_time != capture.max_time {
+        hints.push("frames are not in order of time; that does no harm, unless they belong to an hour that ended before the file begins".into());
+    }
+    let read = tally.intake.read.packets;
+    if read > 0 && accepted == 0 {
+        hints.push("no frame is an IP packet: a run over this file has no groups".into());
+    }
+    hints
+}
+
+/// Sums over files.
+#[derive(Default)]
+struct Total {
+    files: u64,
+    tally: Tally,
+    statuses: [u64; 5],
+    dropped: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+}
+
+const STATUSES: [Status; 5] =
+    [Status::Complete, Status::Truncated, Status::Corrupt, Status::Unsupported, Status::Empty];
+
+impl Total {
+    fn add(&mut self, file: &File) {
+        let FileReport { capture, tally, .. } = &file.report;
+        self.files += 1;
+        self.tally.merge(tally);
+        self.dropped += capture.dropped;
+        for (n, status) in self.statuses.iter_mut().zip(STATUSES) {
+            *n += u64::from(status == capture.status);
+        }
+        self.first = self.first.into_iter().chain(capture.min_time).min();
+        self.last = self.last.into_iter().chain(capture.max_time).max();
+    }
+
+    fn describe(&self, style: Style) -> String {
+        let statuses: Vec<String> = STATUSES
+            .iter()
+            .zip(self.statuses)
+            .filter(|&(_, n)| n > 0)
+            .map(|(status, n)| format!("{} {}", count(n), status.name()))
+            .collect();
+        let mut text = format!("{}\n", style.bold(&things(self.files, "file")));
+        let mut facts = Table::new([Align::Left, Align::Left]);
+        facts.row(["status".into(), statuses.join(", ")]);
+        facts.row(["bytes".into(), format!("{} on the wire", bytes(self.tally.intake.read.wire_bytes))]);
+        if let (Some(first), Some(last)) = (self.first, self.last) {
+            facts.row(["first time".into(), utc(first)]);
+            facts.row(["last time".into(), format!("{}  ({})", utc(last), span(first, last))]);
+        }
+        if self.dropped > 0 {
+            facts.row(["drops".into(), format!("{} lost while capturing", things(self.dropped, "packet"))]);
+        }
+        text += &facts.render(style);
+        text.push('\n');
+        text + &ledger(&self.tally, style)
+    }
+}
+
+/// A file as JSON. Times are integers of nanoseconds and text.
+#[derive(Serialize)]
+struct Json<'a> {
+    path: std::borrow::Cow<'a, str>,
+    format: &'a str,
+    compression: &'a str,
+    status: &'a str,
+    offset: Option<u64>,
+    message: Option<&'a str>,
+    link_types: Vec<Link>,
+    packets: u64,
+    wire_bytes: u64,
+    captured_bytes: u64,
+    first_time: Option<String>,
+    first_time_ns: Option<i64>,
+    last_time: Option<String>,
+    last_time_ns: Option<i64>,
+    without_time: u64,
+    dropped: u64,
+    accepted: u64,
+    not_ip: u64,
+    malformed: u64,
+    not_ip_by: Named,
+    malformed_by: Named,
+    unsupported_link_types: Named,
+    transports: Named,
+    tunnels: Named,
+    snapped_packets: u64,
+    snapped_at: Option<u32>,
+    notes: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Link {
+    number: u16,
+    name: &'static str,
+}
+
+/// Counts by name, in the order given.
+struct Named(Vec<(String, u64)>);
+
+impl Serialize for Named {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, n)| (name, n)))
+    }
+}
+
+impl<'a> Json<'a> {
+    fn of(file: &'a File) -> Json<'a> {
+        let FileReport { path, capture, tally } = &file.report;
+        let intake = &tally.intake;
+        let transports = [("tcp", tally.tcp), ("udp", tally.udp), ("fragment", tally.fragment), ("other", tally.other)];
+        let tunnels = Tunnel::ALL.iter().zip(tally.tunnels).skip(1).filter(|&(_, n)| n > 0);
+        Json {
+            path: path.to_string_lossy(),
+            format: capture.format.name(),
+            compression: capture.compression.name(),
+            status: capture.status.name(),
+            offset: capture.offset,
+            message: capture.message.as_deref(),
+            link_types: capture
+                .link_types
+                .iter()
+                .map(|&link| Link { number: link.0, name: known_link(link) })
+                .collect(),
+            packets: intake.read.packets,
+            wire_bytes: intake.read.wire_bytes,
+            captured_bytes: intake.read.captured_bytes,
+            first_time: capture.min_time.map(utc),
+            first_time_ns: capture.min_time.map(Timestamp::ns),
+            last_time: capture.max_time.map(utc),
+            last_time_ns: capture.max_time.map(Timestamp::ns),
+            without_time: capture.without_time,
+            dropped: capture.dropped,
+            accepted: intake.accepted.packets,
+            not_ip: intake.not_ip.packets,
+            malformed: intake.malformed.packets,
+            not_ip_by: Named(tally.not_ip_by.iter().map(|(what, &n)| (what.name().into_owned(), n)).collect()),
+            malformed_by: Named(tally.malformed_by.iter().map(|(why, &n)| (why.name().to_owned(), n)).collect()),
+            unsupported_link_types: Named(
+                tally.unsupported_links.iter().map(|(n, &frames)| (n.to_string(), frames)).collect(),
+            ),
+            transports: Named(transports.map(|(name, n)| (name.to_owned(), n)).into()),
+            tunnels: Named(tunnels.map(|(tunnel, n)| (tunnel.name().to_owned(), n)).collect()),
+            snapped_packets: file.snapped.packets,
+            snapped_at: (file.snapped.packets > 0).then_some(file.snapped.most),
+            notes: hints(file),
+        }
+    }
+}
+
+/// `Ethernet (1)`.
+fn link_name(link: LinkType) -> String {
+    match known_link(link) {
+        "" => link.0.to_string(),
+        name => format!("{} ({name})", link.0),
+    }
+}
+
+/// Names of <https://www.tcpdump.org/linktypes.html>, of the types that are met; empty for others.
+const fn known_link(link: LinkType) -> &'static str {
+    match link.0 {
+        0 => "BSD loopback",
+        1 => "Ethernet",
+        6 => "Token Ring",
+        7 => "ARCNET",
+        8 => "SLIP",
+        9 => "PPP",
+        10 => "FDDI",
+        12 | 14 | 101 => "raw IP",
+        50 => "PPP in HDLC-like framing",
+        51 => "PPPoE",
+        100 => "ATM",
+        104 => "Cisco HDLC",
+        105 => "IEEE 802.11",
+        107 => "Frame Relay",
+        108 => "OpenBSD loopback",
+        113 => "Linux cooked",
+        114 => "LocalTalk",
+        117 => "OpenBSD pflog",
+        119 => "IEEE 802.11 with Prism header",
+        127 => "IEEE 802.11 with radiotap header",
+        138 => "Apple IP over IEEE 1394",
+        143 => "DOCSIS",
+        147..=162 => "private use",
+        163 => "IEEE 802.11 with AVS header",
+        187 => "Bluetooth HCI H4",
+        189 => "USB, Linux",
+        192 => "PPI",
+        195 => "IEEE 802.15.4",
+        201 => "Bluetooth HCI H4 with direction",
+        203 => "LAPD",
+        220 => "USB, Linux, padded",
+        227 => "CAN, SocketCAN",
+        228 => "raw IPv4",
+        229 => "raw IPv6",
+        230 => "IEEE 802.15.4 without FCS",
+        239 => "NFLOG",
+        240 => "netANALYZER",
+        242 => "IP over InfiniBand",
+        247 => "InfiniBand",
+        249 => "USBPcap",
+        251 => "Bluetooth LE",
+        252 => "Wireshark upper PDU",
+        253 => "netlink",
+        254 => "Bluetooth Linux monitor",
+        272 => "nordic BLE",
+        276 => "Linux cooked v2",
+        _ => "",
+    }
+}
+
+/// `ARP`, or the name used in metrics where no other is known.
+fn not_ip_name(what: NotIp) -> String {
+    let known = match what {
+        NotIp::EtherType(kind) => ether_type(kind),
+        NotIp::Llc(0x42) => Some("spanning tree"),
+        NotIp::Llc(0xaa) => Some("SNAP"),
+        NotIp::Llc(0xe0) => Some("IPX"),
+        NotIp::Llc(0xf0) => Some("NetBIOS"),
+        NotIp::Llc(0xfe) => Some("IS-IS"),
+        NotIp::Ppp(0xc021) => Some("PPP LCP"),
+        NotIp::Ppp(0xc023) => Some("PPP PAP"),
+        NotIp::Ppp(0xc223) => Some("PPP CHAP"),
+        NotIp::Ppp(0x8021) => Some("PPP IPCP"),
+        NotIp::Ppp(0x8057) => Some("PPP IPv6CP"),
+        _ => None,
+    };
+    known.map_or_else(|| what.name().into_owned(), str::to_owned)
+}
+
+/// Names of IEEE EtherTypes that are met in captures.
+const fn ether_type(kind: u16) -> Option<&'static str> {
+    Some(match kind {
+        0x0806 => "ARP",
+        0x0842 => "wake-on-LAN",
+        0x2000 => "CDP",
+        0x6002 => "DEC MOP",
+        0x8035 => "RARP",
+        0x809b => "AppleTalk",
+        0x80f3 => "AARP",
+        0x8137 => "IPX",
+        0x8808 => "Ethernet flow control",
+        0x8809 => "LACP and other slow protocols",
+        0x8863 => "PPPoE discovery",
+        0x886d => "Intel ANS",
+        0x8899 => "Realtek RRCP",
+        0x888e => "EAPOL",
+        0x8892 => "PROFINET",
+        0x88a2 => "ATA over Ethernet",
+        0x88a4 => "EtherCAT",
+        0x88b8 => "GOOSE",
+        0x88cc => "LLDP",
+        0x88e1 | 0x8912 => "HomePlug",
+        0x88e5 => "MACsec",
+        0x88f7 => "PTP",
+        0x8902 => "CFM",
+        0x8906 => "FCoE",
+        0x9000 => "Ethernet loopback test",
+        _ => return None,
+    })
+}
+
+/// A reason in words.
+const fn malformed_text(reason: Malformed) -> &'static str {
+    match reason {
+        Malformed::Time => "its time is out of range",
+        Malformed::LinkType => "its link type is not supported",
+        Malformed::LinkTruncated => "its link header is cut",
+        Malformed::LinkInvalid => "its link header contradicts itself",
+        Malformed::LinkDepth => "too many tags or labels",
+        Malformed::IpTruncated => "its IP header is cut, or none",
+        Malformed::IpVersion => "its IP version is not the one announced",
+        Malformed::IpLength => "its IPv4 lengths contradict each other",
+        Malformed::IpExtension => "an IP extension header is cut or too short",
+        Malformed::IpExtensionDepth => "too many IPv6 extension headers",
+        Malformed::TransportTruncated => "it ends before its ports",
+    }
+}
+
+/// Lines of at most `width` characters, broken at spaces where there are some.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is a first line");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+            lines.push(word.to_owned());
+            continue;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pcap_compactor::capture::{PcapLayout, PcapWriter};
+    use pcap_compactor::synth::{self, Spec};
+
+    fn file_of(bytes: Vec<u8>) -> File {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("in\x1bner.pcap");
+        std::fs::write(&path, bytes).unwrap();
+        look(&capture::Input::File(path)).unwrap().unwrap()
+    }
+
+    fn plain(file: &File) -> String {
+        describe(file, Style { color: false })
+    }
+
+    #[test]
+    fn made_traffic_is_described_whole_within_80_columns() {
+        let (bytes, truth) = synth::write(&Spec { packets: 3000, ..Spec::default() }, Vec::new()).unwrap();
+        let file = file_of(bytes);
+        let text = plain(&file);
+        assert!(text.contains("in\\u{1b}ner.pcap") && !text.contains('\x1b'), "{text}");
+        for expected in [
+            "format      pcap\n",
+            "status      complete\n",
+            "link types  1 (Ethernet)\n",
+            "packets     3,000\n",
+            "first time  2023-10-19T13:0",
+            &format!("ARP {}, LLDP 1\n", truth.arp_packets),
+            "malformed  ip.truncated (its IP header is cut, or none) 1\n",
+        ] {
+            assert!(text.contains(expected), "{expected}\n{text}");
+        }
+        assert!(text.lines().skip(1).all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn hints_say_why_packets_would_be_missing() {
+        let layout = PcapLayout { link: LinkType(105), ..PcapLayout::default() };
+        let mut writer = PcapWriter::new(Vec::new(), layout).unwrap();
+        (0..123).for_each(|n| writer.record(Timestamp(n), 100, &[0; 40]).unwrap());
+        let file = file_of(writer.finish().unwrap());
+        assert!(
+            hints(&file).contains(&"link type 105 (IEEE 802.11) is not supported: 123 frames cannot be decoded".into())
+        );
+        assert!(hints(&file).iter().any(|hint| hint.starts_with("no frame is an IP packet")));
+
+        let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).unwrap();
+        let spec = Spec { packets: 2000, ..Spec::default() };
+        synth::frames(&spec, |time, wire, frame| writer.record(time, wire, &frame[..frame.len().min(64)])).unwrap();
+        let file = file_of(writer.finish().unwrap());
+        assert!(
+            hints(&file)[0].contains("of the IP packets are snapped at 64 bytes: byte counts use"),
+            "{:?}",
+            hints(&file)
+        );
+    }
+
+    #[test]
+    fn damage_is_named_with_its_place() {
+        let (mut bytes, _) = synth::write(&Spec { packets: 2000, ..Spec::default() }, Vec::new()).unwrap();
+        bytes.truncate(bytes.len() - 1);
+        let file = file_of(bytes);
+        let text = plain(&file);
+        assert!(text.contains("status      truncated at byte "), "{text}");
+        assert!(text.contains("packets     1,999\n"), "{text}");
+        let json: serde_json::Value = serde_json::from_str(&serde_json::to_string(&Json::of(&file)).unwrap()).unwrap();
+        assert_eq!(json["status"], "truncated");
+        assert_eq!(json["offset"], file.report.capture.offset.unwrap());
+        assert_eq!(json["link_types"][0]["name"], "Ethernet");
+    }
+
+    #[test]
+    fn exit_codes_follow_the_worst_that_was_met() {
+        let exit = |statuses: &[Status], failed, skipped| {
+            let mut outcome = Outcome { failed, skipped, ..Outcome::default() };
+            statuses.iter().for_each(|&status| outcome.take(status));
+            outcome.exit()
+        };
+        assert_eq!(exit(&[Status::Complete], 0, 0), Exit::Ok);
+        assert_eq!(exit(&[Status::Complete], 1, 0), Exit::Partial);
+        assert_eq!(exit(&[Status::Complete], 0, 1), Exit::Partial);
+        assert_eq!(exit(&[Status::Complete, Status::Unsupported], 0, 0), Exit::Partial);
+        assert_eq!(exit(&[Status::Corrupt], 0, 0), Exit::Partial);
+        assert_eq!(exit(&[Status::Unsupported], 0, 0), Exit::Failed);
+        assert_eq!(exit(&[], 1, 0), Exit::Failed);
+    }
+
+    #[test]
+    fn lines_break_at_spaces() {
+        assert_eq!(wrap("aa bb cc", 5), ["aa bb", "cc"]);
+        assert_eq!(wrap("aaaaaaaa b", 5), ["aaaaaaaa", "b"]);
+        assert_eq!(wrap("", 5), [""]);
+    }
+}

@@ -1,0 +1,238 @@
+//! `synth`: writes a capture whose content is known.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use indicatif::{ProgressBar, ProgressStyle};
+use pcap_compactor::capture::{Format, days_from_civil};
+use pcap_compactor::synth::{self, Spec, Truth};
+use serde::Serialize;
+
+use super::{Exit, Shared, text};
+
+/// Write a capture of made-up traffic, and print what is in it.
+///
+/// The same options make the same bytes on every machine. What was made (packets, conversations, requests, scanners with
+/// their targets) is printed as one line of JSON, to check any tool against.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  pcap-compactor synth traffic.pcap
+  pcap-compactor synth big.pcap --packets 10000000 --hosts 500 > truth.json
+  pcap-compactor synth - --hours 24 | pcap-compactor compact -")]
+pub(crate) struct Args {
+    /// File to write, or `-` for standard output (the line of JSON then goes to standard error)
+    out: PathBuf,
+    /// Packets, exactly
+    #[arg(long, value_name = "N", default_value_t = Spec::default().packets)]
+    packets: u64,
+    /// Hours that the traffic covers
+    #[arg(long, value_name = "N", default_value_t = Spec::default().hours)]
+    hours: u32,
+    /// First hour (UTC): 2023-10-19T13, or seconds since the epoch
+    #[arg(long, value_name = "HOUR", default_value = "2023-10-19T13", value_parser = hour)]
+    hour: u32,
+    /// Clients that are active at once
+    #[arg(long, value_name = "N", default_value_t = Spec::default().hosts)]
+    hosts: u32,
+    /// Scanners: one of many hosts, one of many ports, and so on in turn
+    #[arg(long, value_name = "N", default_value_t = Spec::default().scanners)]
+    scanners: u32,
+    /// Another seed makes other traffic
+    #[arg(long, value_name = "N", default_value_t = Spec::default().seed)]
+    seed: u64,
+    /// File format [default: pcapng if OUT ends so, else pcap]
+    #[arg(long, value_enum)]
+    format: Option<Kind>,
+    /// Only Ethernet frames of the smallest size (64 bytes with their check sequence), without payload
+    #[arg(long)]
+    min64: bool,
+    /// Replace OUT if it exists
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Kind {
+    Pcap,
+    Pcapng,
+}
+
+impl Args {
+    fn spec(&self) -> Spec {
+        let format = match self.format {
+            Some(Kind::Pcap) => Format::Pcap,
+            Some(Kind::Pcapng) => Format::Pcapng,
+            None if self.out.extension().is_some_and(|extension| extension == "pcapng") => Format::Pcapng,
+            None => Format::Pcap,
+        };
+        Spec {
+            packets: self.packets,
+            hour: self.hour,
+            hours: self.hours,
+            hosts: self.hosts,
+            scanners: self.scanners,
+            seed: self.seed,
+            format,
+            min64: self.min64,
+        }
+    }
+}
+
+/// `2023-10-19T13`, or seconds since the epoch.
+fn hour(text: &str) -> Result<u32, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(seconds);
+    }
+    let parse = || {
+        let (date, hour) = text.split_once('T')?;
+        let mut parts = date.splitn(3, '-');
+        let (year, month, day) = (parts.next()?, parts.next()?, parts.next()?);
+        let days = days_from_civil(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)?;
+        let hour: i64 = hour.parse().ok().filter(|hour| (0..24).contains(hour))?;
+        u32::try_from(days * 86_400 + hour * 3600).ok()
+    };
+    parse().ok_or_else(|| "expected an hour between 1970 and 2106 such as 2023-10-19T13, or seconds".into())
+}
+
+/// The truth as it is printed.
+#[derive(Serialize)]
+struct Line<'a> {
+    r#type: &'static str,
+    seed: u64,
+    #[serde(flatten)]
+    truth: &'a Truth,
+}
+
+pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    let spec = args.spec();
+    if let Err(error) = spec.check() {
+        text::complain("error", &error.to_string());
+        return Ok(Exit::Usage);
+    }
+    let bar = bar(shared);
+    let line = |truth: &Truth| serde_json::to_string(&Line { r#type: "truth", seed: spec.seed, truth });
+    if args.out.as_os_str() == "-" {
+        if io::stdout().is_terminal() {
+            text::complain("error", "standard output is a terminal: name a file, or pipe into another command");
+            return Ok(Exit::Usage);
+        }
+        let truth = match synth::write(&spec, BufWriter::with_capacity(1 << 18, bar.wrap_write(io::stdout().lock()))) {
+            Ok((_, truth)) => truth,
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Ok),
+            Err(error) => return Err(error).context("cannot write to standard output"),
+        };
+        bar.finish_and_clear();
+        // There is nobody to tell if standard error is closed.
+        let _ = writeln!(io::stderr().lock(), "{}", line(&truth)?);
+        return Ok(Exit::Ok);
+    }
+    let truth = write_file(&spec, &args.out, args.force, &bar)?;
+    bar.finish_and_clear();
+    text::print(&format!("{}\n", line(&truth)?))?;
+    Ok(Exit::Ok)
+}
+
+fn bar(shared: &Shared) -> ProgressBar {
+    if shared.quiet {
+        return ProgressBar::hidden();
+    }
+    // Drawn on standard error, and only if that is a terminal.
+    let style = ProgressStyle::with_template("{spinner} {bytes} written, {bytes_per_sec}");
+    style.map_or_else(|_| ProgressBar::hidden(), |style| ProgressBar::no_length().with_style(style))
+}
+
+/// Writes a capture so that the name never stands for half of one: under another name first, on disk, then renamed.
+fn write_file(spec: &Spec, path: &Path, force: bool, bar: &ProgressBar) -> anyhow::Result<Truth> {
+    let show = path.display();
+    if path.is_dir() {
+        anyhow::bail!("{show}: is a folder; name a file to write");
+    }
+    let taken = || !force && path.symlink_metadata().is_ok();
+    let refuse = || anyhow::anyhow!("{show}: exists already; --force replaces it");
+    if taken() {
+        return Err(refuse());
+    }
+    let failed = || format!("{show}: cannot write");
+    let mut unfinished = Unfinished::create(path).with_context(failed)?;
+    let out = BufWriter::with_capacity(1 << 18, bar.wrap_write(&mut unfinished.file));
+    let (_, truth) = synth::write(spec, out).with_context(failed)?;
+    unfinished.file.sync_all().with_context(failed)?;
+    if taken() {
+        return Err(refuse());
+    }
+    unfinished.rename(path).with_context(failed)?;
+    Ok(truth)
+}
+
+/// A file under a temporary name, which is removed unless it is renamed.
+struct Unfinished {
+    file: File,
+    path: PathBuf,
+    renamed: bool,
+}
+
+impl Unfinished {
+    fn create(target: &Path) -> io::Result<Unfinished> {
+        let name = target.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+        let mut temporary = std::ffi::OsString::from(".");
+        temporary.push(name);
+        temporary.push(format!(".{}.tmp", std::process::id()));
+        let path = target.with_file_name(temporary);
+        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        Ok(Unfinished { file, path, renamed: false })
+    }
+
+    fn rename(mut self, target: &Path) -> io::Result<()> {
+        fs::rename(&self.path, target)?;
+        self.renamed = true;
+        // The new name is on disk when the folder is; some file systems do not sync folders.
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if let Ok(folder) = File::open(folder) {
+            let _ = folder.sync_all();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.renamed {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_hour_is_a_date_or_a_number() {
+        assert_eq!(hour("2023-10-19T13"), Ok(1_697_720_400));
+        assert_eq!(hour("1697720400"), Ok(1_697_720_400));
+        for wrong in ["2023-10-19", "2023-02-30T01", "2023-10-19T24", "2107-01-01T00", "-1", "x"] {
+            assert!(hour(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_file_appears_whole_or_not_at_all_and_is_not_replaced_unasked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.pcap");
+        let spec = Spec { packets: 2000, ..Spec::default() };
+        write_file(&spec, &path, false, &ProgressBar::hidden()).unwrap();
+        let first = fs::read(&path).unwrap();
+        let other = Spec { seed: 1, ..spec };
+        let refused = write_file(&other, &path, false, &ProgressBar::hidden()).unwrap_err().to_string();
+        assert!(refused.contains("exists already"), "{refused}");
+        assert_eq!(fs::read(&path).unwrap(), first);
+        write_file(&other, &path, true, &ProgressBar::hidden()).unwrap();
+        assert_ne!(fs::read(&path).unwrap(), first);
+        let broken = Spec { hosts: 0, ..other };
+        write_file(&broken, &folder.path().join("b.pcap"), false, &ProgressBar::hidden()).unwrap_err();
+        let names: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["a.pcap"], "nothing is left behind");
+    }
+}
