@@ -311,13 +311,13 @@ impl Shown<'_> {
                 false => format!("{}:{}", key.dst_ip, key.dst_port),
             };
             let service = match &*key.service {
-                "unknown" => key.transport.name().to_owned(),
-                service => format!("{}/{service}", key.transport),
+                "unknown" => key.transport.name(),
+                service => service,
             };
             table.row([
                 key.src_ip.to_string(),
                 server,
-                service,
+                service.to_owned(),
                 count(group.flows),
                 count(group.amount.packets),
                 bytes(counts.bytes_up),

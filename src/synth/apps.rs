@@ -43,9 +43,10 @@ impl Author<'_> {
 
     /// How much a server sends at once: mostly a page's worth, now and then a file.
     fn size(&mut self) -> u64 {
-        match self.dice.below(40) {
-            0 => self.dice.between(20_000, 120_000),
-            1..6 => self.dice.between(4_000, 20_000),
+        match self.dice.below(900) {
+            0 => self.dice.between(1_000_000, 2_200_000),
+            1..20 => self.dice.between(20_000, 120_000),
+            20..140 => self.dice.between(4_000, 20_000),
             _ => self.dice.between(150, 2_500),
         }
     }
@@ -226,7 +227,7 @@ impl Author<'_> {
         self.said.calls += 1;
         let mut script = Script::default();
         let (one, other) = (self.dice.bits() as u32, self.dice.bits() as u32);
-        for number in 0..self.dice.between(200, 2200) as u16 {
+        for number in 0..self.dice.between(200, 1300) as u16 {
             for (gap, up, source) in [(13 * MILLI, true, one), (7 * MILLI, false, other)] {
                 let mut head = vec![0x80, 0];
                 head.extend(number.to_be_bytes());
