@@ -255,37 +255,35 @@ fn describe(file: &File, style: Style) -> String {
 /// What became of the frames, so that it adds up.
 fn ledger(tally: &Tally, style: Style) -> String {
     let intake = &tally.intake;
-    let mut table = Table::new([Align::Left, Align::Right, Align::Right, Align::Left]);
-    table.head(["", "packets", "wire bytes", ""]);
     let accepted =
         [("TCP", tally.tcp), ("UDP", tally.udp), ("other", tally.other), ("later fragments", tally.fragment)];
-    for (name, amount) in [("IP packets", intake.accepted), ("not IP", intake.not_ip), ("malformed", intake.malformed)]
-    {
-        table.row([name.into(), count(amount.packets), count(amount.wire_bytes), String::new()]);
+    let tunnels = Tunnel::ALL.iter().zip(tally.tunnels).skip(1);
+    let inside: Vec<(String, u64)> = tunnels.map(|(tunnel, n)| (format!("inside {}", tunnel.name()), n)).collect();
+    let reasons =
+        tally.malformed_by.iter().map(|(why, &n)| format!("{} {}: {}", why.name(), count(n), malformed_text(*why)));
+    let details = [
+        vec![listed(accepted.map(|(name, n)| (name.to_owned(), n)).into()), listed(inside)],
+        vec![listed(tally.not_ip_by.iter().map(|(&what, &n)| (not_ip_name(what), n)).collect())],
+        reasons.collect(),
+    ];
+    let mut table = Table::new([Align::Left, Align::Right, Align::Right, Align::Left]);
+    table.head(["", "packets", "wire bytes", ""]);
+    let amounts = [("IP packets", intake.accepted), ("not IP", intake.not_ip), ("malformed", intake.malformed)];
+    for ((name, amount), details) in amounts.into_iter().zip(details) {
+        let mut lines = details.iter().filter(|detail| !detail.is_empty()).flat_map(|detail| wrap(detail, 40));
+        let first = lines.next().unwrap_or_default();
+        table.row([name.into(), count(amount.packets), count(amount.wire_bytes), first]);
+        lines.for_each(|line| table.row([String::new(), String::new(), String::new(), line]));
     }
     table.rule();
     table.row(["read".into(), count(intake.read.packets), count(intake.read.wire_bytes), String::new()]);
-    let mut text = table.render(style);
-    let mut list = |title: &str, of: Vec<(String, u64)>| {
-        let of: Vec<String> =
-            of.into_iter().filter(|&(_, n)| n > 0).map(|(name, n)| format!("{name} {}", count(n))).collect();
-        if of.is_empty() {
-            return;
-        }
-        for (i, line) in wrap(&of.join(", "), 65).into_iter().enumerate() {
-            let _ = writeln!(text, "  {:<11}{line}", if i == 0 { title } else { "" });
-        }
-    };
-    list("IP packets", accepted.map(|(name, n)| (name.to_owned(), n)).into());
-    let tunnels = Tunnel::ALL.iter().zip(tally.tunnels).skip(1);
-    list("tunnels", tunnels.map(|(tunnel, n)| (tunnel.name().to_owned(), n)).collect());
-    list("not IP", tally.not_ip_by.iter().map(|(&what, &n)| (not_ip_name(what), n)).collect());
-    let reasons = tally.malformed_by.iter();
-    list(
-        "malformed",
-        reasons.map(|(&reason, &n)| (format!("{} ({})", reason.name(), malformed_text(reason)), n)).collect(),
-    );
-    text
+    table.render(style)
+}
+
+/// Names with their counts, those that were met.
+fn listed(of: Vec<(String, u64)>) -> String {
+    let met = of.into_iter().filter(|&(_, n)| n > 0).map(|(name, n)| format!("{name} {}", count(n)));
+    met.collect::<Vec<_>>().join(", ")
 }
 
 /// What a user should know of a file before counting on it.
@@ -424,7 +422,7 @@ mod tests {
             "packets     3,000\n",
             "first time  2023-10-19T13:0",
             &format!("ARP {}, LLDP 1\n", truth.arp_packets),
-            "malformed  ip.truncated (its IP header is cut, or none) 1\n",
+            "60  ip.truncated 1: its IP header is cut, or\n",
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }
