@@ -235,14 +235,18 @@ fn describe(file: &File, style: Style) -> String {
         fact("last time", format!("{}  ({})", utc(last), span(first, last)));
     }
     if capture.dropped > 0 {
-        fact("drops", format!("{} lost while capturing", things(capture.dropped, "packet")));
+        fact("drops", format!("{} dropped while capturing", things(capture.dropped, "packet")));
     }
     text += &facts.render(style);
     if intake.read.packets > 0 {
         text.push('\n');
         text += &ledger(tally, style);
     }
-    for hint in hints(file) {
+    let hints = hints(file);
+    if !hints.is_empty() {
+        text.push('\n');
+    }
+    for hint in hints {
         for (i, line) in wrap(&hint, 70).into_iter().enumerate() {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "  {}{line}", if i == 0 { "note: " } else { "      " });
@@ -306,7 +310,9 @@ fn hints(file: &File) -> Vec<String> {
     }
     if capture.dropped > 0 {
         let share = percent(capture.dropped, capture.dropped.saturating_add(capture.packets));
-        hints.push(format!("{share} of the packets were lost while capturing: all counts are too low"));
+        hints.push(format!(
+            "by the capture's own statistics {share} of the packets were dropped: all counts are too low"
+        ));
     }
     if capture.without_time > 0 {
         hints.push(format!(
@@ -367,7 +373,7 @@ impl Total {
             facts.row(["last time".into(), format!("{}  ({})", utc(last), span(first, last))]);
         }
         if self.dropped > 0 {
-            facts.row(["drops".into(), format!("{} lost while capturing", things(self.dropped, "packet"))]);
+            facts.row(["drops".into(), format!("{} dropped while capturing", things(self.dropped, "packet"))]);
         }
         text += &facts.render(style);
         text.push('\n');
