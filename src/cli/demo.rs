@@ -165,12 +165,13 @@ impl Highlights {
     }
 }
 
-/// How much a group shows of what a record can hold, in few lines.
+/// How much a group shows of what a record can hold, in few lines: best of all an attack among a few requests.
 fn telling(group: &GroupRecord) -> u64 {
+    const ATTACKS: [&str; 5] = ["union", "select", "sleep", "'", ".."];
     match group.section.as_ref().map(|section| &section.body) {
-        Some(Body::Tokens { tokens, .. }) if tokens.len() <= 14 => {
-            let attack = tokens.iter().any(|token| token == "union" || token == "select" || token == "'");
-            2 + tokens.len() as u64 + if attack { 100 } else { 0 }
+        Some(Body::Tokens { tokens, .. }) if tokens.len() <= 25 => {
+            let attack = tokens.iter().any(|token| ATTACKS.contains(&token.as_str()));
+            if attack { 100 - tokens.len() as u64 } else { 2 + tokens.len() as u64 }
         }
         Some(_) => 1,
         None => 0,
