@@ -1,9 +1,6 @@
-//! The `pcap-compactor` command.
+//! The command line.
 
 mod cli;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> std::process::ExitCode {
     cli::main()

@@ -1,18 +1,22 @@
 //! `inspect`: what is in captures, and what of it would not be counted as packets, and why.
 
+mod json;
+mod names;
+
 use std::any::Any;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use pcap_compactor::capture::{self, Compression, Format, LinkType, Status, expand};
 use pcap_compactor::decode::packet::Tunnel;
-use pcap_compactor::decode::reject::{Malformed, NotIp};
 use pcap_compactor::engine::ledger::{Intake, Tally};
 use pcap_compactor::engine::view::{Batch, Part, ShardView, View};
 use pcap_compactor::engine::{Engine, FileReport, Input};
 use pcap_compactor::table::FlowTable;
 use pcap_compactor::{ErrorKind, Timestamp};
-use serde::Serialize;
+
+use json::Json;
+use names::{link_name, malformed_text, not_ip_name};
 
 use super::text::{self, Align, Style, Table, bytes, count, percent, printable, span, things, utc};
 use super::{Exit, Shared};
@@ -231,14 +235,18 @@ fn describe(file: &File, style: Style) -> String {
         fact("last time", format!("{}  ({})", utc(last), span(first, last)));
     }
     if capture.dropped > 0 {
-        fact("drops", format!("{} lost while capturing", things(capture.dropped, "packet")));
+        fact("drops", format!("{} dropped while capturing", things(capture.dropped, "packet")));
     }
     text += &facts.render(style);
     if intake.read.packets > 0 {
         text.push('\n');
         text += &ledger(tally, style);
     }
-    for hint in hints(file) {
+    let hints = hints(file);
+    if !hints.is_empty() {
+        text.push('\n');
+    }
+    for hint in hints {
         for (i, line) in wrap(&hint, 70).into_iter().enumerate() {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "  {}{line}", if i == 0 { "note: " } else { "      " });
@@ -251,37 +259,35 @@ fn describe(file: &File, style: Style) -> String {
 /// What became of the frames, so that it adds up.
 fn ledger(tally: &Tally, style: Style) -> String {
     let intake = &tally.intake;
-    let mut table = Table::new([Align::Left, Align::Right, Align::Right, Align::Left]);
-    table.head(["", "packets", "wire bytes", ""]);
     let accepted =
         [("TCP", tally.tcp), ("UDP", tally.udp), ("other", tally.other), ("later fragments", tally.fragment)];
-    for (name, amount) in [("IP packets", intake.accepted), ("not IP", intake.not_ip), ("malformed", intake.malformed)]
-    {
-        table.row([name.into(), count(amount.packets), count(amount.wire_bytes), String::new()]);
+    let tunnels = Tunnel::ALL.iter().zip(tally.tunnels).skip(1);
+    let inside: Vec<(String, u64)> = tunnels.map(|(tunnel, n)| (format!("inside {}", tunnel.name()), n)).collect();
+    let reasons =
+        tally.malformed_by.iter().map(|(why, &n)| format!("{} {}: {}", why.name(), count(n), malformed_text(*why)));
+    let details = [
+        vec![listed(accepted.map(|(name, n)| (name.to_owned(), n)).into()), listed(inside)],
+        vec![listed(tally.not_ip_by.iter().map(|(&what, &n)| (not_ip_name(what), n)).collect())],
+        reasons.collect(),
+    ];
+    let mut table = Table::new([Align::Left, Align::Right, Align::Right, Align::Left]);
+    table.head(["", "packets", "wire bytes", ""]);
+    let amounts = [("IP packets", intake.accepted), ("not IP", intake.not_ip), ("malformed", intake.malformed)];
+    for ((name, amount), details) in amounts.into_iter().zip(details) {
+        let mut lines = details.iter().filter(|detail| !detail.is_empty()).flat_map(|detail| wrap(detail, 40));
+        let first = lines.next().unwrap_or_default();
+        table.row([name.into(), count(amount.packets), count(amount.wire_bytes), first]);
+        lines.for_each(|line| table.row([String::new(), String::new(), String::new(), line]));
     }
     table.rule();
     table.row(["read".into(), count(intake.read.packets), count(intake.read.wire_bytes), String::new()]);
-    let mut text = table.render(style);
-    let mut list = |title: &str, of: Vec<(String, u64)>| {
-        let of: Vec<String> =
-            of.into_iter().filter(|&(_, n)| n > 0).map(|(name, n)| format!("{name} {}", count(n))).collect();
-        if of.is_empty() {
-            return;
-        }
-        for (i, line) in wrap(&of.join(", "), 65).into_iter().enumerate() {
-            let _ = writeln!(text, "  {:<11}{line}", if i == 0 { title } else { "" });
-        }
-    };
-    list("IP packets", accepted.map(|(name, n)| (name.to_owned(), n)).into());
-    let tunnels = Tunnel::ALL.iter().zip(tally.tunnels).skip(1);
-    list("tunnels", tunnels.map(|(tunnel, n)| (tunnel.name().to_owned(), n)).collect());
-    list("not IP", tally.not_ip_by.iter().map(|(&what, &n)| (not_ip_name(what), n)).collect());
-    let reasons = tally.malformed_by.iter();
-    list(
-        "malformed",
-        reasons.map(|(&reason, &n)| (format!("{} ({})", reason.name(), malformed_text(reason)), n)).collect(),
-    );
-    text
+    table.render(style)
+}
+
+/// Names with their counts, those that were met.
+fn listed(of: Vec<(String, u64)>) -> String {
+    let met = of.into_iter().filter(|&(_, n)| n > 0).map(|(name, n)| format!("{name} {}", count(n)));
+    met.collect::<Vec<_>>().join(", ")
 }
 
 /// What a user should know of a file before counting on it.
@@ -304,7 +310,9 @@ fn hints(file: &File) -> Vec<String> {
     }
     if capture.dropped > 0 {
         let share = percent(capture.dropped, capture.dropped.saturating_add(capture.packets));
-        hints.push(format!("{share} of the packets were lost while capturing: all counts are too low"));
+        hints.push(format!(
+            "by the capture's own statistics {share} of the packets were dropped: all counts are too low"
+        ));
     }
     if capture.without_time > 0 {
         hints.push(format!(
@@ -365,231 +373,11 @@ impl Total {
             facts.row(["last time".into(), format!("{}  ({})", utc(last), span(first, last))]);
         }
         if self.dropped > 0 {
-            facts.row(["drops".into(), format!("{} lost while capturing", things(self.dropped, "packet"))]);
+            facts.row(["drops".into(), format!("{} dropped while capturing", things(self.dropped, "packet"))]);
         }
         text += &facts.render(style);
         text.push('\n');
         text + &ledger(&self.tally, style)
-    }
-}
-
-/// A file as JSON. Times are integers of nanoseconds and text.
-#[derive(Serialize)]
-struct Json<'a> {
-    path: std::borrow::Cow<'a, str>,
-    format: &'a str,
-    compression: &'a str,
-    status: &'a str,
-    offset: Option<u64>,
-    message: Option<&'a str>,
-    link_types: Vec<Link>,
-    packets: u64,
-    wire_bytes: u64,
-    captured_bytes: u64,
-    first_time: Option<String>,
-    first_time_ns: Option<i64>,
-    last_time: Option<String>,
-    last_time_ns: Option<i64>,
-    without_time: u64,
-    dropped: u64,
-    accepted: u64,
-    not_ip: u64,
-    malformed: u64,
-    not_ip_by: Named,
-    malformed_by: Named,
-    unsupported_link_types: Named,
-    transports: Named,
-    tunnels: Named,
-    snapped_packets: u64,
-    snapped_at: Option<u32>,
-    notes: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct Link {
-    number: u16,
-    name: &'static str,
-}
-
-/// Counts by name, in the order given.
-struct Named(Vec<(String, u64)>);
-
-impl Serialize for Named {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, n)| (name, n)))
-    }
-}
-
-impl<'a> Json<'a> {
-    fn of(file: &'a File) -> Json<'a> {
-        let FileReport { path, capture, tally } = &file.report;
-        let intake = &tally.intake;
-        let transports = [("tcp", tally.tcp), ("udp", tally.udp), ("fragment", tally.fragment), ("other", tally.other)];
-        let tunnels = Tunnel::ALL.iter().zip(tally.tunnels).skip(1).filter(|&(_, n)| n > 0);
-        Json {
-            path: path.to_string_lossy(),
-            format: capture.format.name(),
-            compression: capture.compression.name(),
-            status: capture.status.name(),
-            offset: capture.offset,
-            message: capture.message.as_deref(),
-            link_types: capture
-                .link_types
-                .iter()
-                .map(|&link| Link { number: link.0, name: known_link(link) })
-                .collect(),
-            packets: intake.read.packets,
-            wire_bytes: intake.read.wire_bytes,
-            captured_bytes: intake.read.captured_bytes,
-            first_time: capture.min_time.map(utc),
-            first_time_ns: capture.min_time.map(Timestamp::ns),
-            last_time: capture.max_time.map(utc),
-            last_time_ns: capture.max_time.map(Timestamp::ns),
-            without_time: capture.without_time,
-            dropped: capture.dropped,
-            accepted: intake.accepted.packets,
-            not_ip: intake.not_ip.packets,
-            malformed: intake.malformed.packets,
-            not_ip_by: Named(tally.not_ip_by.iter().map(|(what, &n)| (what.name().into_owned(), n)).collect()),
-            malformed_by: Named(tally.malformed_by.iter().map(|(why, &n)| (why.name().to_owned(), n)).collect()),
-            unsupported_link_types: Named(
-                tally.unsupported_links.iter().map(|(n, &frames)| (n.to_string(), frames)).collect(),
-            ),
-            transports: Named(transports.map(|(name, n)| (name.to_owned(), n)).into()),
-            tunnels: Named(tunnels.map(|(tunnel, n)| (tunnel.name().to_owned(), n)).collect()),
-            snapped_packets: file.snapped.packets,
-            snapped_at: (file.snapped.packets > 0).then_some(file.snapped.most),
-            notes: hints(file),
-        }
-    }
-}
-
-/// `Ethernet (1)`.
-fn link_name(link: LinkType) -> String {
-    match known_link(link) {
-        "" => link.0.to_string(),
-        name => format!("{} ({name})", link.0),
-    }
-}
-
-/// Names of <https://www.tcpdump.org/linktypes.html>, of the types that are met; empty for others.
-const fn known_link(link: LinkType) -> &'static str {
-    match link.0 {
-        0 => "BSD loopback",
-        1 => "Ethernet",
-        6 => "Token Ring",
-        7 => "ARCNET",
-        8 => "SLIP",
-        9 => "PPP",
-        10 => "FDDI",
-        12 | 14 | 101 => "raw IP",
-        50 => "PPP in HDLC-like framing",
-        51 => "PPPoE",
-        100 => "ATM",
-        104 => "Cisco HDLC",
-        105 => "IEEE 802.11",
-        107 => "Frame Relay",
-        108 => "OpenBSD loopback",
-        113 => "Linux cooked",
-        114 => "LocalTalk",
-        117 => "OpenBSD pflog",
-        119 => "IEEE 802.11 with Prism header",
-        127 => "IEEE 802.11 with radiotap header",
-        138 => "Apple IP over IEEE 1394",
-        143 => "DOCSIS",
-        147..=162 => "private use",
-        163 => "IEEE 802.11 with AVS header",
-        187 => "Bluetooth HCI H4",
-        189 => "USB, Linux",
-        192 => "PPI",
-        195 => "IEEE 802.15.4",
-        201 => "Bluetooth HCI H4 with direction",
-        203 => "LAPD",
-        220 => "USB, Linux, padded",
-        227 => "CAN, SocketCAN",
-        228 => "raw IPv4",
-        229 => "raw IPv6",
-        230 => "IEEE 802.15.4 without FCS",
-        239 => "NFLOG",
-        240 => "netANALYZER",
-        242 => "IP over InfiniBand",
-        247 => "InfiniBand",
-        249 => "USBPcap",
-        251 => "Bluetooth LE",
-        252 => "Wireshark upper PDU",
-        253 => "netlink",
-        254 => "Bluetooth Linux monitor",
-        272 => "nordic BLE",
-        276 => "Linux cooked v2",
-        _ => "",
-    }
-}
-
-/// `ARP`, or the name used in metrics where no other is known.
-fn not_ip_name(what: NotIp) -> String {
-    let known = match what {
-        NotIp::EtherType(kind) => ether_type(kind),
-        NotIp::Llc(0x42) => Some("spanning tree"),
-        NotIp::Llc(0xaa) => Some("SNAP"),
-        NotIp::Llc(0xe0) => Some("IPX"),
-        NotIp::Llc(0xf0) => Some("NetBIOS"),
-        NotIp::Llc(0xfe) => Some("IS-IS"),
-        NotIp::Ppp(0xc021) => Some("PPP LCP"),
-        NotIp::Ppp(0xc023) => Some("PPP PAP"),
-        NotIp::Ppp(0xc223) => Some("PPP CHAP"),
-        NotIp::Ppp(0x8021) => Some("PPP IPCP"),
-        NotIp::Ppp(0x8057) => Some("PPP IPv6CP"),
-        _ => None,
-    };
-    known.map_or_else(|| what.name().into_owned(), str::to_owned)
-}
-
-/// Names of IEEE EtherTypes that are met in captures.
-const fn ether_type(kind: u16) -> Option<&'static str> {
-    Some(match kind {
-        0x0806 => "ARP",
-        0x0842 => "wake-on-LAN",
-        0x2000 => "CDP",
-        0x6002 => "DEC MOP",
-        0x8035 => "RARP",
-        0x809b => "AppleTalk",
-        0x80f3 => "AARP",
-        0x8137 => "IPX",
-        0x8808 => "Ethernet flow control",
-        0x8809 => "LACP and other slow protocols",
-        0x8863 => "PPPoE discovery",
-        0x886d => "Intel ANS",
-        0x8899 => "Realtek RRCP",
-        0x888e => "EAPOL",
-        0x8892 => "PROFINET",
-        0x88a2 => "ATA over Ethernet",
-        0x88a4 => "EtherCAT",
-        0x88b8 => "GOOSE",
-        0x88cc => "LLDP",
-        0x88e1 | 0x8912 => "HomePlug",
-        0x88e5 => "MACsec",
-        0x88f7 => "PTP",
-        0x8902 => "CFM",
-        0x8906 => "FCoE",
-        0x9000 => "Ethernet loopback test",
-        _ => return None,
-    })
-}
-
-/// A reason in words.
-const fn malformed_text(reason: Malformed) -> &'static str {
-    match reason {
-        Malformed::Time => "its time is out of range",
-        Malformed::LinkType => "its link type is not supported",
-        Malformed::LinkTruncated => "its link header is cut",
-        Malformed::LinkInvalid => "its link header contradicts itself",
-        Malformed::LinkDepth => "too many tags or labels",
-        Malformed::IpTruncated => "its IP header is cut, or none",
-        Malformed::IpVersion => "its IP version is not the one announced",
-        Malformed::IpLength => "its IPv4 lengths contradict each other",
-        Malformed::IpExtension => "an IP extension header is cut or too short",
-        Malformed::IpExtensionDepth => "too many IPv6 extension headers",
-        Malformed::TransportTruncated => "it ends before its ports",
     }
 }
 
@@ -640,7 +428,7 @@ mod tests {
             "packets     3,000\n",
             "first time  2023-10-19T13:0",
             &format!("ARP {}, LLDP 1\n", truth.arp_packets),
-            "malformed  ip.truncated (its IP header is cut, or none) 1\n",
+            "60  ip.truncated 1: its IP header is cut, or\n",
         ] {
             assert!(text.contains(expected), "{expected}\n{text}");
         }

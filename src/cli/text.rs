@@ -89,7 +89,7 @@ fn scaled(n: u64, units: &[&str]) -> String {
 
 /// A share in whole percent, but never 0 or 100 for what is neither.
 pub(crate) fn percent(part: u64, whole: u64) -> String {
-    match part.saturating_mul(100) / whole.max(1) {
+    match u128::from(part) * 100 / u128::from(whole.max(1)) {
         0 if part > 0 => "less than 1 %".into(),
         n => format!("{n} %"),
     }
@@ -251,8 +251,8 @@ mod tests {
         assert_eq!([bytes(999_499), bytes(999_500), bytes(123_456_789)], ["999 kB", "1.0 MB", "123 MB"]);
         assert_eq!([rough(12), rough(1_800_000), rough(u64::MAX)], ["12", "1.8 million", "18446744074 billion"]);
         assert_eq!(
-            [percent(0, 0), percent(1, 1000), percent(999, 1000), percent(5, 5)],
-            ["0 %", "less than 1 %", "99 %", "100 %"]
+            [percent(0, 0), percent(1, 1000), percent(999, 1000), percent(5, 5), percent(u64::MAX - 1, u64::MAX)],
+            ["0 %", "less than 1 %", "99 %", "100 %", "99 %"]
         );
         assert_eq!([things(1, "file"), things(2, "file")], ["1 file", "2 files"]);
     }

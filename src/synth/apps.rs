@@ -43,9 +43,10 @@ impl Author<'_> {
 
     /// How much a server sends at once: mostly a page's worth, now and then a file.
     fn size(&mut self) -> u64 {
-        match self.dice.below(40) {
-            0 => self.dice.between(40_000, 200_000),
-            1..6 => self.dice.between(4_000, 20_000),
+        match self.dice.below(900) {
+            0 => self.dice.between(1_000_000, 2_200_000),
+            1..20 => self.dice.between(20_000, 120_000),
+            20..140 => self.dice.between(4_000, 20_000),
             _ => self.dice.between(150, 2_500),
         }
     }
@@ -192,6 +193,51 @@ impl Author<'_> {
         head.extend(number.to_le_bytes());
         head.resize(4 + 64, 0);
         self.noise(head, length)
+    }
+
+    /// Somebody types into a shell; after the versions, nobody can read along (RFC 4253).
+    pub(super) fn ssh(&mut self) -> Script {
+        self.said.ssh_sessions += 1;
+        let mut script = Script::default();
+        let round_trip = self.round_trip();
+        script.open(round_trip);
+        for (up, version) in [(false, "SSH-2.0-OpenSSH_9.3\r\n"), (true, "SSH-2.0-OpenSSH_9.4\r\n")] {
+            script.data(round_trip, up, Payload::bytes(version));
+        }
+        for up in [true, false, true, false] {
+            let length = self.dice.between(100, 1100);
+            let keys = self.noise(Vec::new(), length);
+            script.data(round_trip, up, keys);
+        }
+        for _ in 0..self.dice.between(10, 120) {
+            let think = self.dice.between(80 * MILLI, 900 * MILLI);
+            let key = self.noise(Vec::new(), 36);
+            script.data(think, true, key);
+            let length = 36 + 8 * self.dice.below(20);
+            let echo = self.noise(Vec::new(), length);
+            script.data(round_trip, false, echo);
+            script.ack(60 * MICRO, true);
+        }
+        script.close(round_trip);
+        script
+    }
+
+    /// Two people talk: 50 packets a second each way (RFC 3550, payload type 0).
+    pub(super) fn call(&mut self) -> Script {
+        self.said.calls += 1;
+        let mut script = Script::default();
+        let (one, other) = (self.dice.bits() as u32, self.dice.bits() as u32);
+        for number in 0..self.dice.between(200, 1300) as u16 {
+            for (gap, up, source) in [(13 * MILLI, true, one), (7 * MILLI, false, other)] {
+                let mut head = vec![0x80, 0];
+                head.extend(number.to_be_bytes());
+                head.extend((u32::from(number) * 160).to_be_bytes());
+                head.extend(source.to_be_bytes());
+                let payload = self.noise(head, 160);
+                script.step(if number == 0 && up { 0 } else { gap }, up, 0, payload);
+            }
+        }
+        script
     }
 
     /// A connection of empty segments.

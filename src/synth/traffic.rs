@@ -372,7 +372,18 @@ impl<'s> Traffic<'s> {
                 Some(script) => self.tcp(time, client, server(last::FTP, v6), 21, v6, script),
                 None => self.fill(time, client),
             },
-            83..90 => self.fill(time, client),
+            83..85 => match self.claim(|author| author.ssh()) {
+                Some(script) => self.tcp(time, client, server(last::SHELL, v6), 22, v6, script),
+                None => self.fill(time, client),
+            },
+            85 => match self.claim(|author| author.call()) {
+                Some(script) => {
+                    let port = 16_384 + 2 * self.dice.below(5000) as u16;
+                    self.exchange(time, client, server(last::VOICE, v6), port, v6, Carrier::Udp, script);
+                }
+                None => self.fill(time, client),
+            },
+            86..90 => self.fill(time, client),
             90..95 => {
                 let times = self.dice.between(1, 4);
                 self.ping(time, client, times);

@@ -59,6 +59,10 @@ pub struct Said {
     pub smb_sessions: u64,
     /// SMB2 requests.
     pub smb_requests: u64,
+    /// SSH sessions.
+    pub ssh_sessions: u64,
+    /// Voice calls over RTP.
+    pub calls: u64,
     /// FTP logins.
     pub ftp_logins: u64,
     /// NTP requests.

@@ -55,7 +55,9 @@ pub(super) fn server(last: u8, v6: bool) -> Host {
 pub(super) mod last {
     pub(in super::super) const ROUTER: u8 = 1;
     pub(in super::super) const FTP: u8 = 21;
+    pub(in super::super) const SHELL: u8 = 22;
     pub(in super::super) const FILES: u8 = 45;
+    pub(in super::super) const VOICE: u8 = 50;
     pub(in super::super) const DNS: u8 = 53;
     pub(in super::super) const WWW: u8 = 80;
     pub(in super::super) const NTP: u8 = 123;
