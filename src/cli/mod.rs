@@ -1,61 +1,144 @@
-//! Commands, one file each.
+//! The command line. One file a command; this one knows their names, and turns results into exit codes.
 
+mod compact;
 mod demo;
 mod inspect;
+mod interrupt;
+mod journal;
+mod progress;
+mod summary;
 mod synth;
 mod text;
+mod times;
+mod units;
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser, Subcommand};
+use pcap_compactor::ErrorKind;
 
-#[derive(clap::Parser)]
-#[command(name = "pcap-compactor", version, about, max_term_width = 100)]
+/// Turns packet captures into hourly flow groups with scans collapsed, and accounts for every packet.
+#[derive(Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "\
+Exit codes: 0 all input read and accounted for; 1 nothing usable; 2 wrong usage; 3 finished, but some input was
+damaged, unsupported, late or skipped (the ledger in the metrics says what); 4 a bug of ours; 130 or 143 stopped.
+
+New here? Run `pcap-compactor demo`, then `pcap-compactor compact YOUR.pcap | head`."
+)]
 struct Cli {
-    /// Say nothing but errors on standard error.
-    #[arg(long, global = true)]
-    quiet: bool,
     #[command(subcommand)]
     command: Command,
+    /// Print nothing but results and errors.
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Tell of every file as it is read.
+    #[arg(long, short, global = true)]
+    verbose: bool,
 }
 
-#[derive(clap::Subcommand)]
+#[derive(Subcommand)]
 enum Command {
+    /// Turn captures into flow groups, scan summaries and a ledger.
+    Compact(Box<compact::Args>),
+    /// Tell what is in captures: format, link types, packets, times, damage, and what would be left out.
     Inspect(inspect::Args),
+    /// Write a deterministic capture whose truth is known.
     Synth(synth::Args),
+    /// Make traffic, compact it, and show the result: what a newcomer runs first.
     Demo(demo::Args),
+    /// Print a shell's completion script: `pcap-compactor completions bash > /etc/bash_completion.d/pcap-compactor`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
-/// What all commands are told.
+/// What all commands share.
 pub(crate) struct Shared {
+    /// Print nothing but results and errors.
     pub(crate) quiet: bool,
+    /// Colour may be used on standard output.
     pub(crate) color: bool,
 }
 
-/// How a command ended; the process's exit code.
+/// How a command ended; the larger of two wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
+    /// All input was read and accounted for.
     Ok = 0,
+    /// Nothing usable came of it; the reason has been said.
     Failed = 1,
+    /// The arguments make no sense together; the reason has been said.
     Usage = 2,
+    /// Finished, but some input was damaged, unsupported, late or skipped.
     Partial = 3,
-    #[expect(dead_code, reason = "the commands here check no ledger of their own")]
-    Broken = 4,
 }
 
+/// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
     let cli = Cli::parse();
-    let color = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let shared = Shared { quiet: cli.quiet, color };
-    let ended = match &cli.command {
+    pcap_compactor::capture::install_shrink_guard();
+    if cli.verbose {
+        let events = tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG);
+        events.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).without_time().with_target(false).init();
+    }
+    let done = match &cli.command {
+        Command::Compact(args) => compact::run(args, &shared),
         Command::Inspect(args) => inspect::run(args, &shared),
         Command::Synth(args) => synth::run(args, &shared),
         Command::Demo(args) => demo::run(args, &shared),
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Cli::command(), "pcap-compactor", &mut io::stdout());
+            Ok(Exit::Ok)
+        }
     };
-    let exit = ended.unwrap_or_else(|error| {
-        text::complain("error", &format!("{error:#}"));
-        Exit::Failed
-    });
-    ExitCode::from(exit as u8)
+    match done {
+        Ok(exit) => ExitCode::from(exit as u8),
+        Err(error) => fail(&error),
+    }
+}
+
+/// Says what went wrong, on one line, and picks the exit code.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    if error
+        .chain()
+        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+    {
+        // Whoever read our output has seen enough.
+        return ExitCode::from(141);
+    }
+    let kind = error.chain().find_map(|cause| cause.downcast_ref::<pcap_compactor::Error>()).map(|error| error.kind());
+    let code = match kind {
+        Some(ErrorKind::Stopped) => interrupt::exit_code(),
+        Some(ErrorKind::Invariant(_)) => 4,
+        Some(ErrorKind::Config(_)) => 2,
+        _ if error.is::<Usage>() => 2,
+        _ => 1,
+    };
+    say(&format!("pcap-compactor: {error:#}"));
+    ExitCode::from(code)
+}
+
+/// The command line makes no sense; the text says how it would.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Writes a line to standard error; control characters that came with a path are shown, not sent.
+pub(crate) fn say(line: &str) {
+    // There is nowhere left to say that standard error is gone.
+    let _ = writeln!(io::stderr(), "{}", text::printable(line));
 }

@@ -11,7 +11,7 @@ mod run;
 mod traffic;
 
 mod bad_input;
-// mod cli_damage;
+mod cli_damage;
 mod corpus;
 mod damage;
 mod properties;
