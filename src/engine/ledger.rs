@@ -157,13 +157,14 @@ pub struct Tally {
     pub not_ip_by: BTreeMap<NotIp, u64>,
     /// Frames by unsupported link type.
     pub unsupported_links: BTreeMap<u16, u64>,
-    /// Accepted TCP packets, later fragments apart.
+    /// Accepted TCP packets whose flags are known, later fragments apart. One whose header is cut before the flags, or
+    /// invalid, is in groups by its ports and counted under `other` here.
     pub tcp: u64,
     /// Accepted UDP packets, later fragments apart.
     pub udp: u64,
     /// Accepted later fragments.
     pub fragment: u64,
-    /// Accepted packets of other protocols.
+    /// Accepted packets of other protocols, and TCP packets without flags.
     pub other: u64,
     /// Accepted TCP packets by flag.
     pub flags: FlagCounts,
@@ -179,7 +180,7 @@ impl Tally {
             self.fragment += 1;
         } else {
             match packet.protocol {
-                protocol::TCP => self.tcp += 1,
+                protocol::TCP if packet.has_flags => self.tcp += 1,
                 protocol::UDP => self.udp += 1,
                 _ => self.other += 1,
             }
