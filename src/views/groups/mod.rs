@@ -1,8 +1,8 @@
 //! Hourly flow groups: the main job.
 //!
-//! A packet's flow has a row in its worker ([`row`], one cache line). When a window closes, the worker settles the
-//! direction of each flow and sorts its flows by group ([`close`]); the merge walks the sorted flows of
-//! all workers in one order, rolls them up into slices ([`rollup`]), decides who scanned ([`crate::scan`]), and emits
+//! A packet's flow has a row in its worker (`row.rs`, one cache line). When a window closes, the worker settles the
+//! direction of each flow and sorts its flows by group (`close.rs`); the merge walks the sorted flows of
+//! all workers in one order, rolls them up into slices (`rollup.rs`), decides who scanned ([`crate::scan`]), and emits
 //! groups, then scans. Nothing here depends on the order of packets: pieces, evidence, notes and fragments merge
 //! commutatively, and every output is sorted by what it is.
 //!
