@@ -7,7 +7,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::app::lexicon::DEFAULT;
 use crate::error::{Error, Result};
+use crate::views::groups::tokens::MIN_BASE;
 
 /// Knobs of the groups view and its scan detection.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,9 +35,9 @@ pub struct Config {
     pub iforest_estimators: u32,
     /// Seed of everything random: forest, token sampling, sample targets. Default 42.
     pub iforest_random_state: u64,
-    /// Base of the count and byte tokens; above 1, to 10^6. Default 2.
+    /// Base of the count and byte tokens; 1.01 to 10^6. Default 2.
     pub count_log_base: f64,
-    /// Base of the duration token; above 1, to 10^6. Default 2.
+    /// Base of the duration token; 1.01 to 10^6. Default 2.
     pub duration_log_base: f64,
     /// Tokens of HTTP targets a group keeps, in expectation; 1 to 100,000. Default 40.
     pub http_uri_token_budget: u32,
@@ -103,23 +105,6 @@ pub enum Measure {
 impl Default for Config {
     fn default() -> Config {
         let services = [(80, "http"), (8080, "http"), (21, "ftp"), (445, "smb"), (22, "ssh"), (53, "dns")];
-        let lexicon = [
-            "or",
-            "and",
-            "union",
-            "select",
-            "sleep",
-            "benchmark",
-            "'",
-            "\"",
-            "--",
-            ";",
-            "/*",
-            "*/",
-            "%27",
-            "%20or%20",
-            "..",
-        ];
         Config {
             window_seconds: 3600,
             idle_split_seconds: 120,
@@ -134,7 +119,7 @@ impl Default for Config {
             count_log_base: 2.0,
             duration_log_base: 2.0,
             http_uri_token_budget: 40,
-            http_always_keep_lexicon: lexicon.map(String::from).into(),
+            http_always_keep_lexicon: DEFAULT.map(String::from).into(),
             emitter_queue_capacity: 50_000,
             emitter_backpressure_policy: Backpressure::Block,
             bytes: Measure::Wire,
@@ -177,8 +162,8 @@ impl Config {
             return Err(Error::config(format!("iforest_contamination = {value} is out of bounds: 0 to 0.5")));
         }
         for (name, base) in [("count_log_base", self.count_log_base), ("duration_log_base", self.duration_log_base)] {
-            if !(base > 1.0 && base <= 1e6) {
-                return Err(Error::config(format!("{name} = {base} is out of bounds: above 1, to 10^6")));
+            if !(MIN_BASE..=1e6).contains(&base) {
+                return Err(Error::config(format!("{name} = {base} is out of bounds: {MIN_BASE} to 10^6")));
             }
         }
         if self.unknown_service_label != "unknown" {

@@ -1,6 +1,6 @@
 //! What payload says: readers of application protocols that add a section to a group.
 //!
-//! An [`Enricher`] sees the captured TCP payload of packets whose flow has one of its services at either end. It writes
+//! An [`Enricher`] sees the captured TCP payload of packets sent to a port of one of its services. It writes
 //! what it finds into [`Notes`], which the groups view keeps a slice and a sender, merges in any order, and hands back
 //! to [`Enricher::finish`] when the window closes. Only the notes of the client's side are asked for. An enricher
 //! keeps no state of its own, so the result cannot depend on the order of packets, files or threads.

@@ -136,7 +136,7 @@ impl Expanded {
 }
 
 /// Looks at a file that was found in a folder: its metadata if it is a capture, or why it is none.
-fn examine(path: &Path) -> io::Result<std::result::Result<Metadata, Cause>> {
+pub(super) fn examine(path: &Path) -> io::Result<std::result::Result<Metadata, Cause>> {
     if let Some(cause) = by_name(path) {
         return Ok(Err(cause));
     }
@@ -163,20 +163,20 @@ fn examine(path: &Path) -> io::Result<std::result::Result<Metadata, Cause>> {
 
 /// What makes a file the same file under another name.
 #[cfg(unix)]
-type Identity = (u64, u64);
+pub(super) type Identity = (u64, u64);
 
 #[cfg(unix)]
-fn identity(_: &Path, metadata: &Metadata) -> Identity {
+pub(super) fn identity(_: &Path, metadata: &Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
     (metadata.dev(), metadata.ino())
 }
 
 /// What makes a file the same file under another name: the path it leads to.
 #[cfg(not(unix))]
-type Identity = PathBuf;
+pub(super) type Identity = PathBuf;
 
 #[cfg(not(unix))]
-fn identity(path: &Path, _: &Metadata) -> Identity {
+pub(super) fn identity(path: &Path, _: &Metadata) -> Identity {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 

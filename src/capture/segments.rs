@@ -4,22 +4,21 @@
 //! it are listed and the one before. Folders whose names are no dates are left alone. Files that are still being
 //! written are not listed as segments but as skipped.
 
-use std::fs::{self, Metadata};
+use std::collections::HashSet;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use super::civil::days_from_civil;
+use super::inputs::{Identity, examine, identity};
 use super::reader::is_settled;
-use super::skipped::{Cause, Skipped, by_name};
+use super::skipped::{Cause, Skipped};
 use crate::error::{Error, Result};
 use crate::time::{NS_PER_SECOND, Timestamp};
 
 const HOUR_NS: i128 = 3600 * NS_PER_SECOND as i128;
-
-/// Endings of capture names, in lower case.
-const EXTENSIONS: [&str; 5] = ["pcap", "pcapng", "cap", "gz", "zst"];
 
 /// One file of a sensor's rotation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,12 +32,14 @@ pub struct Segment {
 }
 
 /// What was found.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Segments {
     /// Files to read: by sensor, hour and name.
     pub list: Vec<Segment>,
     /// Files that are not read, and why.
     pub skipped: Vec<Skipped>,
+    /// What is there and cannot be read.
+    pub failed: Vec<Error>,
 }
 
 /// Lists the segments under `root` for the half-open window from `from` to `to`.
@@ -48,7 +49,7 @@ pub struct Segments {
 ///
 /// # Errors
 ///
-/// `root` or a sensor's folder is missing, or a folder cannot be listed.
+/// `root` or a sensor's folder is missing or cannot be listed. What is unreadable inside them is collected.
 pub fn segments(root: &Path, sensors: &[String], from: Timestamp, to: Timestamp, settle: Duration) -> Result<Segments> {
     if !root.is_dir() {
         return Err(Error::config(format!("{}: there is no such folder; name the sensors' root", root.display())));
@@ -58,6 +59,7 @@ pub fn segments(root: &Path, sensors: &[String], from: Timestamp, to: Timestamp,
         Window { from: i128::from(from.ns()).div_euclid(HOUR_NS) * HOUR_NS - HOUR_NS, to: i128::from(to.ns()) };
     let mut found = Segments::default();
     let mut fresh = Vec::new();
+    let mut seen = HashSet::new();
     for sensor in sensors {
         let folder = root.join(&sensor);
         if !folder.is_dir() {
@@ -68,7 +70,7 @@ pub fn segments(root: &Path, sensors: &[String], from: Timestamp, to: Timestamp,
         }
         if from < to {
             for (hour, folder) in window.hours(&folder)? {
-                found.files(&sensor, hour, &folder, &mut fresh)?;
+                found.files(&sensor, hour, &folder, &mut fresh, &mut seen);
             }
         }
     }
@@ -94,40 +96,33 @@ impl Fresh {
 }
 
 impl Segments {
-    fn files(&mut self, sensor: &str, hour: Timestamp, folder: &Path, fresh: &mut Vec<Fresh>) -> Result<()> {
-        for path in listed(folder)? {
-            match segment(&path) {
-                Ok(metadata) => {
+    fn files(
+        &mut self,
+        sensor: &str,
+        hour: Timestamp,
+        folder: &Path,
+        fresh: &mut Vec<Fresh>,
+        seen: &mut HashSet<Identity>,
+    ) {
+        let files = match listed(folder) {
+            Ok(files) => files,
+            Err(error) => return self.failed.push(error),
+        };
+        for path in files.into_iter().filter(|path| !path.is_dir()) {
+            match examine(&path) {
+                Ok(Ok(metadata)) if !seen.insert(identity(&path, &metadata)) => {
+                    self.skipped.push(Skipped::new(&path, Cause::Repeated));
+                }
+                Ok(Ok(metadata)) => {
                     if !is_settled(&metadata) {
                         fresh.push(Fresh { path: path.clone(), length: metadata.len() });
                     }
                     self.list.push(Segment { sensor: sensor.to_owned(), hour, path });
                 }
-                Err(Some(cause)) => self.skipped.push(Skipped::new(&path, cause)),
-                Err(None) => {}
+                Ok(Err(cause)) => self.skipped.push(Skipped::new(&path, cause)),
+                Err(source) => self.failed.push(Error::io("open", &path, source)),
             }
         }
-        Ok(())
-    }
-}
-
-/// Metadata of a file to read; else why it is none, or nothing for a folder.
-fn segment(path: &Path) -> std::result::Result<Metadata, Option<Cause>> {
-    let metadata = fs::metadata(path).map_err(|_| Some(Cause::NotAFile))?;
-    if metadata.is_dir() {
-        return Err(None);
-    }
-    if !metadata.is_file() {
-        return Err(Some(Cause::NotAFile));
-    }
-    if let Some(cause) = by_name(path) {
-        return Err(Some(cause));
-    }
-    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    if EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known)) {
-        Ok(metadata)
-    } else {
-        Err(Some(Cause::Extension))
     }
 }
 
@@ -235,7 +230,9 @@ mod tests {
     fn file(root: &Path, path: &str) {
         let path = root.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, "x").unwrap();
+        // A capture by its content, whatever its name.
+        let text = path.extension().is_some_and(|extension| extension == "txt");
+        fs::write(path, if text { &[b'n'; 4] } else { &[0xd4, 0xc3, 0xb2, 0xa1] }).unwrap();
     }
 
     fn list(root: &Path, sensors: &[&str], from: i64, to: i64) -> Result<Vec<String>> {
@@ -289,13 +286,13 @@ mod tests {
     #[test]
     fn unfinished_and_foreign_files_are_named_with_the_reason() {
         let root = tempfile::tempdir().unwrap();
-        for name in ["a.pcap.tmp", "b.pcap~", ".c.pcap", "d.txt", "e.pcapng"] {
+        for name in ["a.pcap.tmp", "b.pcap~", ".c.pcap", "d.txt", "e.pcap1"] {
             file(root.path(), &format!("s/2023/10/19/13/{name}"));
         }
         let (from, to) = (Timestamp::from_seconds(ONE), Timestamp::from_seconds(ONE + HOUR));
         let found = segments(root.path(), &[], from, to, Duration::ZERO).unwrap();
         let causes: Vec<Cause> = found.skipped.iter().map(|skipped| skipped.cause).collect();
-        assert_eq!(causes, [Cause::Hidden, Cause::Unfinished, Cause::Unfinished, Cause::Extension]);
+        assert_eq!(causes, [Cause::Hidden, Cause::Unfinished, Cause::Unfinished, Cause::NotACapture]);
         assert_eq!(found.list.len(), 1);
     }
 

@@ -17,8 +17,6 @@ pub enum Cause {
     Changing,
     /// Its name starts with a dot.
     Hidden,
-    /// Its name has none of the extensions of captures.
-    Extension,
     /// It is no regular file, or a link that leads nowhere.
     NotAFile,
     /// It is the same file as one named before.
@@ -37,7 +35,6 @@ impl Cause {
             Cause::Unfinished => "is still being written, by its name",
             Cause::Changing => "is still being written",
             Cause::Hidden => "is hidden",
-            Cause::Extension => "has none of the extensions of captures",
             Cause::NotAFile => "is not a regular file",
             Cause::Repeated => "is named twice and read once",
             Cause::NoCaptures => "holds no captures",

@@ -168,7 +168,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         anyhow::bail!("there is nothing to read; name a capture, or a folder that holds some");
     }
     interrupt::watch(&setup.progress)?;
-    let total = found.units.iter().flat_map(|unit| &unit.inputs).map(|(input, _)| length(input)).sum();
+    let total = found.units.iter().flat_map(|unit| &unit.inputs).map(length).sum();
     let bar = Bar::show(&setup.progress, total, shared.quiet);
     let began = Instant::now();
     let mut done = Vec::new();
@@ -178,7 +178,11 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     drop(bar);
     let took = began.elapsed();
     let mut read_any = false;
-    for (report, watched) in &done {
+    for Done { report, watched, dropped } in &done {
+        if *dropped > 0 {
+            exit = Exit::Partial;
+            say(&format!("{dropped} groups were dropped because the output was too slow (drop_oldest)"));
+        }
         exit = exit.max(complaints(report, &watched.outcome, shared.quiet));
         read_any |= !report.files.is_empty();
         if !shared.quiet {
@@ -186,8 +190,8 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         }
     }
     if let Some(path) = &args.stats {
-        let packets: u64 = done.iter().map(|(report, _)| report.total.intake.read.packets).sum();
-        let bytes: u64 = done.iter().map(|(report, _)| report.total.intake.read.captured_bytes).sum();
+        let packets: u64 = done.iter().map(|done| done.report.total.intake.read.packets).sum();
+        let bytes: u64 = done.iter().map(|done| done.report.total.intake.read.captured_bytes).sum();
         write_whole(path, stats(&setup, packets, bytes, took).as_bytes())?;
     }
     if !read_any {
@@ -267,7 +271,12 @@ fn length(input: &Source) -> u64 {
     std::fs::metadata(input.path()).map_or(0, |metadata| metadata.len())
 }
 
-type Done = (Report, Watched<()>);
+/// What a unit came to: its report, its metrics, and how many groups a full queue dropped.
+struct Done {
+    report: Report,
+    watched: Watched<()>,
+    dropped: u64,
+}
 
 /// Runs one unit into its output.
 fn unit_of(setup: &Setup<'_>, mut unit: Unit) -> anyhow::Result<Done> {
@@ -288,6 +297,11 @@ fn unit_of(setup: &Setup<'_>, mut unit: Unit) -> anyhow::Result<Done> {
             Format::None => job(setup, unit, Finished::default(), DigestLines::new(out)),
         };
     };
+    if setup.config.emitter_backpressure_policy == Backpressure::DropOldest {
+        let reason =
+            "drop_oldest is for output that cannot wait; files can: leave emitter_backpressure_policy at block";
+        return Err(Usage(reason.into()).into());
+    }
     let folder = sensor.as_ref().map_or(folder.clone(), |sensor| folder.join(sensor));
     let lock = lock(&folder)?;
     let format = if args.format == Format::Csv { FileFormat::Csv } else { FileFormat::Jsonl };
@@ -296,7 +310,7 @@ fn unit_of(setup: &Setup<'_>, mut unit: Unit) -> anyhow::Result<Done> {
     let mut journal = Journal::open(&folder, identity(setup)?, args.resume);
     let extension = if args.format == Format::Csv { "csv" } else { "jsonl" };
     let place = |window| [files.place("groups", window, extension), files.place("scans", window, "jsonl")];
-    let finished = journal.finished(&mut unit.inputs, &setup.windows, place);
+    let finished = journal.finished(&mut unit.inputs, &setup.windows, place)?;
     if !setup.quiet && !finished.windows.is_empty() {
         let (windows, files) = (finished.windows.len(), finished.files.len());
         say(&format!("{windows} finished hours are kept; {files} files need not be read again"));
@@ -341,12 +355,12 @@ fn job<S: Sink>(setup: &Setup<'_>, unit: Unit, finished: Finished, sink: S) -> a
         Some(range) if setup.args.single_window => job.single_window(range),
         range => job.clip(range),
     };
-    let inputs: Vec<Input> = unit.inputs.into_iter().map(|(input, _)| input.into()).collect();
+    let inputs: Vec<Input> = unit.inputs.into_iter().map(Input::from).collect();
     let mut watched = Watched::new(sink);
     if setup.config.emitter_backpressure_policy == Backpressure::Block {
         // A queue that blocks and no queue at all write the same; writing straight away is cheaper.
         let report = job.run(inputs, &mut watched)?;
-        return Ok((report, watched.without_sink()));
+        return Ok(Done { report, watched: watched.without_sink(), dropped: 0 });
     }
     let (mut queue, events) = channel(setup.config.emitter_queue_capacity, Backpressure::DropOldest);
     let (report, dropped) = std::thread::scope(|scope| {
@@ -374,10 +388,7 @@ fn job<S: Sink>(setup: &Setup<'_>, unit: Unit, finished: Finished, sink: S) -> a
             None => ran.map(|report| (report, dropped)),
         }
     })?;
-    if dropped > 0 {
-        say(&format!("{dropped} groups were dropped because the output was too slow (drop_oldest)"));
-    }
-    Ok((report, watched.without_sink()))
+    Ok(Done { report, watched: watched.without_sink(), dropped })
 }
 
 impl<S> Watched<S> {

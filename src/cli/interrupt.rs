@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use pcap_compactor::engine::Progress;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+
+/// How long a run may take to stop cleanly.
+const GRACE: Duration = Duration::from_secs(3);
 
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
@@ -20,6 +24,11 @@ pub(crate) fn watch(progress: &Arc<Progress>) -> anyhow::Result<()> {
                 std::process::exit(128 + signal);
             }
             progress.stop();
+            // A read that waits for a pipe does not see that. What is half-written has a temporary name.
+            thread::spawn(move || {
+                thread::sleep(GRACE);
+                std::process::exit(128 + signal);
+            });
         }
     });
     Ok(())

@@ -24,8 +24,6 @@ use serde::{Deserialize, Serialize};
 /// Windows that a file may span and still be looked up one by one.
 const SPAN: usize = 100_000;
 
-const HOUR: i64 = 3600 * 1_000_000_000;
-
 #[derive(Serialize, Deserialize)]
 enum Line {
     /// What the lines behind it were made with: everything that output depends on but the captures.
@@ -62,22 +60,29 @@ pub(crate) struct Journal {
     job: String,
     files: BTreeMap<PathBuf, Entry>,
     windows: BTreeMap<Window, WindowTotals>,
+    /// Whether what the journal tells counts as finished.
+    resumes: bool,
     /// The files of this run, as they were when it began.
     present: BTreeMap<PathBuf, Identity>,
 }
 
 impl Journal {
-    /// The journal in `folder`; without `resume`, or if it was made by another job, an empty one.
+    /// The journal in `folder`. Without `resume`, or if it was made by another job, nothing in it counts as finished.
     pub(crate) fn open(folder: &Path, job: String, resume: bool) -> Journal {
         let path = folder.join(".pcap-compactor").join("journal.jsonl");
-        let mut journal =
-            Journal { path, job, files: BTreeMap::new(), windows: BTreeMap::new(), present: BTreeMap::new() };
-        let text = if resume { fs::read_to_string(&journal.path).unwrap_or_default() } else { String::new() };
+        let mut journal = Journal {
+            path,
+            job,
+            files: BTreeMap::new(),
+            windows: BTreeMap::new(),
+            resumes: false,
+            present: BTreeMap::new(),
+        };
+        let text = fs::read_to_string(&journal.path).unwrap_or_default();
         // A last line that a crash cut short does not parse, and what it said is done again.
         let mut lines = text.lines().map_while(|line| serde_json::from_str::<Line>(line).ok());
-        if let Some(Line::Job(job)) = lines.next()
-            && job == journal.job
-        {
+        if let Some(Line::Job(job)) = lines.next() {
+            journal.resumes = resume && job == journal.job;
             for line in lines {
                 match line {
                     Line::Job(_) => {}
@@ -89,50 +94,65 @@ impl Journal {
         journal
     }
 
-    /// Takes out of `inputs` the files that need not be read, and tells what is finished.
+    /// Takes out of `inputs` the files that need not be read, and tells what is finished. Removes the records of hours that
+    /// an earlier run wrote and this one will not keep.
     pub(crate) fn finished(
         &mut self,
-        inputs: &mut Vec<(Input, Option<Timestamp>)>,
+        inputs: &mut Vec<Input>,
         windows: &Windows,
         place: impl Fn(Window) -> [PathBuf; 2],
-    ) -> Finished {
-        for (input, _) in &*inputs {
+    ) -> Result<Finished> {
+        for input in &*inputs {
             if let Ok(identity) = Identity::of(input.path()) {
                 self.present.insert(input.path().to_owned(), identity);
             }
         }
         let mut touched: Vec<Window> = Vec::new();
-        for (input, hour) in &*inputs {
+        if !self.resumes {
+            touched.push(Window { start: Timestamp::MIN, end: Timestamp::MAX });
+            self.files.clear();
+        }
+        for input in &*inputs {
             let path = input.path();
             let known = self.files.get(path);
             if known.is_some_and(|entry| self.present.get(path) == Some(&entry.identity)) {
                 continue;
             }
             touched.extend(known.and_then(|entry| extent(&entry.report)));
-            touched.push(match hour {
-                // A segment's packets are of the hour of its folder, or of the next.
-                Some(hour) => Window { start: *hour, end: Timestamp(hour.0.saturating_add(2 * HOUR)) },
-                None => {
-                    let first = match input {
-                        Input::File(path) => Capture::open(path, Io::Read).and_then(|mut file| file.first_time()),
-                        Input::Stdin => Ok(None),
-                    };
-                    Window { start: first.ok().flatten().unwrap_or(Timestamp::MIN), end: Timestamp::MAX }
+            // What ended before a file's first packet is closed to it: there its packets would be late.
+            let first = match input {
+                Input::File(path) if self.resumes && !self.windows.is_empty() && path.is_file() => {
+                    Capture::open(path, Io::Read).and_then(|mut file| file.first_time()).ok().flatten()
                 }
-            });
+                _ => None,
+            };
+            touched.push(Window { start: first.unwrap_or(Timestamp::MIN), end: Timestamp::MAX });
         }
         for (path, entry) in &self.files {
             if !self.present.contains_key(path) {
                 touched.extend(extent(&entry.report));
             }
         }
+        let mut stale = Vec::new();
         self.windows.retain(|window, _| {
-            !touched.iter().any(|range| window.start < range.end && range.start < window.end)
-                && place(*window).iter().all(|path| path.is_file())
+            let keep = !touched.iter().any(|range| window.start < range.end && range.start < window.end)
+                && place(*window).iter().all(|path| path.is_file());
+            if !keep {
+                stale.extend(place(*window));
+            }
+            keep
         });
+        for path in stale {
+            match fs::remove_file(&path) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(pcap_compactor::ErrorKind::Io { action: "remove", path, source }.into());
+                }
+                _ => {}
+            }
+        }
         let mut finished = Finished { windows: self.windows.values().copied().collect(), files: Vec::new() };
         let (files, known, present) = (&self.files, &self.windows, &self.present);
-        inputs.retain(|(input, _)| {
+        inputs.retain(|input| {
             let Some(entry) = files.get(input.path()) else { return true };
             if present.get(input.path()) != Some(&entry.identity) || !covered(&entry.report, windows, known) {
                 return true;
@@ -142,7 +162,7 @@ impl Journal {
         });
         self.files =
             finished.files.iter().map(|(report, _)| (report.path.clone(), files[&report.path].clone())).collect();
-        finished
+        Ok(finished)
     }
 
     /// Starts to write: what is still true first, then what a sink tells.

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use pcap_compactor::Error;
 use pcap_compactor::capture::{Cause, Input, Skipped, expand, segments};
 use pcap_compactor::views::groups::Window;
-use pcap_compactor::{Error, Timestamp};
 
 use super::Exit;
 
@@ -13,8 +13,8 @@ use super::Exit;
 pub(crate) struct Unit {
     /// Its sensor, where sensors run apart.
     pub(crate) sensor: Option<String>,
-    /// What to read, and the hour of its folder where there is one.
-    pub(crate) inputs: Vec<(Input, Option<Timestamp>)>,
+    /// What to read.
+    pub(crate) inputs: Vec<Input>,
 }
 
 /// Everything that was found.
@@ -27,8 +27,7 @@ pub(crate) struct Found {
 /// The files that a user named.
 pub(crate) fn named(inputs: &[PathBuf], by_sensor: bool) -> Found {
     let found = expand(inputs);
-    let inputs = found.captures.into_iter().map(|input| (input, None)).collect();
-    let unit = Unit { sensor: by_sensor.then(|| "local".to_owned()), inputs };
+    let unit = Unit { sensor: by_sensor.then(|| "local".to_owned()), inputs: found.captures };
     Found { units: vec![unit], skipped: found.skipped, failed: found.failed }
 }
 
@@ -49,19 +48,19 @@ pub(crate) fn of_sensors(
     let mut units: Vec<Unit> = Vec::new();
     for segment in found.list {
         let sensor = by_sensor.then_some(segment.sensor);
-        let input = (Input::File(segment.path), Some(segment.hour));
+        let input = Input::File(segment.path);
         match units.last_mut() {
             Some(unit) if unit.sensor == sensor => unit.inputs.push(input),
             _ => units.push(Unit { sensor, inputs: vec![input] }),
         }
     }
-    Ok(Found { units, skipped: found.skipped, failed: Vec::new() })
+    Ok(Found { units, skipped: found.skipped, failed: found.failed })
 }
 
 /// Whether leaving a file out makes the run a partial one.
 pub(crate) fn weight(skipped: &Skipped) -> Exit {
     match skipped.cause {
-        Cause::Repeated | Cause::Hidden | Cause::Extension | Cause::NotACapture => Exit::Ok,
+        Cause::Repeated | Cause::Hidden | Cause::NotACapture => Exit::Ok,
         _ => Exit::Partial,
     }
 }

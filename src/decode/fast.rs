@@ -10,6 +10,8 @@
 use super::Tunnels;
 use super::packet::{Asks, Fragment, Packet, protocol};
 use super::pair_hash::PairSeed;
+use super::transport::is_name_service;
+use super::tunnel::carries_tunnel;
 use crate::capture::{Record, Stamp};
 
 const ETHERNET: usize = 14;
@@ -122,14 +124,14 @@ fn udp(frame: &[u8], at: usize, room: u32, tunnels: Tunnels, packet: &mut Packet
     let length = u32::from(u16::from_be_bytes([header[4], header[5]]));
     // A first fragment has the length of its whole datagram, and damaged headers have any: then the IP header knows.
     let length = if (8..=room).contains(&length) { length } else { room };
-    if length < 8 || (tunnels == Tunnels::Inner && (carries(src) || carries(dst))) {
+    if length < 8 || (tunnels == Tunnels::Inner && (carries_tunnel(src) || carries_tunnel(dst))) {
         return None;
     }
     packet.src_port = src;
     packet.dst_port = dst;
     packet.payload_offset = (at + 8) as u16;
     packet.payload_length = length - 8;
-    if names(src) != names(dst) {
+    if is_name_service(src) != is_name_service(dst) {
         // The general path also looks at how much of a short message was captured.
         if length < 20 || frame.len() < at + 20 {
             return None;
@@ -137,18 +139,6 @@ fn udp(frame: &[u8], at: usize, room: u32, tunnels: Tunnels, packet: &mut Packet
         packet.asks = if frame[at + 10] & 0x80 == 0 { Asks::Sender } else { Asks::Receiver };
     }
     Some(())
-}
-
-/// Whether a UDP port may carry a tunnel.
-#[inline(always)]
-fn carries(port: u16) -> bool {
-    matches!(port, 1701 | 2152 | 3544 | 4789 | 6081 | 8472)
-}
-
-/// Whether a UDP port speaks DNS messages: DNS, mDNS, LLMNR.
-#[inline(always)]
-fn names(port: u16) -> bool {
-    matches!(port, 53 | 5353 | 5355)
 }
 
 #[inline(always)]

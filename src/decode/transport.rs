@@ -107,6 +107,7 @@ fn asks(packet: &Packet, rest: Span<'_>, header: usize) -> Asks {
 }
 
 /// DNS, mDNS and LLMNR.
-fn is_name_service(port: u16) -> bool {
+#[inline(always)]
+pub(super) fn is_name_service(port: u16) -> bool {
     matches!(port, 53 | 5353 | 5355)
 }

@@ -37,6 +37,12 @@ pub(super) fn inside<'f>(ip: &Ip<'f>, packet: &Packet) -> Option<Inside<'f>> {
     }
 }
 
+/// Whether a UDP port may carry a tunnel: those that [`over_udp`] knows.
+#[inline(always)]
+pub(super) fn carries_tunnel(port: u16) -> bool {
+    matches!(port, 1701 | 2152 | 3544 | 4789 | 4790 | 6081 | 8472)
+}
+
 fn over_udp(port: u16, payload: Span<'_>) -> Option<Inside<'_>> {
     match port {
         4789 | 4790 | 8472 => vxlan(payload),

@@ -1,6 +1,6 @@
 //! Reads one file: records, duplicates, decoding, and the first half of the ledger.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::decode::{Decoder, Packet};
 use crate::engine::ledger::Tally;
 use crate::error::Result;
 
-/// Records a batch. Their packets, 40 KiB, lie in the second-level cache between decoding and the flow table.
+/// Records a batch. Their packets, 48 KiB, lie in the second-level cache between decoding and the flow table.
 pub(super) const BATCH: usize = 512;
 
 /// One file on its way through the decoder.
@@ -93,8 +93,9 @@ impl<'p> Reader<'p> {
 struct Dedup {
     room: usize,
     hash: RandomState,
-    known: HashSet<Frame>,
-    order: VecDeque<(Frame, bool)>,
+    /// How many of the last frames are equal.
+    known: HashMap<Frame, u32>,
+    order: VecDeque<Frame>,
 }
 
 /// Time, wire length, hash of the bytes.
@@ -102,32 +103,25 @@ type Frame = (i64, u32, u64);
 
 impl Dedup {
     fn new(room: usize) -> Dedup {
-        Dedup { room, hash: RandomState::new(), known: HashSet::new(), order: VecDeque::new() }
+        Dedup { room, hash: RandomState::new(), known: HashMap::new(), order: VecDeque::new() }
     }
 
-    /// Whether the frame is one of the last, and makes it one.
+    /// Whether the frame equals one of the last, and makes it the last.
     fn seen(&mut self, record: &Record, frame: &[u8]) -> bool {
         let key = (record.time.0, record.wire, self.hash.hash_one(frame));
-        let new = self.known.insert(key);
-        self.order.push_back((key, new));
+        let equal = self.known.entry(key).or_default();
+        let seen = *equal > 0;
+        *equal += 1;
+        self.order.push_back(key);
         if self.order.len() > self.room
-            && let Some((oldest, holds)) = self.order.pop_front()
-            && holds
-            && !self.hand_on(oldest)
+            && let Some(oldest) = self.order.pop_front()
+            && let Some(equal) = self.known.get_mut(&oldest)
         {
-            self.known.remove(&oldest);
-        }
-        !new
-    }
-
-    /// Gives a leaving frame's place among the known to a later equal one.
-    fn hand_on(&mut self, frame: Frame) -> bool {
-        match self.order.iter_mut().find(|(key, _)| *key == frame) {
-            Some((_, holds)) => {
-                *holds = true;
-                true
+            *equal -= 1;
+            if *equal == 0 {
+                self.known.remove(&oldest);
             }
-            None => false,
         }
+        seen
     }
 }

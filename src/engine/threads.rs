@@ -6,7 +6,7 @@
 //! takes its next file.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
@@ -16,7 +16,7 @@ use super::plan::{Plan, Planned};
 use super::reader::{BATCH, Reader};
 use super::view::{Part, View};
 use super::worker::{Worker, merge};
-use super::{Engine, FileReport, Report};
+use super::{Engine, FileReport, Progress, Report};
 use crate::capture::Bytes;
 use crate::capture::Records;
 use crate::decode::{Decoder, Packet};
@@ -103,8 +103,15 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
         if let Some(core) = cores.first().copied() {
             core_affinity::set_for_current(core);
         }
-        let mut merger =
-            Merger { news: parts_out, workers, waiting: BTreeMap::new(), next: 0, views, files: Vec::new() };
+        let mut merger = Merger {
+            news: parts_out,
+            workers,
+            waiting: BTreeMap::new(),
+            next: 0,
+            views,
+            files: Vec::new(),
+            progress: &engine.progress,
+        };
         let mut done = Done::default();
         let mine = (|| {
             while let Some(file) = next(&desk, &mut done, engine, workers)? {
@@ -114,7 +121,8 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
         })();
         drop(news);
         // Without the announcements' senders, workers end when the files that were announced have been read.
-        if let Ok(mut desk) = desk.lock() {
+        {
+            let mut desk = desk.lock().unwrap_or_else(PoisonError::into_inner);
             desk.workers.clear();
             report.failed.append(&mut desk.plan.failed);
             if mine.is_err() {
@@ -288,6 +296,7 @@ struct Merger<'a, 'v> {
     next: u64,
     views: &'a mut [&'v mut dyn View],
     files: Vec<FileReport>,
+    progress: &'a Progress,
 }
 
 impl Merger<'_, '_> {
@@ -310,6 +319,8 @@ impl Merger<'_, '_> {
     }
 
     fn take(&mut self, news: News) -> Result<()> {
+        // After a stop, files end before they have been read: what closes behind them is not whole.
+        self.progress.stopped()?;
         match news {
             News::Closed(marker, parts) => self.waiting.entry(marker).or_default().push(parts),
             News::Read(number, file) => {

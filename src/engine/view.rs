@@ -72,7 +72,7 @@ pub trait View {
 
 /// One worker's share of a view.
 pub trait ShardView: Send {
-    /// The packets that follow are of the file with this number.
+    /// The packets that follow are of the file with this number; all files with smaller numbers are behind us.
     fn file(&mut self, _number: u32) {}
 
     /// Takes packets.
@@ -85,6 +85,11 @@ pub trait ShardView: Send {
     /// Where its rows are, for prefetching; nothing if it has none.
     fn rows(&self) -> Option<Rows> {
         None
+    }
+
+    /// Whether it needs fewer flows since the last marker. While no view does, the table forgets none.
+    fn let_go(&self) -> bool {
+        true
     }
 
     /// Whether it still needs a flow's id.

@@ -24,13 +24,12 @@ impl Worker {
         }
     }
 
-    /// Turns to a file: closes what ended before it began, and tells the views its number.
+    /// Turns to a file: tells the views its number, and closes what ended before it began.
     pub(super) fn begin(&mut self, number: u32, first: Timestamp) -> Vec<Option<Part>> {
-        let parts = self.close(Some(first));
         for view in &mut self.views {
             view.file(number);
         }
-        parts
+        self.close(Some(first))
     }
 
     /// Takes packets of one file in capture order.
@@ -55,7 +54,7 @@ impl Worker {
     /// Closes what ended at or before `before`, or everything; a part for each view that has one.
     pub(super) fn close(&mut self, before: Option<Timestamp>) -> Vec<Option<Part>> {
         let parts: Vec<Option<Part>> = self.views.iter_mut().map(|view| view.close(before, &self.table)).collect();
-        if before.is_some() && self.wants_flows && parts.iter().any(Option::is_some) {
+        if before.is_some() && self.wants_flows && self.views.iter().any(|view| view.let_go()) {
             let views = &self.views;
             self.table.retain(|flow| views.iter().any(|view| view.keeps(flow)));
         }

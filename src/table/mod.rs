@@ -4,8 +4,8 @@
 //! marker which ids they still need; the rest are forgotten and their numbers used again.
 //!
 //! The index is ours and not a library's because the hot path asks for its cache lines a batch ahead: hash, prefetch the
-//! slot; read the slot, prefetch the key and the views' rows; confirm. hashbrown cannot be prefetched, which costs
-//! nothing on warm flows and twice the time on a million cold ones (`cargo bench --bench table`). It serves
+//! slot; read the slot, prefetch the key and the views' rows; confirm. hashbrown cannot be prefetched, which on a
+//! thousand warm flows makes it the faster of the two and on a million cold ones the slower by more than half (`cargo bench --bench table`). It serves
 //! where no prefetch is needed. Slots are 8 bytes: 32 bits of keyed hash, which are also the position, and the id plus
 //! one; linear probing at a load of at most one half; growth reads slots in order and no key.
 
@@ -224,14 +224,19 @@ impl FlowTable {
 
     /// Forgets every flow for which `keep` is false.
     pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
-        let mut same = Arena::default();
-        same.reach(self.slots.len());
-        let old = std::mem::replace(&mut self.slots, same);
         let mut live = vec![false; self.keys.len()];
-        self.live = reinsert(&mut self.slots, self.shift, &old, |id| {
+        self.live = 0;
+        for &slot in self.slots.iter().filter(|&&slot| slot != 0) {
+            let id = slot as u32 - 1;
             live[id as usize] = keep(id);
-            live[id as usize]
-        });
+            self.live += usize::from(live[id as usize]);
+        }
+        let bits = (self.live * 4).next_power_of_two().trailing_zeros().max(FIRST_BITS);
+        let mut fitting = Arena::default();
+        fitting.reach(1 << bits);
+        self.shift = 32 - bits;
+        let old = std::mem::replace(&mut self.slots, fitting);
+        reinsert(&mut self.slots, self.shift, &old, |id| live[id as usize]);
         if self.live == 0 {
             self.keys.clear();
             self.free.clear();
@@ -289,10 +294,9 @@ pub struct Ends {
     pub v6: bool,
 }
 
-fn reinsert(slots: &mut Arena<u64>, shift: u32, old: &[u64], mut keep: impl FnMut(u32) -> bool) -> usize {
+fn reinsert(slots: &mut Arena<u64>, shift: u32, old: &[u64], keep: impl Fn(u32) -> bool) {
     let slots = &mut slots[..];
     let mask = slots.len() - 1;
-    let mut kept = 0;
     for &slot in old {
         if slot != 0 && keep(slot as u32 - 1) {
             let mut at = ((slot >> 32) as u32 >> shift) as usize;
@@ -300,10 +304,8 @@ fn reinsert(slots: &mut Arena<u64>, shift: u32, old: &[u64], mut keep: impl FnMu
                 at += 1;
             }
             slots[at & mask] = slot;
-            kept += 1;
         }
     }
-    kept
 }
 
 #[cfg(test)]

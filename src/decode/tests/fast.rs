@@ -15,8 +15,8 @@ prop_compose! {
         fragment in prop::sample::select(vec![0u16, 0, 0, 0x4000, 0x2000, 0x2001, 0x0005]),
         protocol in prop::sample::select(vec![6u8, 6, 17, 17, 1, 132, 44, 51]),
         ports in (
-            prop::sample::select(vec![53u16, 80, 5353, 40000, 4789, 2152, 1701]),
-            prop::sample::select(vec![53u16, 443, 5355, 50000, 6081, 3544]),
+            prop::sample::select(vec![53u16, 80, 5353, 40000, 4789, 4790, 2152, 1701]),
+            prop::sample::select(vec![53u16, 443, 5355, 50000, 6081, 3544, 8472]),
         ),
         body in prop::collection::vec(any::<u8>(), 0..60),
         offset in 4u8..8,

@@ -20,6 +20,8 @@ pub(super) struct Closed {
     pub(super) chains: Chains,
     pub(super) windows: Vec<ClosedWindow>,
     pub(super) aside: BTreeMap<u32, Aside>,
+    /// Files with smaller numbers have been read to the end.
+    pub(super) read_before: u32,
 }
 
 /// One worker's flows of one window, by group.
@@ -102,6 +104,16 @@ impl Entry for EntryV6 {
 
 /// Takes the closing windows out of a shard.
 pub(super) fn hand_over(shard: &mut Shard, closing: &BTreeMap<Window, u32>, table: &FlowTable) -> Closed {
+    if closing.is_empty() {
+        return Closed {
+            rows: Arena::default(),
+            extras: Vec::new(),
+            chains: Chains::default(),
+            windows: Vec::new(),
+            aside: std::mem::take(&mut shard.aside),
+            read_before: shard.read_before,
+        };
+    }
     let place: HashMap<u32, usize> = closing.values().enumerate().map(|(at, &number)| (number, at)).collect();
     let mut found = Vec::new();
     shard
@@ -149,6 +161,7 @@ pub(super) fn hand_over(shard: &mut Shard, closing: &BTreeMap<Window, u32>, tabl
         chains: taken.chains,
         windows,
         aside: std::mem::take(&mut shard.aside),
+        read_before: shard.read_before,
     }
 }
 

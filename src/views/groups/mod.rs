@@ -6,7 +6,7 @@
 //! groups, then scans. Nothing here depends on the order of packets: pieces, evidence, notes and fragments merge
 //! commutatively, and every output is sorted by what it is.
 //!
-//! Promises: `accepted = kept + collapsed + out_of_window + late`; output is a function of packets and configuration.
+//! Promises: `accepted = kept + collapsed + out_of_window + late`, and what an earlier run has finished; output is a function of packets and configuration.
 
 mod chain;
 mod close;
@@ -112,8 +112,8 @@ pub struct Groups<'s> {
     done: Amount,
     /// Packets that no window takes, of files not yet reported.
     aside: BTreeMap<u32, Aside>,
-    /// Files that were read since the last merge.
-    files: Vec<(u32, FileReport)>,
+    /// Files that were read, until all workers are behind them.
+    files: BTreeMap<u32, FileReport>,
 }
 
 impl<'s> Groups<'s> {
@@ -155,7 +155,7 @@ impl<'s> Groups<'s> {
             counts: GroupCounts::default(),
             done: Amount::default(),
             aside: BTreeMap::new(),
-            files: Vec::new(),
+            files: BTreeMap::new(),
         })
     }
 
@@ -194,10 +194,12 @@ impl View for Groups<'_> {
 
     fn merge(&mut self, parts: Vec<Part>) -> Result<()> {
         let mut workers = Vec::new();
+        let mut read_before = 0;
         let mut windows: BTreeMap<Window, Vec<(usize, ClosedWindow)>> = BTreeMap::new();
         for part in parts {
             let Ok(closed) = part.downcast::<Closed>() else { continue };
-            let Closed { rows, extras, chains, windows: closed_windows, aside } = *closed;
+            let Closed { rows, extras, chains, windows: closed_windows, aside, read_before: before } = *closed;
+            read_before = read_before.max(before);
             for (file, amounts) in aside {
                 self.outcome.out_of_window += amounts.out_of_window;
                 self.outcome.late += amounts.late;
@@ -209,7 +211,9 @@ impl View for Groups<'_> {
             }
             workers.push(Store { rows, extras, chains });
         }
-        for (number, file) in std::mem::take(&mut self.files) {
+        // Of files that are behind all workers, all asides have come.
+        let behind = self.files.extract_if(..read_before, |_, _| true).collect::<Vec<_>>();
+        for (number, file) in behind {
             self.sink.on_file(&file, &self.aside.remove(&number).unwrap_or_default())?;
         }
         for (window, parts) in windows {
@@ -228,7 +232,7 @@ impl View for Groups<'_> {
     }
 
     fn file(&mut self, number: u32, report: &FileReport) -> Result<()> {
-        self.files.push((number, report.clone()));
+        self.files.insert(number, report.clone());
         Ok(())
     }
 

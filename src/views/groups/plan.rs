@@ -47,8 +47,10 @@ impl Windows {
                 return Some(clip);
             }
         }
-        let start = time.window_start(self.length);
-        let end = Timestamp(start.0.saturating_add(self.length));
+        // Wider than the times themselves, so that the first window of all ends where the second begins.
+        let start = i128::from(time.0) - i128::from(time.0.rem_euclid(self.length));
+        let end = Timestamp(i64::try_from(start + i128::from(self.length)).unwrap_or(i64::MAX));
+        let start = Timestamp(i64::try_from(start).unwrap_or(i64::MIN));
         Some(match self.clip {
             Some(clip) => Window { start: start.max(clip.start), end: end.min(clip.end) },
             None => Window { start, end },

@@ -3,7 +3,7 @@
 //! A piece is a set of the flow's packets in which no gap exceeds the idle split. The row, one cache line, holds the
 //! piece that packets are being added to. A packet that does not belong to it, or that its narrow counters cannot take,
 //! retires the piece. While a flow's packets come in order, pieces retire to its chain ([`super::chain`]), each
-//! later than the one before by more than the idle split. From the first packet on that is too early for the growing
+//! later than the one before by more than the idle split, or full. From the first packet on that is too early for the growing
 //! piece, they retire to a sorted map in which pieces that touch are merged ([`super::piece`]). So there are never more pieces
 //! than idle gaps fit into the window, nor, out of order, than the flow has slices.
 
@@ -128,6 +128,14 @@ impl Row {
     /// Whether a packet comes too early for the growing piece.
     pub(super) fn precedes(&self, packet: &Packet, idle: i64) -> bool {
         packet.time.0 < self.first.saturating_sub(idle)
+    }
+
+    /// Takes note when a packet that starts the next piece is no later than the start of this one: a full piece retires
+    /// whatever the time.
+    pub(super) fn widen(&mut self, packet: &Packet) {
+        if packet.time.0 <= self.first {
+            self.state |= WIDENED;
+        }
     }
 
     /// Remembers that packets come out of order.

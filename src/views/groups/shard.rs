@@ -45,6 +45,10 @@ pub(super) struct Shard {
     now: Now,
     /// Number of the file whose packets come.
     file: u32,
+    /// Files with smaller numbers have been read to the end.
+    pub(super) read_before: u32,
+    /// Windows were closed at the last marker.
+    let_go: bool,
     /// Packets that no window of this run takes, by file, since the last hand-over.
     pub(super) aside: BTreeMap<u32, Aside>,
 }
@@ -105,6 +109,8 @@ impl Shard {
             closed: Timestamp::MIN,
             now: NOWHERE,
             file: 0,
+            read_before: 0,
+            let_go: false,
             aside: BTreeMap::new(),
         }
     }
@@ -194,6 +200,7 @@ impl Shard {
             if row.precedes(packet, idle) {
                 row.disorder();
             }
+            row.widen(packet);
             self.retire(flow.id);
         }
         self.rows[flow.id as usize].start(packet, flow.from_high, measure);
@@ -206,7 +213,8 @@ impl Shard {
         let row = &mut self.rows[flow as usize];
         let narrow = row.narrow();
         row.drop_piece();
-        if row.disordered() || row.extra().is_some_and(|extra| self.extras[extra].notes.is_some()) {
+        let endless = narrow.last.checked_sub(narrow.first).is_none();
+        if endless || row.disordered() || row.extra().is_some_and(|extra| self.extras[extra].notes.is_some()) {
             let extra = self.extra(flow);
             let piece = Piece { notes: extra.notes.take(), ..narrow.into() };
             extra.older.absorb(piece, idle);
@@ -235,6 +243,7 @@ impl Shard {
             return false;
         }
         let piece = Piece::of(packet, flow.from_high, self.plan.measure);
+        self.held.insert(flow.id);
         self.fragments.later(window, packet, datagram, side, piece);
         true
     }
@@ -245,8 +254,7 @@ impl Shard {
         if payload.is_empty() {
             return;
         }
-        let plan = Arc::clone(&self.plan);
-        let Some(enricher) = plan.services.enricher(packet.dst_port) else { return };
+        let Some(enricher) = self.plan.services.enricher(packet.dst_port) else { return };
         let mut notes = Notes::default();
         enricher.read(&Segment { payload, packet, flow: batch.table.tuple(flow.id) }, &mut notes);
         if notes.is_empty() {
@@ -275,6 +283,7 @@ impl Shard {
 impl ShardView for Shard {
     fn file(&mut self, number: u32) {
         self.file = number;
+        self.read_before = number;
     }
 
     fn packets(&mut self, batch: &Batch<'_>) {
@@ -318,6 +327,10 @@ impl ShardView for Shard {
             None => std::mem::take(&mut self.open),
             Some(before) => self.open.extract_if(.., |window, _| window.end <= before).collect(),
         };
+        self.let_go = !closing.is_empty();
+        if before.is_none() {
+            self.read_before = u32::MAX;
+        }
         if closing.is_empty() && self.aside.is_empty() && before.is_some() {
             return None;
         }
@@ -326,6 +339,10 @@ impl ShardView for Shard {
 
     fn rows(&self) -> Option<Rows> {
         Some(Rows { base: self.rows.as_ptr() as usize, stride: size_of::<Row>() })
+    }
+
+    fn let_go(&self) -> bool {
+        self.let_go
     }
 
     fn keeps(&self, flow: u32) -> bool {
