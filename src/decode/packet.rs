@@ -28,6 +28,24 @@ pub mod tcp_flag {
     pub const RST: u8 = 0x04;
     /// ACK.
     pub const ACK: u8 = 0x10;
+
+    /// SYN, ACK, RST and FIN as four counts of 16 bits, so that one addition counts all four.
+    #[inline(always)]
+    #[must_use]
+    pub const fn lanes(flags: u8) -> u64 {
+        LANES[(flags & 31) as usize]
+    }
+
+    const LANES: [u64; 32] = {
+        let mut lanes = [0; 32];
+        let mut flags = 0;
+        while flags < 32u8 {
+            let [syn, ack, rst, fin] = [flags & SYN != 0, flags & ACK != 0, flags & RST != 0, flags & FIN != 0];
+            lanes[flags as usize] = syn as u64 | (ack as u64) << 16 | (rst as u64) << 32 | (fin as u64) << 48;
+            flags += 1;
+        }
+        lanes
+    };
 }
 
 /// What a packet's payload tells of who asks and who answers.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::capture::Record;
 use crate::decode::packet::Fragment;
-use crate::decode::packet::{Packet, Tunnel, protocol, tcp_flag};
+use crate::decode::packet::{Packet, Tunnel, protocol};
 use crate::decode::reject::{Malformed, NotIp, Reject};
 use crate::error::{ErrorKind, Result};
 
@@ -185,12 +185,15 @@ impl Tally {
                 _ => self.other += 1,
             }
         }
-        let flags = packet.tcp_flags;
-        self.flags.syn += u64::from(flags & tcp_flag::SYN != 0);
-        self.flags.ack += u64::from(flags & tcp_flag::ACK != 0);
-        self.flags.rst += u64::from(flags & tcp_flag::RST != 0);
-        self.flags.fin += u64::from(flags & tcp_flag::FIN != 0);
         self.tunnels[packet.tunnel as usize] += 1;
+    }
+
+    /// Counts flags that were summed over fewer than 65,536 packets with [`tcp_flag::lanes`].
+    pub(super) fn add_flags(&mut self, lanes: u64) {
+        self.flags.syn += lanes & 0xffff;
+        self.flags.ack += lanes >> 16 & 0xffff;
+        self.flags.rst += lanes >> 32 & 0xffff;
+        self.flags.fin += lanes >> 48;
     }
 
     /// Counts a frame that yields no packet.

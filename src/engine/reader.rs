@@ -8,6 +8,7 @@ use super::ledger::Amount;
 use super::{FileReport, Progress};
 use crate::capture::Capture;
 use crate::capture::{Record, Records};
+use crate::decode::packet::tcp_flag;
 use crate::decode::{Decoder, Packet};
 use crate::engine::ledger::Tally;
 use crate::error::Result;
@@ -46,6 +47,7 @@ impl<'p> Reader<'p> {
         let more = self.capture.fill(records, BATCH)?;
         let mut read = Amount::default();
         let mut accepted = Amount::default();
+        let mut flags = 0;
         for record in records.list() {
             let frame = records.frame(record);
             read += Amount::one(record.wire, record.captured);
@@ -61,6 +63,7 @@ impl<'p> Reader<'p> {
                 Ok(()) => {
                     accepted += Amount::one(record.wire, record.captured);
                     self.tally.accept(packet);
+                    flags += tcp_flag::lanes(packet.tcp_flags);
                 }
                 Err(reject) => {
                     packets.pop();
@@ -68,6 +71,7 @@ impl<'p> Reader<'p> {
                 }
             }
         }
+        self.tally.add_flags(flags);
         self.tally.intake.read += read;
         self.tally.intake.accepted += accepted;
         let at = self.capture.report().bytes_read;

@@ -7,18 +7,21 @@ use crate::app::notes::Body;
 use crate::error::{Error, Result};
 use crate::scan::summary::ScanSummary;
 use crate::stable::StableHash;
-use crate::views::groups::{GroupRecord, Window};
+use crate::views::groups::{GroupKey, GroupRecord, Window};
 
 /// Digests records instead of writing them.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Digest {
     hash: StableHash,
     records: u64,
+    /// The key of the last group, and its hash.
+    key: Option<GroupKey>,
+    key_hash: u64,
 }
 
 impl Default for Digest {
     fn default() -> Digest {
-        Digest { hash: StableHash::new(0), records: 0 }
+        Digest { hash: StableHash::new(0), records: 0, key: None, key_hash: 0 }
     }
 }
 
@@ -38,15 +41,22 @@ impl Digest {
     /// Adds a group.
     pub fn group(&mut self, group: &GroupRecord) {
         self.records += 1;
+        // The slices of a group follow one another, and most of a key is slow to hash.
+        if self.key.as_ref() != Some(&group.key) {
+            let mut hash = StableHash::new(1);
+            hash.address(group.key.src_ip);
+            hash.address(group.key.dst_ip);
+            hash.text(&group.key.service);
+            hash.number(u64::from(group.key.dst_port) << 8 | group.key.transport as u64);
+            self.key_hash = hash.finish();
+            self.key = Some(group.key.clone());
+        }
         let hash = &mut self.hash;
-        hash.address(group.key.src_ip);
-        hash.address(group.key.dst_ip);
-        hash.text(&group.key.service);
-        let (key, counts, flags, tokens) = (&group.key, &group.counts, &group.tcp_flags, &group.tokens);
+        let (counts, flags, tokens) = (&group.counts, &group.tcp_flags, &group.tokens);
         let both = |high: i32, low: i32| u64::from(high as u32) << 32 | u64::from(low as u32);
         hash.numbers([
-            u64::from(key.dst_port) << 16 | (key.transport as u64) << 8 | group.direction as u64,
-            group.flows,
+            self.key_hash,
+            group.flows << 8 | group.direction as u64,
             group.first_ts.0 as u64,
             group.last_ts.0 as u64,
             group.window.start.0 as u64,

@@ -144,9 +144,36 @@ impl FlowTable {
                 prefetch(row.base.wrapping_add(id.wrapping_mul(row.stride)));
             }
         }
-        for (((packet, &key), &tag), &probe) in packets.iter().zip(&keys).zip(&tags).zip(&probes) {
-            let id = self.find_or_add(key, tag, probe as usize);
-            flows.push(FlowRef { id, from_high: from_high(packet) });
+        let mut done = 0;
+        while done < packets.len() {
+            // The slices are taken once; only a new flow, which may move them, makes that necessary again.
+            let (slots, known) = (&self.slots[..], &self.keys[..]);
+            let mut free = None;
+            for i in done..packets.len() {
+                let (key, tag) = (keys[i], tags[i]);
+                let mut at = probes[i] as usize & mask;
+                let id = loop {
+                    let slot = slots[at];
+                    if slot == 0 {
+                        break None;
+                    }
+                    if (slot >> 32) as u32 == tag && known[(slot as u32 - 1) as usize] == key {
+                        break Some(slot as u32 - 1);
+                    }
+                    at = (at + 1) & mask;
+                };
+                let Some(id) = id else {
+                    free = Some(at);
+                    break;
+                };
+                flows.push(FlowRef { id, from_high: from_high(&packets[i]) });
+                done += 1;
+            }
+            if let Some(at) = free {
+                let id = self.add(keys[done], tags[done], at);
+                flows.push(FlowRef { id, from_high: from_high(&packets[done]) });
+                done += 1;
+            }
         }
     }
 
@@ -176,27 +203,7 @@ impl FlowTable {
         ((product >> 64) as u64 ^ product as u64) as u32
     }
 
-    /// Finds a flow from the slot `at` on, or puts it into the first free one.
-    #[inline]
-    fn find_or_add(&mut self, key: Key, tag: u32, mut at: usize) -> u32 {
-        let mask = self.slots.len() - 1;
-        {
-            let slots = &self.slots[..];
-            let keys = &self.keys[..];
-            loop {
-                let slot = slots[at & mask];
-                if slot == 0 {
-                    break;
-                }
-                if (slot >> 32) as u32 == tag && keys[(slot as u32 - 1) as usize] == key {
-                    return slot as u32 - 1;
-                }
-                at += 1;
-            }
-        }
-        self.add(key, tag, at & mask)
-    }
-
+    /// Puts a flow into a free slot.
     fn add(&mut self, key: Key, tag: u32, at: usize) -> u32 {
         let id = match self.free.pop() {
             Some(id) => {

@@ -71,54 +71,30 @@ impl Chains {
     /// The piece at a link, and the link of the one before it.
     #[inline]
     pub(super) fn get(&self, link: Link, base: i64) -> (Narrow, Link) {
-        let units = &self.0[link.at()..];
-        let [head, second] = units[0];
-        let previous = Link((head & LINK) as u32);
-        if head & SINGLE != 0 {
-            let first = base.wrapping_add((second & ((1 << TIME_BITS) - 1)) as i64);
-            let high = (second >> 44 & 1) as usize;
-            let bit = |at: u32| second >> at & 1;
-            let (mut bytes, mut packets) = ([0; 2], [0; 2]);
-            bytes[high] = (head >> 32) as u32 & 0xffff;
-            packets[high] = 1;
-            let narrow = Narrow {
-                first,
-                last: first,
-                flags: bit(45) | bit(46) << 16 | bit(47) << 32 | bit(48) << 48,
-                bytes,
-                other: (head >> 48) as u32,
-                packets,
-                syn_only: bit(49) as u16,
-                flagged: bit(50) as u16,
-                first_high: high == 1,
-            };
-            return (narrow, previous);
+        unpack(&self.0[link.at()..], base)
+    }
+
+    /// Appends the pieces of a chain, newest first.
+    pub(super) fn read(&self, mut link: Link, base: i64, out: &mut Vec<Narrow>) {
+        let units = &self.0[..];
+        while !link.is_end() {
+            let (piece, previous) = unpack(&units[link.at()..], base);
+            out.push(piece);
+            link = previous;
         }
-        let ([first, span], [bytes, flags]) = (units[1], units[2]);
-        let narrow = Narrow {
-            first: first as i64,
-            last: (first as i64).wrapping_add((span >> 1) as i64),
-            flags,
-            bytes: [bytes as u32, (bytes >> 32) as u32],
-            other: (second >> 32) as u32,
-            packets: [(head >> 32) as u16, (head >> 48) as u16],
-            syn_only: second as u16,
-            flagged: (second >> 16) as u16,
-            first_high: span & 1 == 1,
-        };
-        (narrow, previous)
     }
 
     /// Brings the chains that begin at `heads` into the cache, many at a time where one would wait for each link.
     pub(super) fn warm(&self, heads: &mut Vec<Link>) {
+        let units = &self.0[..];
         heads.retain(|head| !head.is_end());
         for head in &*heads {
-            prefetch_row(&self.0, head.at());
+            prefetch_row(units, head.at());
         }
         while !heads.is_empty() {
             heads.retain_mut(|head| {
-                *head = Link((self.0[head.at()][0] & LINK) as u32);
-                prefetch_row(&self.0, head.at());
+                *head = Link((units[head.at()][0] & LINK) as u32);
+                prefetch_row(units, head.at());
                 !head.is_end()
             });
         }
@@ -135,6 +111,46 @@ impl Chains {
         }
         pieces.iter().rev().fold(Link::default(), |link, piece| to.push(link, piece, base))
     }
+}
+
+/// The piece at the start of `units`, and the link of the one before it.
+#[inline(always)]
+fn unpack(units: &[[u64; 2]], base: i64) -> (Narrow, Link) {
+    let [head, second] = units[0];
+    let previous = Link((head & LINK) as u32);
+    if head & SINGLE != 0 {
+        let first = base.wrapping_add((second & ((1 << TIME_BITS) - 1)) as i64);
+        let high = (second >> 44 & 1) as usize;
+        let bit = |at: u32| second >> at & 1;
+        let (mut bytes, mut packets) = ([0; 2], [0; 2]);
+        bytes[high] = (head >> 32) as u32 & 0xffff;
+        packets[high] = 1;
+        let narrow = Narrow {
+            first,
+            last: first,
+            flags: bit(45) | bit(46) << 16 | bit(47) << 32 | bit(48) << 48,
+            bytes,
+            other: (head >> 48) as u32,
+            packets,
+            syn_only: bit(49) as u16,
+            flagged: bit(50) as u16,
+            first_high: high == 1,
+        };
+        return (narrow, previous);
+    }
+    let ([first, span], [bytes, flags]) = (units[1], units[2]);
+    let narrow = Narrow {
+        first: first as i64,
+        last: (first as i64).wrapping_add((span >> 1) as i64),
+        flags,
+        bytes: [bytes as u32, (bytes >> 32) as u32],
+        other: (second >> 32) as u32,
+        packets: [(head >> 32) as u16, (head >> 48) as u16],
+        syn_only: second as u16,
+        flagged: (second >> 16) as u16,
+        first_high: span & 1 == 1,
+    };
+    (narrow, previous)
 }
 
 #[cfg(test)]

@@ -339,6 +339,7 @@ impl<'a, 's> Emission<'a, 's> {
         let mut source = None;
         let mut rollup = Rollup::default();
         let (idle, base) = (self.view.plan.idle, self.window.start.0);
+        let everything = self.view.config.scan_policy == ScanPolicy::Original;
         loop {
             let heads = parts.iter().zip(&at).enumerate().filter_map(|(i, ((_, list), &at))| Some((*list.get(at)?, i)));
             let Some((head, part)) = heads.min() else { break };
@@ -361,16 +362,26 @@ impl<'a, 's> Emission<'a, 's> {
                 source = Some(head.src());
                 self.turn_to(address(head.src(), E::V6));
             }
-            self.group(&list[from..to], rollup.slices(&list[from..to], store, base, idle))?;
+            let flows = &list[from..to];
+            self.turn_to_group(flows);
+            let collapses = self.gathering[head.transport() as usize].is_some();
+            rollup.slices(flows, store, base, idle, |slice| {
+                let amount = self.amount(slice);
+                if collapses && (everything || !slice.answered) {
+                    self.collapse(head.transport(), slice, amount);
+                    return Ok(());
+                }
+                self.emit(slice, amount)
+            })?;
         }
         self.gather();
         Ok(())
     }
 
-    /// Emits one group's slices, or puts them into its source's summary.
+    /// Fills in the key of the group whose slices come next.
     #[inline]
-    fn group<E: Entry>(&mut self, flows: &[E], slices: &mut [Slice]) -> Result<()> {
-        let Some(head) = flows.first() else { return Ok(()) };
+    fn turn_to_group<E: Entry>(&mut self, flows: &[E]) {
+        let Some(head) = flows.first() else { return };
         let transport = head.transport();
         let key = &mut self.record.key;
         key.src_ip = address(head.src(), E::V6);
@@ -384,18 +395,14 @@ impl<'a, 's> Emission<'a, 's> {
         if let Some(gathering) = &mut self.gathering[transport as usize] {
             gathering.contact(key.dst_ip, key.dst_port, flows.iter().any(Entry::answered));
         }
-        let everything = self.view.config.scan_policy == ScanPolicy::Original;
-        for slice in slices {
-            let amount = self.amount(slice);
-            match &mut self.gathering[transport as usize] {
-                Some(gathering) if everything || !slice.answered => {
-                    gathering.collapse(amount, slice.bytes[0] + slice.bytes[1]);
-                    self.totals.outcome.collapsed += amount;
-                }
-                _ => self.emit(slice, amount)?,
-            }
+    }
+
+    /// Puts a slice into its source's summary.
+    fn collapse(&mut self, transport: Transport, slice: &Slice, amount: Amount) {
+        if let Some(gathering) = &mut self.gathering[transport as usize] {
+            gathering.collapse(amount, slice.bytes[0] + slice.bytes[1]);
+            self.totals.outcome.collapsed += amount;
         }
-        Ok(())
     }
 
     /// The ledger's measures of a slice.

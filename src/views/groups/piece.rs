@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::row::{lanes, measures};
+use super::row::measures;
 use crate::app::Notes;
 use crate::config::Measure;
 use crate::decode::packet::{Packet, tcp_flag};
@@ -33,7 +33,7 @@ impl Piece {
     /// A piece of one packet, whatever its length.
     pub(super) fn of(packet: &Packet, from_high: bool, measure: Measure) -> Piece {
         let (bytes, other) = measures(packet, measure);
-        let lanes = lanes(packet);
+        let lanes = tcp_flag::lanes(packet.tcp_flags);
         let mut piece = Piece {
             first: packet.time.0,
             last: packet.time.0,

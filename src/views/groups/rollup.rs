@@ -5,6 +5,7 @@ use super::close::Entry;
 use super::piece::Piece;
 use super::row::{Extra, Narrow, Row};
 use crate::app::Notes;
+use crate::error::Result;
 use crate::table::arena::Arena;
 use crate::table::direction::Direction;
 
@@ -64,7 +65,7 @@ pub(super) struct Rollup {
     narrow: Vec<(Narrow, u32)>,
     members: Vec<u32>,
     heads: Vec<Link>,
-    slices: Vec<Slice>,
+    chain: Vec<Narrow>,
 }
 
 impl Rollup {
@@ -76,33 +77,71 @@ impl Rollup {
         store.chains.warm(&mut self.heads);
     }
 
-    /// The slices of one group, in order of time. `entries` are all of its flows; `base` is the start of their window.
+    /// Hands over the slices of one group, in order of time. `entries` are all of its flows; `base` is the start of their
+    /// window.
+    ///
+    /// # Errors
+    /// What `emit` says; then the rest is left out.
     #[inline]
-    pub(super) fn slices<E: Entry>(&mut self, entries: &[E], store: &mut Store, base: i64, idle: i64) -> &mut [Slice] {
-        self.slices.clear();
+    pub(super) fn slices<E: Entry>(
+        &mut self,
+        entries: &[E],
+        store: &mut Store,
+        base: i64,
+        idle: i64,
+        mut emit: impl FnMut(&mut Slice) -> Result<()>,
+    ) -> Result<()> {
         if let [only] = entries {
             let row = &store.rows[only.row()];
             if row.extra().is_none() && row.chain().is_end() {
                 let high = row.client_high();
-                if !row.is_idle() {
-                    let (direction, answered) = (row.direction(), row.answered());
-                    self.slices.push(Slice { flows: 1, direction, answered, ..row.narrow().slice(high) });
+                if row.is_idle() {
+                    return Ok(());
                 }
-                return &mut self.slices;
+                let (direction, answered) = (row.direction(), row.answered());
+                return emit(&mut Slice { flows: 1, direction, answered, ..row.narrow().slice(high) });
+            }
+            if row.extra().is_none() && self.gather_chain(row, &store.chains, base) {
+                return self.cut_chain(row, idle, emit);
             }
         }
         if entries.iter().all(|entry| store.rows[entry.row()].extra().is_none()) {
             self.gather_narrow(entries, store, base);
             let mut parts = std::mem::take(&mut self.narrow);
-            self.cut(parts.drain(..), &store.rows, idle);
+            let done = self.cut(parts.drain(..), &store.rows, idle, emit);
             self.narrow = parts;
+            done
         } else {
             self.gather(entries, store, base);
             let mut parts = std::mem::take(&mut self.parts);
-            self.cut(parts.drain(..), &store.rows, idle);
+            let done = self.cut(parts.drain(..), &store.rows, idle, emit);
             self.parts = parts;
+            done
         }
-        &mut self.slices
+    }
+
+    /// Collects the pieces of a flow's row and chain, newest first. False if they did not come in order of time.
+    fn gather_chain(&mut self, row: &Row, chains: &Chains, base: i64) -> bool {
+        self.chain.clear();
+        if !row.is_idle() {
+            self.chain.push(row.narrow());
+        }
+        chains.read(row.chain(), base, &mut self.chain);
+        self.chain.is_sorted_by(|newer, older| newer.first >= older.first)
+    }
+
+    /// Merges the pieces of one flow that touch.
+    fn cut_chain(&mut self, row: &Row, idle: i64, mut emit: impl FnMut(&mut Slice) -> Result<()>) -> Result<()> {
+        let (direction, answered, high) = (row.direction(), row.answered(), row.client_high());
+        let mut rest = self.chain.iter().rev().peekable();
+        while let Some(piece) = rest.next() {
+            let mut slice = Slice { flows: 1, direction, answered, ..piece.slice(high) };
+            while let Some(next) = rest.next_if(|next| next.first <= slice.last.saturating_add(idle)) {
+                slice.merge(&next.slice(high));
+            }
+            emit(&mut slice)?;
+        }
+        Ok(())
     }
 
     /// Collects the pieces of flows that have none but in rows and chains, by time.
@@ -156,7 +195,13 @@ impl Rollup {
     }
 
     /// Merges pieces that touch. The order of pieces that begin together does not matter: merging commutes.
-    fn cut<P: Span>(&mut self, parts: impl Iterator<Item = (P, u32)>, rows: &[Row], idle: i64) {
+    fn cut<P: Span>(
+        &mut self,
+        parts: impl Iterator<Item = (P, u32)>,
+        rows: &[Row],
+        idle: i64,
+        mut emit: impl FnMut(&mut Slice) -> Result<()>,
+    ) -> Result<()> {
         let mut rest = parts.peekable();
         while let Some((mut piece, at)) = rest.next() {
             let row = &rows[at as usize];
@@ -186,8 +231,9 @@ impl Rollup {
                 self.members.dedup();
                 slice.flows = self.members.len() as u64;
             }
-            self.slices.push(slice);
+            emit(&mut slice)?;
         }
+        Ok(())
     }
 }
 

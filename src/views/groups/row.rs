@@ -66,29 +66,6 @@ const OLDEST_HIGH: u16 = 128;
 /// Packets that a row's narrow counters can take; 65,535 packets of 65,535 bytes stay below 2^32.
 const MOST: u32 = 0xffff;
 
-/// `flags` of one packet, by FIN, SYN, RST and ACK bits.
-const LANES: [u64; 32] = {
-    let mut lanes = [0; 32];
-    let mut flags = 0;
-    while flags < 32u8 {
-        let [syn, ack, rst, fin] = [
-            flags & tcp_flag::SYN != 0,
-            flags & tcp_flag::ACK != 0,
-            flags & tcp_flag::RST != 0,
-            flags & tcp_flag::FIN != 0,
-        ];
-        lanes[flags as usize] = syn as u64 | (ack as u64) << 16 | (rst as u64) << 32 | (fin as u64) << 48;
-        flags += 1;
-    }
-    lanes
-};
-
-/// SYN, ACK, RST and FIN of a packet as four counts of 16 bits.
-#[inline(always)]
-pub(super) fn lanes(packet: &Packet) -> u64 {
-    LANES[usize::from(packet.tcp_flags & 31)]
-}
-
 /// Both measures of a packet's bytes, the configured one first.
 #[inline(always)]
 pub(super) fn measures(packet: &Packet, measure: Measure) -> (u32, u32) {
@@ -201,7 +178,7 @@ impl Row {
         self.bytes[side] += bytes;
         self.other += other;
         let flags = packet.tcp_flags;
-        self.flags += lanes(packet);
+        self.flags += tcp_flag::lanes(flags);
         self.syn_only += u16::from(flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN);
         self.flagged += u16::from(packet.has_flags);
         self.witness(packet, from_high);
