@@ -4,10 +4,11 @@
 //! marker which ids they still need; the rest are forgotten and their numbers used again.
 //!
 //! The index is ours and not a library's because the hot path asks for its cache lines a batch ahead: hash, prefetch the
-//! slot; read the slot, prefetch the key and the views' rows; confirm. hashbrown cannot be prefetched, which on a
+//! slot; compare the key in the slot, prefetch the views' rows. hashbrown cannot be prefetched, which on a
 //! thousand warm flows makes it the faster of the two and on a million cold ones the slower by more than half (`cargo bench --bench table`). It serves
-//! where no prefetch is needed. Slots are 8 bytes: 32 bits of keyed hash, which are also the position, and the id plus
-//! one; linear probing at a load of at most one half; growth reads slots in order and no key.
+//! where no prefetch is needed. Slots are 24 bytes: the key, 32 bits of keyed hash, whose top bits are the position, and
+//! the id; linear probing at a load of at most one half; growth reads slots in order. Smaller slots with the key elsewhere cost a
+//! second cache and page-table miss a packet.
 
 pub mod arena;
 pub mod direction;
@@ -20,7 +21,7 @@ use arena::Arena;
 use bytemuck::{Pod, Zeroable};
 
 use crate::decode::packet::Packet;
-use crate::prefetch::{prefetch, prefetch_row};
+use crate::prefetch::prefetch;
 use key::{FiveTuple, endpoint, from_high};
 use pairs::Pairs;
 
@@ -58,9 +59,20 @@ struct Key {
 
 const V6: u64 = 1 << 48;
 
+/// A place of the index: a key with its hash and flow id.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[repr(C)]
+struct Slot {
+    key: Key,
+    /// Keyed hash of the key; its top bits are the position.
+    tag: u32,
+    /// The flow id plus one; 0 in a free slot.
+    id: u32,
+}
+
 /// Maps 5-tuples to dense flow ids.
 pub struct FlowTable {
-    slots: Arena<u64>,
+    slots: Arena<Slot>,
     shift: u32,
     keys: Arena<Key>,
     live: usize,
@@ -124,49 +136,31 @@ impl FlowTable {
         for ((packet, key), tag) in packets.iter().zip(&mut keys).zip(&mut tags) {
             *key = self.key(packet);
             *tag = self.tag(*key);
-            prefetch_row(&self.slots, (*tag >> self.shift) as usize);
-        }
-        // A slot whose tag matches is the flow's but for one time in four thousand million; its key and rows are asked for.
-        let (slots, mask) = (&self.slots[..], self.slots.len() - 1);
-        let mut probes = [0u32; RUN];
-        for (&tag, probe) in tags[..packets.len()].iter().zip(&mut probes) {
-            let mut at = (tag >> self.shift) as usize;
-            let id = loop {
-                let slot = slots[at & mask];
-                if slot == 0 || (slot >> 32) as u32 == tag {
-                    break (slot as u32).wrapping_sub(1) as usize;
-                }
-                at += 1;
-            };
-            *probe = at as u32;
-            prefetch_row(&self.keys, id);
-            for row in rows {
-                prefetch(row.base.wrapping_add(id.wrapping_mul(row.stride)));
-            }
+            let at = self.slots.as_ptr() as usize + (*tag >> self.shift) as usize * size_of::<Slot>();
+            // One slot in four lies across two lines.
+            prefetch(at);
+            prefetch(at + size_of::<Slot>() - 1);
         }
         let mut done = 0;
         while done < packets.len() {
-            // The slices are taken once; only a new flow, which may move them, makes that necessary again.
-            let (slots, known) = (&self.slots[..], &self.keys[..]);
+            // The slice is taken once; only a new flow makes that necessary again.
+            let slots = &self.slots[..];
+            let mask = slots.len() - 1;
             let mut free = None;
-            for i in done..packets.len() {
-                let (key, tag) = (keys[i], tags[i]);
-                let mut at = probes[i] as usize & mask;
-                let id = loop {
-                    let slot = slots[at];
-                    if slot == 0 {
-                        break None;
-                    }
-                    if (slot >> 32) as u32 == tag && known[(slot as u32 - 1) as usize] == key {
-                        break Some(slot as u32 - 1);
-                    }
+            for (packet, (&key, &tag)) in packets.iter().zip(keys.iter().zip(&tags)).skip(done) {
+                let mut at = (tag >> self.shift) as usize & mask;
+                while slots[at].id != 0 && slots[at].key != key {
                     at = (at + 1) & mask;
-                };
-                let Some(id) = id else {
+                }
+                if slots[at].id == 0 {
                     free = Some(at);
                     break;
-                };
-                flows.push(FlowRef { id, from_high: from_high(&packets[i]) });
+                }
+                let id = slots[at].id - 1;
+                for row in rows {
+                    prefetch(row.base.wrapping_add((id as usize).wrapping_mul(row.stride)));
+                }
+                flows.push(FlowRef { id, from_high: from_high(packet) });
                 done += 1;
             }
             if let Some(at) = free {
@@ -215,7 +209,7 @@ impl FlowTable {
                 u32::try_from(self.keys.len() - 1).expect("fewer than 2^32 - 1 flows are alive")
             }
         };
-        self.slots[at] = u64::from(tag) << 32 | (u64::from(id) + 1);
+        self.slots[at] = Slot { key, tag, id: id + 1 };
         self.live += 1;
         id
     }
@@ -233,8 +227,8 @@ impl FlowTable {
     pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         let mut live = vec![false; self.keys.len()];
         self.live = 0;
-        for &slot in self.slots.iter().filter(|&&slot| slot != 0) {
-            let id = slot as u32 - 1;
+        for slot in self.slots.iter().filter(|slot| slot.id != 0) {
+            let id = slot.id - 1;
             live[id as usize] = keep(id);
             self.live += usize::from(live[id as usize]);
         }
@@ -301,17 +295,15 @@ pub struct Ends {
     pub v6: bool,
 }
 
-fn reinsert(slots: &mut Arena<u64>, shift: u32, old: &[u64], keep: impl Fn(u32) -> bool) {
+fn reinsert(slots: &mut Arena<Slot>, shift: u32, old: &[Slot], keep: impl Fn(u32) -> bool) {
     let slots = &mut slots[..];
     let mask = slots.len() - 1;
-    for &slot in old {
-        if slot != 0 && keep(slot as u32 - 1) {
-            let mut at = ((slot >> 32) as u32 >> shift) as usize;
-            while slots[at & mask] != 0 {
-                at += 1;
-            }
-            slots[at & mask] = slot;
+    for slot in old.iter().filter(|slot| slot.id != 0 && keep(slot.id - 1)) {
+        let mut at = (slot.tag >> shift) as usize & mask;
+        while slots[at].id != 0 {
+            at = (at + 1) & mask;
         }
+        slots[at] = *slot;
     }
 }
 
