@@ -17,15 +17,7 @@ fn packet(flow: u64, from_client: bool, seed: &PairSeed) -> Packet {
     let client = (u128::from(0x0a00_0000 + flow as u32), 40_000);
     let server = (u128::from(0x1700_0000 + (flow as u32).wrapping_mul(2_654_435_761) % 0x9000_0000), 443);
     let (src, dst) = if from_client { (client, server) } else { (server, client) };
-    Packet {
-        src: src.0,
-        dst: dst.0,
-        src_port: src.1,
-        dst_port: dst.1,
-        protocol: 6,
-        pair_hash: seed.hash(src.0, dst.0, false),
-        ..Packet::default()
-    }
+    Packet { src: src.0, dst: dst.0, src_port: src.1, dst_port: dst.1, protocol: 6, ..Packet::default() }
 }
 
 /// Packets of random flows.

@@ -134,8 +134,10 @@ impl Config {
     /// The file cannot be read, is no TOML, has an unknown key, or a value out of bounds; the message names it.
     pub fn load(path: &Path) -> Result<Config> {
         let text = std::fs::read_to_string(path).map_err(|source| Error::io("read", path, source))?;
-        let config: Config = toml::from_str(&text)
-            .map_err(|error| Error::config(format!("{}: {}", path.display(), error.to_string().trim_end())))?;
+        let config: Config = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start.min(text.len())].lines().count().max(1));
+            Error::config(format!("{}: line {line}: {}", path.display(), error.message().replace('\n', " ")))
+        })?;
         config.check().map_err(|error| Error::config(format!("{}: {error}", path.display())))?;
         Ok(config)
     }

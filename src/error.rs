@@ -76,12 +76,5 @@ impl fmt::Display for Error {
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self.kind() {
-            ErrorKind::Io { source, .. } => Some(source),
-            ErrorKind::Sink(source) => Some(&**source),
-            _ => None,
-        }
-    }
-}
+// The message already tells the cause; [`Error::kind`] has it as a value.
+impl std::error::Error for Error {}

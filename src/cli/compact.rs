@@ -167,6 +167,12 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if found.units.iter().all(|unit| unit.inputs.is_empty()) {
         anyhow::bail!("there is nothing to read; name a capture, or a folder that holds some");
     }
+    if let Some(stats) = args.stats.as_ref().and_then(|path| path.canonicalize().ok()) {
+        let inputs = found.units.iter().flat_map(|unit| &unit.inputs);
+        if inputs.filter_map(|input| input.path().canonicalize().ok()).any(|input| input == stats) {
+            return Err(Usage(format!("--stats {} is one of the inputs", stats.display())).into());
+        }
+    }
     interrupt::watch(&setup.progress)?;
     let total = found.units.iter().flat_map(|unit| &unit.inputs).map(length).sum();
     let bar = Bar::show(&setup.progress, total, shared.quiet);
@@ -310,7 +316,7 @@ fn unit_of(setup: &Setup<'_>, mut unit: Unit) -> anyhow::Result<Done> {
     let mut journal = Journal::open(&folder, identity(setup)?, args.resume);
     let extension = if args.format == Format::Csv { "csv" } else { "jsonl" };
     let place = |window| [files.place("groups", window, extension), files.place("scans", window, "jsonl")];
-    let finished = journal.finished(&mut unit.inputs, &setup.windows, place)?;
+    let finished = journal.finished(&mut unit.inputs, &setup.windows, &files, place)?;
     if !setup.quiet && !finished.windows.is_empty() {
         let (windows, files) = (finished.windows.len(), finished.files.len());
         say(&format!("{windows} finished hours are kept; {files} files need not be read again"));

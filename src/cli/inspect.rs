@@ -67,7 +67,10 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
             outcome.failed += 1;
             text::complain("error", error);
         }
-        outcome.take(file.report.capture.status);
+        match file.report.tally.unsupported_links.is_empty() {
+            true => outcome.take(file.report.capture.status),
+            false => outcome.unsupported += 1,
+        }
         let shown = match args.json {
             true => format!("{}\n", serde_json::to_string(&Json::of(&file))?),
             false => describe(&file, style),
@@ -104,7 +107,7 @@ impl Outcome {
 
     fn exit(&self) -> Exit {
         match (self.complete + self.damaged, self.damaged + self.unsupported + self.failed + self.skipped) {
-            (0, _) => Exit::Failed,
+            (0, _) if self.unsupported == 0 => Exit::Failed,
             (_, 0) => Exit::Ok,
             _ => Exit::Partial,
         }
@@ -483,7 +486,7 @@ mod tests {
         assert_eq!(exit(&[Status::Complete], 0, 1), Exit::Partial);
         assert_eq!(exit(&[Status::Complete, Status::Unsupported], 0, 0), Exit::Partial);
         assert_eq!(exit(&[Status::Corrupt], 0, 0), Exit::Partial);
-        assert_eq!(exit(&[Status::Unsupported], 0, 0), Exit::Failed);
+        assert_eq!(exit(&[Status::Unsupported], 0, 0), Exit::Partial);
         assert_eq!(exit(&[], 1, 0), Exit::Failed);
     }
 

@@ -16,7 +16,7 @@ use pcap_compactor::engine::FileReport;
 use pcap_compactor::error::{Error, Result};
 use pcap_compactor::job::Finished;
 use pcap_compactor::scan::summary::ScanSummary;
-use pcap_compactor::sink::files::write_whole;
+use pcap_compactor::sink::files::{Files, write_whole};
 use pcap_compactor::sink::{Metrics, Sink};
 use pcap_compactor::views::groups::{Aside, GroupRecord, Window, WindowTotals, Windows};
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,7 @@ impl Journal {
         &mut self,
         inputs: &mut Vec<Input>,
         windows: &Windows,
+        files_of: &Files,
         place: impl Fn(Window) -> [PathBuf; 2],
     ) -> Result<Finished> {
         for input in &*inputs {
@@ -138,7 +139,7 @@ impl Journal {
             let keep = !touched.iter().any(|range| window.start < range.end && range.start < window.end)
                 && place(*window).iter().all(|path| path.is_file());
             if !keep {
-                stale.extend(place(*window));
+                stale.extend(files_of.traces(*window));
             }
             keep
         });

@@ -15,6 +15,7 @@ mod units;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand};
 use pcap_compactor::ErrorKind;
 
@@ -94,8 +95,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Synth(args) => synth::run(args, &shared),
         Command::Demo(args) => demo::run(args, &shared),
         Command::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Cli::command(), "pcap-compactor", &mut io::stdout());
-            Ok(Exit::Ok)
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "pcap-compactor", &mut script);
+            io::stdout().write_all(&script).context("standard output: cannot write").map(|()| Exit::Ok)
         }
     };
     match done {
@@ -106,14 +108,14 @@ pub(crate) fn main() -> ExitCode {
 
 /// Says what went wrong, on one line, and picks the exit code.
 fn fail(error: &anyhow::Error) -> ExitCode {
-    if error
-        .chain()
-        .any(|cause| cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe))
+    let kind = error.chain().find_map(|cause| cause.downcast_ref::<pcap_compactor::Error>()).map(|error| error.kind());
+    let gone = |source: &io::Error| source.kind() == io::ErrorKind::BrokenPipe;
+    if matches!(kind, Some(ErrorKind::Io { source, .. }) if gone(source))
+        || error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(gone))
     {
         // Whoever read our output has seen enough.
         return ExitCode::from(141);
     }
-    let kind = error.chain().find_map(|cause| cause.downcast_ref::<pcap_compactor::Error>()).map(|error| error.kind());
     let code = match kind {
         Some(ErrorKind::Stopped) => interrupt::exit_code(),
         Some(ErrorKind::Invariant(_)) => 4,

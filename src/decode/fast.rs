@@ -9,7 +9,6 @@
 
 use super::Tunnels;
 use super::packet::{Asks, Fragment, Packet, protocol};
-use super::pair_hash::PairSeed;
 use super::transport::is_name_service;
 use super::tunnel::carries_tunnel;
 use crate::capture::{Record, Stamp};
@@ -19,13 +18,7 @@ const TAG: usize = 4;
 
 /// Decodes an Ethernet frame of the common kind.
 #[inline(always)]
-pub(super) fn ethernet(
-    record: &Record,
-    frame: &[u8],
-    tunnels: Tunnels,
-    seed: &PairSeed,
-    packet: &mut Packet,
-) -> Option<()> {
+pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, packet: &mut Packet) -> Option<()> {
     if record.stamp == Stamp::Unrepresentable || record.wire < record.captured {
         return None;
     }
@@ -52,7 +45,6 @@ pub(super) fn ethernet(
         _ => return None,
     };
     packet.transport_offset = transport as u16;
-    packet.pair_hash = seed.hash(packet.src, packet.dst, packet.v6);
     if packet.fragment == Fragment::Later {
         packet.payload_offset = packet.transport_offset;
         return Some(());

@@ -14,7 +14,7 @@ mod general;
 mod ip;
 mod layer;
 mod link;
-pub(crate) mod pair_hash;
+mod pair_hash;
 mod span;
 mod transport;
 mod tunnel;
@@ -37,18 +37,17 @@ pub enum Tunnels {
     Outer,
 }
 
-/// Turns frames into packets. Cheap to copy; every copy hashes address pairs alike.
+/// Turns frames into packets.
 #[derive(Clone, Copy, Debug)]
 pub struct Decoder {
     tunnels: Tunnels,
-    seed: PairSeed,
 }
 
 impl Decoder {
-    /// A decoder whose pair hash differs from process to process.
+    /// A decoder that follows tunnels, or does not.
     #[must_use]
     pub fn new(tunnels: Tunnels) -> Decoder {
-        Decoder { tunnels, seed: PairSeed::random() }
+        Decoder { tunnels }
     }
 
     /// Decodes a frame. `frame` is the record's captured bytes.
@@ -68,7 +67,7 @@ impl Decoder {
     /// As [`Decoder::general`].
     #[inline(always)]
     pub fn decode_into(&self, record: &Record, frame: &[u8], packet: &mut Packet) -> Result<(), Reject> {
-        if record.link == LinkType(1) && fast::ethernet(record, frame, self.tunnels, &self.seed, packet).is_some() {
+        if record.link == LinkType(1) && fast::ethernet(record, frame, self.tunnels, packet).is_some() {
             return Ok(());
         }
         *packet = self.general(record, frame)?;
@@ -84,8 +83,7 @@ impl Decoder {
         if record.stamp == Stamp::Unrepresentable {
             return Err(Malformed::Time.into());
         }
-        let mut packet = general::decode(record, frame, self.tunnels)?;
-        packet.pair_hash = self.seed.hash(packet.src, packet.dst, packet.v6);
+        let packet = general::decode(record, frame, self.tunnels)?;
         Ok(packet)
     }
 }

@@ -159,8 +159,6 @@ pub struct Packet {
     /// Bytes of transport payload by the headers; may exceed what was captured. 0 for later fragments, and for TCP
     /// whose data offset was not captured or is wrong.
     pub payload_length: u32,
-    /// Keyed hash of the unordered pair of addresses; never shown, differs from process to process.
-    pub pair_hash: u32,
     /// Source port; 0 where the protocol has none or the packet is a later fragment. SCTP ports count.
     pub src_port: u16,
     /// Destination port, as `src_port`.

@@ -5,6 +5,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use super::packet::Packet;
+
 /// The secrets of a pair hash.
 #[derive(Clone, Copy, Debug)]
 pub struct PairSeed {
@@ -27,6 +29,13 @@ impl PairSeed {
     #[must_use]
     pub const fn from_words([mask, factor, high_factor, pair_mask, pair_factor]: [u64; 5]) -> PairSeed {
         PairSeed { mask, factor: factor | 1, high_factor: high_factor | 1, pair_mask, pair_factor: pair_factor | 1 }
+    }
+
+    /// The hash of a packet's hosts.
+    #[inline(always)]
+    #[must_use]
+    pub fn of(&self, packet: &Packet) -> u32 {
+        self.hash(packet.src, packet.dst, packet.v6)
     }
 
     /// The hash of two addresses in the integer form of [`Packet`](super::Packet), whichever comes first.

@@ -83,7 +83,7 @@ impl<'p> Reader<'p> {
     pub(super) fn finish(self) -> FileReport {
         let (report, intake) = (self.capture.report(), &self.tally.intake);
         tracing::debug!(
-            path = %self.path.display(),
+            path = ?self.path,
             status = report.status.name(),
             packets = intake.read.packets,
             accepted = intake.accepted.packets,

@@ -19,7 +19,7 @@ use super::worker::{Worker, merge};
 use super::{Engine, FileReport, Progress, Report};
 use crate::capture::Bytes;
 use crate::capture::Records;
-use crate::decode::{Decoder, Packet};
+use crate::decode::{Decoder, Packet, PairSeed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 
@@ -61,6 +61,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
     let mut report = Report::default();
     let (readers, workers) = split(engine, plan.files.len());
     let decoder = Decoder::new(engine.tunnels);
+    let pairs = PairSeed::random();
     let cores = if engine.pin { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
     let (parts_in, parts_out) = unbounded::<News>();
     let (back_in, back_out) = unbounded::<Vec<Packet>>();
@@ -87,12 +88,12 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
         let others: Vec<_> = (1..readers)
             .map(|i| {
                 let core = cores.get(i % cores.len().max(1)).copied();
-                let (desk, back, news) = (&desk, back_out.clone(), parts_in.clone());
+                let (desk, pairs, back, news) = (&desk, &pairs, back_out.clone(), parts_in.clone());
                 scope.spawn(move || {
                     core.map(core_affinity::set_for_current);
                     let mut done = Done::default();
                     while let Some(file) = next(desk, &mut done, engine, workers)? {
-                        read(file, engine, decoder, &back, &news, &mut done, || Ok(()))?;
+                        read(file, engine, decoder, pairs, &back, &news, &mut done, || Ok(()))?;
                     }
                     Ok::<Done, Error>(done)
                 })
@@ -115,7 +116,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
         let mut done = Done::default();
         let mine = (|| {
             while let Some(file) = next(&desk, &mut done, engine, workers)? {
-                read(file, engine, decoder, &back_out, &news, &mut done, || merger.poll())?;
+                read(file, engine, decoder, &pairs, &back_out, &news, &mut done, || merger.poll())?;
             }
             Ok(())
         })();
@@ -206,6 +207,7 @@ fn read(
     file: Taken,
     engine: &Engine,
     decoder: Decoder,
+    pairs: &PairSeed,
     back: &Receiver<Vec<Packet>>,
     news: &Sender<News>,
     done: &mut Done,
@@ -245,7 +247,7 @@ fn read(
         };
         if !whole {
             for packet in &packets {
-                let shard = (u64::from(packet.pair_hash) * workers) >> 32;
+                let shard = (u64::from(pairs.of(packet)) * workers) >> 32;
                 shares[shard as usize].push(*packet);
                 if let Some(before) = watermark.as_mut().and_then(|watermark| watermark.moved(packet.time)) {
                     send(&mut shares);

@@ -58,6 +58,18 @@ impl Files {
         }
     }
 
+    /// Everywhere that a window's records may lie, whatever the format and the naming of the run that wrote them.
+    #[must_use]
+    pub fn traces(&self, window: Window) -> Vec<PathBuf> {
+        let [hourly, exact] =
+            [true, false].map(|hourly| Files::new(&self.folder, self.format, self.times, None, hourly));
+        let kinds = [("groups", "jsonl"), ("groups", "csv"), ("scans", "jsonl")];
+        kinds
+            .into_iter()
+            .flat_map(|(kind, extension)| [hourly.place(kind, window, extension), exact.place(kind, window, extension)])
+            .collect()
+    }
+
     /// Where a window's records of one kind go.
     #[must_use]
     pub fn place(&self, kind: &str, window: Window, extension: &str) -> PathBuf {
@@ -137,6 +149,10 @@ impl Sink for Files {
 /// # Errors
 /// As [`AtomicFile::create`] and [`AtomicFile::commit`].
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+    // A pipe or a device is written to, not replaced.
+    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        return std::fs::write(path, bytes).map_err(|source| Error::io("write", path, source));
+    }
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(|source| Error::io("write", path, source))?;
     file.commit()

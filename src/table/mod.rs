@@ -187,7 +187,7 @@ impl FlowTable {
         let src = (packet.src, packet.src_port);
         let dst = (packet.dst, packet.dst_port);
         let (low, high) = if src > dst { (dst, src) } else { (src, dst) };
-        let pair = self.pairs.number(low.0, high.0, packet.pair_hash);
+        let pair = self.pairs.number(low.0, high.0);
         Key { low: u64::from(pair) << 16 | u64::from(low.1), high: V6 | u64::from(high.1) | protocol }
     }
 
@@ -323,7 +323,6 @@ mod tests {
             src_port: (n % 5) as u16,
             dst_port: (n % 3) as u16,
             protocol: if n.is_multiple_of(2) { 6 } else { 17 },
-            pair_hash: (src + dst) as u32,
             ..Packet::default()
         }
     }

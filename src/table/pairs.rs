@@ -2,9 +2,11 @@
 
 use hashbrown::HashTable;
 
+use crate::decode::PairSeed;
+
 /// Numbers unordered pairs of IPv6 addresses.
-#[derive(Default)]
 pub(crate) struct Pairs {
+    seed: PairSeed,
     index: HashTable<u32>,
     list: Vec<Pair>,
     free: Vec<u32>,
@@ -17,10 +19,17 @@ struct Pair {
     hash: u32,
 }
 
+impl Default for Pairs {
+    fn default() -> Pairs {
+        Pairs { seed: PairSeed::random(), index: HashTable::new(), list: Vec::new(), free: Vec::new() }
+    }
+}
+
 impl Pairs {
-    /// The number of a pair, given its keyed hash; `low <= high`.
+    /// The number of a pair; `low <= high`.
     #[inline]
-    pub(crate) fn number(&mut self, low: u128, high: u128, hash: u32) -> u32 {
+    pub(crate) fn number(&mut self, low: u128, high: u128) -> u32 {
+        let hash = self.seed.hash(low, high, true);
         let list = &self.list;
         if let Some(&found) = self.index.find(spread(hash), |&i| {
             let pair = &list[i as usize];

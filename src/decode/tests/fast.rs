@@ -97,7 +97,7 @@ fn the_fast_path_does_answer() {
     let record = Record { captured: 54, wire: 54, link: LinkType(1), ..Record::default() };
     let decoder = Decoder::new(Tunnels::Inner);
     let mut packet = Packet::default();
-    let answer = super::super::fast::ethernet(&record, &frame, decoder.tunnels, &decoder.seed, &mut packet);
+    let answer = super::super::fast::ethernet(&record, &frame, decoder.tunnels, &mut packet);
     assert!(answer.is_some());
     assert_eq!(packet.dst_port, 80);
 }

@@ -131,15 +131,3 @@ fn the_innermost_tunnel_names_the_packet() {
     let packet = decode(RAW, &vxlan).expect("nested");
     assert_eq!((packet.src, packet.tunnel), (INNER_SRC, Tunnel::IpInIp));
 }
-
-#[test]
-fn the_pair_hash_is_that_of_the_innermost_pair() {
-    let decoder = Decoder::new(Tunnels::Inner);
-    let hash = |frame: &[u8]| decoder.general(&record(RAW, frame), frame).expect("sound").pair_hash;
-    let plain = hash(&inner());
-    for (name, _, frame) in
-        frames::tunnels().into_iter().filter(|(_, kind, _)| !matches!(kind, Tunnel::SixInFour | Tunnel::Teredo))
-    {
-        assert_eq!(hash(&frame), plain, "{name}");
-    }
-}

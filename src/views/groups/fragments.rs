@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashTable;
 
 use super::piece::{Piece, Pieces};
+use crate::decode::PairSeed;
 use crate::decode::fragment::Datagram;
 use crate::decode::packet::Packet;
 
@@ -32,8 +33,8 @@ struct Route {
 }
 
 impl Route {
-    fn of(window: u32, packet: &Packet) -> Route {
-        Route { window, hash: packet.pair_hash, src: packet.src, dst: packet.dst, v6: packet.v6 }
+    fn of(window: u32, packet: &Packet, seed: &PairSeed) -> Route {
+        Route { window, hash: seed.of(packet), src: packet.src, dst: packet.dst, v6: packet.v6 }
     }
 
     /// hashbrown takes its tag from the top bits and the bucket from the bottom ones.
@@ -50,6 +51,7 @@ pub(super) type Side = (u32, bool);
 pub(super) struct Fragments {
     /// Longest gap inside a piece, ns.
     idle: i64,
+    seed: PairSeed,
     routes: HashTable<(Route, Waiting)>,
 }
 
@@ -86,7 +88,7 @@ fn add(into: &mut Later, protocol: u8, side: Side, piece: Piece, idle: i64) {
 impl Fragments {
     /// None wait yet.
     pub(super) fn new(idle: i64) -> Fragments {
-        Fragments { idle, routes: HashTable::new() }
+        Fragments { idle, seed: PairSeed::random(), routes: HashTable::new() }
     }
 
     /// Remembers a first fragment.
@@ -108,7 +110,7 @@ impl Fragments {
             add(&mut entry.later, packet.protocol, side, piece, idle);
             return;
         }
-        let waiting = self.waiting(Route::of(window, packet));
+        let waiting = self.waiting(Route::of(window, packet, &self.seed));
         add(&mut waiting.lost, packet.protocol, side, piece, idle);
     }
 
@@ -120,7 +122,7 @@ impl Fragments {
 
     fn entry(&mut self, window: u32, packet: &Packet, datagram: Datagram) -> Option<&mut Entry> {
         let idle = self.idle;
-        let waiting = self.waiting(Route::of(window, packet));
+        let waiting = self.waiting(Route::of(window, packet, &self.seed));
         let key = (packet.time.0.div_euclid(SLOT), datagram);
         if waiting.full_from.is_some_and(|full| key >= full) {
             return None;
