@@ -16,7 +16,7 @@ use crate::capture::{Record, Stamp};
 const ETHERNET: usize = 14;
 const TAG: usize = 4;
 
-/// Decodes an Ethernet frame of the common kind.
+/// Decodes an Ethernet frame of the common kind into `packet`, which must be [`Packet::default`].
 #[inline(always)]
 pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, packet: &mut Packet) -> Option<()> {
     if record.stamp == Stamp::Unrepresentable || record.wire < record.captured {
@@ -31,14 +31,11 @@ pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, packet: 
         ether_type = u16_at(frame, ip + 2)?;
         ip += TAG;
     }
-    *packet = Packet {
-        time: record.time,
-        frame: record.offset,
-        captured: record.captured,
-        wire: record.wire,
-        ip_offset: ip as u16,
-        ..Packet::default()
-    };
+    packet.time = record.time;
+    packet.frame = record.offset;
+    packet.captured = record.captured;
+    packet.wire = record.wire;
+    packet.ip_offset = ip as u16;
     let (transport, room) = match ether_type {
         0x0800 => ipv4(frame, ip, packet)?,
         0x86dd => ipv6(frame, ip, packet)?,

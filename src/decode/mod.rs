@@ -60,13 +60,14 @@ impl Decoder {
         self.decode_into(record, frame, &mut packet).map(|()| packet)
     }
 
-    /// Decodes a frame into the place where its packet will stay. After an error, what is there means nothing.
+    /// Decodes a frame into the place where its packet will stay, which must hold [`Packet::default`]. After an error, what
+    /// is there means nothing.
     ///
     /// # Errors
     ///
     /// As [`Decoder::general`].
     #[inline(always)]
-    pub fn decode_into(&self, record: &Record, frame: &[u8], packet: &mut Packet) -> Result<(), Reject> {
+    pub(crate) fn decode_into(&self, record: &Record, frame: &[u8], packet: &mut Packet) -> Result<(), Reject> {
         if record.link == LinkType(1) && fast::ethernet(record, frame, self.tunnels, packet).is_some() {
             return Ok(());
         }

@@ -168,7 +168,7 @@ pub struct Tally {
     pub other: u64,
     /// Accepted TCP packets by flag.
     pub flags: FlagCounts,
-    /// Accepted packets by innermost tunnel.
+    /// Accepted packets by innermost tunnel; those that were in none are not counted.
     pub tunnels: [u64; Tunnel::ALL.len()],
 }
 
@@ -185,7 +185,9 @@ impl Tally {
                 _ => self.other += 1,
             }
         }
-        self.tunnels[packet.tunnel as usize] += 1;
+        if packet.tunnel != Tunnel::None {
+            self.tunnels[packet.tunnel as usize] += 1;
+        }
     }
 
     /// Counts flags that were summed over fewer than 65,536 packets with [`tcp_flag::lanes`].
