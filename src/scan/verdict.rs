@@ -45,6 +45,12 @@ fn is_vertical(contacts: &Contacts, config: &Config) -> bool {
     contacts.most_ports > config.scan_unique_ports_threshold
 }
 
+/// Whether more than two thirds of the contacts failed. Half is not enough: of a busy client's short conversations two in
+/// five may show one packet only, and among a thousand clients with fifty of them some exceed half by chance.
+fn mostly_failed(contacts: &Contacts) -> bool {
+    contacts.failed.saturating_mul(3) > contacts.contacts.saturating_mul(2)
+}
+
 /// Whether a source is over a threshold; the original knows only that of destinations.
 #[must_use]
 pub fn is_candidate(contacts: &Contacts, config: &Config) -> bool {
@@ -59,8 +65,7 @@ pub fn decide(
 ) -> Verdict {
     let guarded = config.scan_policy == ScanPolicy::Guarded;
     let mut verdict = Verdict { candidates: candidates.len() as u64, ..Verdict::default() };
-    let suspects: Vec<&Contacts> =
-        candidates.iter().filter(|c| !guarded || c.failed.saturating_mul(2) > c.contacts).collect();
+    let suspects: Vec<&Contacts> = candidates.iter().filter(|c| !guarded || mostly_failed(c)).collect();
     let ratios: Vec<f64> = suspects.iter().map(|c| ratio(c.src, c.transport)).collect();
 
     // SYN-only packets tell TCP scanners apart; other transports have none, and no forest in the guarded policy.

@@ -45,7 +45,7 @@ pub(super) fn scanners(
         }
         expected.candidates += 1;
         let failed = contacts.iter().filter(|(_, answered)| !answered).count();
-        if guarded && failed * 2 <= contacts.len() {
+        if guarded && failed * 3 <= contacts.len() * 2 {
             continue;
         }
         let kind = match (horizontal, vertical) {
