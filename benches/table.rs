@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use pcap_compactor::decode::Packet;
 use pcap_compactor::table::key::from_high;
-use pcap_compactor::table::{FlowRef, FlowTable, RUN};
+use pcap_compactor::table::{Asked, FlowRef, FlowTable, RUN};
 use traffic::Numbers;
 
 /// A packet of an IPv4 flow.
@@ -39,7 +39,9 @@ trait Table: Default {
 
 impl Table for FlowTable {
     fn resolve(&mut self, packets: &[Packet], flows: &mut Vec<FlowRef>) {
-        FlowTable::resolve(self, packets, &[], flows);
+        let mut asked = Asked::default();
+        self.ask(packets, &mut asked);
+        FlowTable::resolve(self, &asked, &[], flows);
     }
 
     fn flows(&self) -> usize {

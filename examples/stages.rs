@@ -20,7 +20,7 @@ use pcap_compactor::scan::summary::ScanSummary;
 use pcap_compactor::sink::digest::Digest;
 use pcap_compactor::sink::jsonl::{JsonLines, Lines};
 use pcap_compactor::sink::{Discard, Metrics, Sink};
-use pcap_compactor::table::{FlowRef, FlowTable, RUN, Rows};
+use pcap_compactor::table::{Asked, FlowRef, FlowTable, RUN, Rows};
 use pcap_compactor::views::groups::{GroupRecord, Groups, Windows};
 use pcap_compactor::{Config, Engine, Input, Result, Timestamp};
 
@@ -186,11 +186,13 @@ fn round(path: &Path) -> Result<Round> {
     let mut flows: Vec<FlowRef> = Vec::with_capacity(RUN);
     let start = cpu();
     let mut table = FlowTable::new();
+    let mut asked = Asked::default();
     walk(path, |records| {
         decode(records, &mut batch);
         for run in batch.chunks(RUN) {
             flows.clear();
-            table.resolve(run, &[], &mut flows);
+            table.ask(run, &mut asked);
+            table.resolve(&asked, &[], &mut flows);
             black_box(&flows);
         }
     })?;

@@ -2,14 +2,15 @@
 
 use super::view::{Batch, Part, ShardView, View};
 use crate::decode::Packet;
-use crate::table::{FlowRef, FlowTable, RUN, Rows};
+use crate::table::{Asked, FlowRef, FlowTable, RUN, Rows};
 use crate::time::Timestamp;
 
 pub(super) struct Worker {
     table: FlowTable,
     views: Vec<Box<dyn ShardView>>,
     wants_flows: bool,
-    flows: Vec<FlowRef>,
+    asked: [Asked; 2],
+    flows: [Vec<FlowRef>; 2],
     rows: Vec<Rows>,
 }
 
@@ -19,7 +20,8 @@ impl Worker {
             table: FlowTable::new(),
             views: views.iter().map(|view| view.shard()).collect(),
             wants_flows: views.iter().any(|view| view.wants_flows()),
-            flows: Vec::with_capacity(RUN),
+            asked: Default::default(),
+            flows: [Vec::with_capacity(RUN), Vec::with_capacity(RUN)],
             rows: Vec::new(),
         }
     }
@@ -33,20 +35,29 @@ impl Worker {
     }
 
     /// Takes packets of one file in capture order.
+    ///
+    /// A run of packets waits twice for memory: for the slots of its flows and for their rows. Three runs are under way at
+    /// a time, so that what one waits for comes while another is worked on.
     pub(super) fn packets(&mut self, packets: &[Packet], bytes: &[u8]) {
-        if self.views.is_empty() {
-            return;
+        if !self.wants_flows {
+            let batch = Batch { packets, flows: &[], bytes, table: &self.table };
+            return self.views.iter_mut().for_each(|view| view.packets(&batch));
         }
-        for packets in packets.chunks(RUN) {
-            self.flows.clear();
-            if self.wants_flows {
+        let run = |nth: usize| &packets[nth * RUN..packets.len().min((nth + 1) * RUN)];
+        let runs = packets.len().div_ceil(RUN);
+        for step in 0..runs + 2 {
+            if step < runs {
+                self.table.ask(run(step), &mut self.asked[step % 2]);
+            }
+            if let Some(nth) = step.checked_sub(1).filter(|&nth| nth < runs) {
                 self.rows.clear();
                 self.rows.extend(self.views.iter().filter_map(|view| view.rows()));
-                self.table.resolve(packets, &self.rows, &mut self.flows);
+                self.flows[nth % 2].clear();
+                self.table.resolve(&self.asked[nth % 2], &self.rows, &mut self.flows[nth % 2]);
             }
-            let batch = Batch { packets, flows: &self.flows, bytes, table: &self.table };
-            for view in &mut self.views {
-                view.packets(&batch);
+            if let Some(nth) = step.checked_sub(2) {
+                let batch = Batch { packets: run(nth), flows: &self.flows[nth % 2], bytes, table: &self.table };
+                self.views.iter_mut().for_each(|view| view.packets(&batch));
             }
         }
     }

@@ -84,6 +84,14 @@ impl<T: Pod> Arena<T> {
         self[at] = row;
     }
 
+    /// Appends rows that lie together.
+    #[inline]
+    pub fn extend<const N: usize>(&mut self, rows: [T; N]) {
+        let at = self.len;
+        self.reach(at + N);
+        self[at..].copy_from_slice(&rows);
+    }
+
     /// Lets go of all rows and their memory.
     pub fn clear(&mut self) {
         *self = Arena::default();

@@ -7,7 +7,7 @@
 //! slot; compare the key in the slot, prefetch the views' rows. hashbrown cannot be prefetched, which on a
 //! thousand warm flows makes it the faster of the two and on a million cold ones the slower by more than half (`cargo bench --bench table`). It serves
 //! where no prefetch is needed. Slots are 24 bytes: the key, 32 bits of keyed hash, whose top bits are the position, and
-//! the id; linear probing at a load of at most one half; growth reads slots in order. Smaller slots with the key elsewhere cost a
+//! the id; linear probing at a load of at most 7/10; growth happens in place. Smaller slots with the key elsewhere cost a
 //! second cache and page-table miss a packet.
 
 pub mod arena;
@@ -22,11 +22,11 @@ use bytemuck::{Pod, Zeroable};
 
 use crate::decode::packet::Packet;
 use crate::prefetch::prefetch;
-use key::{FiveTuple, endpoint, from_high};
+use key::{FiveTuple, endpoint};
 use pairs::Pairs;
 
-/// Packets resolved at a time: their slots and rows fit the first-level cache together.
-pub const RUN: usize = 64;
+/// Packets resolved at a time: about as many cache lines as a core can wait for at once.
+pub const RUN: usize = 32;
 
 /// A packet's flow.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,7 +50,7 @@ pub struct Rows {
 ///
 /// IPv4: each half is `address << 16 | port`, the smaller first. IPv6: `low` is `pair number << 16 | port of the
 /// smaller address`, `high` is `V6 | port of the larger`. The protocol number is in the top byte of `high`.
-#[derive(Clone, Copy, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Pod, Zeroable)]
 #[repr(C)]
 struct Key {
     low: u64,
@@ -60,7 +60,7 @@ struct Key {
 const V6: u64 = 1 << 48;
 
 /// A place of the index: a key with its hash and flow id.
-#[derive(Clone, Copy, Pod, Zeroable)]
+#[derive(Clone, Copy, Default, Pod, Zeroable)]
 #[repr(C)]
 struct Slot {
     key: Key,
@@ -87,7 +87,27 @@ impl Default for FlowTable {
     }
 }
 
+/// Packets on their way to their flows: between [`FlowTable::ask`] and [`FlowTable::resolve`].
+#[derive(Clone)]
+pub struct Asked {
+    keys: [Key; RUN],
+    tags: [u32; RUN],
+    /// A bit a packet: its source is the high end.
+    from_high: u64,
+    len: usize,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Asked { keys: [Key::zeroed(); RUN], tags: [0; RUN], from_high: 0, len: 0 }
+    }
+}
+
 const FIRST_BITS: u32 = 12;
+
+/// The load at which the index grows, as a fraction. Above it chains of taken slots reach far beyond the lines asked for;
+/// below, the index would be memory that is touched for little.
+const FULL: (usize, usize) = (7, 10);
 
 impl FlowTable {
     /// An empty table with a hash key of its own, drawn at random: nobody can choose addresses that collide.
@@ -125,29 +145,38 @@ impl FlowTable {
         self.keys.len()
     }
 
-    /// Finds or makes the flow of each of at most [`RUN`] packets; `flows` gets one entry a packet.
-    pub fn resolve(&mut self, packets: &[Packet], rows: &[Rows], flows: &mut Vec<FlowRef>) {
-        let mut keys = [Key { low: 0, high: 0 }; RUN];
-        let mut tags = [0u32; RUN];
-        let packets = &packets[..packets.len().min(RUN)];
-        while (self.live + packets.len()) * 2 > self.slots.len() {
-            self.grow();
-        }
-        for ((packet, key), tag) in packets.iter().zip(&mut keys).zip(&mut tags) {
-            *key = self.key(packet);
+    /// Takes the keys of at most [`RUN`] packets and asks for the cache lines where they are looked for.
+    #[inline]
+    pub fn ask(&mut self, packets: &[Packet], asked: &mut Asked) {
+        let (slots, shift) = (self.slots.as_ptr() as usize, self.shift);
+        let places = asked.keys.iter_mut().zip(&mut asked.tags);
+        asked.from_high = 0;
+        for (nth, (packet, (key, tag))) in packets.iter().zip(places).enumerate() {
+            let from_high;
+            (*key, from_high) = self.key(packet);
             *tag = self.tag(*key);
-            let at = self.slots.as_ptr() as usize + (*tag >> self.shift) as usize * size_of::<Slot>();
+            asked.from_high |= u64::from(from_high) << nth;
+            let at = slots + (*tag >> shift) as usize * size_of::<Slot>();
             // One slot in four lies across two lines.
             prefetch(at);
             prefetch(at + size_of::<Slot>() - 1);
         }
+        asked.len = packets.len().min(RUN);
+    }
+
+    /// Finds or makes the flow of each packet that was asked for; `flows` gets one entry a packet. The rows of flows that
+    /// are known are asked for in their turn.
+    pub fn resolve(&mut self, asked: &Asked, rows: &[Rows], flows: &mut Vec<FlowRef>) {
+        while (self.live + asked.len) * FULL.1 > self.slots.len() * FULL.0 {
+            self.grow();
+        }
         let mut done = 0;
-        while done < packets.len() {
+        while done < asked.len {
             // The slice is taken once; only a new flow makes that necessary again.
             let slots = &self.slots[..];
             let mask = slots.len() - 1;
             let mut free = None;
-            for (packet, (&key, &tag)) in packets.iter().zip(keys.iter().zip(&tags)).skip(done) {
+            for (&key, &tag) in asked.keys[..asked.len].iter().zip(&asked.tags).skip(done) {
                 let mut at = (tag >> self.shift) as usize & mask;
                 while slots[at].id != 0 && slots[at].key != key {
                     at = (at + 1) & mask;
@@ -160,35 +189,37 @@ impl FlowTable {
                 for row in rows {
                     prefetch(row.base.wrapping_add((id as usize).wrapping_mul(row.stride)));
                 }
-                flows.push(FlowRef { id, from_high: from_high(packet) });
+                flows.push(FlowRef { id, from_high: asked.from_high >> done & 1 != 0 });
                 done += 1;
             }
             if let Some(at) = free {
-                let id = self.add(keys[done], tags[done], at);
-                flows.push(FlowRef { id, from_high: from_high(&packets[done]) });
+                let id = self.add(asked.keys[done], asked.tags[done], at);
+                flows.push(FlowRef { id, from_high: asked.from_high >> done & 1 != 0 });
                 done += 1;
             }
         }
     }
 
-    #[inline]
-    fn key(&mut self, packet: &Packet) -> Key {
+    /// The key of a packet's flow, and whether the packet's source is its high end.
+    #[inline(always)]
+    fn key(&mut self, packet: &Packet) -> (Key, bool) {
         let protocol = u64::from(packet.protocol) << 56;
         if packet.v6 {
             return self.key_v6(packet, protocol);
         }
         let src = (packet.src as u64) << 16 | u64::from(packet.src_port);
         let dst = (packet.dst as u64) << 16 | u64::from(packet.dst_port);
-        Key { low: src.min(dst), high: src.max(dst) | protocol }
+        (Key { low: src.min(dst), high: src.max(dst) | protocol }, src > dst)
     }
 
     #[inline(never)]
-    fn key_v6(&mut self, packet: &Packet, protocol: u64) -> Key {
+    fn key_v6(&mut self, packet: &Packet, protocol: u64) -> (Key, bool) {
         let src = (packet.src, packet.src_port);
         let dst = (packet.dst, packet.dst_port);
         let (low, high) = if src > dst { (dst, src) } else { (src, dst) };
         let pair = self.pairs.number(low.0, high.0);
-        Key { low: u64::from(pair) << 16 | u64::from(low.1), high: V6 | u64::from(high.1) | protocol }
+        let key = Key { low: u64::from(pair) << 16 | u64::from(low.1), high: V6 | u64::from(high.1) | protocol };
+        (key, src > dst)
     }
 
     #[inline]
@@ -214,13 +245,38 @@ impl FlowTable {
         id
     }
 
+    /// Doubles the index where it lies: memory that was never touched is the dearest there is.
+    ///
+    /// A slot's position is the top bits of its tag, so a flow moves from about `i` to about `2 i`. Taken from the last
+    /// slot down, flows come to lie behind all that have not moved. The few of which that is not certain, in the first
+    /// slots and at the end, wait until all others are in place.
     #[cold]
     fn grow(&mut self) {
-        let mut bigger = Arena::default();
-        bigger.reach(self.slots.len() * 2);
+        let before = self.slots.len();
+        self.slots.reach(before * 2);
         self.shift -= 1;
-        let old = std::mem::replace(&mut self.slots, bigger);
-        reinsert(&mut self.slots, self.shift, &old, |_| true);
+        let shift = self.shift;
+        let slots = &mut self.slots[..];
+        let mut waiting: Vec<Slot> = Vec::new();
+        for from in (0..before).rev() {
+            let slot = std::mem::take(&mut slots[from]);
+            if slot.id == 0 {
+                continue;
+            }
+            let mut at = (slot.tag >> shift) as usize;
+            if at < from {
+                waiting.push(slot);
+                continue;
+            }
+            while at < slots.len() && slots[at].id != 0 {
+                at += 1;
+            }
+            match slots.get_mut(at) {
+                Some(free) => *free = slot,
+                None => waiting.push(slot),
+            }
+        }
+        reinsert(&mut self.slots, shift, &waiting, |_| true);
     }
 
     /// Forgets every flow for which `keep` is false.
@@ -295,6 +351,7 @@ pub struct Ends {
     pub v6: bool,
 }
 
+/// Puts slots into an index that has room for them.
 fn reinsert(slots: &mut Arena<Slot>, shift: u32, old: &[Slot], keep: impl Fn(u32) -> bool) {
     let slots = &mut slots[..];
     let mask = slots.len() - 1;
@@ -332,11 +389,13 @@ mod tests {
         let mut table = FlowTable::new();
         let mut model: HashMap<FiveTuple, u32> = HashMap::new();
         let mut flows = Vec::new();
+        let mut asked = Asked::default();
         for round in 0..3u64 {
             for start in (0..200_000u64).step_by(RUN) {
                 let packets: Vec<_> = (start..start + RUN as u64).map(|n| packet(n * (round + 1))).collect();
                 flows.clear();
-                table.resolve(&packets, &[], &mut flows);
+                table.ask(&packets, &mut asked);
+                table.resolve(&asked, &[], &mut flows);
                 for (packet, flow) in packets.iter().zip(&flows) {
                     let (tuple, from_high) = FiveTuple::of(packet);
                     assert_eq!(table.tuple(flow.id), tuple);
