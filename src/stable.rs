@@ -12,6 +12,18 @@ pub(crate) struct StableHash(u64);
 /// The fractional part of the golden ratio, odd.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
+/// Another key for each place, so that numbers cannot change places: a multiplicative sequence. A static, because
+/// constants of eight bytes in the code cost more than loads.
+static PLACES: [u64; 32] = {
+    let mut keys = [GOLDEN; 32];
+    let mut at = 1;
+    while at < keys.len() {
+        keys[at] = keys[at - 1].wrapping_mul(0xd134_2543_de82_ef95) | 1;
+        at += 1;
+    }
+    keys
+};
+
 impl StableHash {
     /// Starts from a seed.
     #[must_use]
@@ -30,12 +42,10 @@ impl StableHash {
     #[inline]
     pub(crate) fn numbers<const N: usize>(&mut self, numbers: [u64; N]) {
         const { assert!(N.is_multiple_of(2)) };
+        const { assert!(N <= PLACES.len()) };
         let mut sum = 0u64;
-        let mut key = GOLDEN;
-        for pair in numbers.chunks_exact(2) {
-            // Another key for each place, so that numbers cannot change places.
-            key = key.wrapping_mul(0xd134_2543_de82_ef95) | 1;
-            let product = u128::from(pair[0] ^ key) * u128::from(pair[1].wrapping_add(key.rotate_left(32)) | 1 << 63);
+        for (pair, keys) in numbers.as_chunks::<2>().0.iter().zip(PLACES.as_chunks::<2>().0) {
+            let product = u128::from(pair[0] ^ keys[0]) * u128::from(pair[1] ^ keys[1]);
             sum = sum.wrapping_add((product >> 64) as u64 ^ product as u64);
         }
         self.number(sum);
@@ -56,10 +66,10 @@ impl StableHash {
     /// Adds text with its length.
     pub(crate) fn text(&mut self, text: &str) {
         self.number(text.len() as u64);
-        for chunk in text.as_bytes().chunks(8) {
-            let mut word = [0; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.number(u64::from_le_bytes(word));
+        let (words, rest) = text.as_bytes().as_chunks();
+        words.iter().for_each(|word| self.number(u64::from_le_bytes(*word)));
+        if !rest.is_empty() {
+            self.number(rest.iter().rfold(0, |word, &byte| word << 8 | u64::from(byte)));
         }
     }
 

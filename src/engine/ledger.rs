@@ -1,7 +1,7 @@
 //! The ledger: every packet, wire byte and captured byte of a run, by what became of it.
 
 use std::collections::BTreeMap;
-use std::ops::{AddAssign, Sub};
+use std::ops::{Add, AddAssign, Sub};
 
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,15 @@ impl AddAssign for Amount {
         self.packets += other.packets;
         self.wire_bytes += other.wire_bytes;
         self.captured_bytes += other.captured_bytes;
+    }
+}
+
+impl Add for Amount {
+    type Output = Amount;
+    #[inline]
+    fn add(mut self, other: Amount) -> Amount {
+        self += other;
+        self
     }
 }
 

@@ -45,35 +45,40 @@ impl<'p> Reader<'p> {
         self.progress.stopped()?;
         packets.clear();
         let more = self.capture.fill(records, BATCH)?;
-        let mut read = Amount::default();
-        let mut accepted = Amount::default();
+        let (list, bytes) = (records.list(), records.bytes());
+        let read = list.iter().fold(Amount::default(), |sum, record| sum + Amount::one(record.wire, record.captured));
+        let mut refused = Amount::default();
         let mut flags = 0;
-        for record in records.list() {
-            let frame = records.frame(record);
-            read += Amount::one(record.wire, record.captured);
+        packets.resize(list.len(), Packet::default());
+        let mut used = 0;
+        for record in list {
+            let (start, Some(packet)) = (record.offset as usize, packets.get_mut(used)) else { break };
+            let frame = bytes.get(start..start + record.captured as usize).unwrap_or_default();
             if let Some(dedup) = &mut self.dedup
                 && dedup.seen(record, frame)
             {
-                self.tally.intake.duplicate += Amount::one(record.wire, record.captured);
+                let amount = Amount::one(record.wire, record.captured);
+                self.tally.intake.duplicate += amount;
+                refused += amount;
                 continue;
             }
-            packets.push(Packet::default());
-            let Some(packet) = packets.last_mut() else { continue };
             match self.decoder.decode_into(record, frame, packet) {
                 Ok(()) => {
-                    accepted += Amount::one(record.wire, record.captured);
+                    used += 1;
                     self.tally.accept(packet);
                     flags += tcp_flag::lanes(packet.tcp_flags);
                 }
                 Err(reject) => {
-                    packets.pop();
+                    *packet = Packet::default();
+                    refused += Amount::one(record.wire, record.captured);
                     self.tally.reject(record, reject);
                 }
             }
         }
+        packets.truncate(used);
         self.tally.add_flags(flags);
         self.tally.intake.read += read;
-        self.tally.intake.accepted += accepted;
+        self.tally.intake.accepted += read - refused;
         let at = self.capture.report().bytes_read;
         self.progress.add(at.saturating_sub(self.told), records.list().len() as u64);
         self.told = at;

@@ -15,8 +15,8 @@ use crate::views::groups::{GroupKey, GroupRecord, Window};
 pub struct Digest {
     hash: StableHash,
     records: u64,
-    /// The key of the last group, and its hash.
-    key: Option<GroupKey>,
+    /// The key and the window of the last group, and their hash.
+    key: Option<(GroupKey, Window)>,
     key_hash: u64,
 }
 
@@ -43,25 +43,24 @@ impl Digest {
     pub fn group(&mut self, group: &GroupRecord) {
         self.records += 1;
         // The slices of a group follow one another, and most of a key is slow to hash.
-        if !self.key.as_ref().is_some_and(|key| same(key, &group.key)) {
+        if !self.key.as_ref().is_some_and(|(key, window)| *window == group.window && same(key, &group.key)) {
             let mut hash = StableHash::new(1);
             hash.address(group.key.src_ip);
             hash.address(group.key.dst_ip);
             hash.text(&group.key.service);
             hash.number(u64::from(group.key.dst_port) << 8 | group.key.transport as u64);
+            window(&mut hash, group.window);
             self.key_hash = hash.finish();
-            self.key = Some(group.key.clone());
+            self.key = Some((group.key.clone(), group.window));
         }
         let hash = &mut self.hash;
         let (counts, flags, tokens) = (&group.counts, &group.tcp_flags, &group.tokens);
         let both = |high: i32, low: i32| u64::from(high as u32) << 32 | u64::from(low as u32);
         hash.numbers([
             self.key_hash,
-            group.flows << 8 | group.direction as u64,
+            group.flows,
             group.first_ts.0 as u64,
             group.last_ts.0 as u64,
-            group.window.start.0 as u64,
-            group.window.end.0 as u64,
             counts.pkts_up,
             counts.pkts_dn,
             counts.bytes_up,
@@ -77,7 +76,7 @@ impl Digest {
             both(tokens.pkts_up_bin, tokens.pkts_dn_bin),
             both(tokens.bytes_up_bin, tokens.bytes_dn_bin),
             both(tokens.dur_bin, 0),
-            0,
+            group.direction as u64,
         ]);
         match &group.section {
             None => hash.number(0),

@@ -428,17 +428,15 @@ impl<'a, 's> Emission<'a, 's> {
         record.last_ts = Timestamp(slice.last);
         record.counts = Counts { pkts_up, pkts_dn, bytes_up, bytes_dn };
         record.tcp_flags = TcpFlags { syn, ack, rst, fin };
-        record.tokens = Tokens {
-            pkts_up_bin: bins.count(pkts_up),
-            pkts_dn_bin: bins.count(pkts_dn),
-            bytes_up_bin: bins.count(bytes_up),
-            bytes_dn_bin: bins.count(bytes_dn),
-            dur_bin: bins.duration(slice.last.saturating_sub(slice.first)),
-            syn_bin: syn,
-            ack_bin: ack,
-            rst_bin: rst,
-            fin_bin: fin,
-        };
+        // Written where they stay: a struct built on the stack would be copied in wide words before it has left the store
+        // buffer.
+        let tokens = &mut record.tokens;
+        tokens.pkts_up_bin = bins.count(pkts_up);
+        tokens.pkts_dn_bin = bins.count(pkts_dn);
+        tokens.bytes_up_bin = bins.count(bytes_up);
+        tokens.bytes_dn_bin = bins.count(bytes_dn);
+        tokens.dur_bin = bins.duration(slice.last.saturating_sub(slice.first));
+        (tokens.syn_bin, tokens.ack_bin, tokens.rst_bin, tokens.fin_bin) = (syn, ack, rst, fin);
         record.section = section;
         record.flows = slice.flows;
         record.direction = slice.direction;

@@ -94,12 +94,10 @@ impl Rollup {
         if let [only] = entries {
             let row = &store.rows[only.row()];
             if row.extra().is_none() && row.chain().is_end() {
-                let high = row.client_high();
                 if row.is_idle() {
                     return Ok(());
                 }
-                let (direction, answered) = (row.direction(), row.answered());
-                return emit(&mut Slice { flows: 1, direction, answered, ..row.narrow().slice(high) });
+                return emit(&mut row.narrow().slice(row));
             }
             if row.extra().is_none() && self.gather_chain(row, &store.chains, base) {
                 return self.cut_chain(row, idle, emit);
@@ -132,12 +130,11 @@ impl Rollup {
 
     /// Merges the pieces of one flow that touch.
     fn cut_chain(&mut self, row: &Row, idle: i64, mut emit: impl FnMut(&mut Slice) -> Result<()>) -> Result<()> {
-        let (direction, answered, high) = (row.direction(), row.answered(), row.client_high());
         let mut rest = self.chain.iter().rev().peekable();
         while let Some(piece) = rest.next() {
-            let mut slice = Slice { flows: 1, direction, answered, ..piece.slice(high) };
+            let mut slice = piece.slice(row);
             while let Some(next) = rest.next_if(|next| next.first <= slice.last.saturating_add(idle)) {
-                slice.merge(&next.slice(high));
+                slice.merge(&next.slice(row));
             }
             emit(&mut slice)?;
         }
@@ -206,10 +203,7 @@ impl Rollup {
         while let Some((mut piece, at)) = rest.next() {
             let row = &rows[at as usize];
             let notes = piece.take_notes();
-            let mut slice = piece.slice(row.client_high());
-            slice.flows = 1;
-            slice.direction = row.direction();
-            slice.answered = row.answered();
+            let mut slice = piece.slice(row);
             slice.note(notes, row.client_high());
             self.members.clear();
             while let Some((mut piece, next)) =
@@ -221,9 +215,7 @@ impl Rollup {
                 self.members.push(next);
                 let row = &rows[next as usize];
                 let notes = piece.take_notes();
-                slice.merge(&piece.slice(row.client_high()));
-                slice.direction = slice.direction.max(row.direction());
-                slice.answered |= row.answered();
+                slice.merge(&piece.slice(row));
                 slice.note(notes, row.client_high());
             }
             if !self.members.is_empty() {
@@ -241,16 +233,16 @@ impl Rollup {
 trait Span {
     /// Its earliest packet, ns.
     fn first(&self) -> i64;
-    /// It as the start of a slice, turned so that the client comes first.
-    fn slice(&self, client_high: bool) -> Slice;
+    /// It as the start of a slice, turned so that the client of its flow comes first.
+    fn slice(&self, flow: &Row) -> Slice;
     /// The notes of its packets.
     fn take_notes(&mut self) -> Option<Box<[Notes; 2]>>;
 }
 
 /// Low and high, turned to client and server.
-#[inline]
-fn turn<T: Copy + Into<u64>>([low, high]: [T; 2], client_high: bool) -> [u64; 2] {
-    if client_high { [high.into(), low.into()] } else { [low.into(), high.into()] }
+#[inline(always)]
+fn turn([low, high]: [u64; 2], client_high: bool) -> [u64; 2] {
+    if client_high { [high, low] } else { [low, high] }
 }
 
 impl Span for Piece {
@@ -258,15 +250,18 @@ impl Span for Piece {
         self.first
     }
 
-    fn slice(&self, client_high: bool) -> Slice {
+    fn slice(&self, flow: &Row) -> Slice {
         Slice {
             first: self.first,
             last: self.last,
-            packets: turn(self.packets, client_high),
-            bytes: turn(self.bytes, client_high),
+            packets: turn(self.packets, flow.client_high()),
+            bytes: turn(self.bytes, flow.client_high()),
             other: self.other,
             flags: self.flags,
-            ..Slice::default()
+            flows: 1,
+            direction: flow.direction(),
+            answered: flow.answered(),
+            notes: None,
         }
     }
 
@@ -281,16 +276,19 @@ impl Span for Narrow {
         self.first
     }
 
-    #[inline]
-    fn slice(&self, client_high: bool) -> Slice {
+    #[inline(always)]
+    fn slice(&self, flow: &Row) -> Slice {
         Slice {
             first: self.first,
             last: self.last,
-            packets: turn(self.packets, client_high),
-            bytes: turn(self.bytes, client_high),
+            packets: turn(self.packet_counts(), flow.client_high()),
+            bytes: turn(self.byte_counts(), flow.client_high()),
             other: self.other.into(),
             flags: self.flag_counts(),
-            ..Slice::default()
+            flows: 1,
+            direction: flow.direction(),
+            answered: flow.answered(),
+            notes: None,
         }
     }
 
@@ -301,6 +299,7 @@ impl Span for Narrow {
 }
 
 impl Slice {
+    /// Adds a piece of the same group, but neither its notes nor that it may be of another flow.
     fn merge(&mut self, other: &Slice) {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
@@ -312,6 +311,8 @@ impl Slice {
             *sum += n;
         }
         self.other += other.other;
+        self.direction = self.direction.max(other.direction);
+        self.answered |= other.answered;
     }
 
     fn note(&mut self, notes: Option<Box<[Notes; 2]>>, client_high: bool) {

@@ -27,20 +27,18 @@ pub(super) struct Row {
     evidence_time: i64,
     /// Packets with SYN, ACK, RST, FIN: four counts of 16 bits.
     flags: u64,
-    /// Bytes from the low and from the high end, by the configured measure.
-    bytes: [u32; 2],
+    /// Bytes from the low and from the high end, by the configured measure: two counts of 32 bits.
+    bytes: u64,
     /// Bytes by the other measure, both directions.
     other: u32,
     /// Number of the window plus one; 0 when the row is unused.
     pub(super) window: u32,
     /// With [`HAS_EXTRA`] the index of the flow's [`Extra`], else the newest piece of its chain.
     more: u32,
-    /// Packets from the low and from the high end.
-    packets: [u16; 2],
-    /// Packets with SYN and without ACK.
-    syn_only: u16,
-    /// Packets with captured TCP flags.
-    flagged: u16,
+    /// Packets from the low and from the high end: two counts of 16 bits.
+    packets: u32,
+    /// Packets with SYN and without ACK, and packets with captured TCP flags: two counts of 16 bits.
+    marks: u32,
     state: u16,
     /// Best evidence plus one: rank and client in `1 + rank * 2 + client is high`.
     evidence: u8,
@@ -85,7 +83,7 @@ impl Row {
     #[inline(always)]
     pub(super) fn add(&mut self, packet: &Packet, from_high: bool, idle: i64, measure: Measure) -> bool {
         let time = packet.time.0;
-        let full = u32::from(self.packets[0]) + u32::from(self.packets[1]) >= MOST;
+        let full = (self.packets & 0xffff) + (self.packets >> 16) >= MOST;
         if time < self.first.saturating_sub(idle)
             || time > self.last.saturating_add(idle)
             || full
@@ -100,6 +98,17 @@ impl Row {
         self.last = self.last.max(time);
         self.count(packet, from_high, measure);
         true
+    }
+
+    /// Whether a packet starts the next piece of a flow of which everything so far is in the row and its chain, in order: the
+    /// growing piece can retire as it lies.
+    #[inline(always)]
+    pub(super) fn succeeds(&self, packet: &Packet, idle: i64) -> bool {
+        packet.time.0 > self.last.saturating_add(idle)
+            && !self.is_idle()
+            && self.state & (HAS_EXTRA | DISORDERED) == 0
+            && packet.wire | packet.captured <= MOST
+            && self.last.checked_sub(self.first).is_some()
     }
 
     /// Whether a packet comes too early for the growing piece.
@@ -161,26 +170,26 @@ impl Row {
         self.more = link.0;
     }
 
-    /// Starts the growing piece with a packet that fits a row.
-    #[inline]
+    /// Starts the growing piece anew with a packet that fits a row.
+    #[inline(always)]
     pub(super) fn start(&mut self, packet: &Packet, from_high: bool, measure: Measure) {
         self.first = packet.time.0;
         self.last = packet.time.0;
         self.state = self.state & !FIRST_HIGH | u16::from(from_high);
+        self.drop_piece();
         self.count(packet, from_high, measure);
     }
 
     #[inline(always)]
     fn count(&mut self, packet: &Packet, from_high: bool, measure: Measure) {
-        let side = usize::from(from_high);
         let (bytes, other) = measures(packet, measure);
-        self.packets[side] += 1;
-        self.bytes[side] += bytes;
+        self.packets += 1 << (u32::from(from_high) * 16);
+        self.bytes += u64::from(bytes) << (u32::from(from_high) * 32);
         self.other += other;
         let flags = packet.tcp_flags;
         self.flags += tcp_flag::lanes(flags);
-        self.syn_only += u16::from(flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN);
-        self.flagged += u16::from(packet.has_flags);
+        let syn_only = flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN;
+        self.marks += u32::from(syn_only) | u32::from(packet.has_flags) << 16;
         self.witness(packet, from_high);
     }
 
@@ -238,18 +247,17 @@ impl Row {
     /// Whether the growing piece has no packets.
     #[inline]
     pub(super) fn is_idle(&self) -> bool {
-        self.packets == [0; 2]
+        self.packets == 0
     }
 
     /// Leaves the row without a growing piece.
     #[inline]
     pub(super) fn drop_piece(&mut self) {
-        self.packets = [0; 2];
-        self.bytes = [0; 2];
+        self.packets = 0;
+        self.bytes = 0;
         self.other = 0;
         self.flags = 0;
-        self.syn_only = 0;
-        self.flagged = 0;
+        self.marks = 0;
     }
 
     /// A copy of the growing piece, if it has packets.
@@ -259,41 +267,55 @@ impl Row {
     }
 
     /// The growing piece as it lies in the row.
-    #[inline]
+    #[inline(always)]
     pub(super) fn narrow(&self) -> Narrow {
         Narrow {
             first: self.first,
             last: self.last,
             flags: self.flags,
             bytes: self.bytes,
-            other: self.other,
             packets: self.packets,
-            syn_only: self.syn_only,
-            flagged: self.flagged,
+            marks: self.marks,
+            other: self.other,
             first_high: self.state & FIRST_HIGH != 0,
         }
     }
 }
 
-/// A piece with narrow counters.
+/// A piece with narrow counters, several in a word as in a [`Row`]: words are written and read back whole.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Narrow {
     pub(super) first: i64,
     pub(super) last: i64,
+    /// Packets with SYN, ACK, RST, FIN: four counts of 16 bits.
     pub(super) flags: u64,
-    pub(super) bytes: [u32; 2],
+    /// Bytes from the low and from the high end: two counts of 32 bits.
+    pub(super) bytes: u64,
+    /// Packets from the low and from the high end: two counts of 16 bits.
+    pub(super) packets: u32,
+    /// Packets with SYN and without ACK, and packets with captured TCP flags: two counts of 16 bits.
+    pub(super) marks: u32,
     pub(super) other: u32,
-    pub(super) packets: [u16; 2],
-    pub(super) syn_only: u16,
-    pub(super) flagged: u16,
     pub(super) first_high: bool,
 }
 
 impl Narrow {
     /// Packets with SYN, ACK, RST, FIN.
-    #[inline]
+    #[inline(always)]
     pub(super) fn flag_counts(&self) -> [u64; 4] {
         [self.flags & 0xffff, self.flags >> 16 & 0xffff, self.flags >> 32 & 0xffff, self.flags >> 48]
+    }
+
+    /// Packets from the low and from the high end.
+    #[inline(always)]
+    pub(super) fn packet_counts(&self) -> [u64; 2] {
+        [u64::from(self.packets & 0xffff), u64::from(self.packets >> 16)]
+    }
+
+    /// Bytes from the low and from the high end.
+    #[inline(always)]
+    pub(super) fn byte_counts(&self) -> [u64; 2] {
+        [self.bytes & 0xffff_ffff, self.bytes >> 32]
     }
 }
 
@@ -304,12 +326,12 @@ impl From<Narrow> for Piece {
             first: narrow.first,
             last: narrow.last,
             first_high: narrow.first_high,
-            packets: narrow.packets.map(u64::from),
-            bytes: narrow.bytes.map(u64::from),
+            packets: narrow.packet_counts(),
+            bytes: narrow.byte_counts(),
             other: u64::from(narrow.other),
             flags: narrow.flag_counts(),
-            syn_only: u64::from(narrow.syn_only),
-            flagged: u64::from(narrow.flagged),
+            syn_only: u64::from(narrow.marks & 0xffff),
+            flagged: u64::from(narrow.marks >> 16),
             notes: None,
         }
     }

@@ -182,6 +182,54 @@ impl Shard {
         self.extra(flow).older.absorb(piece, idle);
     }
 
+    /// Takes packets from the `done`th on as long as each only counts: it goes to the flow's growing piece or succeeds it.
+    /// Returns the first that needs more, which is then among the done.
+    #[inline]
+    fn simple<'b>(&mut self, batch: &Batch<'b>, done: &mut usize) -> Option<(&'b Packet, FlowRef)> {
+        let (idle, measure, now) = (self.plan.idle, self.plan.measure, self.now);
+        let services = &self.plan.services;
+        let rows = &mut self.rows[..];
+        for (packet, &flow) in batch.packets.iter().zip(batch.flows).skip(*done) {
+            *done += 1;
+            let Goes::To(window) = now.goes else { return Some((packet, flow)) };
+            let row = &mut rows[flow.id as usize];
+            if packet.time.0 < now.start
+                || packet.time.0 >= now.end
+                || packet.fragment != Fragment::Whole
+                || row.window != window
+                || packet.payload_length > 0 && packet.protocol == protocol::TCP && services.reads(packet.dst_port)
+            {
+                return Some((packet, flow));
+            }
+            if !row.add(packet, flow.from_high, idle, measure) {
+                if !row.succeeds(packet, idle) {
+                    return Some((packet, flow));
+                }
+                row.set_chain(self.chains.push(row.chain(), &row.narrow(), now.start));
+                row.start(packet, flow.from_high, measure);
+            }
+        }
+        None
+    }
+
+    /// Takes any packet.
+    fn any(&mut self, packet: &Packet, flow: FlowRef, batch: &Batch<'_>) {
+        if packet.time.0 < self.now.start || packet.time.0 >= self.now.end {
+            self.turn_to(packet.time);
+        }
+        let window = match self.now.goes {
+            Goes::To(window) => window,
+            aside => return self.put_aside(packet, aside),
+        };
+        if packet.fragment != Fragment::Whole && self.add_fragment(packet, flow, window, batch.frame(packet)) {
+            return;
+        }
+        self.add_slowly(packet, flow, window);
+        if packet.payload_length > 0 && packet.protocol == protocol::TCP && self.plan.services.reads(packet.dst_port) {
+            self.enrich(packet, flow, batch);
+        }
+    }
+
     /// A packet that the flow's growing piece does not take, or that starts one.
     #[inline(never)]
     fn add_slowly(&mut self, packet: &Packet, flow: FlowRef, window: u32) {
@@ -207,7 +255,6 @@ impl Shard {
     }
 
     /// Moves a flow's growing piece behind it.
-    #[inline]
     fn retire(&mut self, flow: u32) {
         let (idle, base) = (self.plan.idle, self.now.start);
         let row = &mut self.rows[flow as usize];
@@ -288,31 +335,9 @@ impl ShardView for Shard {
 
     fn packets(&mut self, batch: &Batch<'_>) {
         self.rows.reach(batch.table.ids());
-        let (idle, measure) = (self.plan.idle, self.plan.measure);
-        for (packet, &flow) in batch.packets.iter().zip(batch.flows) {
-            if packet.time.0 < self.now.start || packet.time.0 >= self.now.end {
-                self.turn_to(packet.time);
-            }
-            let window = match self.now.goes {
-                Goes::To(window) => window,
-                aside => {
-                    self.put_aside(packet, aside);
-                    continue;
-                }
-            };
-            if packet.fragment != Fragment::Whole && self.add_fragment(packet, flow, window, batch.frame(packet)) {
-                continue;
-            }
-            let row = &mut self.rows[flow.id as usize];
-            if row.window != window || !row.add(packet, flow.from_high, idle, measure) {
-                self.add_slowly(packet, flow, window);
-            }
-            if packet.payload_length > 0
-                && packet.protocol == protocol::TCP
-                && self.plan.services.reads(packet.dst_port)
-            {
-                self.enrich(packet, flow, batch);
-            }
+        let mut done = 0;
+        while let Some((packet, flow)) = self.simple(batch, &mut done) {
+            self.any(packet, flow, batch);
         }
     }
 
