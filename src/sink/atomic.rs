@@ -1,16 +1,17 @@
 //! Files that appear whole or not at all: a temporary name beside the place, fsync, rename.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use super::blocks::BlockWriter;
 use crate::error::{Error, Result};
 
 /// A file under way. Dropped before [`AtomicFile::commit`], it leaves nothing behind.
 pub struct AtomicFile {
     path: PathBuf,
     temporary: PathBuf,
-    out: Option<BufWriter<File>>,
+    out: Option<BlockWriter>,
 }
 
 impl AtomicFile {
@@ -32,8 +33,8 @@ impl AtomicFile {
         }
         let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
         let file = file.map_err(|source| Error::io("create", &temporary, source))?;
-        let out = Some(BufWriter::with_capacity(256 << 10, file));
-        Ok(AtomicFile { path: path.to_owned(), temporary, out })
+        let out = BlockWriter::new(file).map_err(|source| Error::io("write", &temporary, source))?;
+        Ok(AtomicFile { path: path.to_owned(), temporary, out: Some(out) })
     }
 
     /// Makes the file visible under its name, whole and on the disk.
@@ -41,9 +42,8 @@ impl AtomicFile {
     /// # Errors
     /// It cannot be written or renamed; then nothing is visible.
     pub fn commit(mut self) -> Result<()> {
-        let Some(out) = self.out.take() else { return Ok(()) };
-        let written = out.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| file.sync_all());
-        written.and_then(|()| fs::rename(&self.temporary, &self.path)).map_err(|source| self.discard(source))?;
+        let Some(mut out) = self.out.take() else { return Ok(()) };
+        out.sync().and_then(|()| fs::rename(&self.temporary, &self.path)).map_err(|source| self.discard(source))?;
         let folder = self.path.parent().unwrap_or(Path::new("."));
         // The rename is on the disk when its folder is; a file system that cannot sync folders has its own promise.
         let _ = File::open(folder).and_then(|folder| folder.sync_all());

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use super::jsonl::{Times, address, decimal, field, number};
+use super::jsonl::{Times, address, field};
+use super::text::Text;
 use super::{Metrics, Sink};
 use crate::app::Section;
 use crate::app::notes::Body;
@@ -87,10 +88,7 @@ pub(super) fn header() -> String {
 
 /// Appends a group as a row.
 pub(super) fn row(group: &GroupRecord, times: Times, sensor: &str, out: &mut Vec<u8>) {
-    let time = |time: Timestamp, out: &mut Vec<u8>| match times {
-        Times::Seconds => decimal(time, out),
-        Times::Nanoseconds => number(out, time.0),
-    };
+    let mut numbers = Text::default();
     let (key, counts, flags, tokens) = (&group.key, &group.counts, &group.tcp_flags, &group.tokens);
     text(sensor, out);
     out.push(b',');
@@ -103,26 +101,28 @@ pub(super) fn row(group: &GroupRecord, times: Times, sensor: &str, out: &mut Vec
     out.push(b',');
     text(&key.service, out);
     for at in [group.first_ts, group.last_ts, Timestamp(group.duration_ns())] {
-        out.push(b',');
-        time(at, out);
+        numbers.put(b",");
+        numbers.time(at, times);
     }
     let counts = [counts.pkts_up, counts.pkts_dn, counts.bytes_up, counts.bytes_dn];
     for n in counts.into_iter().chain([flags.syn, flags.ack, flags.rst, flags.fin]) {
-        field(out, b",", n);
+        numbers.field(b",", n);
     }
     for bin in [tokens.pkts_up_bin, tokens.pkts_dn_bin, tokens.bytes_up_bin, tokens.bytes_dn_bin, tokens.dur_bin] {
-        field(out, b",", bin);
+        numbers.signed(b",", bin);
     }
     for n in [tokens.syn_bin, tokens.ack_bin, tokens.rst_bin, tokens.fin_bin] {
-        field(out, b",", n);
+        numbers.field(b",", n);
     }
+    numbers.leave(out);
     out.push(b',');
     section(group.section.as_ref(), out);
     for at in [group.window.start, group.window.end] {
-        out.push(b',');
-        time(at, out);
+        numbers.put(b",");
+        numbers.time(at, times);
     }
-    field(out, b",", group.flows);
+    numbers.field(b",", group.flows);
+    numbers.leave(out);
     out.push(b',');
     out.extend_from_slice(group.direction.name().as_bytes());
     out.push(b'\n');

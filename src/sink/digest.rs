@@ -1,7 +1,6 @@
 //! The digest of `--format none`: a hash over every field of every record, in order.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use super::{Metrics, Sink};
 use crate::app::notes::Body;
@@ -43,7 +42,7 @@ impl Digest {
     pub fn group(&mut self, group: &GroupRecord) {
         self.records += 1;
         // The slices of a group follow one another, and most of a key is slow to hash.
-        if !self.key.as_ref().is_some_and(|(key, window)| *window == group.window && same(key, &group.key)) {
+        if !self.key.as_ref().is_some_and(|(key, window)| *window == group.window && key.same(&group.key)) {
             let mut hash = StableHash::new(1);
             hash.address(group.key.src_ip);
             hash.address(group.key.dst_ip);
@@ -120,15 +119,6 @@ impl Digest {
             hash.number(n);
         }
     }
-}
-
-/// Whether two keys are known to be equal; cheaper than comparing the names of services.
-fn same(a: &GroupKey, b: &GroupKey) -> bool {
-    a.dst_port == b.dst_port
-        && a.transport == b.transport
-        && a.dst_ip == b.dst_ip
-        && a.src_ip == b.src_ip
-        && Arc::ptr_eq(&a.service, &b.service)
 }
 
 fn window(hash: &mut StableHash, window: Window) {

@@ -6,12 +6,13 @@
 use std::io::Write;
 use std::net::IpAddr;
 
+use super::text::Text;
 use super::{Metrics, Sink};
 use crate::app::notes::Body;
 use crate::error::{Error, Result};
 use crate::scan::summary::ScanSummary;
 use crate::time::{NS_PER_SECOND, Timestamp};
-use crate::views::groups::{GroupRecord, Window};
+use crate::views::groups::{GroupKey, GroupRecord, Window};
 
 /// How times are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,88 +30,91 @@ pub struct Lines {
     times: Times,
     /// A `sensor` field for every record.
     sensor: Option<String>,
-    /// The last address written and its text: groups come sorted by source.
-    last: Option<(IpAddr, String)>,
+    /// The last group's key, and its line up to the first time: the slices of a group follow one another.
+    head: Option<(GroupKey, Vec<u8>)>,
+    /// The last group's window, and what its line says of it.
+    lineage: Option<(Window, Vec<u8>)>,
+    /// Its numbers.
+    text: Text,
 }
 
 impl Lines {
     /// Lines with times as told, and a `sensor` field if there is one.
     #[must_use]
     pub fn new(times: Times, sensor: Option<String>) -> Lines {
-        Lines { times, sensor, last: None }
+        Lines { times, sensor, ..Lines::default() }
     }
 
     /// Appends a group and a line feed.
     pub fn group(&mut self, group: &GroupRecord, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"type\":\"group\"");
-        self.sensor(out);
-        out.extend_from_slice(b",\"key\":{\"src_ip\":\"");
-        self.source(group.key.src_ip, out);
-        out.extend_from_slice(b"\",\"dst_ip\":\"");
-        address(group.key.dst_ip, out);
-        field(out, b"\",\"dst_port\":", group.key.dst_port);
-        out.extend_from_slice(b",\"transport\":\"");
-        out.extend_from_slice(group.key.transport.name().as_bytes());
-        out.extend_from_slice(b"\",\"service\":");
-        string(&group.key.service, out);
-        out.extend_from_slice(b"},\"first_ts\":");
-        self.time(group.first_ts, out);
-        out.extend_from_slice(b",\"last_ts\":");
-        self.time(group.last_ts, out);
-        out.extend_from_slice(b",\"duration_s\":");
-        self.time(Timestamp(group.duration_ns()), out);
-        field(out, b",\"counts\":{\"pkts_up\":", group.counts.pkts_up);
-        field(out, b",\"pkts_dn\":", group.counts.pkts_dn);
-        field(out, b",\"bytes_up\":", group.counts.bytes_up);
-        field(out, b",\"bytes_dn\":", group.counts.bytes_dn);
-        field(out, b"},\"tcp_flags\":{\"syn\":", group.tcp_flags.syn);
-        field(out, b",\"ack\":", group.tcp_flags.ack);
-        field(out, b",\"rst\":", group.tcp_flags.rst);
-        field(out, b",\"fin\":", group.tcp_flags.fin);
-        field(out, b"},\"tokens\":{\"pkts_up_bin\":", group.tokens.pkts_up_bin);
-        field(out, b",\"pkts_dn_bin\":", group.tokens.pkts_dn_bin);
-        field(out, b",\"bytes_up_bin\":", group.tokens.bytes_up_bin);
-        field(out, b",\"bytes_dn_bin\":", group.tokens.bytes_dn_bin);
-        field(out, b",\"dur_bin\":", group.tokens.dur_bin);
-        field(out, b",\"syn_bin\":", group.tokens.syn_bin);
-        field(out, b",\"ack_bin\":", group.tokens.ack_bin);
-        field(out, b",\"rst_bin\":", group.tokens.rst_bin);
-        field(out, b",\"fin_bin\":", group.tokens.fin_bin);
-        out.push(b'}');
+        if self.head.as_ref().is_none_or(|(key, _)| !key.same(&group.key)) {
+            let mut head = self.head.take().map_or_else(Vec::new, |(_, text)| text);
+            head.clear();
+            self.key(&group.key, &mut head);
+            self.head = Some((group.key.clone(), head));
+        }
+        if self.lineage.as_ref().is_none_or(|(window, _)| *window != group.window) {
+            let mut text = b",\"lineage_hour\":".to_vec();
+            self.window(group.window, &mut text);
+            text.extend_from_slice(b",\"flows\":");
+            self.lineage = Some((group.window, text));
+        }
+        if let Some((_, head)) = &self.head {
+            out.extend_from_slice(head);
+        }
+        let text = &mut self.text;
+        text.time(group.first_ts, self.times);
+        text.put(b",\"last_ts\":");
+        text.time(group.last_ts, self.times);
+        text.put(b",\"duration_s\":");
+        text.time(Timestamp(group.duration_ns()), self.times);
+        text.field(b",\"counts\":{\"pkts_up\":", group.counts.pkts_up);
+        text.field(b",\"pkts_dn\":", group.counts.pkts_dn);
+        text.field(b",\"bytes_up\":", group.counts.bytes_up);
+        text.field(b",\"bytes_dn\":", group.counts.bytes_dn);
+        text.field(b"},\"tcp_flags\":{\"syn\":", group.tcp_flags.syn);
+        text.field(b",\"ack\":", group.tcp_flags.ack);
+        text.field(b",\"rst\":", group.tcp_flags.rst);
+        text.field(b",\"fin\":", group.tcp_flags.fin);
+        text.signed(b"},\"tokens\":{\"pkts_up_bin\":", group.tokens.pkts_up_bin);
+        text.signed(b",\"pkts_dn_bin\":", group.tokens.pkts_dn_bin);
+        text.signed(b",\"bytes_up_bin\":", group.tokens.bytes_up_bin);
+        text.signed(b",\"bytes_dn_bin\":", group.tokens.bytes_dn_bin);
+        text.signed(b",\"dur_bin\":", group.tokens.dur_bin);
+        text.field(b",\"syn_bin\":", group.tokens.syn_bin);
+        text.field(b",\"ack_bin\":", group.tokens.ack_bin);
+        text.field(b",\"rst_bin\":", group.tokens.rst_bin);
+        text.field(b",\"fin_bin\":", group.tokens.fin_bin);
+        text.put(b"}");
+        text.leave(out);
         if let Some(section) = &group.section {
             out.push(b',');
             string(section.name, out);
-            match &section.body {
-                Body::Tokens { tokens, total, .. } => {
-                    out.extend_from_slice(b":{\"uri_tokens\":[");
-                    for (i, token) in tokens.iter().enumerate() {
-                        if i > 0 {
-                            out.push(b',');
-                        }
-                        string(token, out);
-                    }
-                    field(out, b"],\"uri_tokens_total\":", *total);
-                    out.push(b'}');
-                }
-                Body::Counts(counts) => {
-                    out.extend_from_slice(b":{");
-                    for (i, (name, n)) in counts.iter().enumerate() {
-                        if i > 0 {
-                            out.push(b',');
-                        }
-                        string(name, out);
-                        field(out, b":", *n);
-                    }
-                    out.push(b'}');
-                }
-            }
+            body(&section.body, out);
         }
-        out.extend_from_slice(b",\"lineage_hour\":");
-        self.window(group.window, out);
-        field(out, b",\"flows\":", group.flows);
+        if let Some((_, lineage)) = &self.lineage {
+            out.extend_from_slice(lineage);
+        }
+        number(out, group.flows);
         out.extend_from_slice(b",\"direction\":\"");
         out.extend_from_slice(group.direction.name().as_bytes());
         out.extend_from_slice(b"\"}\n");
+    }
+
+    /// A group's line up to its first time.
+    fn key(&self, key: &GroupKey, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"type\":\"group\"");
+        self.sensor(out);
+        out.extend_from_slice(b",\"key\":{\"src_ip\":\"");
+        address(key.src_ip, out);
+        out.extend_from_slice(b"\",\"dst_ip\":\"");
+        address(key.dst_ip, out);
+        field(out, b"\",\"dst_port\":", key.dst_port);
+        out.extend_from_slice(b",\"transport\":\"");
+        out.extend_from_slice(key.transport.name().as_bytes());
+        out.extend_from_slice(b"\",\"service\":");
+        string(&key.service, out);
+        out.extend_from_slice(b"},\"first_ts\":");
     }
 
     /// Appends a scan summary and a line feed.
@@ -153,25 +157,6 @@ impl Lines {
         }
     }
 
-    fn source(&mut self, source: IpAddr, out: &mut Vec<u8>) {
-        match &self.last {
-            Some((last, text)) if *last == source => out.extend_from_slice(text.as_bytes()),
-            _ => {
-                let text = source.to_string();
-                out.extend_from_slice(text.as_bytes());
-                self.last = Some((source, text));
-            }
-        }
-    }
-
-    #[inline]
-    fn time(&self, time: Timestamp, out: &mut Vec<u8>) {
-        match self.times {
-            Times::Nanoseconds => number(out, time.0),
-            Times::Seconds => decimal(time, out),
-        }
-    }
-
     fn window(&self, window: Window, out: &mut Vec<u8>) {
         let bound = |time: Timestamp, out: &mut Vec<u8>| match self.times {
             Times::Nanoseconds => number(out, time.0),
@@ -186,21 +171,38 @@ impl Lines {
     }
 }
 
+/// What a section holds.
+fn body(body: &Body, out: &mut Vec<u8>) {
+    match body {
+        Body::Tokens { tokens, total, .. } => {
+            out.extend_from_slice(b":{\"uri_tokens\":[");
+            for (i, token) in tokens.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                string(token, out);
+            }
+            field(out, b"],\"uri_tokens_total\":", *total);
+        }
+        Body::Counts(counts) => {
+            out.extend_from_slice(b":{");
+            for (i, (name, n)) in counts.iter().enumerate() {
+                if i > 0 {
+                    out.push(b',');
+                }
+                string(name, out);
+                field(out, b":", *n);
+            }
+        }
+    }
+    out.push(b'}');
+}
+
 /// Seconds with nine decimals.
-#[inline]
 pub(super) fn decimal(time: Timestamp, out: &mut Vec<u8>) {
-    if time.0 < 0 {
-        out.push(b'-');
-    }
-    let ns = time.0.unsigned_abs();
-    number(out, ns / NS_PER_SECOND.unsigned_abs());
-    let mut fraction = ns % NS_PER_SECOND.unsigned_abs();
-    let mut digits = *b".000000000";
-    for digit in digits[1..].iter_mut().rev() {
-        *digit = b'0' + (fraction % 10) as u8;
-        fraction /= 10;
-    }
-    out.extend_from_slice(&digits);
+    let mut text = Text::default();
+    text.time(time, Times::Seconds);
+    text.leave(out);
 }
 
 #[inline]
@@ -294,5 +296,74 @@ impl<W: Write> Sink for JsonLines<W> {
     fn on_metrics(&mut self, metrics: &Metrics) -> Result<()> {
         metrics.write(&mut self.buffer);
         self.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Section;
+    use crate::engine::ledger::Amount;
+    use crate::table::direction::Direction;
+    use crate::views::groups::tokens::Tokens;
+    use crate::views::groups::{Counts, TcpFlags, Transport};
+
+    /// A record whose numbers are all `n` or `bin`.
+    fn record(n: u64, bin: i32, first: i64, last: i64) -> GroupRecord {
+        GroupRecord {
+            key: GroupKey {
+                src_ip: "2001:db8::1".parse().unwrap(),
+                dst_ip: "10.0.0.1".parse().unwrap(),
+                dst_port: 65_535,
+                transport: Transport::Other,
+                service: "x\"y".into(),
+            },
+            first_ts: Timestamp(first),
+            last_ts: Timestamp(last),
+            counts: Counts { pkts_up: n, pkts_dn: n, bytes_up: n, bytes_dn: n },
+            tcp_flags: TcpFlags { syn: n, ack: n, rst: n, fin: n },
+            tokens: Tokens {
+                pkts_up_bin: bin,
+                pkts_dn_bin: bin,
+                bytes_up_bin: bin,
+                bytes_dn_bin: bin,
+                dur_bin: bin,
+                syn_bin: n,
+                ack_bin: n,
+                rst_bin: n,
+                fin_bin: n,
+            },
+            section: Some(Section { name: "ftp", body: Body::Counts([("RETR", n)].into()) }),
+            window: Window { start: Timestamp(first), end: Timestamp(last) },
+            flows: n,
+            direction: Direction::Learned,
+            amount: Amount::default(),
+        }
+    }
+
+    #[test]
+    fn numbers_of_any_length_are_written_in_full() {
+        for (n, bin) in [(0, 0), (9, -9), (10, 10), (99, -99), (100, 100), (u64::MAX, i32::MIN)] {
+            for times in [Times::Seconds, Times::Nanoseconds] {
+                let (first, last) = (i64::MIN, i64::MAX);
+                let mut lines = Lines::new(times, Some("s".to_owned()));
+                let mut out = Vec::new();
+                lines.group(&record(n, bin, first, last), &mut out);
+                lines.group(&record(n, bin, first, last), &mut out);
+                let text = String::from_utf8(out).unwrap();
+                assert_eq!(text.lines().next(), text.lines().nth(1), "what is kept of a record does not show");
+                let read: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+                for at in ["/counts/pkts_up", "/tcp_flags/fin", "/tokens/fin_bin", "/flows", "/ftp/RETR"] {
+                    assert_eq!(read.pointer(at).unwrap().to_string(), n.to_string(), "{at}");
+                }
+                assert_eq!(read["tokens"]["dur_bin"].to_string(), bin.to_string());
+                assert_eq!(read["key"]["service"], "x\"y");
+                let [least, most] = match times {
+                    Times::Seconds => ["-9223372036.854775808", "9223372036.854775807"],
+                    Times::Nanoseconds => ["-9223372036854775808", "9223372036854775807"],
+                };
+                assert_eq!([&read["first_ts"], &read["last_ts"]].map(ToString::to_string), [least, most]);
+            }
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! Where records go.
 
 pub mod atomic;
+mod blocks;
 pub mod channel;
 pub mod csv;
 pub mod digest;
 pub mod files;
 pub mod jsonl;
 pub mod metrics;
+mod text;
 
 use crate::engine::FileReport;
 use crate::error::Result;

@@ -240,7 +240,7 @@ mod tests {
             first: base + 1,
             last: base + (1 << SHORT),
             flags: 63 | 62 << 16 | 1 << 32 | 63 << 48,
-            bytes: 63 * 65_535 | (63 * 65_535) << 32,
+            bytes: 63 * 65_535 * (1 | 1 << 32),
             packets: 62 | 1 << 16,
             marks: 63 | 5 << 16,
             other: 63 * 65_535,
