@@ -197,7 +197,7 @@ impl ShardView for Snapped {
 
 /// A file as text.
 fn describe(file: &File, style: Style) -> String {
-    let FileReport { path, capture, tally } = &file.report;
+    let FileReport { path, capture, tally, .. } = &file.report;
     let mut text = format!("{}\n", style.bold(&printable(&path.to_string_lossy())));
     let mut facts = Table::new([Align::Left, Align::Left]);
     let mut fact = |name: &str, value: String| facts.row([name.to_owned(), value]);

@@ -240,6 +240,10 @@ impl<S> Journaled<S> {
 }
 
 impl<S: Sink> Sink for Journaled<S> {
+    fn on_sensor(&mut self, sensor: &str) -> Result<()> {
+        self.sink.on_sensor(sensor)
+    }
+
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
         self.sink.on_group(group)
     }

@@ -60,8 +60,8 @@ pub struct Csv<W: Write> {
 
 impl<W: Write> Csv<W> {
     /// Writes to `out`, the header first.
-    pub fn new(out: W, times: Times, sensor: Option<String>) -> Csv<W> {
-        Csv { out, buffer: header().into_bytes(), times, sensor: sensor.unwrap_or_default() }
+    pub fn new(out: W, times: Times) -> Csv<W> {
+        Csv { out, buffer: header().into_bytes(), times, sensor: String::new() }
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -161,6 +161,11 @@ fn text(text: &str, out: &mut Vec<u8>) {
 }
 
 impl<W: Write> Sink for Csv<W> {
+    fn on_sensor(&mut self, sensor: &str) -> Result<()> {
+        sensor.clone_into(&mut self.sensor);
+        Ok(())
+    }
+
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
         row(group, self.times, &self.sensor, &mut self.buffer);
         if self.buffer.len() >= 256 << 10 { self.flush() } else { Ok(()) }

@@ -29,7 +29,7 @@ pub struct Files {
     folder: PathBuf,
     format: Format,
     times: Times,
-    sensor: Option<String>,
+    sensor: String,
     /// Whole hours, or windows of another length.
     hourly: bool,
     lines: Lines,
@@ -44,13 +44,13 @@ const BUFFER: usize = 256 << 10;
 impl Files {
     /// Writes into `folder`, which is made if it is missing. `hourly`: no two windows begin in one hour.
     #[must_use]
-    pub fn new(folder: &Path, format: Format, times: Times, sensor: Option<String>, hourly: bool) -> Files {
+    pub fn new(folder: &Path, format: Format, times: Times, hourly: bool) -> Files {
         Files {
             folder: folder.to_owned(),
             format,
             times,
-            lines: Lines::new(times, sensor.clone()),
-            sensor,
+            lines: Lines::new(times),
+            sensor: String::new(),
             hourly,
             buffer: Vec::with_capacity(BUFFER + 4096),
             scans: Vec::new(),
@@ -61,8 +61,7 @@ impl Files {
     /// Everywhere that a window's records may lie, whatever the format and the naming of the run that wrote them.
     #[must_use]
     pub fn traces(&self, window: Window) -> Vec<PathBuf> {
-        let [hourly, exact] =
-            [true, false].map(|hourly| Files::new(&self.folder, self.format, self.times, None, hourly));
+        let [hourly, exact] = [true, false].map(|hourly| Files::new(&self.folder, self.format, self.times, hourly));
         let kinds = [("groups", "jsonl"), ("groups", "csv"), ("scans", "jsonl")];
         kinds
             .into_iter()
@@ -115,10 +114,16 @@ impl Files {
 }
 
 impl Sink for Files {
+    fn on_sensor(&mut self, sensor: &str) -> Result<()> {
+        self.lines.turn_to(sensor);
+        sensor.clone_into(&mut self.sensor);
+        Ok(())
+    }
+
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
         match self.format {
             Format::Jsonl => self.lines.group(group, &mut self.buffer),
-            Format::Csv => csv::row(group, self.times, self.sensor.as_deref().unwrap_or_default(), &mut self.buffer),
+            Format::Csv => csv::row(group, self.times, &self.sensor, &mut self.buffer),
         }
         if self.buffer.len() >= BUFFER { self.flush(group.window) } else { Ok(()) }
     }

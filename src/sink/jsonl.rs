@@ -34,10 +34,15 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Lines with times as told, and a `sensor` field if there is one.
+    /// Lines with times as told.
     #[must_use]
-    pub fn new(times: Times, sensor: Option<String>) -> Lines {
-        Lines { times, sensor, last: None }
+    pub fn new(times: Times) -> Lines {
+        Lines { times, ..Lines::default() }
+    }
+
+    /// Gives all lines that follow a `sensor` field.
+    pub fn turn_to(&mut self, sensor: &str) {
+        self.sensor = Some(sensor.to_owned());
     }
 
     /// Appends a group and a line feed.
@@ -276,6 +281,11 @@ impl<W: Write> JsonLines<W> {
 }
 
 impl<W: Write> Sink for JsonLines<W> {
+    fn on_sensor(&mut self, sensor: &str) -> Result<()> {
+        self.lines.turn_to(sensor);
+        Ok(())
+    }
+
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
         self.lines.group(group, &mut self.buffer);
         self.flush_if_full()

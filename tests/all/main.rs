@@ -6,6 +6,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "clippy knows tests, but not what helps them")]
 
+mod command;
 mod model;
 mod run;
 mod traffic;
@@ -16,6 +17,7 @@ mod corpus;
 mod damage;
 mod properties;
 mod sampling;
+mod sensors;
 mod shape;
 mod traps;
 mod views;
