@@ -127,6 +127,16 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(code)
 }
 
+/// Adds the way out to the error of a file that is there already and is not to be replaced.
+pub(crate) fn taken(error: pcap_compactor::Error, way_out: &str) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+            anyhow::anyhow!("{error}; {way_out}")
+        }
+        _ => error.into(),
+    }
+}
+
 /// The command line makes no sense; the text says how it would.
 #[derive(Debug)]
 pub(crate) struct Usage(pub(crate) String);

@@ -1,11 +1,11 @@
 //! Records as files: `groups/YYYY/MM/DD/HH.jsonl`, `scans/...` and `metrics.json` in one folder, one commit an hour.
 //!
 //! A window's files become visible when the window is complete, whole; a run that fails leaves the hours it finished. Windows that are
-//! no whole hours are named by their start: `HHMMSS`.
+//! no whole hours are named by their start: `HHMMSS`. Two runs at once in one folder would disturb one another.
 
 use std::path::{Path, PathBuf};
 
-use super::atomic::AtomicFile;
+use super::atomic::{AtomicFile, sweep, write_whole};
 use super::csv;
 use super::jsonl::{Lines, Times};
 use super::{Metrics, Sink};
@@ -56,6 +56,13 @@ impl Files {
             scans: Vec::new(),
             open: None,
         }
+    }
+
+    /// Removes what runs left that were killed while they wrote here. None may be writing.
+    pub fn sweep(&self) {
+        sweep(&self.folder, 1);
+        // Year, month, day, file.
+        ["groups", "scans"].iter().for_each(|kind| sweep(&self.folder.join(kind), 4));
     }
 
     /// Everywhere that a window's records may lie, whatever the format and the naming of the run that wrote them.
@@ -147,18 +154,4 @@ impl Sink for Files {
         metrics.write(&mut line);
         write_whole(&self.folder.join("metrics.json"), &line)
     }
-}
-
-/// Writes a small file whole.
-///
-/// # Errors
-/// As [`AtomicFile::create`] and [`AtomicFile::commit`].
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    // A pipe or a device is written to, not replaced.
-    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return std::fs::write(path, bytes).map_err(|source| Error::io("write", path, source));
-    }
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).map_err(|source| Error::io("write", path, source))?;
-    file.commit()
 }

@@ -1,6 +1,7 @@
 //! Running the command line as a script does: arguments in; exit code, records and complaints out.
 
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
@@ -42,6 +43,14 @@ pub(crate) fn command<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -
     let mut command = Command::new(env!("CARGO_BIN_EXE_pcap-compactor"));
     command.args(arguments).stdin(Stdio::null());
     command
+}
+
+/// A pipe with a name.
+#[cfg(unix)]
+pub(crate) fn fifo(folder: &Path) -> PathBuf {
+    let path = folder.join("fifo");
+    assert!(Command::new("mkfifo").arg(&path).status().expect("every Unix has mkfifo").success());
+    path
 }
 
 /// Runs the command line to its end.

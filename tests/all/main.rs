@@ -15,6 +15,7 @@ mod bad_input;
 mod cli_damage;
 mod corpus;
 mod damage;
+mod outputs;
 mod properties;
 mod sampling;
 mod sensors;
