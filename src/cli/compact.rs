@@ -24,9 +24,10 @@ use pcap_compactor::sink::runs::Runs;
 use pcap_compactor::views::groups::{Window, Windows};
 use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
 
-use super::journal::Journal;
+use super::journal::{Journal, Resumed};
 use super::progress::Bar;
 use super::summary::{Sum, Watched, closing, complaints};
+use super::text::things;
 use super::units::{Found, Unit, named, of_sensors, weight};
 use super::{Exit, Shared, Usage, interrupt, say, times};
 
@@ -327,12 +328,15 @@ fn into_folder(setup: &Setup<'_>, mut unit: Unit, folder: &Path) -> anyhow::Resu
     let files = Files::new(&folder, format, args.times.times(), hourly);
     files.sweep();
     let mut journal = Journal::open(&folder, identity(setup)?, args.resume);
-    let extension = if args.format == Format::Csv { "csv" } else { "jsonl" };
-    let place = |window| [files.place("groups", window, extension), files.place("scans", window, "jsonl")];
-    let finished = journal.finished(&mut unit.inputs, &setup.windows, &files, place)?;
+    let Resumed { finished, damaged } = journal.finished(&mut unit.inputs, &setup.windows, &files)?;
+    for path in damaged {
+        say(&format!("{}: is missing or not as it was written; its hour is done again", path.display()));
+    }
     if !setup.quiet && !finished.windows.is_empty() {
-        let (windows, files) = (finished.windows.len(), finished.files.len());
-        say(&format!("{windows} finished hours are kept; {files} files need not be read again"));
+        let hours = things(finished.windows.len() as u64, "finished hour");
+        let files = things(finished.files.len() as u64, "file");
+        let of = unit.sensor.as_ref().map_or(String::new(), |sensor| format!("{sensor}: "));
+        say(&format!("{of}{hours} kept, {files} not read again"));
     }
     let done = job(setup, unit, finished, journal.write(files)?)?;
     drop(lock);

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use walkdir::WalkDir;
 
+use super::seal::{Seal, Sealer};
 use crate::error::{Error, Result};
 
 /// A file under way. Dropped before [`AtomicFile::commit`], it leaves nothing behind.
@@ -20,6 +21,7 @@ pub struct AtomicFile {
     /// Where it lies until then; nothing for what is written into.
     temporary: Option<PathBuf>,
     replaces: bool,
+    sealer: Sealer,
     out: BufWriter<File>,
 }
 
@@ -50,7 +52,7 @@ impl AtomicFile {
             Ok(there) if there.is_dir() => return Err(refused(ErrorKind::IsADirectory.into())),
             Ok(there) if !there.is_file() => {
                 let out = BufWriter::new(OpenOptions::new().write(true).open(path).map_err(refused)?);
-                return Ok(AtomicFile { path: target, temporary: None, replaces, out });
+                return Ok(AtomicFile { path: target, temporary: None, replaces, sealer: Sealer::default(), out });
             }
             Ok(_) if path.is_symlink() => target = fs::canonicalize(path).map_err(refused)?,
             _ => {}
@@ -70,17 +72,18 @@ impl AtomicFile {
             other => other,
         };
         let out = BufWriter::with_capacity(BUFFER, file.map_err(|source| Error::io("create", &temporary, source))?);
-        Ok(AtomicFile { path: target, temporary: Some(temporary), replaces, out })
+        Ok(AtomicFile { path: target, temporary: Some(temporary), replaces, sealer: Sealer::default(), out })
     }
 
-    /// Makes the file visible under its name, whole and on the disk.
+    /// Makes the file visible under its name, whole and on the disk, and tells what it holds.
     ///
     /// # Errors
     /// It cannot be written or renamed, or its name, which was to be new, has been taken; then nothing is visible.
-    pub fn commit(mut self) -> Result<()> {
+    pub fn commit(mut self) -> Result<Seal> {
         let failed = |source| Error::io("write", &self.path, source);
         self.out.flush().map_err(failed)?;
-        let Some(temporary) = &self.temporary else { return Ok(()) };
+        let seal = self.sealer.seal();
+        let Some(temporary) = &self.temporary else { return Ok(seal) };
         self.out.get_ref().sync_all().map_err(failed)?;
         if !self.replaces {
             vacant(&self.path)?;
@@ -89,13 +92,15 @@ impl AtomicFile {
         self.temporary = None;
         // The rename is on the disk when its folder is; a file system that cannot sync folders has its own promise.
         let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
-        Ok(())
+        Ok(seal)
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.write(bytes)
+        let written = self.out.write(bytes)?;
+        self.sealer.add(bytes.get(..written).unwrap_or_default());
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -111,11 +116,11 @@ impl Drop for AtomicFile {
     }
 }
 
-/// Writes a small file whole.
+/// Writes a small file whole, and tells what it holds.
 ///
 /// # Errors
 /// As [`AtomicFile::create`] and [`AtomicFile::commit`].
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<Seal> {
     let mut file = AtomicFile::create(path)?;
     file.write_all(bytes).map_err(|source| Error::io("write", path, source))?;
     file.commit()
@@ -179,7 +184,11 @@ mod tests {
         assert!(!path.exists());
         drop(file);
         assert_eq!(names(&folder.path().join("a")), [""; 0]);
-        write_whole(&path, b"whole").unwrap();
+        let seal = write_whole(&path, b"whole").unwrap();
+        assert_eq!(Seal::of(&path).unwrap(), seal);
+        fs::write(&path, b"whale").unwrap();
+        assert_ne!(Seal::of(&path).unwrap(), seal);
+        assert_eq!(write_whole(&path, b"whole").unwrap(), seal);
         assert_eq!(fs::read(&path).unwrap(), b"whole");
         assert_eq!(names(&folder.path().join("a")), ["b.jsonl"]);
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::atomic::{AtomicFile, sweep, write_whole};
 use super::csv;
 use super::jsonl::{Lines, Times};
+use super::seal::Seal;
 use super::{Metrics, Sink};
 use crate::capture::hour_folder;
 use crate::error::{Error, Result};
@@ -36,6 +37,7 @@ pub struct Files {
     buffer: Vec<u8>,
     scans: Vec<u8>,
     open: Option<AtomicFile>,
+    sealed: [Seal; 2],
 }
 
 /// Bytes gathered before they are written.
@@ -55,6 +57,7 @@ impl Files {
             buffer: Vec::with_capacity(BUFFER + 4096),
             scans: Vec::new(),
             open: None,
+            sealed: [Seal::default(); 2],
         }
     }
 
@@ -76,9 +79,19 @@ impl Files {
             .collect()
     }
 
-    /// Where a window's records of one kind go.
+    /// Where a window's groups and its scans go.
     #[must_use]
-    pub fn place(&self, kind: &str, window: Window, extension: &str) -> PathBuf {
+    pub fn places(&self, window: Window) -> [PathBuf; 2] {
+        [self.place("groups", window, self.extension()), self.place("scans", window, "jsonl")]
+    }
+
+    /// What the last window's groups and its scans hold.
+    #[must_use]
+    pub fn sealed(&self) -> [Seal; 2] {
+        self.sealed
+    }
+
+    fn place(&self, kind: &str, window: Window, extension: &str) -> PathBuf {
         let hour = hour_folder(window.start);
         let second = window.start.seconds().rem_euclid(3600);
         let name = match self.hourly {
@@ -142,16 +155,16 @@ impl Sink for Files {
 
     fn on_window(&mut self, totals: &WindowTotals) -> Result<()> {
         self.flush(totals.window)?;
-        if let Some(groups) = self.open.take() {
-            groups.commit()?;
-        }
+        let groups = self.open.take().map(AtomicFile::commit).transpose()?.unwrap_or_default();
         let path = self.place("scans", totals.window, "jsonl");
-        write_whole(&path, &std::mem::take(&mut self.scans))
+        self.sealed = [groups, write_whole(&path, &std::mem::take(&mut self.scans))?];
+        Ok(())
     }
 
     fn on_metrics(&mut self, metrics: &Metrics) -> Result<()> {
         let mut line = Vec::new();
         metrics.write(&mut line);
-        write_whole(&self.folder.join("metrics.json"), &line)
+        write_whole(&self.folder.join("metrics.json"), &line)?;
+        Ok(())
     }
 }

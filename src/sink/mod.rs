@@ -8,6 +8,7 @@ pub mod files;
 pub mod jsonl;
 pub mod metrics;
 pub mod runs;
+pub mod seal;
 
 use crate::engine::FileReport;
 use crate::error::Result;
