@@ -203,8 +203,8 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if let Some(path) = &args.stats {
         write_whole(path, stats(&setup, sum.intake.read, took).as_bytes())?;
     }
-    if sum.files == 0 {
-        anyhow::bail!("no input could be read");
+    if sum.captures == 0 {
+        anyhow::bail!("none of the inputs is a capture that can be read");
     }
     Ok(exit)
 }

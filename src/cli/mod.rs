@@ -25,8 +25,9 @@ use pcap_compactor::ErrorKind;
     version,
     max_term_width = 100,
     after_help = "\
-Exit codes: 0 all input read and accounted for; 1 nothing usable; 2 wrong usage; 3 finished, but some input was
-damaged, unsupported, late or skipped (the ledger in the metrics says what); 4 a bug of ours; 130 or 143 stopped.
+Exit codes: 0 all input read and accounted for; 1 failed, or no input is a capture; 2 wrong usage; 3 finished, but some
+input was damaged, unsupported, late or skipped (the ledger in the metrics says what); 4 a bug of ours; 130 or 143
+stopped. A damaged capture is a capture: alone it is 3, and what lies before the damage is in the output.
 
 New here? Run `pcap-compactor demo`, then `pcap-compactor compact YOUR.pcap | head`."
 )]
@@ -71,7 +72,7 @@ pub(crate) struct Shared {
 pub(crate) enum Exit {
     /// All input was read and accounted for.
     Ok = 0,
-    /// Nothing usable came of it; the reason has been said.
+    /// It failed, or none of the input is a capture; the reason has been said.
     Failed = 1,
     /// The arguments make no sense together; the reason has been said.
     Usage = 2,

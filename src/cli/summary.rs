@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pcap_compactor::capture::Status;
+use pcap_compactor::capture::{self, Status};
 use pcap_compactor::engine::Report;
 use pcap_compactor::engine::ledger::{Amount, Intake, Outcome};
 use pcap_compactor::error::Result;
@@ -94,8 +94,9 @@ pub(crate) fn complaints(report: &Report, outcome: &Outcome, quiet: bool) -> Exi
 /// What several runs came to.
 #[derive(Default)]
 pub(crate) struct Sum {
-    /// Files that were opened.
-    pub(crate) files: u64,
+    files: u64,
+    /// Files that are captures, damaged ones included.
+    pub(crate) captures: u64,
     pub(crate) intake: Intake,
     outcome: Outcome,
     counts: GroupCounts,
@@ -104,15 +105,21 @@ pub(crate) struct Sum {
 impl Sum {
     pub(crate) fn add<S>(&mut self, report: &Report, watched: &Watched<S>) {
         self.files += report.files.len() as u64;
+        self.captures += report.files.iter().filter(|file| is_capture(&file.capture)).count() as u64;
         self.intake += report.total.intake;
         self.outcome += watched.outcome;
         self.counts += watched.counts;
     }
 }
 
+/// Whether a file is something to work with, whole or not; without one the exit code is 1.
+pub(crate) fn is_capture(report: &capture::Report) -> bool {
+    report.packets > 0 || !matches!(report.status, Status::Unsupported | Status::Empty)
+}
+
 /// The closing lines: what came in, what became of it, and how fast.
 pub(crate) fn closing(sum: &Sum, took: Duration) {
-    let Sum { files, intake, outcome, counts } = sum;
+    let Sum { files, intake, outcome, counts, .. } = sum;
     let read = intake.read;
     let seconds = took.as_secs_f64().max(1e-9);
     say(&format!(

@@ -22,4 +22,5 @@ mod sampling;
 mod sensors;
 mod shape;
 mod traps;
+mod verdicts;
 mod views;
