@@ -1,5 +1,6 @@
 //! What a run says of its input, and the exit code that goes with it.
 
+use std::fs;
 use std::path::Path;
 
 use crate::command::run;
@@ -42,4 +43,18 @@ fn without_any_capture_the_exit_code_is_1_and_with_a_damaged_one_3() {
     }
     let missing = run(["compact", "/nowhere/at/all"]);
     assert_eq!(missing.code, Some(1), "{}", missing.said);
+}
+
+#[test]
+fn an_empty_file_is_told_alike_named_and_found_in_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("empty.pcap"), "").unwrap();
+    let empty = dir.path().join("empty.pcap");
+    let (named, found) = (run([Path::new("compact"), &empty]), run([Path::new("compact"), dir.path()]));
+    assert_eq!((named.code, &named.out), (found.code, &found.out));
+    assert_eq!(named.metrics()["files"][0]["status"], "empty");
+    let line = format!("{}: empty: the file is empty", empty.display());
+    for ran in [named, found] {
+        assert!(ran.said.lines().any(|said| said == line), "{}", ran.said);
+    }
 }
