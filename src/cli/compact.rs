@@ -1,6 +1,5 @@
 //! `compact`: captures in; groups, scans and a ledger out.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,7 +28,7 @@ use super::progress::Bar;
 use super::summary::{Sum, Watched, closing, complaints};
 use super::text::things;
 use super::units::{Found, Unit, named, of_sensors, weight};
-use super::{Exit, Shared, Usage, interrupt, say, times};
+use super::{Exit, Shared, Usage, interrupt, say, stdout, times};
 
 /// Arguments of `compact`.
 #[derive(clap::Args)]
@@ -298,7 +297,7 @@ impl TimesArg {
 
 /// Runs all units into standard output, as one: one header, one line of metrics.
 fn into_stdout(setup: &Setup<'_>, units: impl Iterator<Item = Unit>) -> anyhow::Result<Vec<Done>> {
-    let (out, times) = (io::stdout().lock(), setup.args.times.times());
+    let (out, times) = (stdout::lock()?, setup.args.times.times());
     match setup.args.format {
         Format::Jsonl => as_one(setup, units, JsonLines::new(out, "standard output", Lines::new(times))),
         Format::Csv => as_one(setup, units, Csv::new(out, times)),

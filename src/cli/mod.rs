@@ -6,6 +6,7 @@ mod inspect;
 mod interrupt;
 mod journal;
 mod progress;
+mod stdout;
 mod summary;
 mod synth;
 mod text;
@@ -98,7 +99,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "pcap-compactor", &mut script);
-            io::stdout().write_all(&script).context("standard output: cannot write").map(|()| Exit::Ok)
+            stdout::lock()
+                .and_then(|mut out| out.write_all(&script).context("standard output: cannot write"))
+                .map(|()| Exit::Ok)
         }
     };
     match done {

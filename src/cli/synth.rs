@@ -10,7 +10,7 @@ use pcap_compactor::sink::atomic::AtomicFile;
 use pcap_compactor::synth::{self, Spec, Truth};
 use serde::Serialize;
 
-use super::{Exit, Shared, taken, text};
+use super::{Exit, Shared, stdout, taken, text};
 
 /// Write a capture of made-up traffic, and print what is in it.
 ///
@@ -118,7 +118,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
             text::complain("error", "standard output is a terminal: name a file, or pipe into another command");
             return Ok(Exit::Usage);
         }
-        let truth = match synth::write(&spec, BufWriter::with_capacity(1 << 18, bar.wrap_write(io::stdout().lock()))) {
+        let truth = match synth::write(&spec, BufWriter::with_capacity(1 << 18, bar.wrap_write(stdout::lock()?))) {
             Ok((_, truth)) => truth,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Ok),
             Err(error) => return Err(error).context("cannot write to standard output"),

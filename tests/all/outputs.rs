@@ -4,10 +4,11 @@
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::command::{fifo, run};
+use crate::command::{Ran, fifo, run};
 
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> =
@@ -32,6 +33,41 @@ fn what_the_demonstration_keeps_is_whole_and_replaces_nothing() {
     assert!(again.said.contains("demo.pcap: cannot create: it exists already; name another folder"), "{}", again.said);
     assert_eq!(fs::read(folder.path().join("demo.pcap")).unwrap(), b"mine");
     assert_eq!(names(folder.path()), ["demo.jsonl", "demo.pcap"]);
+}
+
+/// Runs the command line with a redirection of the shell.
+fn redirected(arguments: &[&str], redirection: &str) -> Ran {
+    let script = format!("exec \"$@\" {redirection}");
+    let shell = ["-c", &script, "sh", env!("CARGO_BIN_EXE_pcap-compactor")];
+    Ran::of(Command::new("sh").args(shell).args(arguments).output().unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_standard_output_is_an_error_where_something_would_be_written_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("a.pcap"), folder.path().join("out"));
+    let (file, out) = (file.to_str().unwrap(), out.to_str().unwrap());
+    assert_eq!(run(["synth", file, "--packets", "2000"]).code, Some(0));
+    let commands: [&[&str]; 6] = [
+        &["compact", file],
+        &["compact", file, "--format", "none", "-o", out],
+        &["inspect", file],
+        &["synth", "-", "--packets", "2000"],
+        &["demo", "--packets", "2000"],
+        &["completions", "bash"],
+    ];
+    for command in commands {
+        let ran = redirected(command, ">&-");
+        assert_eq!(ran.code, Some(1), "{command:?}: {}", ran.said);
+        assert!(ran.said.contains("standard output is closed"), "{command:?}: {}", ran.said);
+        // Thrown away on purpose, it is none; whichever way it was opened.
+        for null in [">/dev/null", "1<>/dev/null"] {
+            assert_eq!(redirected(command, null).code, Some(0), "{command:?}");
+        }
+    }
+    // What goes elsewhere needs none.
+    assert_eq!(redirected(&["compact", file, "-o", out], ">&-").code, Some(0));
 }
 
 #[test]
