@@ -27,7 +27,7 @@ use super::journal::{Journal, Resumed};
 use super::progress::Bar;
 use super::summary::{Sum, Watched, closing, complaints};
 use super::text::things;
-use super::units::{Found, Unit, named, of_sensors, weight};
+use super::units::{Found, Unit, named, nothing_of_sensors, of_sensors, weight};
 use super::{Exit, Shared, Usage, interrupt, say, stdout, times};
 
 /// Arguments of `compact`.
@@ -168,7 +168,13 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         }
     }
     if found.units.iter().all(|unit| unit.inputs.is_empty()) {
-        anyhow::bail!("there is nothing to read; name a capture, or a folder that holds some");
+        match (&args.root, setup.range) {
+            (Some(root), Some(range)) => anyhow::bail!("{}", nothing_of_sensors(root, &args.sensor, range)),
+            _ => anyhow::bail!("there is nothing to read; name a capture, or a folder that holds some"),
+        }
+    }
+    for sensor in found.silent.iter().filter(|_| !shared.quiet) {
+        say(&format!("{sensor}: this sensor has no captures in the time that was asked for"));
     }
     if let Some(stats) = args.stats.as_ref().and_then(|path| path.canonicalize().ok()) {
         let inputs = found.units.iter().flat_map(|unit| &unit.inputs);

@@ -109,6 +109,32 @@ fn sensors_apart_in_a_folder_have_their_own_with_their_own_metrics() {
 }
 
 #[test]
+fn hours_without_captures_are_told_with_where_they_were_looked_for_and_what_there_is() {
+    let root = tempfile::tempdir().unwrap();
+    sensors(root.path());
+    fs::create_dir(root.path().join("west")).unwrap();
+    let place = root.path().to_str().unwrap();
+    let compact = |options: &[&str]| run(["compact", "--root", place].iter().chain(options));
+    let ran = compact(&["--hour", "2023-10-20T12"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""));
+    let expected = "there are no captures in SENSOR/2023/10/20/11 to 2023/10/20/12 (UTC); the hours that are there go \
+                    from 2023/10/19/12 to 2023/10/19/12";
+    assert!(ran.said.contains(&format!("{place}: {expected}")), "{}", ran.said);
+    let ran = compact(&["--hour", "2023-10-19T12", "--sensor", "west"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.said.contains("no such folder is there at all"), "{}", ran.said);
+    let ran = compact(&["--hour", "2023-10-19T12"]);
+    assert!(ran.said.contains("west: this sensor has no captures"), "{}", ran.said);
+    for (root, told) in
+        [("/nowhere/at/all", "there is no such folder"), (place, "no: cannot list: there is no such sensor")]
+    {
+        let ran = run(["compact", "--root", root, "--hour", "2023-10-19T12", "--sensor", "no"]);
+        assert_eq!(ran.code, Some(1), "{}", ran.said);
+        assert!(ran.said.contains(told), "{}", ran.said);
+    }
+}
+
+#[test]
 fn files_given_by_path_belong_to_the_sensor_local() {
     let root = tempfile::tempdir().unwrap();
     sensors(root.path());
