@@ -64,7 +64,8 @@ impl Job {
         self
     }
 
-    /// Names the sensor in the metrics.
+    /// Names the sensor, to the sink and in the metrics. Several sensors are as many jobs, into one sink each or all into one
+    /// ([`Runs`](crate::sink::runs::Runs)).
     #[must_use]
     pub fn sensor(mut self, sensor: Option<String>) -> Job {
         self.sensor = sensor;
@@ -96,6 +97,9 @@ impl Job {
             Some(window) if self.single => Windows::single(window),
             clip => Windows::tumbling(self.config.window_seconds, clip),
         };
+        if let Some(sensor) = &self.sensor {
+            sink.on_sensor(sensor)?;
+        }
         let segments_seen = (inputs.len() + self.finished.files.len()) as u64;
         let done = self.finished.windows.iter().map(|totals| totals.window).collect();
         let mut groups = Groups::new(&self.config, windows, sink)?.without(done);
@@ -104,6 +108,9 @@ impl Job {
         let mut report = self.engine.clone().build().run(inputs, &mut views)?;
         let (mut outcome, mut counts, seen_again) = (groups.outcome(), groups.counts(), groups.done());
         self.take_over(seen_again, &mut report, &mut outcome, &mut counts)?;
+        for file in &mut report.files {
+            file.sensor.clone_from(&self.sensor);
+        }
         let sensor = self.sensor.as_deref();
         sink.on_metrics(&Metrics {
             segments_seen,

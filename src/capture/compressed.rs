@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, Read};
 
 use flate2::{Decompress, FlushDecompress};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
+use zstd::zstd_safe::get_error_name;
 
 use super::report::Compression;
 
@@ -39,6 +40,8 @@ pub(super) enum Step {
     Truncated(&'static str),
     /// The stream is damaged.
     Corrupt(&'static str),
+    /// The stream may be sound, but asks for more than it is given.
+    Unsupported(&'static str),
 }
 
 /// A decoder over a reader of compressed bytes.
@@ -198,6 +201,21 @@ fn gzip(
     })
 }
 
+/// What a refusal of the zstd decoder means. Of its error it gives no more than the name.
+fn refused(error: &io::Error) -> Step {
+    // ZSTD_error_frameParameter_windowTooLarge and ZSTD_error_dictionary_wrong.
+    let [window, dictionary] = [16_usize, 32].map(|code| get_error_name(code.wrapping_neg()));
+    match error.to_string() {
+        name if name == window => Step::Unsupported(
+            "the zstd stream needs a window of more than 128 MiB; unpack it with `zstd -d --long=31` and read that",
+        ),
+        name if name == dictionary => Step::Unsupported(
+            "the zstd stream needs a dictionary; unpack it with `zstd -d -D DICTIONARY` and read that",
+        ),
+        _ => Step::Corrupt(BAD_ZSTD),
+    }
+}
+
 impl Frames {
     /// A call of the decoder that fails delivers nothing, not even what it decoded before it failed. So each call gets
     /// the bytes for one thing only: a header, a block, a checksum; or none, to hand out what it has.
@@ -219,8 +237,9 @@ impl Frames {
         let mut sink = OutBuffer::around(output);
         let hint = self.decoder.run(&mut source, &mut sink);
         let (used, decoded) = (source.pos(), sink.pos());
-        let Ok(hint) = hint else {
-            return (used, Some(Step::Corrupt(BAD_ZSTD)));
+        let hint = match hint {
+            Ok(hint) => hint,
+            Err(error) => return (used, Some(refused(&error))),
         };
         self.wanted = hint;
         self.finished |= hint == 0;

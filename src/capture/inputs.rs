@@ -1,8 +1,8 @@
 //! What a user named, turned into the captures to read.
 //!
 //! Files are taken as they are given. Folders are searched, by name order, for regular files whose first bytes are
-//! those of a capture or of a compressed file; everything else in them is listed with the reason. Nothing that was
-//! named or found disappears without an entry.
+//! those of a capture or of a compressed file, or that have none; everything else in them is listed with the reason.
+//! Nothing that was named or found disappears without an entry.
 
 use std::collections::HashSet;
 use std::fs::{self, File, Metadata};
@@ -156,7 +156,8 @@ pub(super) fn examine(path: &Path) -> io::Result<std::result::Result<Metadata, C
         {
             Ok(metadata)
         }
-        None if head.is_empty() => Err(Cause::Empty),
+        // A capture that nothing was written to: it is reported with the others, as it is where it is named.
+        None if head.is_empty() => Ok(metadata),
         _ => Err(Cause::NotACapture),
     })
 }
@@ -210,7 +211,7 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink("nowhere", root.path().join("z-link")).unwrap();
         let expanded = expand(&[root.path().to_owned()]);
-        assert_eq!(names(&expanded), ["b.bin", "a"]);
+        assert_eq!(names(&expanded), ["b.bin", "nothing.pcap", "a"]);
         assert!(expanded.failed.is_empty());
         assert_eq!(
             causes(&expanded),
@@ -220,7 +221,6 @@ mod tests {
                 ("d.pcap~", Cause::Unfinished),
                 ("e.PART", Cause::Unfinished),
                 ("notes.pcap", Cause::NotACapture),
-                ("nothing.pcap", Cause::Empty),
                 #[cfg(unix)]
                 ("z-link", Cause::NotAFile),
             ]

@@ -44,6 +44,6 @@ pub use map::install_shrink_guard;
 pub use reader::{Capture, Io};
 pub use record::{LinkType, Record, Records, Stamp};
 pub use report::{Compression, Format, Report, Status};
-pub use segments::{Segment, Segments, segments};
+pub use segments::{Segment, Segments, hours, segments};
 pub use skipped::{Cause, Skipped};
 pub use write::{PcapLayout, PcapWriter, PcapngWriter};

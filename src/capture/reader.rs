@@ -129,11 +129,10 @@ impl Capture {
             None if head.is_empty() && window.ending() == Ending::Whole => {
                 Err((Status::Empty, "the file is empty".to_owned()))
             }
-            None => Err(match window.ending() {
-                Ending::Whole => (Status::Unsupported, "the file is too short to be a capture".to_owned()),
-                Ending::Cut(message) => (Status::Truncated, message.to_owned()),
-                Ending::Broken(message) => (Status::Corrupt, message.to_owned()),
-            }),
+            None if window.ending() == Ending::Whole => {
+                Err((Status::Unsupported, "the file is too short to be a capture".to_owned()))
+            }
+            None => Err(ended_inside(window.ending(), "")),
             Some(magic) if Pcapng::recognises(*magic) => {
                 report.format = Format::Pcapng;
                 Ok(Walker::Pcapng(Pcapng::default()))
@@ -311,6 +310,7 @@ fn ended_inside(ending: Ending, message: &str) -> (Status, String) {
         Ending::Whole => (Status::Truncated, message.to_owned()),
         Ending::Cut(why) => (Status::Truncated, why.to_owned()),
         Ending::Broken(why) => (Status::Corrupt, why.to_owned()),
+        Ending::Refused(why) => (Status::Unsupported, why.to_owned()),
     }
 }
 

@@ -63,7 +63,7 @@ pub enum Status {
     Truncated,
     /// It holds something that cannot be; what came before is kept.
     Corrupt,
-    /// It is no capture, or one of a version that is not read.
+    /// It is no capture, or one of a version, or compressed in a way, that is not read.
     Unsupported,
     /// It has no bytes.
     Empty,

@@ -40,6 +40,8 @@ pub struct Segments {
     pub skipped: Vec<Skipped>,
     /// What is there and cannot be read.
     pub failed: Vec<Error>,
+    /// Sensors without a file to read.
+    pub silent: Vec<String>,
 }
 
 /// Lists the segments under `root` for the half-open window from `from` to `to`.
@@ -51,26 +53,16 @@ pub struct Segments {
 ///
 /// `root` or a sensor's folder is missing or cannot be listed. What is unreadable inside them is collected.
 pub fn segments(root: &Path, sensors: &[String], from: Timestamp, to: Timestamp, settle: Duration) -> Result<Segments> {
-    if !root.is_dir() {
-        return Err(Error::config(format!("{}: there is no such folder; name the sensors' root", root.display())));
-    }
-    let sensors = if sensors.is_empty() { all_sensors(root)? } else { sensors.to_vec() };
+    let sensors = folders(root, sensors)?;
     let window =
         Window { from: i128::from(from.ns()).div_euclid(HOUR_NS) * HOUR_NS - HOUR_NS, to: i128::from(to.ns()) };
     let mut found = Segments::default();
     let mut fresh = Vec::new();
     let mut seen = HashSet::new();
-    for sensor in sensors {
-        let folder = root.join(&sensor);
-        if !folder.is_dir() {
-            return Err(Error::config(format!(
-                "{}: there is no such sensor folder; check the sensor's name, or leave it out to read all of them",
-                folder.display()
-            )));
-        }
+    for (sensor, folder) in &sensors {
         if from < to {
-            for (hour, folder) in window.hours(&folder)? {
-                found.files(&sensor, hour, &folder, &mut fresh, &mut seen);
+            for (hour, folder) in window.hours(folder)? {
+                found.files(sensor, hour, &folder, &mut fresh, &mut seen);
             }
         }
     }
@@ -80,7 +72,50 @@ pub fn segments(root: &Path, sensors: &[String], from: Timestamp, to: Timestamp,
         found.list.retain(|segment| !changed.contains(&segment.path));
         found.skipped.extend(changed.iter().map(|path| Skipped::new(path, Cause::Changing)));
     }
+    let speaks: HashSet<&str> = found.list.iter().map(|segment| segment.sensor.as_str()).collect();
+    found.silent =
+        sensors.into_iter().map(|(sensor, _)| sensor).filter(|name| !speaks.contains(name.as_str())).collect();
     Ok(found)
+}
+
+/// The first and the last hour that any of these sensors has a folder of; `None` if there is no such folder.
+///
+/// # Errors
+///
+/// As for [`segments`].
+pub fn hours(root: &Path, sensors: &[String]) -> Result<Option<(Timestamp, Timestamp)>> {
+    let ever = Window { from: i128::MIN, to: i128::MAX };
+    let mut span: Option<(Timestamp, Timestamp)> = None;
+    for (_, folder) in folders(root, sensors)? {
+        for (hour, _) in ever.hours(&folder)? {
+            let (first, last) = span.unwrap_or((hour, hour));
+            span = Some((first.min(hour), last.max(hour)));
+        }
+    }
+    Ok(span)
+}
+
+/// Sensors with their folders: those named, or all of them.
+fn folders(root: &Path, sensors: &[String]) -> Result<Vec<(String, PathBuf)>> {
+    if !root.is_dir() {
+        return Err(missing(root, "there is no such folder; name the sensors' root"));
+    }
+    let sensors = if sensors.is_empty() { all_sensors(root)? } else { sensors.to_vec() };
+    let folder = |sensor: String| {
+        let folder = root.join(&sensor);
+        if folder.is_dir() {
+            return Ok((sensor, folder));
+        }
+        Err(missing(
+            &folder,
+            "there is no such sensor folder; check the sensor's name, or leave it out to read all of them",
+        ))
+    };
+    sensors.into_iter().map(folder).collect()
+}
+
+fn missing(folder: &Path, way_out: &'static str) -> Error {
+    Error::io("list", folder, io::Error::new(io::ErrorKind::NotFound, way_out))
 }
 
 /// A file that was written to lately, as it was.
@@ -137,10 +172,7 @@ fn all_sensors(root: &Path) -> Result<Vec<String>> {
         }
     }
     if sensors.is_empty() {
-        return Err(Error::config(format!(
-            "{}: there are no sensor folders; captures are looked for in ROOT/SENSOR/YYYY/MM/DD/HH",
-            root.display()
-        )));
+        return Err(missing(root, "there are no sensor folders; captures are looked for in ROOT/SENSOR/YYYY/MM/DD/HH"));
     }
     Ok(sensors)
 }
@@ -314,14 +346,36 @@ mod tests {
     }
 
     #[test]
+    fn sensors_without_files_are_named_and_what_hours_there_are_is_known() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(hours(root.path(), &[]).is_err());
+        file(root.path(), "alps/2023/10/19/13/a.pcap");
+        file(root.path(), "north/2023/10/18/05/a.pcap");
+        fs::create_dir_all(root.path().join("east")).unwrap();
+        let silent = |from: i64, to: i64| {
+            let (from, to) = (Timestamp::from_seconds(from), Timestamp::from_seconds(to));
+            segments(root.path(), &[], from, to, Duration::ZERO).unwrap().silent
+        };
+        assert_eq!(silent(ONE, ONE + HOUR), ["east", "north"]);
+        assert_eq!(silent(0, ONE + HOUR), ["east"]);
+        let span = |sensors: &[&str]| {
+            let sensors: Vec<String> = sensors.iter().map(|&name| name.to_owned()).collect();
+            hours(root.path(), &sensors).unwrap().map(|(first, last)| (first.seconds(), last.seconds()))
+        };
+        assert_eq!(span(&[]), Some((ONE - 32 * HOUR, ONE)));
+        assert_eq!(span(&["alps"]), Some((ONE, ONE)));
+        assert_eq!(span(&["east"]), None);
+    }
+
+    #[test]
     fn a_missing_root_or_sensor_is_an_error_that_names_it() {
         let root = tempfile::tempdir().unwrap();
         let error = list(&root.path().join("no"), &[], 0, HOUR).unwrap_err().to_string();
-        assert!(error.contains("/no: there is no such folder"), "{error}");
+        assert!(error.contains("/no: cannot list: there is no such folder"), "{error}");
         let error = list(root.path(), &[], 0, HOUR).unwrap_err().to_string();
         assert!(error.contains("no sensor folders"), "{error}");
         fs::create_dir(root.path().join("here")).unwrap();
         let error = list(root.path(), &["gone"], 0, HOUR).unwrap_err().to_string();
-        assert!(error.contains("gone: there is no such sensor folder"), "{error}");
+        assert!(error.contains("gone: cannot list: there is no such sensor folder"), "{error}");
     }
 }

@@ -9,8 +9,6 @@ use std::path::{Path, PathBuf};
 pub enum Cause {
     /// Its content is neither a capture nor compressed.
     NotACapture,
-    /// It has no bytes.
-    Empty,
     /// Its name says that it is still being written.
     Unfinished,
     /// It grew or shrank while it was looked at.
@@ -31,7 +29,6 @@ impl Cause {
     pub const fn reason(self) -> &'static str {
         match self {
             Cause::NotACapture => "is not a capture",
-            Cause::Empty => "is empty",
             Cause::Unfinished => "is still being written, by its name",
             Cause::Changing => "is still being written",
             Cause::Hidden => "is hidden",

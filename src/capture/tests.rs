@@ -533,3 +533,35 @@ fn random_damage_never_panics_and_never_tells_the_ways_of_reading_apart() {
         read(&bytes);
     }
 }
+
+#[test]
+fn a_zstd_frame_that_asks_for_too_much_is_not_called_damaged() {
+    let capture = pcap(PcapLayout::default(), 9);
+    let (all, _) = read(&capture);
+    // The descriptor of the window is the byte behind that of the frame.
+    let mut wide = zstd(&capture);
+    assert_eq!(wide[4] & 0x20, 0, "the frame has a window");
+    wide[5] = (28 - 10) << 3;
+    let (rows, report) = read(&wide);
+    assert_eq!((rows.len(), report.status, report.offset), (0, Status::Unsupported, Some(0)));
+    assert!(
+        report.message.unwrap().contains("needs a window of more than 128 MiB; unpack it with `zstd -d --long=31`")
+    );
+    // What other frames hold in front of it stays.
+    let half = capture.len() / 2;
+    let mut second = zstd(&capture[half..]);
+    second[5] = (28 - 10) << 3;
+    let (rows, report) = read(&[zstd(&capture[..half]), second].concat());
+    assert!(!rows.is_empty() && rows[..] == all[..rows.len()]);
+    assert_eq!(report.status, Status::Unsupported);
+    // As wide as it may be.
+    wide[5] = (27 - 10) << 3;
+    assert_eq!(read(&wide).0, all);
+    // A dictionary's number of one byte comes behind the window.
+    let mut foreign = zstd(&capture);
+    foreign[4] |= 1;
+    foreign.insert(6, 7);
+    let (rows, report) = read(&foreign);
+    assert_eq!((rows.len(), report.status), (0, Status::Unsupported));
+    assert!(report.message.unwrap().contains("needs a dictionary"));
+}

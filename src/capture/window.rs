@@ -30,6 +30,8 @@ pub(super) enum Ending {
     Cut(&'static str),
     /// In damage.
     Broken(&'static str),
+    /// Where the decompressor gave up on what may be sound.
+    Refused(&'static str),
 }
 
 /// Where chunks are filled from.
@@ -236,6 +238,10 @@ impl Chunks {
                 }
                 Step::Corrupt(message) => {
                     self.ending = Some(Ending::Broken(message));
+                    0
+                }
+                Step::Unsupported(message) => {
+                    self.ending = Some(Ending::Refused(message));
                     0
                 }
             },

@@ -1,7 +1,6 @@
 //! `compact`: captures in; groups, scans and a ledger out.
 
-use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,22 +9,26 @@ use clap::ValueEnum;
 use pcap_compactor::capture::{Input as Source, Io};
 use pcap_compactor::config::{Backpressure, Measure};
 use pcap_compactor::decode::Tunnels;
+use pcap_compactor::engine::ledger::Amount;
 use pcap_compactor::engine::{Builder, Progress, Report};
 use pcap_compactor::job::Finished;
 use pcap_compactor::sink::Sink;
+use pcap_compactor::sink::atomic::write_whole;
 use pcap_compactor::sink::channel::{Event, channel};
 use pcap_compactor::sink::csv::Csv;
 use pcap_compactor::sink::digest::DigestLines;
-use pcap_compactor::sink::files::{Files, Format as FileFormat, write_whole};
+use pcap_compactor::sink::files::{Files, Format as FileFormat};
 use pcap_compactor::sink::jsonl::{JsonLines, Lines, Times};
+use pcap_compactor::sink::runs::Runs;
 use pcap_compactor::views::groups::{Window, Windows};
 use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
 
-use super::journal::Journal;
+use super::journal::{Journal, Resumed};
 use super::progress::Bar;
-use super::summary::{Watched, closing, complaints};
-use super::units::{Found, Unit, named, of_sensors, weight};
-use super::{Exit, Shared, Usage, interrupt, say, times};
+use super::summary::{Sum, Watched, closing, complaints};
+use super::text::things;
+use super::units::{Found, Unit, named, nothing_of_sensors, of_sensors, weight};
+use super::{Exit, Shared, Usage, interrupt, say, stdout, times};
 
 /// Arguments of `compact`.
 #[derive(clap::Args)]
@@ -46,7 +49,7 @@ pub(crate) struct Args {
     /// Only this sensor; may be given several times. Default: all.
     #[arg(long, value_name = "NAME", requires = "root", help_heading = "Sensors")]
     sensor: Vec<String>,
-    /// Run sensors apart: each record names its sensor. Default: they are merged.
+    /// Run sensors apart: each record names its sensor, each has its own folder under -o. Default: they are merged.
     #[arg(long, help_heading = "Sensors")]
     by_sensor: bool,
 
@@ -165,7 +168,13 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         }
     }
     if found.units.iter().all(|unit| unit.inputs.is_empty()) {
-        anyhow::bail!("there is nothing to read; name a capture, or a folder that holds some");
+        match (&args.root, setup.range) {
+            (Some(root), Some(range)) => anyhow::bail!("{}", nothing_of_sensors(root, &args.sensor, range)),
+            _ => anyhow::bail!("there is nothing to read; name a capture, or a folder that holds some"),
+        }
+    }
+    for sensor in found.silent.iter().filter(|_| !shared.quiet) {
+        say(&format!("{sensor}: this sensor has no captures in the time that was asked for"));
     }
     if let Some(stats) = args.stats.as_ref().and_then(|path| path.canonicalize().ok()) {
         let inputs = found.units.iter().flat_map(|unit| &unit.inputs);
@@ -177,31 +186,30 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let total = found.units.iter().flat_map(|unit| &unit.inputs).map(length).sum();
     let bar = Bar::show(&setup.progress, total, shared.quiet);
     let began = Instant::now();
-    let mut done = Vec::new();
-    for unit in found.units.into_iter().filter(|unit| !unit.inputs.is_empty()) {
-        done.push(unit_of(&setup, unit)?);
-    }
+    let units = found.units.into_iter().filter(|unit| !unit.inputs.is_empty());
+    let done = match args.output.as_ref().filter(|_| args.format != Format::None) {
+        Some(folder) => units.map(|unit| into_folder(&setup, unit, folder)).collect::<anyhow::Result<_>>()?,
+        None => into_stdout(&setup, units)?,
+    };
     drop(bar);
     let took = began.elapsed();
-    let mut read_any = false;
+    let mut sum = Sum::default();
     for Done { report, watched, dropped } in &done {
         if *dropped > 0 {
             exit = Exit::Partial;
             say(&format!("{dropped} groups were dropped because the output was too slow (drop_oldest)"));
         }
         exit = exit.max(complaints(report, &watched.outcome, shared.quiet));
-        read_any |= !report.files.is_empty();
-        if !shared.quiet {
-            closing(report, &watched.outcome, &watched.counts, took);
-        }
+        sum.add(report, watched);
+    }
+    if !shared.quiet {
+        closing(&sum, took);
     }
     if let Some(path) = &args.stats {
-        let packets: u64 = done.iter().map(|done| done.report.total.intake.read.packets).sum();
-        let bytes: u64 = done.iter().map(|done| done.report.total.intake.read.captured_bytes).sum();
-        write_whole(path, stats(&setup, packets, bytes, took).as_bytes())?;
+        write_whole(path, stats(&setup, sum.intake.read, took).as_bytes())?;
     }
-    if !read_any {
-        anyhow::bail!("no input could be read");
+    if sum.captures == 0 {
+        anyhow::bail!("none of the inputs is a capture that can be read");
     }
     Ok(exit)
 }
@@ -284,42 +292,56 @@ struct Done {
     dropped: u64,
 }
 
-/// Runs one unit into its output.
-fn unit_of(setup: &Setup<'_>, mut unit: Unit) -> anyhow::Result<Done> {
+impl TimesArg {
+    fn times(self) -> Times {
+        match self {
+            TimesArg::S => Times::Seconds,
+            TimesArg::Ns => Times::Nanoseconds,
+        }
+    }
+}
+
+/// Runs all units into standard output, as one: one header, one line of metrics.
+fn into_stdout(setup: &Setup<'_>, units: impl Iterator<Item = Unit>) -> anyhow::Result<Vec<Done>> {
+    let (out, times) = (stdout::lock()?, setup.args.times.times());
+    match setup.args.format {
+        Format::Jsonl => as_one(setup, units, JsonLines::new(out, "standard output", Lines::new(times))),
+        Format::Csv => as_one(setup, units, Csv::new(out, times)),
+        Format::None => as_one(setup, units, DigestLines::new(out)),
+    }
+}
+
+fn as_one<S: Sink>(setup: &Setup<'_>, units: impl Iterator<Item = Unit>, sink: S) -> anyhow::Result<Vec<Done>> {
+    let mut runs = Runs::new(sink);
+    let done = units.map(|unit| job(setup, unit, Finished::default(), &mut runs)).collect::<anyhow::Result<_>>()?;
+    runs.finish()?;
+    Ok(done)
+}
+
+/// Runs one unit into a folder; a sensor that runs apart has one of its own in there.
+fn into_folder(setup: &Setup<'_>, mut unit: Unit, folder: &Path) -> anyhow::Result<Done> {
     let args = setup.args;
-    let times = match args.times {
-        TimesArg::S => Times::Seconds,
-        TimesArg::Ns => Times::Nanoseconds,
-    };
-    let sensor = unit.sensor.clone();
-    let Some(folder) = args.output.as_ref().filter(|_| args.format != Format::None) else {
-        let out = io::stdout().lock();
-        return match args.format {
-            Format::Jsonl => {
-                let sink = JsonLines::new(out, "standard output", Lines::new(times, sensor));
-                job(setup, unit, Finished::default(), sink)
-            }
-            Format::Csv => job(setup, unit, Finished::default(), Csv::new(out, times, sensor)),
-            Format::None => job(setup, unit, Finished::default(), DigestLines::new(out)),
-        };
-    };
     if setup.config.emitter_backpressure_policy == Backpressure::DropOldest {
         let reason =
             "drop_oldest is for output that cannot wait; files can: leave emitter_backpressure_policy at block";
         return Err(Usage(reason.into()).into());
     }
-    let folder = sensor.as_ref().map_or(folder.clone(), |sensor| folder.join(sensor));
+    let folder = unit.sensor.as_ref().map_or(folder.to_owned(), |sensor| folder.join(sensor));
     let lock = lock(&folder)?;
     let format = if args.format == Format::Csv { FileFormat::Csv } else { FileFormat::Jsonl };
     let hourly = args.single_window || setup.config.window_seconds.is_multiple_of(3600);
-    let files = Files::new(&folder, format, times, sensor, hourly);
+    let files = Files::new(&folder, format, args.times.times(), hourly);
+    files.sweep();
     let mut journal = Journal::open(&folder, identity(setup)?, args.resume);
-    let extension = if args.format == Format::Csv { "csv" } else { "jsonl" };
-    let place = |window| [files.place("groups", window, extension), files.place("scans", window, "jsonl")];
-    let finished = journal.finished(&mut unit.inputs, &setup.windows, &files, place)?;
+    let Resumed { finished, damaged } = journal.finished(&mut unit.inputs, &setup.windows, &files)?;
+    for path in damaged {
+        say(&format!("{}: is missing or not as it was written; its hour is done again", path.display()));
+    }
     if !setup.quiet && !finished.windows.is_empty() {
-        let (windows, files) = (finished.windows.len(), finished.files.len());
-        say(&format!("{windows} finished hours are kept; {files} files need not be read again"));
+        let hours = things(finished.windows.len() as u64, "finished hour");
+        let files = things(finished.files.len() as u64, "file");
+        let of = unit.sensor.as_ref().map_or(String::new(), |sensor| format!("{sensor}: "));
+        say(&format!("{of}{hours} kept, {files} not read again"));
     }
     let done = job(setup, unit, finished, journal.write(files)?)?;
     drop(lock);
@@ -327,7 +349,7 @@ fn unit_of(setup: &Setup<'_>, mut unit: Unit) -> anyhow::Result<Done> {
 }
 
 /// Keeps two runs from writing into one folder.
-fn lock(folder: &std::path::Path) -> anyhow::Result<std::fs::File> {
+fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
     let state = folder.join(".pcap-compactor");
     std::fs::create_dir_all(&state).with_context(|| format!("{}: cannot make the folder", state.display()))?;
     let path = state.join("lock");
@@ -375,6 +397,7 @@ fn job<S: Sink>(setup: &Setup<'_>, unit: Unit, finished: Finished, sink: S) -> a
         let mut events = events;
         for event in &mut events {
             let written = match event {
+                Event::Sensor(sensor) => watched.on_sensor(&sensor),
                 Event::Group(group) => watched.on_group(&group),
                 Event::Scan(scan) => watched.on_scan(&scan),
                 Event::File(file) => watched.on_file(&file.0, &file.1),
@@ -403,7 +426,8 @@ impl<S> Watched<S> {
     }
 }
 
-fn stats(setup: &Setup<'_>, packets: u64, bytes: u64, took: Duration) -> String {
+fn stats(setup: &Setup<'_>, read: Amount, took: Duration) -> String {
+    let Amount { packets, captured_bytes: bytes, .. } = read;
     let seconds = took.as_secs_f64();
     let value = serde_json::json!({
         "version": env!("CARGO_PKG_VERSION"),

@@ -3,8 +3,8 @@
 mod pretty;
 
 use std::fmt::Write as _;
-use std::fs::{self, File};
-use std::io::{BufWriter, Write as _};
+use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -13,6 +13,7 @@ use pcap_compactor::app::notes::Body;
 use pcap_compactor::engine::ledger::{Amount, Outcome};
 use pcap_compactor::engine::{Engine, Report};
 use pcap_compactor::scan::summary::{Kind, ScanSummary};
+use pcap_compactor::sink::atomic::AtomicFile;
 use pcap_compactor::sink::jsonl::Lines;
 use pcap_compactor::sink::{Metrics, Sink};
 use pcap_compactor::synth::{self, ScanKind, Spec, Truth};
@@ -22,7 +23,7 @@ use pcap_compactor::{Config, Input, Job};
 use pretty::pretty;
 
 use super::text::{self, Align, Style, Table, bytes, count, rough, things};
-use super::{Exit, Shared};
+use super::{Exit, Shared, taken};
 
 /// Show what this tool does, on traffic that it makes up: run this first.
 ///
@@ -45,12 +46,14 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         return Ok(Exit::Usage);
     }
     let folder = match &args.keep {
-        Some(folder) => Folder::keep(folder)?,
+        Some(folder) => Folder { path: folder.clone(), remove: false },
         None => Folder::temporary()?,
     };
     let (capture, records) = (folder.path.join("demo.pcap"), folder.path.join("demo.jsonl"));
-    let truth = make(&spec, &capture)?;
-    let mut highlights = Highlights::new(create(&records)?);
+    let new = |path| AtomicFile::create_new(path).map_err(|error| taken(error, "name another folder or remove it"));
+    let (capture_file, mut records_file) = (new(&capture)?, new(&records)?);
+    let truth = make(&spec, capture_file)?;
+    let mut highlights = Highlights::new(&mut records_file);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let started = Instant::now();
     let job = Job::new(Config::default()).engine(Engine::builder().threads(threads));
@@ -61,7 +64,9 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     }
     let size = fs::metadata(&capture).map_or(0, |metadata| metadata.len());
     let shown = Shown { spec: &spec, truth: &truth, report: &report, highlights: &highlights, took, threads, size };
-    text::print(&shown.render(Style { color: shared.color }, args.keep.as_deref()))?;
+    let shown = shown.render(Style { color: shared.color }, args.keep.as_deref());
+    records_file.commit()?;
+    text::print(&shown)?;
     Ok(Exit::Ok)
 }
 
@@ -72,17 +77,6 @@ struct Folder {
 }
 
 impl Folder {
-    fn keep(path: &Path) -> anyhow::Result<Folder> {
-        fs::create_dir_all(path).with_context(|| format!("{}: cannot make this folder", path.display()))?;
-        for name in ["demo.pcap", "demo.jsonl"] {
-            let path = path.join(name);
-            if path.symlink_metadata().is_ok() {
-                anyhow::bail!("{}: exists already; name another folder or remove it", path.display());
-            }
-        }
-        Ok(Folder { path: path.to_owned(), remove: false })
-    }
-
     fn temporary() -> anyhow::Result<Folder> {
         let base = std::env::temp_dir();
         for number in 0..100 {
@@ -107,14 +101,9 @@ impl Drop for Folder {
     }
 }
 
-fn create(path: &Path) -> anyhow::Result<BufWriter<File>> {
-    let file = File::options().write(true).create_new(true).open(path);
-    let file = file.with_context(|| format!("{}: cannot write", path.display()))?;
-    Ok(BufWriter::with_capacity(1 << 18, file))
-}
-
-fn make(spec: &Spec, path: &Path) -> anyhow::Result<Truth> {
-    let (_, truth) = synth::write(spec, create(path)?).with_context(|| format!("{}: cannot write", path.display()))?;
+fn make(spec: &Spec, mut file: AtomicFile) -> anyhow::Result<Truth> {
+    let (_, truth) = synth::write(spec, &mut file).context("the capture cannot be written")?;
+    file.commit()?;
     Ok(truth)
 }
 
@@ -122,8 +111,8 @@ fn make(spec: &Spec, path: &Path) -> anyhow::Result<Truth> {
 const TOP: usize = 5;
 
 /// A sink that writes every record and remembers what is shown.
-struct Highlights {
-    out: BufWriter<File>,
+struct Highlights<W> {
+    out: W,
     lines: Lines,
     line: Vec<u8>,
     written: u64,
@@ -134,8 +123,8 @@ struct Highlights {
     outcome: Outcome,
 }
 
-impl Highlights {
-    fn new(out: BufWriter<File>) -> Highlights {
+impl<W: Write> Highlights<W> {
+    fn new(out: W) -> Highlights<W> {
         Highlights {
             out,
             lines: Lines::default(),
@@ -178,7 +167,7 @@ fn telling(group: &GroupRecord) -> u64 {
     }
 }
 
-impl Sink for Highlights {
+impl<W: Write> Sink for Highlights<W> {
     fn on_group(&mut self, group: &GroupRecord) -> pcap_compactor::Result<()> {
         self.groups += 1;
         self.rank(group);
@@ -202,23 +191,22 @@ impl Sink for Highlights {
         self.outcome = metrics.outcome;
         self.line.clear();
         metrics.write(&mut self.line);
-        self.write()?;
-        self.out.flush().map_err(pcap_compactor::Error::sink)
+        self.write()
     }
 }
 
 /// Everything that is shown.
-struct Shown<'a> {
+struct Shown<'a, W> {
     spec: &'a Spec,
     truth: &'a Truth,
     report: &'a Report,
-    highlights: &'a Highlights,
+    highlights: &'a Highlights<W>,
     took: Duration,
     threads: usize,
     size: u64,
 }
 
-impl Shown<'_> {
+impl<W: Write> Shown<'_, W> {
     fn render(&self, style: Style, keep: Option<&Path>) -> String {
         let mut text = String::new();
         let mut part = |title: &str, body: String| {
@@ -415,8 +403,8 @@ mod tests {
     fn the_demonstration_shows_a_ledger_that_adds_up_and_finds_its_scanners_in_80_columns() {
         let folder = Folder::temporary().unwrap();
         let spec = Spec { packets: 20_000, ..Spec::default() };
-        let truth = make(&spec, &folder.path.join("a.pcap")).unwrap();
-        let mut highlights = Highlights::new(create(&folder.path.join("a.jsonl")).unwrap());
+        let truth = make(&spec, AtomicFile::create_new(&folder.path.join("a.pcap")).unwrap()).unwrap();
+        let mut highlights = Highlights::new(Vec::new());
         let report =
             Job::new(Config::default()).run(vec![Input::file(folder.path.join("a.pcap"))], &mut highlights).unwrap();
         let shown = Shown {
@@ -435,8 +423,7 @@ mod tests {
         for line in text.lines() {
             assert!(line.chars().count() <= 80 && !line.contains('\x1b'), "{line}");
         }
-        let written = fs::metadata(folder.path.join("a.jsonl")).unwrap().len();
-        assert_eq!(written, highlights.written);
+        assert_eq!(highlights.out.len() as u64, highlights.written);
         let path = folder.path.clone();
         drop(folder);
         assert!(!path.exists(), "the temporary folder is removed");

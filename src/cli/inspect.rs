@@ -18,13 +18,15 @@ use pcap_compactor::{ErrorKind, Timestamp};
 use json::Json;
 use names::{link_name, malformed_text, not_ip_name};
 
+use super::summary::is_capture;
 use super::text::{self, Align, Style, Table, bytes, count, percent, printable, span, things, utc};
+use super::units::weight;
 use super::{Exit, Shared};
 
 /// Show what is in captures: format, times, link types, damage, and what of it is no IP packet and why.
 ///
 /// Every frame is read and decoded, and nothing is written. Exit code 0: all is well; 3: something is damaged,
-/// unsupported or passed over; 1: nothing could be read.
+/// unsupported or passed over; 1: no input is a capture.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   pcap-compactor inspect capture.pcap
@@ -47,8 +49,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         text::complain("error", &error.to_string());
     }
     for skipped in &expanded.skipped {
-        // A file that is read under its other name misses nothing.
-        outcome.skipped += u64::from(skipped.cause != capture::Cause::Repeated);
+        outcome.skipped += u64::from(weight(skipped) != Exit::Ok);
         if !shared.quiet {
             text::complain("note", &skipped.to_string());
         }
@@ -67,10 +68,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
             outcome.failed += 1;
             text::complain("error", error);
         }
-        match file.report.tally.unsupported_links.is_empty() {
-            true => outcome.take(file.report.capture.status),
-            false => outcome.unsupported += 1,
-        }
+        outcome.take(&file.report);
         let shown = match args.json {
             true => format!("{}\n", serde_json::to_string(&Json::of(&file))?),
             false => describe(&file, style),
@@ -90,24 +88,26 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
 #[derive(Default)]
 struct Outcome {
     complete: u64,
-    damaged: u64,
-    unsupported: u64,
+    /// Captures of which something is missing.
+    partial: u64,
+    no_captures: u64,
     failed: u64,
     skipped: u64,
 }
 
 impl Outcome {
-    fn take(&mut self, status: Status) {
-        match status {
-            Status::Complete => self.complete += 1,
-            Status::Truncated | Status::Corrupt | Status::Empty => self.damaged += 1,
-            Status::Unsupported => self.unsupported += 1,
+    fn take(&mut self, file: &FileReport) {
+        let whole = file.capture.status == Status::Complete && file.tally.unsupported_links.is_empty();
+        match is_capture(&file.capture) {
+            true if whole => self.complete += 1,
+            true => self.partial += 1,
+            false => self.no_captures += 1,
         }
     }
 
     fn exit(&self) -> Exit {
-        match (self.complete + self.damaged, self.damaged + self.unsupported + self.failed + self.skipped) {
-            (0, _) if self.unsupported == 0 => Exit::Failed,
+        match (self.complete + self.partial, self.partial + self.no_captures + self.failed + self.skipped) {
+            (0, _) => Exit::Failed,
             (_, 0) => Exit::Ok,
             _ => Exit::Partial,
         }
@@ -197,7 +197,7 @@ impl ShardView for Snapped {
 
 /// A file as text.
 fn describe(file: &File, style: Style) -> String {
-    let FileReport { path, capture, tally } = &file.report;
+    let FileReport { path, capture, tally, .. } = &file.report;
     let mut text = format!("{}\n", style.bold(&printable(&path.to_string_lossy())));
     let mut facts = Table::new([Align::Left, Align::Left]);
     let mut fact = |name: &str, value: String| facts.row([name.to_owned(), value]);
@@ -478,7 +478,11 @@ mod tests {
     fn exit_codes_follow_the_worst_that_was_met() {
         let exit = |statuses: &[Status], failed, skipped| {
             let mut outcome = Outcome { failed, skipped, ..Outcome::default() };
-            statuses.iter().for_each(|&status| outcome.take(status));
+            let mut file = file_of(Vec::new()).report;
+            statuses.iter().for_each(|&status| {
+                file.capture.status = status;
+                outcome.take(&file);
+            });
             outcome.exit()
         };
         assert_eq!(exit(&[Status::Complete], 0, 0), Exit::Ok);
@@ -486,7 +490,8 @@ mod tests {
         assert_eq!(exit(&[Status::Complete], 0, 1), Exit::Partial);
         assert_eq!(exit(&[Status::Complete, Status::Unsupported], 0, 0), Exit::Partial);
         assert_eq!(exit(&[Status::Corrupt], 0, 0), Exit::Partial);
-        assert_eq!(exit(&[Status::Unsupported], 0, 0), Exit::Partial);
+        assert_eq!(exit(&[Status::Unsupported], 0, 0), Exit::Failed);
+        assert_eq!(exit(&[Status::Empty], 0, 0), Exit::Failed);
         assert_eq!(exit(&[], 1, 0), Exit::Failed);
     }
 

@@ -6,6 +6,7 @@ mod inspect;
 mod interrupt;
 mod journal;
 mod progress;
+mod stdout;
 mod summary;
 mod synth;
 mod text;
@@ -25,8 +26,9 @@ use pcap_compactor::ErrorKind;
     version,
     max_term_width = 100,
     after_help = "\
-Exit codes: 0 all input read and accounted for; 1 nothing usable; 2 wrong usage; 3 finished, but some input was
-damaged, unsupported, late or skipped (the ledger in the metrics says what); 4 a bug of ours; 130 or 143 stopped.
+Exit codes: 0 all input read and accounted for; 1 failed, or no input is a capture; 2 wrong usage; 3 finished, but some
+input was damaged, unsupported, late or skipped (the ledger in the metrics says what); 4 a bug of ours; 130 or 143
+stopped. A damaged capture is a capture: alone it is 3, and what lies before the damage is in the output.
 
 New here? Run `pcap-compactor demo`, then `pcap-compactor compact YOUR.pcap | head`."
 )]
@@ -71,7 +73,7 @@ pub(crate) struct Shared {
 pub(crate) enum Exit {
     /// All input was read and accounted for.
     Ok = 0,
-    /// Nothing usable came of it; the reason has been said.
+    /// It failed, or none of the input is a capture; the reason has been said.
     Failed = 1,
     /// The arguments make no sense together; the reason has been said.
     Usage = 2,
@@ -97,7 +99,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "pcap-compactor", &mut script);
-            io::stdout().write_all(&script).context("standard output: cannot write").map(|()| Exit::Ok)
+            stdout::lock()
+                .and_then(|mut out| out.write_all(&script).context("standard output: cannot write"))
+                .map(|()| Exit::Ok)
         }
     };
     match done {
@@ -125,6 +129,16 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     };
     say(&format!("pcap-compactor: {error:#}"));
     ExitCode::from(code)
+}
+
+/// Adds the way out to the error of a file that is there already and is not to be replaced.
+pub(crate) fn taken(error: pcap_compactor::Error, way_out: &str) -> anyhow::Error {
+    match error.kind() {
+        ErrorKind::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists => {
+            anyhow::anyhow!("{error}; {way_out}")
+        }
+        _ => error.into(),
+    }
 }
 
 /// The command line makes no sense; the text says how it would.

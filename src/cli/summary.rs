@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use pcap_compactor::capture::Status;
+use pcap_compactor::capture::{self, Status};
 use pcap_compactor::engine::Report;
-use pcap_compactor::engine::ledger::{Amount, Outcome};
+use pcap_compactor::engine::ledger::{Amount, Intake, Outcome};
 use pcap_compactor::error::Result;
 use pcap_compactor::scan::summary::ScanSummary;
 use pcap_compactor::sink::{Metrics, Sink};
@@ -27,6 +27,9 @@ impl<S> Watched<S> {
 }
 
 impl<S: Sink> Sink for Watched<S> {
+    fn on_sensor(&mut self, sensor: &str) -> Result<()> {
+        self.sink.on_sensor(sensor)
+    }
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
         self.sink.on_group(group)
     }
@@ -88,19 +91,45 @@ pub(crate) fn complaints(report: &Report, outcome: &Outcome, quiet: bool) -> Exi
     exit
 }
 
+/// What several runs came to.
+#[derive(Default)]
+pub(crate) struct Sum {
+    files: u64,
+    /// Files that are captures, damaged ones included.
+    pub(crate) captures: u64,
+    pub(crate) intake: Intake,
+    outcome: Outcome,
+    counts: GroupCounts,
+}
+
+impl Sum {
+    pub(crate) fn add<S>(&mut self, report: &Report, watched: &Watched<S>) {
+        self.files += report.files.len() as u64;
+        self.captures += report.files.iter().filter(|file| is_capture(&file.capture)).count() as u64;
+        self.intake += report.total.intake;
+        self.outcome += watched.outcome;
+        self.counts += watched.counts;
+    }
+}
+
+/// Whether a file is something to work with, whole or not; without one the exit code is 1.
+pub(crate) fn is_capture(report: &capture::Report) -> bool {
+    report.packets > 0 || !matches!(report.status, Status::Unsupported | Status::Empty)
+}
+
 /// The closing lines: what came in, what became of it, and how fast.
-pub(crate) fn closing(report: &Report, outcome: &Outcome, counts: &GroupCounts, took: Duration) {
-    let read = report.total.intake.read;
+pub(crate) fn closing(sum: &Sum, took: Duration) {
+    let Sum { files, intake, outcome, counts, .. } = sum;
+    let read = intake.read;
     let seconds = took.as_secs_f64().max(1e-9);
     say(&format!(
         "{} packets, {} on the wire, from {} in {:.2} s ({} packets/s)",
         count(read.packets),
         bytes(read.wire_bytes),
-        things(report.files.len() as u64, "file"),
+        things(*files, "file"),
         seconds,
         count((read.packets as f64 / seconds) as u64),
     ));
-    let intake = &report.total.intake;
     let parts = [
         ("in groups", outcome.kept),
         ("in scan summaries", outcome.collapsed),

@@ -1,16 +1,16 @@
 //! `synth`: writes a capture whose content is known.
 
-use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use pcap_compactor::capture::{Format, days_from_civil};
+use pcap_compactor::sink::atomic::AtomicFile;
 use pcap_compactor::synth::{self, Spec, Truth};
 use serde::Serialize;
 
-use super::{Exit, Shared, text};
+use super::{Exit, Shared, stdout, taken, text};
 
 /// Write a capture of made-up traffic, and print what is in it.
 ///
@@ -48,7 +48,7 @@ pub(crate) struct Args {
     /// Only Ethernet frames of the smallest size (64 bytes with their check sequence), without payload
     #[arg(long)]
     min64: bool,
-    /// Replace OUT if it exists
+    /// Replace OUT if it is a file that exists (what is a pipe or a device is written into)
     #[arg(long)]
     force: bool,
 }
@@ -118,7 +118,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
             text::complain("error", "standard output is a terminal: name a file, or pipe into another command");
             return Ok(Exit::Usage);
         }
-        let truth = match synth::write(&spec, BufWriter::with_capacity(1 << 18, bar.wrap_write(io::stdout().lock()))) {
+        let truth = match synth::write(&spec, BufWriter::with_capacity(1 << 18, bar.wrap_write(stdout::lock()?))) {
             Ok((_, truth)) => truth,
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Exit::Ok),
             Err(error) => return Err(error).context("cannot write to standard output"),
@@ -143,70 +143,20 @@ fn bar(shared: &Shared) -> ProgressBar {
     style.map_or_else(|_| ProgressBar::hidden(), |style| ProgressBar::no_length().with_style(style))
 }
 
-/// Writes a capture so that the name never stands for half of one: under another name first, on disk, then renamed.
+/// Writes a capture; its name never stands for half of one, and what it stands for is not replaced unasked.
 fn write_file(spec: &Spec, path: &Path, force: bool, bar: &ProgressBar) -> anyhow::Result<Truth> {
-    let show = path.display();
-    if path.is_dir() {
-        anyhow::bail!("{show}: is a folder; name a file to write");
-    }
-    let taken = || !force && path.symlink_metadata().is_ok();
-    let refuse = || anyhow::anyhow!("{show}: exists already; --force replaces it");
-    if taken() {
-        return Err(refuse());
-    }
-    let failed = || format!("{show}: cannot write");
-    let mut unfinished = Unfinished::create(path).with_context(failed)?;
-    let out = BufWriter::with_capacity(1 << 18, bar.wrap_write(&mut unfinished.file));
-    let (_, truth) = synth::write(spec, out).with_context(failed)?;
-    unfinished.file.sync_all().with_context(failed)?;
-    if taken() {
-        return Err(refuse());
-    }
-    unfinished.rename(path).with_context(failed)?;
+    let unasked = |error| taken(error, "--force replaces it");
+    let mut file = if force { AtomicFile::create(path) } else { AtomicFile::create_new(path) }.map_err(unasked)?;
+    let out = BufWriter::with_capacity(1 << 18, bar.wrap_write(&mut file));
+    let (_, truth) = synth::write(spec, out).with_context(|| format!("{}: cannot write", path.display()))?;
+    file.commit().map_err(unasked)?;
     Ok(truth)
-}
-
-/// A file under a temporary name, which is removed unless it is renamed.
-struct Unfinished {
-    file: File,
-    path: PathBuf,
-    renamed: bool,
-}
-
-impl Unfinished {
-    fn create(target: &Path) -> io::Result<Unfinished> {
-        let name = target.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
-        let mut temporary = std::ffi::OsString::from(".");
-        temporary.push(name);
-        temporary.push(format!(".{}.tmp", std::process::id()));
-        let path = target.with_file_name(temporary);
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
-        Ok(Unfinished { file, path, renamed: false })
-    }
-
-    fn rename(mut self, target: &Path) -> io::Result<()> {
-        fs::rename(&self.path, target)?;
-        self.renamed = true;
-        // The new name is on disk when the folder is; some file systems do not sync folders.
-        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if let Ok(folder) = File::open(folder) {
-            let _ = folder.sync_all();
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        if !self.renamed {
-            let _ = fs::remove_file(&self.path);
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn an_hour_is_a_date_or_a_number() {

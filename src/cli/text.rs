@@ -7,12 +7,14 @@ use std::io::{self, Write as _};
 use pcap_compactor::Timestamp;
 use pcap_compactor::capture::civil_from_days;
 
+use super::stdout;
+
 /// Writes to standard output. False when nobody reads it any more, which ends a command early and well.
 ///
 /// # Errors
-/// Standard output refuses for another reason.
+/// Standard output is closed, or refuses for another reason.
 pub(crate) fn print(text: &str) -> anyhow::Result<bool> {
-    let mut out = io::stdout().lock();
+    let mut out = stdout::lock()?;
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),

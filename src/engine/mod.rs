@@ -185,6 +185,9 @@ impl Builder {
 pub struct FileReport {
     /// Its path, as given.
     pub path: PathBuf,
+    /// Its sensor, where sensors run apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensor: Option<String>,
     /// What the reader says of it.
     pub capture: CaptureReport,
     /// What the decoder says of its frames.

@@ -94,7 +94,7 @@ impl<'p> Reader<'p> {
             accepted = intake.accepted.packets,
             "file read"
         );
-        FileReport { path: self.path, capture: self.capture.report().clone(), tally: self.tally }
+        FileReport { path: self.path, sensor: None, capture: self.capture.report().clone(), tally: self.tally }
     }
 }
 

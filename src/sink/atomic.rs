@@ -1,82 +1,178 @@
 //! Files that appear whole or not at all: a temporary name beside the place, fsync, rename.
+//!
+//! Every file that is written goes this way, large or small. What is no regular file, a pipe or a device, is written into
+//! and stays what it is; for that there is no temporary name and no way back. A link stays too: what it leads to is replaced.
 
+use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use walkdir::WalkDir;
 
 use super::blocks::BlockWriter;
+use super::seal::{Seal, Sealer};
 use crate::error::{Error, Result};
 
 /// A file under way. Dropped before [`AtomicFile::commit`], it leaves nothing behind.
+#[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
-    temporary: PathBuf,
-    out: Option<BlockWriter>,
+    /// Where it lies until then; nothing for what is written into.
+    temporary: Option<PathBuf>,
+    replaces: bool,
+    sealer: Sealer,
+    out: BlockWriter,
 }
 
 impl AtomicFile {
-    /// Starts the file that will be at `path`; its folder is made if it is missing.
+    /// Starts the file that will be at `path`, in place of one that is there; its folder is made if it is missing.
     ///
     /// # Errors
-    /// The folder or the temporary file, `.NAME.tmp` in the same folder, cannot be made.
+    /// `path` is a folder; its folder or the temporary file in there cannot be made; a pipe or device cannot be opened.
     pub fn create(path: &Path) -> Result<AtomicFile> {
-        let folder = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(|source| Error::io("make the folder", folder, source))?;
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = folder.join(format!(".{name}.tmp"));
-        // A leftover of a run that was killed, or a link somebody put there: never written through.
-        match fs::remove_file(&temporary) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                return Err(Error::io("replace", &temporary, source));
+        AtomicFile::start(path, true)
+    }
+
+    /// As [`AtomicFile::create`], but replaces nothing.
+    ///
+    /// # Errors
+    /// As [`AtomicFile::create`]; and as an I/O error of the kind [`ErrorKind::AlreadyExists`], `path` is taken.
+    pub fn create_new(path: &Path) -> Result<AtomicFile> {
+        AtomicFile::start(path, false)
+    }
+
+    fn start(path: &Path, replaces: bool) -> Result<AtomicFile> {
+        let refused = |source| Error::io("write", path, source);
+        let mut target = path.to_owned();
+        match fs::metadata(path) {
+            Ok(there) if there.is_dir() => return Err(refused(ErrorKind::IsADirectory.into())),
+            Ok(there) if !there.is_file() => {
+                let out = OpenOptions::new().write(true).open(path).and_then(BlockWriter::new).map_err(refused)?;
+                return Ok(AtomicFile { path: target, temporary: None, replaces, sealer: Sealer::default(), out });
             }
+            Ok(_) if path.is_symlink() => target = fs::canonicalize(path).map_err(refused)?,
             _ => {}
         }
-        let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
+        if !replaces {
+            vacant(path)?;
+        }
+        let folder = folder_of(&target);
+        fs::create_dir_all(folder).map_err(|source| Error::io("make the folder", folder, source))?;
+        let temporary = folder.join(temporary_name(&target));
+        // Never written through: a leftover of a process of the same number, or a link that somebody put there.
+        let create = || OpenOptions::new().write(true).create_new(true).open(&temporary);
+        let file = match create() {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                fs::remove_file(&temporary).and_then(|()| create())
+            }
+            other => other,
+        };
         let file = file.map_err(|source| Error::io("create", &temporary, source))?;
         let out = BlockWriter::new(file).map_err(|source| Error::io("write", &temporary, source))?;
-        Ok(AtomicFile { path: path.to_owned(), temporary, out: Some(out) })
+        Ok(AtomicFile { path: target, temporary: Some(temporary), replaces, sealer: Sealer::default(), out })
     }
 
-    /// Makes the file visible under its name, whole and on the disk.
+    /// Makes the file visible under its name, whole and on the disk, and tells what it holds.
     ///
     /// # Errors
-    /// It cannot be written or renamed; then nothing is visible.
-    pub fn commit(mut self) -> Result<()> {
-        let Some(mut out) = self.out.take() else { return Ok(()) };
-        out.sync().and_then(|()| fs::rename(&self.temporary, &self.path)).map_err(|source| self.discard(source))?;
-        let folder = self.path.parent().unwrap_or(Path::new("."));
+    /// It cannot be written or renamed, or its name, which was to be new, has been taken; then nothing is visible.
+    pub fn commit(mut self) -> Result<Seal> {
+        let failed = |source| Error::io("write", &self.path, source);
+        self.out.flush().map_err(failed)?;
+        let seal = self.sealer.seal();
+        let Some(temporary) = &self.temporary else { return Ok(seal) };
+        self.out.sync().map_err(failed)?;
+        if !self.replaces {
+            vacant(&self.path)?;
+        }
+        fs::rename(temporary, &self.path).map_err(failed)?;
+        self.temporary = None;
         // The rename is on the disk when its folder is; a file system that cannot sync folders has its own promise.
-        let _ = File::open(folder).and_then(|folder| folder.sync_all());
-        Ok(())
-    }
-
-    fn discard(&self, source: io::Error) -> Error {
-        let _ = fs::remove_file(&self.temporary);
-        Error::io("write", &self.path, source)
+        let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
+        Ok(seal)
     }
 }
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.out.as_mut().map_or(Ok(bytes.len()), |out| out.write(bytes))
+        let written = self.out.write(bytes)?;
+        self.sealer.add(bytes.get(..written).unwrap_or_default());
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.as_mut().map_or(Ok(()), Write::flush)
+        self.out.flush()
     }
 }
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if self.out.take().is_some() {
-            let _ = fs::remove_file(&self.temporary);
+        if let Some(temporary) = &self.temporary {
+            let _ = fs::remove_file(temporary);
         }
+    }
+}
+
+/// Writes a small file whole, and tells what it holds.
+///
+/// # Errors
+/// As [`AtomicFile::create`] and [`AtomicFile::commit`].
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<Seal> {
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(bytes).map_err(|source| Error::io("write", path, source))?;
+    file.commit()
+}
+
+/// Removes what processes left that were killed while they wrote, from a folder (`depth` 1) or also from those in it. The
+/// caller makes sure that none is writing there.
+pub fn sweep(folder: &Path, depth: usize) {
+    for entry in WalkDir::new(folder).max_depth(depth).into_iter().flatten() {
+        if entry.file_type().is_file() && is_temporary(&entry.file_name().to_string_lossy()) {
+            // What cannot be removed takes room and does no other harm.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// `.NAME.PROCESS-NUMBER.tmp`: no two files under way share it.
+fn temporary_name(path: &Path) -> OsString {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    let mut name = OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(format!(".{}-{}.tmp", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
+    name
+}
+
+fn is_temporary(name: &str) -> bool {
+    let parts = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
+    let ids = parts.and_then(|parts| parts.rsplit_once('.')).and_then(|(_, ids)| ids.split_once('-'));
+    ids.is_some_and(|(process, number)| process.parse::<u32>().is_ok() && number.parse::<u64>().is_ok())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn vacant(path: &Path) -> Result<()> {
+    match path.symlink_metadata() {
+        Ok(_) => Err(Error::io("create", path, io::Error::new(ErrorKind::AlreadyExists, "it exists already"))),
+        Err(_) => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind as Kind;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
 
     #[test]
     fn nothing_is_visible_before_the_commit_or_after_a_drop() {
@@ -86,11 +182,83 @@ mod tests {
         file.write_all(b"half").unwrap();
         assert!(!path.exists());
         drop(file);
-        assert_eq!(fs::read_dir(folder.path().join("a")).unwrap().count(), 0);
-        let mut file = AtomicFile::create(&path).unwrap();
-        file.write_all(b"whole").unwrap();
-        file.commit().unwrap();
+        assert_eq!(names(&folder.path().join("a")), [""; 0]);
+        let seal = write_whole(&path, b"whole").unwrap();
+        assert_eq!(Seal::of(&path).unwrap(), seal);
+        fs::write(&path, b"whale").unwrap();
+        assert_ne!(Seal::of(&path).unwrap(), seal);
+        assert_eq!(write_whole(&path, b"whole").unwrap(), seal);
         assert_eq!(fs::read(&path).unwrap(), b"whole");
-        assert_eq!(fs::read_dir(folder.path().join("a")).unwrap().count(), 1);
+        assert_eq!(names(&folder.path().join("a")), ["b.jsonl"]);
+    }
+
+    #[test]
+    fn a_new_file_takes_no_name_that_is_taken_even_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let taken = |error: &Error| matches!(error.kind(), Kind::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists);
+        let mut early = AtomicFile::create_new(&path).unwrap();
+        early.write_all(b"late").unwrap();
+        AtomicFile::create_new(&path).unwrap().commit().unwrap();
+        assert!(taken(&early.commit().unwrap_err()));
+        let error = AtomicFile::create_new(&path).unwrap_err();
+        assert!(taken(&error), "{error}");
+        assert_eq!((fs::read(&path).unwrap(), names(folder.path())), (vec![], vec!["a".to_owned()]));
+    }
+
+    #[test]
+    fn two_writers_of_one_file_leave_that_of_the_last_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let mut files = ["first", "second"].map(|_| AtomicFile::create(&path).unwrap());
+        files[0].write_all(b"first").unwrap();
+        files[1].write_all(b"second").unwrap();
+        let [first, second] = files;
+        first.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"first");
+        second.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+    }
+
+    #[test]
+    fn a_folder_is_refused_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(AtomicFile::create(folder.path()).is_err());
+        assert_eq!(names(folder.path()), [""; 0]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (real, link) = (folder.path().join("real"), folder.path().join("link"));
+        fs::write(&real, "old").unwrap();
+        std::os::unix::fs::symlink("real", &link).unwrap();
+        write_whole(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&real).unwrap(), b"new");
+        assert!(AtomicFile::create_new(&link).is_err());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_into_and_stays_a_device() {
+        for create in [AtomicFile::create, AtomicFile::create_new] {
+            let mut file = create(Path::new("/dev/null")).unwrap();
+            file.write_all(b"gone").unwrap();
+            file.commit().unwrap();
+            assert!(!fs::metadata("/dev/null").unwrap().is_file());
+        }
+    }
+
+    #[test]
+    fn sweeping_takes_leftovers_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(temporary_name(Path::new("13.jsonl")));
+        for name in [left.as_path(), Path::new("13.jsonl"), Path::new(".mine.tmp"), Path::new(".a.1-x.tmp")] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        sweep(folder.path(), 1);
+        assert_eq!(names(folder.path()), [".a.1-x.tmp", ".mine.tmp", "13.jsonl"]);
     }
 }

@@ -17,6 +17,8 @@ use crate::views::groups::{Aside, GroupRecord, WindowTotals};
 /// A record on its way.
 #[derive(Clone, Debug)]
 pub enum Event {
+    /// The records that follow are of this sensor.
+    Sensor(String),
     /// A group.
     Group(Box<GroupRecord>),
     /// A scan summary.
@@ -91,6 +93,10 @@ impl ChannelSink {
 }
 
 impl Sink for ChannelSink {
+    fn on_sensor(&mut self, sensor: &str) -> Result<()> {
+        self.send(Event::Sensor(sensor.to_owned()))
+    }
+
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
         self.send(Event::Group(Box::new(group.clone())))
     }

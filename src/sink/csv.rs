@@ -9,8 +9,7 @@ use crate::app::Section;
 use crate::app::notes::Body;
 use crate::error::{Error, Result};
 use crate::scan::summary::ScanSummary;
-use crate::time::Timestamp;
-use crate::views::groups::GroupRecord;
+use crate::views::groups::{GroupKey, GroupRecord, Window};
 
 /// Column names, in order.
 pub const COLUMNS: [&str; 34] = [
@@ -55,14 +54,13 @@ pub const COLUMNS: [&str; 34] = [
 pub struct Csv<W: Write> {
     out: W,
     buffer: Vec<u8>,
-    times: Times,
-    sensor: String,
+    rows: Rows,
 }
 
 impl<W: Write> Csv<W> {
     /// Writes to `out`, the header first.
-    pub fn new(out: W, times: Times, sensor: Option<String>) -> Csv<W> {
-        Csv { out, buffer: header().into_bytes(), times, sensor: sensor.unwrap_or_default() }
+    pub fn new(out: W, times: Times) -> Csv<W> {
+        Csv { out, buffer: header().into_bytes(), rows: Rows::new(times) }
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -86,67 +84,114 @@ pub(super) fn header() -> String {
     COLUMNS.join(",") + "\n"
 }
 
-/// Appends a group as a row.
-pub(super) fn row(group: &GroupRecord, times: Times, sensor: &str, out: &mut Vec<u8>) {
-    let mut numbers = Text::default();
-    let (key, counts, flags, tokens) = (&group.key, &group.counts, &group.tcp_flags, &group.tokens);
-    text(sensor, out);
-    out.push(b',');
-    address(key.src_ip, out);
-    out.push(b',');
-    address(key.dst_ip, out);
-    field(out, b",", key.dst_port);
-    out.push(b',');
-    out.extend_from_slice(key.transport.name().as_bytes());
-    out.push(b',');
-    text(&key.service, out);
-    for at in [group.first_ts, group.last_ts, Timestamp(group.duration_ns())] {
-        numbers.put(b",");
-        numbers.time(at, times);
+/// Appends groups to a buffer as rows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Rows {
+    times: Times,
+    sensor: String,
+    /// The last group's key, and its row up to the service: the slices of a group follow one another.
+    head: Option<(GroupKey, Vec<u8>)>,
+    /// The last group's window, and its two cells.
+    window: Option<(Window, Vec<u8>)>,
+    text: Text,
+}
+
+impl Rows {
+    pub(super) fn new(times: Times) -> Rows {
+        Rows { times, ..Rows::default() }
     }
-    let counts = [counts.pkts_up, counts.pkts_dn, counts.bytes_up, counts.bytes_dn];
-    for n in counts.into_iter().chain([flags.syn, flags.ack, flags.rst, flags.fin]) {
-        numbers.field(b",", n);
+
+    /// All rows that follow are of this sensor.
+    pub(super) fn turn_to(&mut self, sensor: &str) {
+        sensor.clone_into(&mut self.sensor);
+        self.head = None;
     }
-    for bin in [tokens.pkts_up_bin, tokens.pkts_dn_bin, tokens.bytes_up_bin, tokens.bytes_dn_bin, tokens.dur_bin] {
-        numbers.signed(b",", bin);
+
+    /// Appends a group as a row.
+    pub(super) fn row(&mut self, group: &GroupRecord, out: &mut Vec<u8>) {
+        if self.head.as_ref().is_none_or(|(key, _)| !key.same(&group.key)) {
+            let mut head = self.head.take().map_or_else(Vec::new, |(_, text)| text);
+            head.clear();
+            self.key(&group.key, &mut head);
+            self.head = Some((group.key.clone(), head));
+        }
+        if self.window.as_ref().is_none_or(|(window, _)| *window != group.window) {
+            let (mut cells, mut text) = (Vec::new(), self.text.start());
+            for at in [group.window.start, group.window.end] {
+                text.put(b",");
+                text.time(at, self.times);
+            }
+            text.finish(&mut cells);
+            self.window = Some((group.window, cells));
+        }
+        if let Some((_, head)) = &self.head {
+            out.extend_from_slice(head);
+        }
+        let (counts, flags, tokens) = (&group.counts, &group.tcp_flags, &group.tokens);
+        let mut text = self.text.start();
+        text.put(b",");
+        text.span(group, (b",", b","), self.times);
+        let counts = [counts.pkts_up, counts.pkts_dn, counts.bytes_up, counts.bytes_dn];
+        for n in counts.into_iter().chain([flags.syn, flags.ack, flags.rst, flags.fin]) {
+            text.field(b",", n);
+        }
+        for bin in [tokens.pkts_up_bin, tokens.pkts_dn_bin, tokens.bytes_up_bin, tokens.bytes_dn_bin, tokens.dur_bin] {
+            text.signed(b",", bin);
+        }
+        for n in [tokens.syn_bin, tokens.ack_bin, tokens.rst_bin, tokens.fin_bin] {
+            text.field(b",", n);
+        }
+        text.put(b",");
+        if let Some(found) = &group.section {
+            text.finish(out);
+            section(found, out);
+            text = self.text.start();
+        } else {
+            text.put(b",,,");
+        }
+        if let Some((_, window)) = &self.window {
+            text.slice(window);
+        }
+        text.field(b",", group.flows);
+        text.put(b",");
+        text.slice(group.direction.name().as_bytes());
+        text.put(b"\n");
+        text.finish(out);
     }
-    for n in [tokens.syn_bin, tokens.ack_bin, tokens.rst_bin, tokens.fin_bin] {
-        numbers.field(b",", n);
+
+    /// A group's row up to the service.
+    fn key(&self, key: &GroupKey, out: &mut Vec<u8>) {
+        cell(&self.sensor, out);
+        out.push(b',');
+        address(key.src_ip, out);
+        out.push(b',');
+        address(key.dst_ip, out);
+        field(out, b",", key.dst_port);
+        out.push(b',');
+        out.extend_from_slice(key.transport.name().as_bytes());
+        out.push(b',');
+        cell(&key.service, out);
     }
-    numbers.leave(out);
-    out.push(b',');
-    section(group.section.as_ref(), out);
-    for at in [group.window.start, group.window.end] {
-        numbers.put(b",");
-        numbers.time(at, times);
-    }
-    numbers.field(b",", group.flows);
-    numbers.leave(out);
-    out.push(b',');
-    out.extend_from_slice(group.direction.name().as_bytes());
-    out.push(b'\n');
 }
 
 /// The columns `section`, `uri_tokens`, `uri_tokens_total` and `commands`.
-fn section(section: Option<&Section>, out: &mut Vec<u8>) {
-    let Some(section) = section else { return out.extend_from_slice(b",,,") };
-    text(section.name, out);
+fn section(section: &Section, out: &mut Vec<u8>) {
+    cell(section.name, out);
     out.push(b',');
     match &section.body {
         Body::Tokens { tokens, total, .. } => {
-            text(&tokens.join(" "), out);
+            cell(&tokens.join(" "), out);
             field(out, b",", *total);
             out.push(b',');
         }
         Body::Counts(counts) => {
             out.extend_from_slice(b",,");
-            text(&counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" "), out);
+            cell(&counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" "), out);
         }
     }
 }
 
-fn text(text: &str, out: &mut Vec<u8>) {
+fn cell(text: &str, out: &mut Vec<u8>) {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\0']);
     if !formula && !text.contains([',', '"', '\n', '\r']) {
         out.extend_from_slice(text.as_bytes());
@@ -161,8 +206,13 @@ fn text(text: &str, out: &mut Vec<u8>) {
 }
 
 impl<W: Write> Sink for Csv<W> {
+    fn on_sensor(&mut self, sensor: &str) -> Result<()> {
+        self.rows.turn_to(sensor);
+        Ok(())
+    }
+
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
-        row(group, self.times, &self.sensor, &mut self.buffer);
+        self.rows.row(group, &mut self.buffer);
         if self.buffer.len() >= 256 << 10 { self.flush() } else { Ok(()) }
     }
 
@@ -183,7 +233,7 @@ mod tests {
     fn text_that_looks_like_a_formula_is_defused_and_quotes_are_doubled() {
         let cell = |s: &str| {
             let mut out = Vec::new();
-            text(s, &mut out);
+            cell(s, &mut out);
             String::from_utf8(out).unwrap()
         };
         assert_eq!(cell("=cmd|' /C calc'!A0"), "\"'=cmd|' /C calc'!A0\"");

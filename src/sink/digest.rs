@@ -38,6 +38,11 @@ impl Digest {
         self.hash.finish()
     }
 
+    /// The records that follow are of this sensor.
+    pub fn sensor(&mut self, sensor: &str) {
+        self.hash.text(sensor);
+    }
+
     /// Adds a group.
     pub fn group(&mut self, group: &GroupRecord) {
         self.records += 1;
@@ -140,6 +145,11 @@ impl<W: Write> DigestLines<W> {
 }
 
 impl<W: Write> Sink for DigestLines<W> {
+    fn on_sensor(&mut self, sensor: &str) -> Result<()> {
+        self.digest.sensor(sensor);
+        Ok(())
+    }
+
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
         self.digest.group(group);
         Ok(())

@@ -1,13 +1,14 @@
 //! Records as files: `groups/YYYY/MM/DD/HH.jsonl`, `scans/...` and `metrics.json` in one folder, one commit an hour.
 //!
 //! A window's files become visible when the window is complete, whole; a run that fails leaves the hours it finished. Windows that are
-//! no whole hours are named by their start: `HHMMSS`.
+//! no whole hours are named by their start: `HHMMSS`. Two runs at once in one folder would disturb one another.
 
 use std::path::{Path, PathBuf};
 
-use super::atomic::AtomicFile;
+use super::atomic::{AtomicFile, sweep, write_whole};
 use super::csv;
 use super::jsonl::{Lines, Times};
+use super::seal::Seal;
 use super::{Metrics, Sink};
 use crate::capture::hour_folder;
 use crate::error::{Error, Result};
@@ -29,13 +30,14 @@ pub struct Files {
     folder: PathBuf,
     format: Format,
     times: Times,
-    sensor: Option<String>,
+    rows: csv::Rows,
     /// Whole hours, or windows of another length.
     hourly: bool,
     lines: Lines,
     buffer: Vec<u8>,
     scans: Vec<u8>,
     open: Option<AtomicFile>,
+    sealed: [Seal; 2],
 }
 
 /// Bytes gathered before they are written.
@@ -44,25 +46,32 @@ const BUFFER: usize = 256 << 10;
 impl Files {
     /// Writes into `folder`, which is made if it is missing. `hourly`: no two windows begin in one hour.
     #[must_use]
-    pub fn new(folder: &Path, format: Format, times: Times, sensor: Option<String>, hourly: bool) -> Files {
+    pub fn new(folder: &Path, format: Format, times: Times, hourly: bool) -> Files {
         Files {
             folder: folder.to_owned(),
             format,
             times,
-            lines: Lines::new(times, sensor.clone()),
-            sensor,
+            lines: Lines::new(times),
+            rows: csv::Rows::new(times),
             hourly,
             buffer: Vec::with_capacity(BUFFER + 4096),
             scans: Vec::new(),
             open: None,
+            sealed: [Seal::default(); 2],
         }
+    }
+
+    /// Removes what runs left that were killed while they wrote here. None may be writing.
+    pub fn sweep(&self) {
+        sweep(&self.folder, 1);
+        // Year, month, day, file.
+        ["groups", "scans"].iter().for_each(|kind| sweep(&self.folder.join(kind), 4));
     }
 
     /// Everywhere that a window's records may lie, whatever the format and the naming of the run that wrote them.
     #[must_use]
     pub fn traces(&self, window: Window) -> Vec<PathBuf> {
-        let [hourly, exact] =
-            [true, false].map(|hourly| Files::new(&self.folder, self.format, self.times, None, hourly));
+        let [hourly, exact] = [true, false].map(|hourly| Files::new(&self.folder, self.format, self.times, hourly));
         let kinds = [("groups", "jsonl"), ("groups", "csv"), ("scans", "jsonl")];
         kinds
             .into_iter()
@@ -70,9 +79,19 @@ impl Files {
             .collect()
     }
 
-    /// Where a window's records of one kind go.
+    /// Where a window's groups and its scans go.
     #[must_use]
-    pub fn place(&self, kind: &str, window: Window, extension: &str) -> PathBuf {
+    pub fn places(&self, window: Window) -> [PathBuf; 2] {
+        [self.place("groups", window, self.extension()), self.place("scans", window, "jsonl")]
+    }
+
+    /// What the last window's groups and its scans hold.
+    #[must_use]
+    pub fn sealed(&self) -> [Seal; 2] {
+        self.sealed
+    }
+
+    fn place(&self, kind: &str, window: Window, extension: &str) -> PathBuf {
         let hour = hour_folder(window.start);
         let second = window.start.seconds().rem_euclid(3600);
         let name = match self.hourly {
@@ -115,10 +134,16 @@ impl Files {
 }
 
 impl Sink for Files {
+    fn on_sensor(&mut self, sensor: &str) -> Result<()> {
+        self.lines.turn_to(sensor);
+        self.rows.turn_to(sensor);
+        Ok(())
+    }
+
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
         match self.format {
             Format::Jsonl => self.lines.group(group, &mut self.buffer),
-            Format::Csv => csv::row(group, self.times, self.sensor.as_deref().unwrap_or_default(), &mut self.buffer),
+            Format::Csv => self.rows.row(group, &mut self.buffer),
         }
         if self.buffer.len() >= BUFFER { self.flush(group.window) } else { Ok(()) }
     }
@@ -130,30 +155,16 @@ impl Sink for Files {
 
     fn on_window(&mut self, totals: &WindowTotals) -> Result<()> {
         self.flush(totals.window)?;
-        if let Some(groups) = self.open.take() {
-            groups.commit()?;
-        }
+        let groups = self.open.take().map(AtomicFile::commit).transpose()?.unwrap_or_default();
         let path = self.place("scans", totals.window, "jsonl");
-        write_whole(&path, &std::mem::take(&mut self.scans))
+        self.sealed = [groups, write_whole(&path, &std::mem::take(&mut self.scans))?];
+        Ok(())
     }
 
     fn on_metrics(&mut self, metrics: &Metrics) -> Result<()> {
         let mut line = Vec::new();
         metrics.write(&mut line);
-        write_whole(&self.folder.join("metrics.json"), &line)
+        write_whole(&self.folder.join("metrics.json"), &line)?;
+        Ok(())
     }
-}
-
-/// Writes a small file whole.
-///
-/// # Errors
-/// As [`AtomicFile::create`] and [`AtomicFile::commit`].
-pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    // A pipe or a device is written to, not replaced.
-    if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return std::fs::write(path, bytes).map_err(|source| Error::io("write", path, source));
-    }
-    let mut file = AtomicFile::create(path)?;
-    file.write_all(bytes).map_err(|source| Error::io("write", path, source))?;
-    file.commit()
 }

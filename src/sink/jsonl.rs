@@ -39,10 +39,16 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// Lines with times as told, and a `sensor` field if there is one.
+    /// Lines with times as told.
     #[must_use]
-    pub fn new(times: Times, sensor: Option<String>) -> Lines {
-        Lines { times, sensor, ..Lines::default() }
+    pub fn new(times: Times) -> Lines {
+        Lines { times, ..Lines::default() }
+    }
+
+    /// Gives all lines that follow a `sensor` field.
+    pub fn turn_to(&mut self, sensor: &str) {
+        self.sensor = Some(sensor.to_owned());
+        self.head = None;
     }
 
     /// Appends a group and a line feed.
@@ -62,12 +68,8 @@ impl Lines {
         if let Some((_, head)) = &self.head {
             out.extend_from_slice(head);
         }
-        let text = &mut self.text;
-        text.time(group.first_ts, self.times);
-        text.put(b",\"last_ts\":");
-        text.time(group.last_ts, self.times);
-        text.put(b",\"duration_s\":");
-        text.time(Timestamp(group.duration_ns()), self.times);
+        let mut text = self.text.start();
+        text.span(group, (b",\"last_ts\":", b",\"duration_s\":"), self.times);
         text.field(b",\"counts\":{\"pkts_up\":", group.counts.pkts_up);
         text.field(b",\"pkts_dn\":", group.counts.pkts_dn);
         text.field(b",\"bytes_up\":", group.counts.bytes_up);
@@ -86,19 +88,21 @@ impl Lines {
         text.field(b",\"rst_bin\":", group.tokens.rst_bin);
         text.field(b",\"fin_bin\":", group.tokens.fin_bin);
         text.put(b"}");
-        text.leave(out);
         if let Some(section) = &group.section {
+            text.finish(out);
             out.push(b',');
             string(section.name, out);
             body(&section.body, out);
+            text = self.text.start();
         }
         if let Some((_, lineage)) = &self.lineage {
-            out.extend_from_slice(lineage);
+            text.slice(lineage);
         }
-        number(out, group.flows);
-        out.extend_from_slice(b",\"direction\":\"");
-        out.extend_from_slice(group.direction.name().as_bytes());
-        out.extend_from_slice(b"\"}\n");
+        text.number(group.flows);
+        text.put(b",\"direction\":\"");
+        text.slice(group.direction.name().as_bytes());
+        text.put(b"\"}\n");
+        text.finish(out);
     }
 
     /// A group's line up to its first time.
@@ -200,9 +204,10 @@ fn body(body: &Body, out: &mut Vec<u8>) {
 
 /// Seconds with nine decimals.
 pub(super) fn decimal(time: Timestamp, out: &mut Vec<u8>) {
-    let mut text = Text::default();
+    let mut buffer = Text::default();
+    let mut text = buffer.start();
     text.time(time, Times::Seconds);
-    text.leave(out);
+    text.finish(out);
 }
 
 #[inline]
@@ -278,6 +283,11 @@ impl<W: Write> JsonLines<W> {
 }
 
 impl<W: Write> Sink for JsonLines<W> {
+    fn on_sensor(&mut self, sensor: &str) -> Result<()> {
+        self.lines.turn_to(sensor);
+        Ok(())
+    }
+
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
         self.lines.group(group, &mut self.buffer);
         self.flush_if_full()
@@ -346,7 +356,8 @@ mod tests {
         for (n, bin) in [(0, 0), (9, -9), (10, 10), (99, -99), (100, 100), (u64::MAX, i32::MIN)] {
             for times in [Times::Seconds, Times::Nanoseconds] {
                 let (first, last) = (i64::MIN, i64::MAX);
-                let mut lines = Lines::new(times, Some("s".to_owned()));
+                let mut lines = Lines::new(times);
+                lines.turn_to("s");
                 let mut out = Vec::new();
                 lines.group(&record(n, bin, first, last), &mut out);
                 lines.group(&record(n, bin, first, last), &mut out);

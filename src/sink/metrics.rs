@@ -20,7 +20,7 @@ pub struct Metrics<'a> {
     pub outcome: Outcome,
     /// The groups view's counts.
     pub counts: GroupCounts,
-    /// The sensor, where sensors run apart.
+    /// The sensor, where sensors run apart and these metrics are of one.
     pub sensor: Option<&'a str>,
 }
 
@@ -47,6 +47,16 @@ impl OwnedMetrics {
             counts: self.counts,
             sensor: self.sensor.as_deref(),
         }
+    }
+
+    /// Adds what another run counted; its files take their places by path.
+    pub(super) fn add(&mut self, other: &Metrics<'_>) {
+        self.segments_seen += other.segments_seen;
+        self.files.extend_from_slice(other.files);
+        self.files.sort_by(|a, b| (&a.path, &a.sensor).cmp(&(&b.path, &b.sensor)));
+        self.total.merge(other.total);
+        self.outcome += other.outcome;
+        self.counts += other.counts;
     }
 }
 
@@ -159,6 +169,9 @@ impl Metrics<'_> {
             let mut json = Object { out: json.out, first: true };
             json.open();
             json.text("path", &file.path.to_string_lossy());
+            if let Some(sensor) = &file.sensor {
+                json.text("sensor", sensor);
+            }
             json.text("format", capture.format.name());
             json.text("compression", capture.compression.name());
             json.key("link_types");

@@ -8,6 +8,8 @@ pub mod digest;
 pub mod files;
 pub mod jsonl;
 pub mod metrics;
+pub mod runs;
+pub mod seal;
 mod text;
 
 use crate::engine::FileReport;
@@ -18,6 +20,14 @@ pub use metrics::Metrics;
 
 /// Receives the records of a run, in order: per window its groups, its scans, then the window's end; the metrics last.
 pub trait Sink {
+    /// The records that follow are of this sensor; comes first, and only where sensors run apart.
+    ///
+    /// # Errors
+    /// As [`Sink::on_group`].
+    fn on_sensor(&mut self, _sensor: &str) -> Result<()> {
+        Ok(())
+    }
+
     /// A group.
     ///
     /// # Errors
@@ -51,6 +61,27 @@ pub trait Sink {
     /// # Errors
     /// As [`Sink::on_group`].
     fn on_metrics(&mut self, metrics: &Metrics) -> Result<()>;
+}
+
+impl<S: Sink + ?Sized> Sink for &mut S {
+    fn on_sensor(&mut self, sensor: &str) -> Result<()> {
+        (**self).on_sensor(sensor)
+    }
+    fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
+        (**self).on_group(group)
+    }
+    fn on_scan(&mut self, scan: &ScanSummary) -> Result<()> {
+        (**self).on_scan(scan)
+    }
+    fn on_file(&mut self, file: &FileReport, aside: &Aside) -> Result<()> {
+        (**self).on_file(file, aside)
+    }
+    fn on_window(&mut self, totals: &WindowTotals) -> Result<()> {
+        (**self).on_window(totals)
+    }
+    fn on_metrics(&mut self, metrics: &Metrics) -> Result<()> {
+        (**self).on_metrics(metrics)
+    }
 }
 
 /// Lets go of every record.

@@ -3,17 +3,22 @@
 
 use super::jsonl::Times;
 use crate::time::{NS_PER_SECOND, Timestamp};
+use crate::views::groups::GroupRecord;
 
-/// Text under way.
+/// The buffer.
 #[derive(Clone, Debug)]
-pub(super) struct Text {
-    bytes: [u8; ROOM],
-    used: usize,
-}
+pub(super) struct Text([u8; ROOM]);
 
 /// More than a record's names and its numbers, were all as long as can be, take together (about 1,000 bytes; a test writes
 /// such a record).
 const ROOM: usize = 1280;
+
+/// Text under way. A value of its own, so that its end stays in a register: in memory, each write would wait for the one
+/// before it.
+pub(super) struct Writing<'t> {
+    bytes: &'t mut [u8; ROOM],
+    used: usize,
+}
 
 /// The decimal digits of 00 to 99.
 static PAIRS: [[u8; 2]; 100] = {
@@ -28,16 +33,23 @@ static PAIRS: [[u8; 2]; 100] = {
 
 impl Default for Text {
     fn default() -> Self {
-        Text { bytes: [0; ROOM], used: 0 }
+        Text([0; ROOM])
     }
 }
 
 impl Text {
-    /// Appends the text to `out` and starts anew.
-    #[inline]
-    pub(super) fn leave(&mut self, out: &mut Vec<u8>) {
+    /// Starts anew.
+    #[inline(always)]
+    pub(super) fn start(&mut self) -> Writing<'_> {
+        Writing { bytes: &mut self.0, used: 0 }
+    }
+}
+
+impl Writing<'_> {
+    /// Appends the text to `out`.
+    #[inline(always)]
+    pub(super) fn finish(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.bytes[..self.used]);
-        self.used = 0;
     }
 
     #[inline(always)]
@@ -46,7 +58,8 @@ impl Text {
         self.used += N;
     }
 
-    fn slice(&mut self, text: &[u8]) {
+    #[inline(always)]
+    pub(super) fn slice(&mut self, text: &[u8]) {
         self.bytes[self.used..self.used + text.len()].copy_from_slice(text);
         self.used += text.len();
     }
@@ -56,6 +69,10 @@ impl Text {
         match n {
             0..10 => self.put(&[b'0' + n as u8]),
             10..100 => self.put(&PAIRS[n as usize]),
+            100..10_000 => {
+                let ([a, b], [c, d]) = (PAIRS[(n / 100) as usize], PAIRS[(n % 100) as usize]);
+                if n < 1000 { self.put(&[b, c, d]) } else { self.put(&[a, b, c, d]) }
+            }
             _ => self.slice(itoa::Buffer::new().format(n).as_bytes()),
         }
     }
@@ -75,19 +92,54 @@ impl Text {
         self.number(u64::from(n.unsigned_abs()));
     }
 
-    #[inline]
+    /// Writes a group's first time, its last and its duration, the latter two behind their names.
+    #[inline(always)]
+    pub(super) fn span<const A: usize, const B: usize>(
+        &mut self,
+        group: &GroupRecord,
+        (last, duration): (&[u8; A], &[u8; B]),
+        times: Times,
+    ) {
+        let from = self.used;
+        self.time(group.first_ts, times);
+        let first = from..self.used;
+        self.put(last);
+        if group.last_ts == group.first_ts {
+            // Most groups of slow flows are one packet.
+            let length = first.len();
+            self.bytes.copy_within(first, self.used);
+            self.used += length;
+        } else {
+            self.time(group.last_ts, times);
+        }
+        self.put(duration);
+        self.time(Timestamp(group.duration_ns()), times);
+    }
+
+    #[inline(always)]
     pub(super) fn time(&mut self, time: Timestamp, times: Times) {
         if time.0 < 0 {
             self.put(b"-");
+        }
+        if time.0 == 0 && times == Times::Seconds {
+            return self.put(b"0.000000000");
         }
         let ns = time.0.unsigned_abs();
         if times == Times::Nanoseconds {
             return self.number(ns);
         }
-        self.number(ns / NS_PER_SECOND.unsigned_abs());
-        let fraction = (ns % NS_PER_SECOND.unsigned_abs()) as u32;
-        let (high, low) = (fraction / 10_000, fraction % 10_000);
         let pair = |n: u32| PAIRS[(n % 100) as usize];
+        let (seconds, fraction) = (ns / NS_PER_SECOND.unsigned_abs(), (ns % NS_PER_SECOND.unsigned_abs()) as u32);
+        match u32::try_from(seconds) {
+            // From 2001 to 2106.
+            Ok(n @ 1_000_000_000..) => {
+                let ([a, b], [c, d], [e, f]) = (pair(n / 100_000_000), pair(n / 1_000_000), pair(n / 10_000));
+                let ([g, h], [i, j]) = (pair(n / 100), pair(n));
+                self.put(&[a, b, c, d, e, f, g, h, i, j]);
+            }
+            _ => self.number(seconds),
+        }
+        let (high, low) = (fraction / 10_000, fraction % 10_000);
         let ([b, c], [d, e], [f, g], [h, i]) = (pair(high / 100), pair(high), pair(low / 100), pair(low));
         self.put(&[b'.', b'0' + (high / 10_000) as u8, b, c, d, e, f, g, h, i]);
     }

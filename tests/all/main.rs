@@ -6,6 +6,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "clippy knows tests, but not what helps them")]
 
+mod command;
 mod model;
 mod run;
 mod traffic;
@@ -14,8 +15,12 @@ mod bad_input;
 mod cli_damage;
 mod corpus;
 mod damage;
+mod outputs;
 mod properties;
+mod resume;
 mod sampling;
+mod sensors;
 mod shape;
 mod traps;
+mod verdicts;
 mod views;

@@ -58,7 +58,7 @@ impl Serialize for Named {
 
 impl<'a> Json<'a> {
     pub(super) fn of(file: &'a File) -> Json<'a> {
-        let FileReport { path, capture, tally } = &file.report;
+        let FileReport { path, capture, tally, .. } = &file.report;
         let intake = &tally.intake;
         let transports = [("tcp", tally.tcp), ("udp", tally.udp), ("fragment", tally.fragment), ("other", tally.other)];
         let tunnels = Tunnel::ALL.iter().zip(tally.tunnels).skip(1).filter(|&(_, n)| n > 0);

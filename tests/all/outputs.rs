@@ -1,0 +1,102 @@
+//! Where results go: files that appear whole, pipes and devices that stay what they are.
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::command::{Ran, fifo, run};
+
+fn names(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_the_demonstration_keeps_is_whole_and_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let keep = folder.path().to_str().unwrap();
+    let demo = || run(["demo", "--packets", "20000", "--keep", keep]);
+    assert_eq!(demo().code, Some(0));
+    assert_eq!(names(folder.path()), ["demo.jsonl", "demo.pcap"]);
+    let records = fs::read_to_string(folder.path().join("demo.jsonl")).unwrap();
+    let last: Value = serde_json::from_str(records.lines().last().unwrap()).unwrap();
+    assert_eq!(last["type"], "metrics");
+    fs::write(folder.path().join("demo.pcap"), "mine").unwrap();
+    let again = demo();
+    assert_eq!(again.code, Some(1));
+    assert!(again.said.contains("demo.pcap: cannot create: it exists already; name another folder"), "{}", again.said);
+    assert_eq!(fs::read(folder.path().join("demo.pcap")).unwrap(), b"mine");
+    assert_eq!(names(folder.path()), ["demo.jsonl", "demo.pcap"]);
+}
+
+/// Runs the command line with a redirection of the shell.
+fn redirected(arguments: &[&str], redirection: &str) -> Ran {
+    let script = format!("exec \"$@\" {redirection}");
+    let shell = ["-c", &script, "sh", env!("CARGO_BIN_EXE_pcap-compactor")];
+    Ran::of(Command::new("sh").args(shell).args(arguments).output().unwrap())
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_closed_standard_output_is_an_error_where_something_would_be_written_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("a.pcap"), folder.path().join("out"));
+    let (file, out) = (file.to_str().unwrap(), out.to_str().unwrap());
+    assert_eq!(run(["synth", file, "--packets", "2000"]).code, Some(0));
+    let commands: [&[&str]; 6] = [
+        &["compact", file],
+        &["compact", file, "--format", "none", "-o", out],
+        &["inspect", file],
+        &["synth", "-", "--packets", "2000"],
+        &["demo", "--packets", "2000"],
+        &["completions", "bash"],
+    ];
+    for command in commands {
+        let ran = redirected(command, ">&-");
+        assert_eq!(ran.code, Some(1), "{command:?}: {}", ran.said);
+        assert!(ran.said.contains("standard output is closed"), "{command:?}: {}", ran.said);
+        // Thrown away on purpose, it is none; whichever way it was opened.
+        for null in [">/dev/null", "1<>/dev/null"] {
+            assert_eq!(redirected(command, null).code, Some(0), "{command:?}");
+        }
+    }
+    // What goes elsewhere needs none.
+    assert_eq!(redirected(&["compact", file, "-o", out], ">&-").code, Some(0));
+}
+
+#[test]
+fn a_made_capture_replaces_a_file_only_when_asked_and_a_device_or_pipe_never() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.pcap");
+    let synth =
+        |out: &Path, options: &[&str]| run(["synth", out.to_str().unwrap(), "--packets", "2000"].iter().chain(options));
+    assert_eq!(synth(&file, &[]).code, Some(0));
+    let made = fs::read(&file).unwrap();
+    let refused = synth(&file, &["--seed", "1"]);
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.said.contains("a.pcap: cannot create: it exists already; --force replaces it"), "{}", refused.said);
+    assert_eq!(fs::read(&file).unwrap(), made);
+    assert_eq!(synth(&file, &["--seed", "1", "--force"]).code, Some(0));
+    assert_ne!(fs::read(&file).unwrap(), made);
+    for device in ["/dev/null", "/dev/zero"] {
+        assert_eq!(synth(Path::new(device), &["--force"]).code, Some(0));
+        assert!(fs::metadata(device).unwrap().file_type().is_char_device());
+    }
+    let pipe = fifo(folder.path());
+    for options in [&[][..], &["--force"]] {
+        let reader = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || fs::read(pipe).unwrap()
+        });
+        assert_eq!(synth(&pipe, options).code, Some(0));
+        assert!(reader.join().unwrap() == made, "the capture went into the pipe");
+        assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+    }
+    assert_eq!(names(folder.path()), ["a.pcap", "fifo"]);
+}
