@@ -88,7 +88,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     stats: Option<PathBuf>,
 
-    /// Settings as TOML; every knob with its default is in the README.
+    /// Settings as TOML; `pcap-compactor config` prints them all, with their defaults.
     #[arg(long, value_name = "FILE", help_heading = "Processing")]
     config: Option<PathBuf>,
     /// Follow tunnels to the innermost addresses, or keep the outermost.

@@ -20,6 +20,7 @@ mod properties;
 mod resume;
 mod sampling;
 mod sensors;
+mod settings;
 mod shape;
 mod traps;
 mod verdicts;
