@@ -17,6 +17,7 @@ mod corpus;
 mod damage;
 mod outputs;
 mod properties;
+mod queue;
 mod resume;
 mod sampling;
 mod sensors;
