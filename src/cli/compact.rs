@@ -306,7 +306,7 @@ fn into_stdout(setup: &Setup<'_>, units: impl Iterator<Item = Unit>) -> anyhow::
     let (out, times) = (stdout::lock()?, setup.args.times.times());
     match setup.args.format {
         Format::Jsonl => as_one(setup, units, JsonLines::new(out, "standard output", Lines::new(times))),
-        Format::Csv => as_one(setup, units, Csv::new(out, times)),
+        Format::Csv => as_one(setup, units, Csv::new(out, "standard output", times)),
         Format::None => as_one(setup, units, DigestLines::new(out)),
     }
 }
