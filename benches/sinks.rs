@@ -99,7 +99,7 @@ fn jsonl(groups: &[GroupRecord], out: &mut Vec<u8>) {
 }
 
 fn csv(groups: &[GroupRecord], out: impl Write) {
-    let mut sink = Csv::new(out, Times::Seconds);
+    let mut sink = Csv::new(out, "nowhere", Times::Seconds);
     for group in groups {
         sink.on_group(group).expect("the stream takes all bytes");
     }

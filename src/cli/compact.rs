@@ -88,7 +88,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     stats: Option<PathBuf>,
 
-    /// Settings as TOML; every knob with its default is in the README.
+    /// Settings as TOML; `pcap-compactor config` prints them all, with their defaults.
     #[arg(long, value_name = "FILE", help_heading = "Processing")]
     config: Option<PathBuf>,
     /// Follow tunnels to the innermost addresses, or keep the outermost.
@@ -306,7 +306,7 @@ fn into_stdout(setup: &Setup<'_>, units: impl Iterator<Item = Unit>) -> anyhow::
     let (out, times) = (stdout::lock()?, setup.args.times.times());
     match setup.args.format {
         Format::Jsonl => as_one(setup, units, JsonLines::new(out, "standard output", Lines::new(times))),
-        Format::Csv => as_one(setup, units, Csv::new(out, times)),
+        Format::Csv => as_one(setup, units, Csv::new(out, "standard output", times)),
         Format::None => as_one(setup, units, DigestLines::new(out)),
     }
 }

@@ -1,6 +1,7 @@
 //! The command line. One file a command; this one knows their names, and turns results into exit codes.
 
 mod compact;
+mod config;
 mod demo;
 mod inspect;
 mod interrupt;
@@ -53,6 +54,8 @@ enum Command {
     Synth(synth::Args),
     /// Make traffic, compact it, and show the result: what a newcomer runs first.
     Demo(demo::Args),
+    /// Print all settings as TOML, with what they mean: the defaults, or those of a file.
+    Config(config::Args),
     /// Print a shell's completion script: `pcap-compactor completions bash > /etc/bash_completion.d/pcap-compactor`.
     Completions {
         /// The shell.
@@ -96,6 +99,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(args, &shared),
         Command::Synth(args) => synth::run(args, &shared),
         Command::Demo(args) => demo::run(args, &shared),
+        Command::Config(args) => config::run(args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "pcap-compactor", &mut script);

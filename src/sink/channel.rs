@@ -31,10 +31,12 @@ pub enum Event {
     Metrics(Box<OwnedMetrics>),
 }
 
+/// What waits, numbered in the order it came. Groups wait apart, so that the oldest of them is at hand.
 #[derive(Default)]
 struct Queue {
-    events: VecDeque<Event>,
-    groups: usize,
+    groups: VecDeque<(u64, Box<GroupRecord>)>,
+    others: VecDeque<(u64, Event)>,
+    sent: u64,
     dropped: u64,
     sender_gone: bool,
     receiver_gone: bool,
@@ -71,24 +73,40 @@ impl ChannelSink {
     fn send(&self, event: Event) -> Result<()> {
         let mut queue = self.0.lock();
         if let Event::Group(_) = event {
-            while self.0.policy == Backpressure::Block && queue.groups >= self.0.capacity && !queue.receiver_gone {
+            while self.0.policy == Backpressure::Block && queue.groups.len() >= self.0.capacity && !queue.receiver_gone
+            {
                 queue = self.0.changed.wait(queue).unwrap_or_else(PoisonError::into_inner);
             }
-            if queue.groups >= self.0.capacity
-                && let Some(oldest) = queue.events.iter().position(|event| matches!(event, Event::Group(_)))
-            {
-                queue.events.remove(oldest);
-                queue.dropped += 1;
-                queue.groups -= 1;
-            }
-            queue.groups += 1;
         }
         if queue.receiver_gone {
             return Err(Error::sink("the receiver of the records is gone"));
         }
-        queue.events.push_back(event);
+        let number = queue.sent;
+        queue.sent += 1;
+        match event {
+            Event::Group(group) => {
+                if queue.groups.len() >= self.0.capacity && queue.groups.pop_front().is_some() {
+                    queue.dropped += 1;
+                }
+                queue.groups.push_back((number, group));
+            }
+            other => queue.others.push_back((number, other)),
+        }
         self.0.changed.notify_all();
         Ok(())
+    }
+}
+
+impl Queue {
+    /// The event that came first of those that wait.
+    fn take(&mut self) -> Option<Event> {
+        let number_of_group = self.groups.front().map(|(number, _)| *number);
+        match self.others.front() {
+            Some((number, _)) if number_of_group.is_none_or(|group| *number < group) => {
+                self.others.pop_front().map(|(_, event)| event)
+            }
+            _ => self.groups.pop_front().map(|(_, group)| Event::Group(group)),
+        }
     }
 }
 
@@ -139,11 +157,8 @@ impl Iterator for Events {
     fn next(&mut self) -> Option<Event> {
         let mut queue = self.0.lock();
         loop {
-            if let Some(event) = queue.events.pop_front() {
-                if let Event::Group(_) = event {
-                    queue.groups -= 1;
-                    self.0.changed.notify_all();
-                }
+            if let Some(event) = queue.take() {
+                self.0.changed.notify_all();
                 return Some(event);
             }
             if queue.sender_gone {

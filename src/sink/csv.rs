@@ -54,19 +54,20 @@ pub const COLUMNS: [&str; 34] = [
 pub struct Csv<W: Write> {
     out: W,
     buffer: Vec<u8>,
+    name: &'static str,
     rows: Rows,
 }
 
 impl<W: Write> Csv<W> {
-    /// Writes to `out`, the header first.
-    pub fn new(out: W, times: Times) -> Csv<W> {
-        Csv { out, buffer: header().into_bytes(), rows: Rows::new(times) }
+    /// Writes to `out`, the header first; `name` names it in errors.
+    pub fn new(out: W, name: &'static str, times: Times) -> Csv<W> {
+        Csv { out, buffer: header().into_bytes(), name, rows: Rows::new(times) }
     }
 
     fn flush(&mut self) -> Result<()> {
         let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
         self.buffer.clear();
-        written.map_err(|source| Error::io("write", "the CSV output".as_ref(), source))
+        written.map_err(|source| Error::io("write", self.name.as_ref(), source))
     }
 
     /// Gives the stream back, everything written.

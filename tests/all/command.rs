@@ -28,6 +28,13 @@ impl Ran {
         self.out.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
     }
 
+    /// All lines but the last, as they are.
+    pub(crate) fn records(&self) -> Vec<&str> {
+        let mut lines: Vec<&str> = self.out.lines().collect();
+        lines.pop();
+        lines
+    }
+
     /// The last line, which must be the only one with metrics.
     pub(crate) fn metrics(&self) -> Value {
         let mut lines = self.lines();

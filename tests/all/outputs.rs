@@ -2,13 +2,14 @@
 #![cfg(unix)]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::command::{Ran, fifo, run};
+use crate::command::{Ran, command, fifo, run};
 
 fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> =
@@ -99,4 +100,100 @@ fn a_made_capture_replaces_a_file_only_when_asked_and_a_device_or_pipe_never() {
         assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
     }
     assert_eq!(names(folder.path()), ["a.pcap", "fifo"]);
+}
+
+/// A made capture of two hours.
+fn capture(folder: &Path) -> String {
+    let path = folder.join("made.pcap").to_str().unwrap().to_owned();
+    assert_eq!(run(["synth", &path, "--packets", "20000"]).code, Some(0));
+    path
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_behind_standard_output_is_an_error_that_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = capture(folder.path());
+    let commands: [&[&str]; 8] = [
+        &["compact", &file],
+        &["compact", &file, "--format", "csv"],
+        &["compact", &file, "--format", "none"],
+        &["inspect", &file],
+        &["synth", "-", "--packets", "2000"],
+        &["demo", "--packets", "2000"],
+        &["config"],
+        &["completions", "bash"],
+    ];
+    for command in commands {
+        let ran = redirected(command, ">/dev/full");
+        assert_eq!(ran.code, Some(1), "{command:?}: {}", ran.said);
+        assert!(
+            ran.said.contains("standard output") && ran.said.contains("No space left"),
+            "{command:?}: {}",
+            ran.said
+        );
+    }
+    let ran = run(["compact", &file, "--stats", "/dev/full"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.said.contains("/dev/full: cannot write: No space left"), "{}", ran.said);
+}
+
+#[test]
+fn a_disk_that_fills_up_leaves_whole_hours_and_room_later_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = capture(folder.path());
+    let [out, whole] = ["out", "whole"].map(|name| folder.path().join(name));
+    // The shell's limit on the length of files stands for a disk that is full.
+    let limited = |arguments: &[&str], blocks: u32| {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+        let shell = ["-c", &script, "sh", env!("CARGO_BIN_EXE_pcap-compactor")];
+        Ran::of(Command::new("sh").args(shell).args(arguments).output().unwrap())
+    };
+    let compact = ["compact", &file, "-o", out.to_str().unwrap(), "--resume"];
+    let ran = limited(&compact, 8);
+    assert_eq!(ran.code, Some(1), "{}", ran.said);
+    assert!(ran.said.contains("groups/2023/10/19/13.jsonl: cannot write: File too large"), "{}", ran.said);
+    assert_eq!(names(&out.join("groups/2023/10/19")), [""; 0], "nothing that is half");
+    assert_eq!(run(compact).code, Some(0));
+    run(["compact", &file, "-o", whole.to_str().unwrap()]);
+    for name in
+        ["groups/2023/10/19/13.jsonl", "groups/2023/10/19/14.jsonl", "scans/2023/10/19/13.jsonl", "metrics.json"]
+    {
+        assert!(fs::read(out.join(name)).unwrap() == fs::read(whole.join(name)).unwrap(), "{name}");
+    }
+    let made = folder.path().join("cut.pcap");
+    let ran = limited(&["synth", made.to_str().unwrap()], 8);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.said.contains("cut.pcap: cannot write: File too large"), "{}", ran.said);
+    assert_eq!(names(folder.path()), ["made.pcap", "out", "whole"], "no half capture is left");
+}
+
+#[test]
+fn statistics_go_into_a_pipe_that_stays_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = capture(folder.path());
+    let pipe = fifo(folder.path());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || fs::read_to_string(pipe).unwrap()
+    });
+    let ran = run(["compact", &file, "--format", "none", "--stats", pipe.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let stats: Value = serde_json::from_str(&reader.join().unwrap()).unwrap();
+    assert_eq!(stats["packets"], 20_000);
+    assert!(fs::metadata(&pipe).unwrap().file_type().is_fifo());
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_the_run_quietly() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.pcap");
+    assert_eq!(run(["synth", file.to_str().unwrap()]).code, Some(0));
+    let mut child =
+        command([Path::new("compact"), &file]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::with_capacity(64, child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("{\"type\":\"group\""));
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    assert_eq!((ran.code, ran.said.as_str()), (Some(141), ""));
 }
