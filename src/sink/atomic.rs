@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use walkdir::WalkDir;
 
 use super::blocks::BlockWriter;
-use super::seal::{Seal, Sealer};
+use super::seal::Seal;
 use crate::error::{Error, Result};
 
 /// A file under way. Dropped before [`AtomicFile::commit`], it leaves nothing behind.
@@ -22,7 +22,6 @@ pub struct AtomicFile {
     /// Where it lies until then; nothing for what is written into.
     temporary: Option<PathBuf>,
     replaces: bool,
-    sealer: Sealer,
     out: BlockWriter,
 }
 
@@ -50,7 +49,7 @@ impl AtomicFile {
             Ok(there) if there.is_dir() => return Err(refused(ErrorKind::IsADirectory.into())),
             Ok(there) if !there.is_file() => {
                 let out = OpenOptions::new().write(true).open(path).and_then(BlockWriter::new).map_err(refused)?;
-                return Ok(AtomicFile { path: target, temporary: None, replaces, sealer: Sealer::default(), out });
+                return Ok(AtomicFile { path: target, temporary: None, replaces, out });
             }
             Ok(_) if path.is_symlink() => target = fs::canonicalize(path).map_err(refused)?,
             _ => {}
@@ -71,7 +70,16 @@ impl AtomicFile {
         };
         let file = file.map_err(|source| Error::io("create", &temporary, source))?;
         let out = BlockWriter::new(file).map_err(|source| Error::io("write", &temporary, source))?;
-        Ok(AtomicFile { path: target, temporary: Some(temporary), replaces, sealer: Sealer::default(), out })
+        Ok(AtomicFile { path: target, temporary: Some(temporary), replaces, out })
+    }
+
+    /// Appends what `with` appends to a buffer, whose other content it must leave alone.
+    ///
+    /// # Errors
+    /// The buffer is full and cannot be written.
+    #[inline]
+    pub(super) fn append(&mut self, with: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.out.append(with).map_err(|source| Error::io("write", &self.path, source))
     }
 
     /// Makes the file visible under its name, whole and on the disk, and tells what it holds.
@@ -81,7 +89,7 @@ impl AtomicFile {
     pub fn commit(mut self) -> Result<Seal> {
         let failed = |source| Error::io("write", &self.path, source);
         self.out.flush().map_err(failed)?;
-        let seal = self.sealer.seal();
+        let seal = self.out.seal();
         let Some(temporary) = &self.temporary else { return Ok(seal) };
         self.out.sync().map_err(failed)?;
         if !self.replaces {
@@ -97,9 +105,7 @@ impl AtomicFile {
 
 impl Write for AtomicFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.out.write(bytes)?;
-        self.sealer.add(bytes.get(..written).unwrap_or_default());
-        Ok(written)
+        self.out.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -7,19 +7,26 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use memmap2::MmapMut;
+use super::seal::{Seal, Sealer};
 
 /// Bytes a block: from 256 KiB on larger ones cost no less.
 const BLOCK: usize = 512 << 10;
 
-/// Writes a file block by block.
+/// What memory that is written directly begins on; as much as any device asks for.
+const PAGE: usize = 4096;
+
+/// Room behind a block for the record that crosses its end.
+const OVER: usize = 64 << 10;
+
+/// Writes a file block by block, and seals what it writes.
 #[derive(Debug)]
 pub(super) struct BlockWriter {
     file: File,
-    /// Memory that begins on a page, as direct writing asks for.
-    block: MmapMut,
-    used: usize,
+    /// What is not written yet, from `start` on, where a page begins.
+    bytes: Vec<u8>,
+    start: usize,
     way: Way,
+    sealer: Sealer,
 }
 
 /// How blocks are written.
@@ -37,10 +44,28 @@ impl BlockWriter {
     /// Writes an empty file from its start. A pipe or a device is written as usual.
     ///
     /// # Errors
-    /// There is no memory for a block.
+    /// The file cannot be asked what it is.
     pub(super) fn new(file: File) -> io::Result<BlockWriter> {
         let way = if file.metadata()?.is_file() { Way::Untried } else { Way::Cached };
-        Ok(BlockWriter { file, block: MmapMut::map_anon(BLOCK)?, used: 0, way })
+        Ok(BlockWriter { file, bytes: Vec::new(), start: 0, way, sealer: Sealer::default() })
+    }
+
+    /// Appends what `with` appends; it must leave alone what is there. Saves a copy.
+    #[inline]
+    pub(super) fn append(&mut self, with: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        with(&mut self.bytes);
+        if self.bytes.len() >= self.start + BLOCK { self.write_blocks() } else { Ok(()) }
+    }
+
+    /// What has been written so far, with what waits.
+    pub(super) fn seal(&self) -> Seal {
+        let mut sealer = self.sealer.clone();
+        sealer.add(self.waiting());
+        sealer.seal()
+    }
+
+    fn waiting(&self) -> &[u8] {
+        self.bytes.get(self.start..).unwrap_or_default()
     }
 
     /// Writes what is left and puts all of it on the disk.
@@ -50,28 +75,48 @@ impl BlockWriter {
         self.file.sync_all()
     }
 
-    fn write_block(&mut self) -> io::Result<()> {
+    #[cold]
+    fn write_blocks(&mut self) -> io::Result<()> {
         if self.way == Way::Untried {
             self.way = if direct(&self.file, true) { Way::Direct } else { Way::Cached };
         }
-        let done = match (self.file.write(&self.block), self.way) {
-            // Whole pages only can go past the cache; what is left after a part was written may not be that.
-            (Ok(written), Way::Direct) if written < BLOCK => {
-                self.leave_direct();
-                written
-            }
-            (Ok(written), _) => written,
-            // The file system took the flag and not the block.
-            (Err(error), Way::Direct) if error.kind() == io::ErrorKind::InvalidInput => {
-                self.leave_direct();
-                0
-            }
-            (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => 0,
-            (Err(error), _) => return Err(error),
-        };
-        self.file.write_all(self.block.get(done..).unwrap_or_default())?;
-        self.used = 0;
+        while self.waiting().len() >= BLOCK {
+            self.align();
+            let done = match (self.file.write(&self.bytes[self.start..self.start + BLOCK]), self.way) {
+                // Whole pages only can go past the cache; what is left after a part was written may not be that.
+                (Ok(written), Way::Direct) if written < BLOCK => {
+                    self.leave_direct();
+                    written
+                }
+                (Ok(written), _) => written,
+                // The file system took the flag and not the block.
+                (Err(error), Way::Direct) if error.kind() == io::ErrorKind::InvalidInput => {
+                    self.leave_direct();
+                    0
+                }
+                (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => 0,
+                (Err(error), _) => return Err(error),
+            };
+            let block = &self.bytes[self.start..self.start + BLOCK];
+            self.file.write_all(block.get(done..).unwrap_or_default())?;
+            self.sealer.add(block);
+            let rest = self.start + BLOCK..;
+            self.bytes.copy_within(rest, self.start);
+            self.bytes.truncate(self.bytes.len() - BLOCK);
+        }
         Ok(())
+    }
+
+    /// Moves what waits to where a page begins. Only the first block and a record longer than the room make that necessary.
+    fn align(&mut self) {
+        if self.bytes.as_ptr().wrapping_add(self.start).align_offset(PAGE) == 0 {
+            return;
+        }
+        let mut bytes: Vec<u8> = Vec::with_capacity(PAGE + self.waiting().len().max(BLOCK) + OVER);
+        let start = bytes.as_ptr().align_offset(PAGE);
+        bytes.resize(start, 0);
+        bytes.extend_from_slice(self.waiting());
+        (self.bytes, self.start) = (bytes, start);
     }
 
     fn leave_direct(&mut self) {
@@ -84,22 +129,18 @@ impl BlockWriter {
 
 impl Write for BlockWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let free = &mut self.block[self.used..];
-        let taken = bytes.len().min(free.len());
-        free[..taken].copy_from_slice(&bytes[..taken]);
-        self.used += taken;
-        if self.used == BLOCK {
-            self.write_block()?;
-        }
-        Ok(taken)
+        let taken = bytes.get(..BLOCK).unwrap_or(bytes);
+        self.append(|waiting| waiting.extend_from_slice(taken))?;
+        Ok(taken.len())
     }
 
     /// Writes what there is. Blocks that follow do not lie on the file's blocks and go through the cache.
     fn flush(&mut self) -> io::Result<()> {
-        if self.used > 0 {
+        if !self.waiting().is_empty() {
             self.leave_direct();
-            self.file.write_all(&self.block[..self.used])?;
-            self.used = 0;
+            self.file.write_all(&self.bytes[self.start..])?;
+            self.sealer.add(&self.bytes[self.start..]);
+            self.bytes.truncate(self.start);
         }
         Ok(())
     }
@@ -143,7 +184,9 @@ mod tests {
                             writer.flush().unwrap();
                         }
                     }
+                    let seal = writer.seal();
                     writer.sync().unwrap();
+                    assert_eq!(writer.seal(), seal);
                     let mut read = Vec::new();
                     back.rewind().unwrap();
                     back.read_to_end(&mut read).unwrap();

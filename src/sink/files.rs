@@ -11,10 +11,9 @@ use super::jsonl::{Lines, Times};
 use super::seal::Seal;
 use super::{Metrics, Sink};
 use crate::capture::hour_folder;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::scan::summary::ScanSummary;
 use crate::views::groups::{GroupRecord, Window, WindowTotals};
-use std::io::Write;
 
 /// The format of group files; scans and metrics are always JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,14 +33,10 @@ pub struct Files {
     /// Whole hours, or windows of another length.
     hourly: bool,
     lines: Lines,
-    buffer: Vec<u8>,
     scans: Vec<u8>,
     open: Option<AtomicFile>,
     sealed: [Seal; 2],
 }
-
-/// Bytes gathered before they are written.
-const BUFFER: usize = 256 << 10;
 
 impl Files {
     /// Writes into `folder`, which is made if it is missing. `hourly`: no two windows begin in one hour.
@@ -54,7 +49,6 @@ impl Files {
             lines: Lines::new(times),
             rows: csv::Rows::new(times),
             hourly,
-            buffer: Vec::with_capacity(BUFFER + 4096),
             scans: Vec::new(),
             open: None,
             sealed: [Seal::default(); 2],
@@ -108,28 +102,13 @@ impl Files {
         }
     }
 
-    /// The file of a window's groups, opened with the first record.
-    fn file(&mut self, window: Window) -> Result<&mut AtomicFile> {
-        let path = self.place("groups", window, self.extension());
-        match &mut self.open {
-            Some(file) => Ok(file),
-            open => {
-                let mut file = AtomicFile::create(&path)?;
-                if self.format == Format::Csv {
-                    file.write_all(csv::header().as_bytes()).map_err(|source| Error::io("write", &path, source))?;
-                }
-                Ok(open.insert(file))
-            }
+    /// Starts the file of a window's groups.
+    fn start(&self, window: Window) -> Result<AtomicFile> {
+        let mut file = AtomicFile::create(&self.place("groups", window, self.extension()))?;
+        if self.format == Format::Csv {
+            file.append(|out| out.extend_from_slice(csv::header().as_bytes()))?;
         }
-    }
-
-    fn flush(&mut self, window: Window) -> Result<()> {
-        let buffer = std::mem::take(&mut self.buffer);
-        let path = self.place("groups", window, self.extension());
-        self.file(window)?.write_all(&buffer).map_err(|source| Error::io("write", &path, source))?;
-        self.buffer = buffer;
-        self.buffer.clear();
-        Ok(())
+        Ok(file)
     }
 }
 
@@ -141,11 +120,14 @@ impl Sink for Files {
     }
 
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
-        match self.format {
-            Format::Jsonl => self.lines.group(group, &mut self.buffer),
-            Format::Csv => self.rows.row(group, &mut self.buffer),
+        if self.open.is_none() {
+            self.open = Some(self.start(group.window)?);
         }
-        if self.buffer.len() >= BUFFER { self.flush(group.window) } else { Ok(()) }
+        let Some(file) = &mut self.open else { return Ok(()) };
+        file.append(|out| match self.format {
+            Format::Jsonl => self.lines.group(group, out),
+            Format::Csv => self.rows.row(group, out),
+        })
     }
 
     fn on_scan(&mut self, scan: &ScanSummary) -> Result<()> {
@@ -154,8 +136,11 @@ impl Sink for Files {
     }
 
     fn on_window(&mut self, totals: &WindowTotals) -> Result<()> {
-        self.flush(totals.window)?;
-        let groups = self.open.take().map(AtomicFile::commit).transpose()?.unwrap_or_default();
+        let groups = match self.open.take() {
+            Some(file) => file,
+            None => self.start(totals.window)?,
+        };
+        let groups = groups.commit()?;
         let path = self.place("scans", totals.window, "jsonl");
         self.sealed = [groups, write_whole(&path, &std::mem::take(&mut self.scans))?];
         Ok(())

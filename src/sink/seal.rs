@@ -37,7 +37,7 @@ impl Seal {
 }
 
 /// Seals bytes as they go by.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Sealer {
     length: u64,
     crc: Hasher,
