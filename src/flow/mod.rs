@@ -4,8 +4,10 @@
 //! nothing of tables, views or formats.
 //!
 //! - [`statistics`]: lengths, times and windows, each for both directions, up and down; formulas in [`moments`].
+//! - [`sequence`]: what each TCP segment is: new, repeated, out of order, a keep-alive, a probe.
 
 pub mod moments;
+pub mod sequence;
 pub mod statistics;
 
 mod counts;
