@@ -5,7 +5,9 @@
 //!
 //! - [`statistics`]: lengths, times and windows, each for both directions, up and down; formulas in [`moments`].
 //! - [`sequence`]: what each TCP segment is: new, repeated, out of order, a keep-alive, a probe.
+//! - [`community_id`]: the name that other tools give the flow.
 
+pub mod community_id;
 pub mod moments;
 pub mod sequence;
 pub mod statistics;
