@@ -1,11 +1,12 @@
 //! Community ID version 1: a flow's name that other tools give it too (Zeek, Suricata, Arkime, Wireshark).
 //!
-//! The specification is <https://github.com/corelight/community-id-spec>: `1:` and the base64 of the SHA-1 of seed, smaller endpoint's address, larger one's, protocol,
-//! a zero byte, and the two ports, all in network order. The smaller endpoint is that with the smaller (address, port).
+//! The specification is <https://github.com/corelight/community-id-spec>: `1:` and the base64 of the SHA-1 of seed,
+//! smaller endpoint's address, larger one's, protocol, a zero byte, and the two ports, all in network order. The
+//! smaller endpoint is that with the smaller (address, port).
 //!
-//! ICMP and ICMPv6 have types in place of ports. A request's type is paired with its reply's, so both directions have one name. Where a type has
-//! no counterpart the flow has one direction only: type and code stand as ports, and endpoints are not put in order. Other
-//! protocols are named by their addresses alone.
+//! ICMP and ICMPv6 have types in place of ports. A request's type is paired with its reply's, so both directions have
+//! one name. Where a type has no counterpart the flow has one direction only: type and code stand as ports, and
+//! endpoints are not put in order. Other protocols are named by their addresses alone.
 
 use std::net::IpAddr;
 
@@ -24,7 +25,8 @@ pub struct Endpoints {
     pub dst: IpAddr,
     /// IP protocol number.
     pub protocol: u8,
-    /// Ports of TCP, UDP or SCTP: source, destination. Of ICMP and ICMPv6: type and code of a packet that went this way. Else it does not matter.
+    /// Ports of TCP, UDP or SCTP: source, destination. Of ICMP and ICMPv6: type and code of a packet that went this
+    /// way. Else it does not matter.
     pub ports: [u16; 2],
 }
 
@@ -69,7 +71,8 @@ fn ports(endpoints: &Endpoints) -> (Option<[u16; 2]>, bool) {
     (Some([first, counterpart.unwrap_or(second)]), counterpart.is_none())
 }
 
-/// Types that ask and answer one another: echo (RFC 792), timestamp, information, address mask (RFC 950), router discovery (RFC 1256).
+/// Types that ask and answer one another: echo (RFC 792), timestamp, information, address mask (RFC 950), router
+/// discovery (RFC 1256).
 fn icmp_counterpart(kind: u16) -> Option<u16> {
     Some(match kind {
         0 => 8,
@@ -86,8 +89,8 @@ fn icmp_counterpart(kind: u16) -> Option<u16> {
     })
 }
 
-/// Types that ask and answer one another: echo (RFC 4443), listener discovery (RFC 2710), router and neighbour discovery (RFC 4861), node information
-/// (RFC 4620), home agent discovery (RFC 6275).
+/// Types that ask and answer one another: echo (RFC 4443), listener discovery (RFC 2710), router and neighbour
+/// discovery (RFC 4861), node information (RFC 4620), home agent discovery (RFC 6275).
 fn icmpv6_counterpart(kind: u16) -> Option<u16> {
     Some(match kind {
         128 => 129,
@@ -110,8 +113,8 @@ fn icmpv6_counterpart(kind: u16) -> Option<u16> {
 mod tests {
     use super::*;
 
-    /// The baseline of the specification (`baseline/baseline_deflt.json`, `baseline/baseline_seed1.json`): protocol, addresses, ports, and the id with seeds 0
-    /// and 1.
+    /// The baseline of the specification (`baseline/baseline_deflt.json`, `baseline/baseline_seed1.json`): protocol,
+    /// addresses, ports, and the id with seeds 0 and 1.
     const BASELINE: [(u8, &str, &str, u16, u16, &str, &str); 23] = [
         (
             58,

@@ -1,8 +1,8 @@
 //! How often each of a few things occurred, upwards and downwards.
 //!
-//! Lengths and windows of a flow repeat, so a table of counts says as much as the list, and everything that does not depend on
-//! order follows from it exactly. An entry is its key and eight bytes. Tables are hashed with a seed that the caller keeps, so that nobody can
-//! choose keys that collide; no output may depend on it.
+//! Lengths and windows of a flow repeat, so a table of counts says as much as the list, and everything that does not
+//! depend on order follows from it exactly. An entry is its key and eight bytes. Tables are hashed with a seed that the
+//! caller keeps, so that nobody can choose keys that collide; no output may depend on it.
 
 use std::hash::{BuildHasher, RandomState};
 

@@ -1,7 +1,7 @@
 //! The last packets of a flow, as bytes.
 //!
-//! A packet takes eight or nine bytes here: less than any set of running sums for the flows that are most of all flows, those of a few packets.
-//! Nothing is lost, any lengths and times come back as they went in.
+//! A packet takes eight or nine bytes here: less than any set of running sums for the flows that are most of all flows,
+//! those of a few packets. Nothing is lost, any lengths and times come back as they went in.
 //!
 //! ```text
 //! flags     bit 0     down

@@ -1,7 +1,7 @@
 //! What the packets of one flow tell: statistics, TCP sequence analysis, the flow's community id.
 //!
-//! These are the pieces of which the rows of flow products are made. Each is a plain value that is fed packets in the order of the flow and knows
-//! nothing of tables, views or formats.
+//! These are the pieces of which the rows of flow products are made. Each is a plain value that is fed packets in the
+//! order of the flow and knows nothing of tables, views or formats.
 //!
 //! - [`statistics`]: lengths, times and windows, each for both directions, up and down; formulas in [`moments`].
 //! - [`sequence`]: what each TCP segment is: new, repeated, out of order, a keep-alive, a probe.

@@ -12,13 +12,14 @@
 //! | `cv` | std / mean | std / mean |
 //! | `median` | the middle value, or the mean of the two middle ones | the same |
 //!
-//! A figure is 0 where it is undefined: everything without values, `skew` and `kurt` of equal values, `cv` with mean 0, and the sample
-//! forms below 2 (`var`), 3 (`skew`) and 4 (`kurt`) values. Kurtosis is Fisher's: 0 for a normal distribution. The sample forms are those of Joanes and Gill, "Comparing
-//! measures of sample skewness and kurtosis" (The Statistician 47, 1998): `G1` and `G2`.
+//! A figure is 0 where it is undefined: everything without values, `skew` and `kurt` of equal values, `cv` with mean 0,
+//! and the sample forms below 2 (`var`), 3 (`skew`) and 4 (`kurt`) values. Kurtosis is Fisher's: 0 for a normal
+//! distribution. The sample forms are those of Joanes and Gill, "Comparing measures of sample skewness and kurtosis"
+//! (The Statistician 47, 1998): `G1` and `G2`.
 //!
-//! Values are integers, so n^k M_k is an integer too. It is computed as one, without rounding, from power sums around the rounded mean:
-//! nothing cancels, and the order of values does not matter. Only the last step, a quotient or a root, is in `f64`. The errors
-//! that remain are a few units in the last place, about 10⁻¹⁵.
+//! Values are integers, so n^k M_k is an integer too. It is computed as one, without rounding, from power sums around
+//! the rounded mean: nothing cancels, and the order of values does not matter. Only the last step, a quotient or a
+//! root, is in `f64`. The errors that remain are a few units in the last place, about 10⁻¹⁵.
 //!
 //! Values must lie within ±[`LIMIT`], and their number below 2^48; [`Summary::of`] and sketches clamp the former.
 
@@ -63,7 +64,8 @@ pub struct Summary {
     pub cv: f64,
     /// Their median.
     pub median: f64,
-    /// False where the flow had more values than it may hold; then the median is within 0.8 % (1/128) of a true middle value.
+    /// False where the flow had more values than it may hold; then the median is within 0.8 % (1/128) of a true middle
+    /// value.
     pub median_is_exact: bool,
 }
 
@@ -214,7 +216,8 @@ impl Bulk {
 
 /// The moments, in integers as wide as they can need.
 ///
-/// With d the spread, no term or partial sum of n^4 M_4 exceeds 6 (n d)^4, since deviations are at most d and their sum at most n / 2.
+/// With d the spread, no term or partial sum of n^4 M_4 exceeds 6 (n d)^4, since deviations are at most d and their sum
+/// at most n / 2.
 fn moments(pairs: &[(i64, u64)], sketches: &[Sketch], bulk: Bulk) -> Moments {
     let bits = (u64::BITS - bulk.count.leading_zeros()) + (u64::BITS - bulk.spread.leading_zeros());
     match bits {

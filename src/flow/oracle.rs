@@ -1,4 +1,5 @@
-//! The statistics of [`super::moments`] written plainly, in sixty-digit arithmetic: what tests hold the fast ones against.
+//! The statistics of [`super::moments`] written plainly, in sixty-digit arithmetic: what tests hold the fast ones
+//! against.
 
 use num_bigint::{BigInt, Sign};
 
@@ -40,8 +41,8 @@ fn error(fast: f64, true_value: &BigInt) -> f64 {
     scaled as f64 / 1e30
 }
 
-/// Holds a summary against the values it should be of: integers must be equal; returns the largest error of the other figures.
-/// The median is among them unless it is marked.
+/// Holds a summary against the values it should be of: integers must be equal; returns the largest error of the other
+/// figures. The median is among them unless it is marked.
 pub(super) fn largest_error(summary: &Summary, values: &[(i64, u64)], form: Form) -> f64 {
     let mut values = values.to_vec();
     values.sort_unstable();

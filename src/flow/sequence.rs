@@ -1,11 +1,13 @@
 //! TCP sequence analysis: what each segment of a connection is, by the numbers that its direction has used before.
 //!
-//! Per direction the analysis knows which sequence numbers were seen: all from the first to the highest, but for a few holes. So a segment that
-//! arrives late and fills a hole is told from one that repeats what was there. Numbers are compared modulo
-//! 2^32 (RFC 9293, section 3.4): those up to 2^30 back are behind, all others ahead. SYN and FIN take one each. It knows what the capture shows, not what the
-//! receiver got: a segment lost behind the capture point is seen, and its repetition a retransmission.
+//! Per direction the analysis knows which sequence numbers were seen: all from the first to the highest, but for a few
+//! holes. So a segment that arrives late and fills a hole is told from one that repeats what was there. Numbers are
+//! compared modulo 2^32 (RFC 9293, section 3.4): those up to 2^30 back are behind, all others ahead. SYN and FIN take
+//! one each. It knows what the capture shows, not what the receiver got: a segment lost behind the capture point is
+//! seen, and its repetition a retransmission.
 //!
-//! Memory is bounded: at most [`HOLES`] holes a direction, and the last 2^30 numbers. A hole beyond that is forgotten, counted, and treated as seen.
+//! Memory is bounded: at most [`HOLES`] holes a direction, and the last 2^30 numbers. A hole beyond that is forgotten,
+//! counted, and treated as seen.
 
 use super::Side;
 use crate::decode::packet::tcp_flag;
@@ -45,9 +47,11 @@ pub enum Class {
     PartialOverlap = 3,
     /// All its numbers were seen.
     Retransmission = 4,
-    /// At most one byte, at the last number that was seen (RFC 1122, section 4.2.3.6). A repeated single byte looks the same.
+    /// At most one byte, at the last number that was seen (RFC 1122, section 4.2.3.6). A repeated single byte looks the
+    /// same.
     KeepAlive = 5,
-    /// One new byte sent into a closed window (RFC 9293, section 3.8.6.1). Its number stays unseen: it will be sent again.
+    /// One new byte sent into a closed window (RFC 9293, section 3.8.6.1). Its number stays unseen: it will be sent
+    /// again.
     ZeroWindowProbe = 6,
 }
 

@@ -1,8 +1,8 @@
 //! What is kept of values that a flow has too many of: exact power sums, and a histogram for the median.
 //!
-//! A sketch takes bounded memory for any number of values, and does not depend on their order. Count, sum, least, greatest and the first four
-//! powers are exact, so the moments are. The histogram has 64 buckets for each power of two of magnitude: its median is a bucket's
-//! middle, within 1/128 of every value in the bucket, and exact below 64.
+//! A sketch takes bounded memory for any number of values, and does not depend on their order. Count, sum, least,
+//! greatest and the first four powers are exact, so the moments are. The histogram has 64 buckets for each power of two
+//! of magnitude: its median is a bucket's middle, within 1/128 of every value in the bucket, and exact below 64.
 
 use super::counts::{Counts, Seed};
 use super::moments::{LIMIT, Powers};

@@ -1,17 +1,19 @@
 //! Statistics of a flow: six quantities, each for both directions together, up and down.
 //!
-//! Frame, IP, L4 and payload lengths in bytes; TCP windows as they stand in the header; inter-arrival times in ns. The times of a direction are those between
-//! packets of that direction, so those of a flow are not their union. A time is the difference to the packet before it in the order of adding, and
-//! negative where a capture goes back in time.
+//! Frame, IP, L4 and payload lengths in bytes; TCP windows as they stand in the header; inter-arrival times in ns. The
+//! times of a direction are those between packets of that direction, so those of a flow are not their union. A time is
+//! the difference to the packet before it in the order of adding, and negative where a capture goes back in time.
 //!
 //! A flow is kept in three stages, each bounded, so that small flows are small and large flows do not grow:
 //!
-//! 1. Its packets as bytes ([`super::log`]), up to [`LOG`] bytes, 110 packets of TCP.
-//! 2. Counts of its distinct lengths and windows, and its times as a list. The log is emptied into them whenever it is full.
-//! 3. Exact power sums and a histogram of times ([`super::sketch`]), from [`Bounds::times`] on; medians of times are marked then.
-//!    So are lengths of further distinct shapes, from [`Bounds::shapes`] on.
+//! 1. Its packets as bytes, up to [`LOG`] bytes, 110 packets of TCP.
+//! 2. Counts of its distinct lengths and windows, and its times as a list. The log is emptied into them whenever it is
+//!    full.
+//! 3. Exact power sums and a histogram of times, from [`Bounds::times`] on; medians of times are
+//!    marked then. So are lengths of further distinct shapes, from [`Bounds::shapes`] on.
 //!
-//! All figures but the marked medians are exact functions of the multisets (see [`super::moments`]), whatever the stage.
+//! All figures but the marked medians are exact functions of the multisets (see [`super::moments`]), whatever the
+//! stage.
 
 use std::ops::Range;
 
@@ -53,10 +55,11 @@ impl Quantity {
 /// How much of a flow is kept exactly.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Packets whose times are kept as a list. A flow with more has exact moments of times, and medians that are marked.
+    /// Packets whose times are kept as a list. A flow with more has exact moments of times, and medians that are
+    /// marked.
     pub times: u32,
-    /// Distinct combinations of the four lengths that are counted apart. Packets with further ones have exact moments of lengths, and
-    /// their flow medians that are marked.
+    /// Distinct combinations of the four lengths that are counted apart. Packets with further ones have exact moments
+    /// of lengths, and their flow medians that are marked.
     pub shapes: u32,
     /// The secret of the tables of counts.
     pub seed: Seed,
@@ -376,8 +379,8 @@ impl<'r> Values<'r> {
         summarise(&mut self.room.pairs, sketches, form)
     }
 
-    /// The values of a quantity over a direction, or both, in no order: (value, how often). `None` where the flow had more than its
-    /// [`Bounds`] let it keep.
+    /// The values of a quantity over a direction, or both, in no order: (value, how often). `None` where the flow had
+    /// more than its [`Bounds`] let it keep.
     pub fn pairs(&mut self, quantity: Quantity, sides: Sides) -> Option<&mut Vec<(i64, u64)>> {
         let sketches = self.collect(quantity, sides);
         let whole = sketches.iter().all(|sketch| sketch.count() == 0);

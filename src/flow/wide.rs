@@ -1,8 +1,8 @@
 //! Signed integers wider than the machine's, for sums that must be exact.
 //!
-//! Fourth powers of nanoseconds leave 128 bits behind. These integers are two's complement over `N` limbs of 64 bits and
-//! know what power sums need: add, subtract, multiply by a machine word, and become the nearest `f64`. They wrap silently; each user
-//! shows in a comment why its numbers fit.
+//! Fourth powers of nanoseconds leave 128 bits behind. These integers are two's complement over `N` limbs of 64 bits
+//! and know what power sums need: add, subtract, multiply by a machine word, and become the nearest `f64`. They wrap
+//! silently; each user shows in a comment why its numbers fit.
 
 /// A signed integer of `N` × 64 bits, least significant limb first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
