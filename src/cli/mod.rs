@@ -2,6 +2,7 @@
 
 mod compact;
 mod demo;
+mod filter;
 mod inspect;
 mod interrupt;
 mod journal;

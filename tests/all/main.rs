@@ -14,6 +14,7 @@ mod bad_input;
 mod cli_damage;
 mod corpus;
 mod damage;
+mod filter;
 mod properties;
 mod sampling;
 mod shape;
