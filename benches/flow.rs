@@ -1,8 +1,11 @@
-//! Statistics of flows: adding a packet, and summarising all eighteen sets of a flow.
+//! The pieces of flow features: statistics added to and summarised (all eighteen sets), TCP segments classified, community
+//! ids.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use pcap_compactor::Timestamp;
+use pcap_compactor::flow::community_id::{Endpoints, community_id};
 use pcap_compactor::flow::moments::Form;
+use pcap_compactor::flow::sequence::{Connection, Segment};
 use pcap_compactor::flow::statistics::{Bounds, Quantity, Room, Sides, Statistics};
 use pcap_compactor::flow::{Sample, Side};
 
@@ -57,8 +60,43 @@ fn flows(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// The same download as segments; every hundredth data segment comes two places late.
+fn segments(criterion: &mut Criterion) {
+    let mut next = [1_u32, 1];
+    let mut segments: Vec<_> = download(10_000)
+        .into_iter()
+        .map(|(_, sample)| {
+            let side = sample.side as usize;
+            let segment =
+                Segment { seq: next[side], ack: next[1 - side], flags: 0x10, window: 501, payload: sample.payload };
+            next[side] = next[side].wrapping_add(sample.payload);
+            (sample.side, segment)
+        })
+        .collect();
+    for at in (1..9_900).step_by(100) {
+        segments.swap(at, at + 2);
+    }
+    let mut group = criterion.benchmark_group("sequence");
+    group.throughput(Throughput::Elements(segments.len() as u64));
+    group.bench_function("add", |bench| {
+        bench.iter(|| {
+            let mut connection = Connection::default();
+            segments.iter().map(|(side, segment)| connection.add(*side, segment).class as u64).sum::<u64>()
+        });
+    });
+    group.finish();
+}
+
+fn ids(criterion: &mut Criterion) {
+    let endpoints =
+        Endpoints { src: [10, 0, 0, 1].into(), dst: [10, 0, 0, 2].into(), protocol: 6, ports: [40_000, 443] };
+    criterion.bench_function("community_id", |bench| bench.iter(|| community_id(std::hint::black_box(&endpoints), 0)));
+}
+
 fn main() {
     let mut criterion = Criterion::default().configure_from_args().sample_size(20);
     flows(&mut criterion);
+    segments(&mut criterion);
+    ids(&mut criterion);
     criterion.final_summary();
 }
