@@ -15,7 +15,7 @@
 //! window    2 bytes   if it has one
 //! ```
 
-use super::varint::{self, put, take, unzigzag, zigzag};
+use super::varint::{self, append, put, take, unzigzag, zigzag};
 use super::{Sample, Side};
 
 /// Bytes of the longest record: flags, a 64-bit and four 32-bit varints, the window.
@@ -67,7 +67,7 @@ impl Log {
             // By half, not by doubling: logs are many and the last step is what is left empty.
             self.0.reserve_exact(end.max(self.0.len() / 2));
         }
-        self.0.extend_from_slice(&record[..end]);
+        append(&mut self.0, &record, end);
     }
 
     /// The packets, each with its gap.

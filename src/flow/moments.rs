@@ -110,7 +110,7 @@ impl Summary {
     pub fn figures(&self, unit: f64) -> Figures {
         Figures {
             count: self.count,
-            sum: self.sum as f64 / unit,
+            sum: nearest(self.sum) / unit,
             mean: self.mean / unit,
             std: self.std / unit,
             var: self.var / unit / unit,
@@ -161,7 +161,7 @@ pub(super) fn summarise(pairs: &mut Vec<(i64, u64)>, sketches: &[Sketch], form: 
     if count == 0 {
         return Summary::default();
     }
-    let mean = sum as f64 / count as f64;
+    let mean = nearest(sum) / count as f64;
     if min == max {
         return Summary { count, sum, min, max, mean, median: mean, ..Summary::default() };
     }
@@ -171,6 +171,17 @@ pub(super) fn summarise(pairs: &mut Vec<(i64, u64)>, sketches: &[Sketch], form: 
     let median = median(pairs, count).clamp(min as f64, max as f64);
     let summary = Summary { count, sum, min, max, mean, median, median_is_exact, ..Summary::default() };
     shape(summary, &moments, form)
+}
+
+/// The nearest `f64`; most numbers have 64 bits, and of those the processor knows it.
+#[inline]
+fn nearest(number: i128) -> f64 {
+    #[cold]
+    #[inline(never)]
+    fn wide(number: i128) -> f64 {
+        number as f64
+    }
+    i64::try_from(number).map_or_else(|_| wide(number), |number| number as f64)
 }
 
 /// Variance and what follows from it, by the table above.
@@ -209,8 +220,11 @@ struct Bulk {
 impl Bulk {
     /// The mean, rounded to an integer within least and greatest value.
     fn pivot(&self) -> i64 {
-        let n = i128::from(self.count);
-        (self.sum + n / 2).div_euclid(n) as i64
+        let n = self.count as i64;
+        match i64::try_from(self.sum + i128::from(n / 2)) {
+            Ok(sum) => sum.div_euclid(n),
+            Err(_) => (self.sum + i128::from(n / 2)).div_euclid(i128::from(n)) as i64,
+        }
     }
 }
 
@@ -307,7 +321,8 @@ fn median(pairs: &mut [(i64, u64)], count: u64) -> f64 {
 }
 
 fn midpoint(a: i64, b: i64) -> f64 {
-    (i128::from(a) + i128::from(b)) as f64 / 2.0
+    // Values are within ±2^61.
+    (a + b) as f64 / 2.0
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use super::counts::{Counts, Key, Seed};
 use super::log::Log;
 use super::moments::{Form, LIMIT, Summary, summarise};
 use super::sketch::Sketch;
-use super::varint::{self, put, take, unzigzag, zigzag};
+use super::varint::{self, append, put, take, unzigzag, zigzag};
 use super::{Sample, Side};
 use crate::time::Timestamp;
 
@@ -126,8 +126,8 @@ impl Shape {
 
 impl Key for Shape {
     fn words(&self) -> [u64; 2] {
-        let [frame, ip, l4, payload] = self.0.map(u64::from);
-        [frame << 32 | ip, l4 << 32 | payload]
+        let [frame, ip, l4, payload] = self.0;
+        [u64::from(frame) << 32 | u64::from(ip), u64::from(l4) << 32 | u64::from(payload)]
     }
 }
 
@@ -206,7 +206,7 @@ impl Times {
                 let mut record = [0; varint::LONGEST];
                 // Gaps are within ±2^61, so there is room for the side.
                 let end = put(&mut record, 0, zigzag(gap) << 1 | side as u64);
-                bytes.extend_from_slice(&record[..end]);
+                append(bytes, &record, end);
                 *packets += 1;
             }
             Times::Sketches(sketches) => sketch(sketches, gap, side, bounds.seed),

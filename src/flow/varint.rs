@@ -15,6 +15,19 @@ pub(super) fn put(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
     at + 1
 }
 
+/// Appends the first `end` bytes of a record to a list.
+#[inline]
+pub(super) fn append<const N: usize>(list: &mut Vec<u8>, record: &[u8; N], end: usize) {
+    if list.capacity() - list.len() >= N {
+        // A copy of known length is a few instructions, one of any length is a call.
+        let length = list.len() + end;
+        list.extend_from_slice(record);
+        list.truncate(length);
+    } else {
+        list.extend_from_slice(&record[..end]);
+    }
+}
+
 /// Takes a number from the front; 0 where there is none.
 #[inline]
 pub(super) fn take(bytes: &mut &[u8]) -> u64 {

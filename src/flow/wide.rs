@@ -91,10 +91,13 @@ impl<const N: usize> Wide<N> {
         let negative = self.is_negative();
         let Wide(limbs) = if negative { self.negated() } else { self };
         let Some(top) = limbs.iter().rposition(|&limb| limb != 0) else { return 0.0 };
-        let below = if top > 0 { limbs[top - 1] } else { 0 };
-        let mut bits = u128::from(limbs[top]) << 64 | u128::from(below);
+        if top == 0 {
+            let magnitude = limbs[0] as f64;
+            return if negative { -magnitude } else { magnitude };
+        }
+        let mut bits = u128::from(limbs[top]) << 64 | u128::from(limbs[top - 1]);
         // What lies below only decides whether a tie is one.
-        if limbs[..top.saturating_sub(1)].iter().any(|&limb| limb != 0) {
+        if limbs[..top - 1].iter().any(|&limb| limb != 0) {
             bits |= 1;
         }
         // 2^(64 × (top - 1)), an exact power of two for every N that is used.
