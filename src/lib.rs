@@ -25,6 +25,8 @@ pub mod config;
 pub mod decode;
 pub mod engine;
 pub mod error;
+pub mod filter;
+pub mod flow;
 pub mod job;
 pub mod scan;
 pub mod sink;

@@ -23,6 +23,7 @@ use pcap_compactor::sink::runs::Runs;
 use pcap_compactor::views::groups::{Window, Windows};
 use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
 
+use super::filter::FilterArgs;
 use super::journal::{Journal, Resumed};
 use super::progress::Bar;
 use super::summary::{Sum, Watched, closing, complaints};
@@ -37,6 +38,7 @@ Examples:
   pcap-compactor compact capture.pcap > groups.jsonl
   pcap-compactor compact captures/ -o out --resume
   pcap-compactor compact --root /sensors --from 2023-10-19T00 --to 2023-10-20T00 -o out
+  pcap-compactor compact capture.pcap --filter 'tcp port 80 or 443 and not host 10.0.0.1'
   tcpdump -w - | pcap-compactor compact - --lateness 60")]
 pub(crate) struct Args {
     /// Captures (pcap, pcapng, also inside gzip or zstd), folders, or `-` for standard input.
@@ -97,6 +99,8 @@ pub(crate) struct Args {
     /// Leave out frames equal in time, length and bytes to one of the N before them in their file.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Processing")]
     dedup: usize,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Threads in all. Default: the cores that we may use.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Processing")]
     threads: Option<u16>,
@@ -245,6 +249,7 @@ fn setup<'a>(args: &'a Args, shared: &Shared) -> anyhow::Result<Setup<'a>> {
             TunnelsArg::Outer => Tunnels::Outer,
         })
         .dedup(args.dedup)
+        .filter(args.filter.filter())
         .lateness_ns(args.lateness.map(|seconds| i64::from(seconds) * 1_000_000_000))
         .progress(Arc::clone(&progress));
     Ok(Setup { args, config, engine, progress, range, windows, threads, quiet: shared.quiet })
@@ -368,11 +373,12 @@ fn identity(setup: &Setup<'_>) -> anyhow::Result<String> {
     let (times, tunnels) = (matches!(args.times, TimesArg::Ns), matches!(args.tunnels, TunnelsArg::Outer));
     let format = args.format == Format::Csv;
     Ok(format!(
-        "{} {config} {:?} single={} csv={format} ns={times} outer={tunnels} dedup={}",
+        "{} {config} {:?} single={} csv={format} ns={times} outer={tunnels} dedup={} filter={:?}",
         env!("CARGO_PKG_VERSION"),
         setup.range,
         args.single_window,
         args.dedup,
+        args.filter.filter(),
     ))
 }
 

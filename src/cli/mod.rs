@@ -3,6 +3,7 @@
 mod compact;
 mod config;
 mod demo;
+mod filter;
 mod inspect;
 mod interrupt;
 mod journal;

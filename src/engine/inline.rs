@@ -27,7 +27,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
                 continue;
             }
         };
-        let mut reader = Reader::new(path, capture, decoder, engine.dedup, &engine.progress);
+        let mut reader = Reader::new(path, capture, decoder, engine.dedup, engine.filter.clone(), &engine.progress);
         let mut watermark = engine.lateness_ns.map(Watermark::new);
         loop {
             match reader.batch(&mut records, &mut packets) {

@@ -29,6 +29,7 @@ pub use plan::Input;
 use crate::capture::{Io, Report as CaptureReport};
 use crate::decode::Tunnels;
 use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Filter;
 use ledger::Tally;
 use view::View;
 
@@ -40,6 +41,7 @@ pub struct Engine {
     io: Io,
     tunnels: Tunnels,
     dedup: usize,
+    filter: Option<Arc<Filter>>,
     lateness_ns: Option<i64>,
     progress: Arc<Progress>,
 }
@@ -94,6 +96,7 @@ impl Engine {
             io: Io::Auto,
             tunnels: Tunnels::Inner,
             dedup: 0,
+            filter: None,
             lateness_ns: None,
             progress: Arc::default(),
         })
@@ -156,6 +159,14 @@ impl Builder {
     #[must_use]
     pub fn dedup(mut self, records: usize) -> Builder {
         self.0.dedup = records;
+        self
+    }
+
+    /// Leaves out packets that do not match; the ledger counts them as `filtered`. The default is an open filter, which
+    /// costs nothing.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Builder {
+        self.0.filter = (!filter.is_open()).then(|| Arc::new(filter));
         self
     }
 

@@ -1,8 +1,9 @@
-//! Reads one file: records, duplicates, decoding, and the first half of the ledger.
+//! Reads one file: records, duplicates, decoding, the filter, and the first half of the ledger.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::ledger::Amount;
 use super::{FileReport, Progress};
@@ -12,6 +13,7 @@ use crate::decode::packet::tcp_flag;
 use crate::decode::{Decoder, Packet};
 use crate::engine::ledger::Tally;
 use crate::error::Result;
+use crate::filter::Filter;
 
 /// Records a batch. Their packets, 48 KiB, lie in the second-level cache between decoding and the flow table.
 pub(super) const BATCH: usize = 512;
@@ -22,6 +24,7 @@ pub(super) struct Reader<'p> {
     capture: Capture,
     decoder: Decoder,
     dedup: Option<Dedup>,
+    filter: Option<Arc<Filter>>,
     tally: Tally,
     progress: &'p Progress,
     told: u64,
@@ -33,10 +36,11 @@ impl<'p> Reader<'p> {
         capture: Capture,
         decoder: Decoder,
         dedup: usize,
+        filter: Option<Arc<Filter>>,
         progress: &'p Progress,
     ) -> Reader<'p> {
         let dedup = (dedup > 0).then(|| Dedup::new(dedup));
-        Reader { path, capture, decoder, dedup, tally: Tally::default(), progress, told: 0 }
+        Reader { path, capture, decoder, dedup, filter, tally: Tally::default(), progress, told: 0 }
     }
 
     /// Reads a batch and replaces `packets` with its packets; false at the end of the file.
@@ -64,6 +68,15 @@ impl<'p> Reader<'p> {
             }
             match self.decoder.decode_into(record, frame, packet) {
                 Ok(()) => {
+                    if let Some(filter) = &self.filter
+                        && !filter.matches(packet, record.link, frame)
+                    {
+                        *packet = Packet::default();
+                        let amount = Amount::one(record.wire, record.captured);
+                        self.tally.intake.filtered += amount;
+                        refused += amount;
+                        continue;
+                    }
                     used += 1;
                     self.tally.accept(packet);
                     flags += tcp_flag::lanes(packet.tcp_flags);

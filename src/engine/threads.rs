@@ -215,7 +215,7 @@ fn read(
 ) -> Result<()> {
     let Taken { number, reader_path, capture, channels } = file;
     let workers = channels.len() as u64;
-    let mut reader = Reader::new(reader_path, capture, decoder, engine.dedup, &engine.progress);
+    let mut reader = Reader::new(reader_path, capture, decoder, engine.dedup, engine.filter.clone(), &engine.progress);
     let mut records = Records::default();
     let fresh = || back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
     let mut shares: Vec<Vec<Packet>> = channels.iter().map(|_| fresh()).collect();

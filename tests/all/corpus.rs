@@ -54,7 +54,7 @@ impl Corpus {
 }
 
 /// Every record of a file with its bytes.
-fn each_record(path: &Path, mut each: impl FnMut(&pcap_compactor::capture::Record, &[u8])) {
+pub(crate) fn each_record(path: &Path, mut each: impl FnMut(&pcap_compactor::capture::Record, &[u8])) {
     let mut capture = Capture::open(path, Io::Read).expect("it can be opened");
     let mut records = Records::default();
     while capture.fill(&mut records, 1000).expect("it can be read") {
