@@ -26,6 +26,8 @@ pub mod decode;
 pub mod engine;
 pub mod error;
 pub mod job;
+#[cfg(feature = "payload")]
+pub mod payload;
 pub mod scan;
 pub mod sink;
 pub mod synth;

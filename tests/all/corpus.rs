@@ -46,15 +46,20 @@ impl Corpus {
         self.captures.values().cloned().collect()
     }
 
+    /// What is known of a capture.
+    pub(crate) fn oracle(&self, name: &str) -> Value {
+        let text = std::fs::read_to_string(self.oracles.join(format!("{name}.json"))).expect("it has an oracle");
+        serde_json::from_str(&text).expect("oracles are JSON")
+    }
+
     /// What tshark says of a capture.
     fn tshark(&self, name: &str) -> Value {
-        let text = std::fs::read_to_string(self.oracles.join(format!("{name}.json"))).expect("it has an oracle");
-        serde_json::from_str::<Value>(&text).expect("oracles are JSON")["tshark"].take()
+        self.oracle(name)["tshark"].take()
     }
 }
 
 /// Every record of a file with its bytes.
-fn each_record(path: &Path, mut each: impl FnMut(&pcap_compactor::capture::Record, &[u8])) {
+pub(crate) fn each_record(path: &Path, mut each: impl FnMut(&pcap_compactor::capture::Record, &[u8])) {
     let mut capture = Capture::open(path, Io::Read).expect("it can be opened");
     let mut records = Records::default();
     while capture.fill(&mut records, 1000).expect("it can be read") {

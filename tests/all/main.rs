@@ -14,6 +14,8 @@ mod bad_input;
 mod cli_damage;
 mod corpus;
 mod damage;
+#[cfg(feature = "payload")]
+mod payload;
 mod properties;
 mod sampling;
 mod shape;
