@@ -144,8 +144,8 @@ impl Opening {
             return None;
         }
         let hint = Hint::of(segment);
-        let dialogue = if ahead > 0 && near {
-            // Its turn has not come: what comes before may tell.
+        let dialogue = if ahead > 0 && near && self.attempts[from] == 0 {
+            // Its turn has not come: what the direction begins with may tell. Later on, nothing is worth the memory.
             Dialogue::Undecided(hint)
         } else {
             match detect::stream(segment.payload, hint) {

@@ -6,11 +6,11 @@
 use std::fmt::Write;
 
 use simple_dns::rdata::RData;
-use simple_dns::{Name, PacketFlag, ResourceRecord};
+use simple_dns::{Name, ResourceRecord};
 
 use super::protocol::{Context, Foreign};
 use super::stream::{Shown, Step};
-use super::text::printable;
+use super::text::{plain, printable};
 use crate::Timestamp;
 
 /// What DNS messages say.
@@ -56,8 +56,11 @@ pub(super) const HEADER: usize = 12;
 /// square.
 const LONGEST: usize = 16 << 10;
 
-/// Questions read of a message that simple-dns refuses, pointers followed in one of its names, and bytes of a name.
-const QUESTIONS: u16 = 32;
+/// Questions and records read of a message: comparing each with those of before is to stay cheap.
+const QUESTIONS: usize = 32;
+const RECORDS: usize = 128;
+
+/// Pointers followed, and bytes, in a name of a message that simple-dns refuses.
 const POINTERS: usize = 32;
 const NAME: usize = 255;
 
@@ -134,21 +137,19 @@ pub(super) fn note(message: &[u8], context: &mut Context<'_>) {
     let whole = (message.len() <= LONGEST).then(|| simple_dns::Packet::parse(message).ok()).flatten();
     let Some(packet) = whole else {
         let mut at = HEADER;
-        for _ in 0..u16::from_be_bytes([header[4], header[5]]).min(QUESTIONS) {
+        for _ in 0..usize::from(u16::from_be_bytes([header[4], header[5]])).min(QUESTIONS) {
             let Some((name, kind, end)) = question(message, at) else { return };
             note_question(id, name, kind, response.then_some((rcode, &[][..])), context);
             at = end;
         }
         return;
     };
-    if packet.questions.is_empty() {
-        if packet.has_flags(PacketFlag::RESPONSE) {
-            note_announcement(id, &packet.answers, context);
-        }
-        return;
+    let answers = &packet.answers[..packet.answers.len().min(RECORDS)];
+    if packet.questions.is_empty() && response {
+        note_announcement(id, answers, context);
     }
-    for question in &packet.questions {
-        let answer = response.then_some((rcode, &packet.answers[..]));
+    for question in packet.questions.iter().take(QUESTIONS) {
+        let answer = response.then_some((rcode, answers));
         note_question(id, name_text(&question.qname), u16::from(question.qtype), answer, context);
     }
 }
@@ -275,7 +276,7 @@ fn question(message: &[u8], at: usize) -> Option<(String, u16, usize)> {
 }
 
 fn name_text(name: &Name<'_>) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(64);
     for label in name.as_bytes() {
         push_label(&mut text, label);
     }
@@ -289,6 +290,9 @@ fn name_text(name: &Name<'_>) -> String {
 fn push_label(name: &mut String, label: &[u8]) {
     if !name.is_empty() {
         name.push('.');
+    }
+    if let Some(text) = plain(label).filter(|text| !text.contains(['.', '\\'])) {
+        return name.push_str(text);
     }
     for chunk in label.utf8_chunks() {
         for c in chunk.valid().chars() {

@@ -63,7 +63,7 @@ pub struct Limits {
     pub stream: usize,
     /// Requests, responses, names, commands and certificates kept. Default 256.
     pub items: usize,
-    /// Bytes of text kept. Default 64 KiB.
+    /// Bytes of text kept, with 24 for each piece. Default 64 KiB.
     pub text: usize,
 }
 
@@ -87,12 +87,14 @@ impl Fields {
 
     /// Bytes as text to keep; nothing where the share of text is used up, which is counted.
     pub(super) fn text(&mut self, bytes: &[u8], limits: &Limits) -> Option<String> {
-        if self.kept.text + bytes.len() > limits.text {
+        // Empty ones cost memory too.
+        let cost = bytes.len() + size_of::<String>();
+        if self.kept.text + cost > limits.text {
             self.left_out = self.left_out.saturating_add(1);
             return None;
         }
         let text = printable(bytes);
-        self.kept.text += text.len();
+        self.kept.text += text.len() + size_of::<String>();
         Some(text)
     }
 
@@ -126,5 +128,20 @@ impl Serialize for Fields {
             }
         }
         map.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_and_text_run_out_and_empty_text_costs_too() {
+        let limits = Limits { items: 1, text: 100, ..Limits::default() };
+        let mut fields = Fields::default();
+        assert!(fields.room(&limits) && !fields.room(&limits));
+        assert_eq!((0..10).filter_map(|_| fields.text(b"", &limits)).count(), 4);
+        assert_eq!(fields.text(b"much longer than what is left", &limits), None);
+        assert_eq!(fields.left_out, 1 + 6 + 1);
     }
 }

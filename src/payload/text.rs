@@ -1,9 +1,10 @@
 //! Text out of bytes: names, targets and banners as they may be shown and kept.
 
-use std::fmt::Write;
-
 /// Printable UTF-8 as it is; every other byte as `\x` and two hexadecimal digits.
 pub(super) fn printable(bytes: &[u8]) -> String {
+    if let Some(text) = plain(bytes) {
+        return text.to_owned();
+    }
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
@@ -19,18 +20,30 @@ pub(super) fn printable(bytes: &[u8]) -> String {
     text
 }
 
+/// Bytes as text, where they are printable ASCII; which is nearly always.
+pub(super) fn plain(bytes: &[u8]) -> Option<&str> {
+    if bytes.iter().all(|byte| matches!(byte, 0x20..=0x7e)) { std::str::from_utf8(bytes).ok() } else { None }
+}
+
 fn escape(text: &mut String, bytes: &[u8]) {
-    for byte in bytes {
-        let _ = write!(text, "\\x{byte:02x}");
+    for &byte in bytes {
+        text.push_str("\\x");
+        push_hex(text, byte);
     }
+}
+
+/// Appends a byte as two lower-case hexadecimal digits. Formatting machinery costs ten times as much, and fingerprints
+/// write hundreds of digits.
+pub(super) fn push_hex(text: &mut String, byte: u8) {
+    const DIGITS: [u8; 16] = *b"0123456789abcdef";
+    text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+    text.push(char::from(DIGITS[usize::from(byte & 15)]));
 }
 
 /// Bytes as lower-case hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
+    bytes.iter().for_each(|&byte| push_hex(&mut text, byte));
     text
 }
 

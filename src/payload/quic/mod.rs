@@ -26,8 +26,9 @@ pub struct Quic {
     pub initials: u32,
 }
 
-/// Initial packets of each direction that are tried before it is given up.
+/// Initial packets of each direction that are tried before it is given up; one that does not open counts for several.
 const PACKETS: u8 = 32;
+const UNOPENED: u8 = 8;
 
 /// Whether a datagram begins with an Initial packet of a version that is known.
 pub(super) fn begins(bytes: &[u8]) -> bool {
@@ -75,7 +76,11 @@ impl QuicReader {
         if quic.initials == 0 {
             quic.version = header.version;
         }
-        let Some(payload) = self.open(from, header, packet) else { return };
+        let Some(payload) = self.open(from, header, packet) else {
+            let side = &mut self.sides[from as usize];
+            side.packets = side.packets.saturating_add(UNOPENED - 1);
+            return;
+        };
         let quic = context.fields.quic.get_or_insert_default();
         quic.version = header.version;
         quic.initials = quic.initials.saturating_add(1);

@@ -1,5 +1,6 @@
 //! One certificate, as flat cells.
 
+use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use sha2::{Digest, Sha256};
@@ -80,7 +81,7 @@ fn bits(number: &[u8]) -> Option<u32> {
 
 /// A distinguished name in the order it has, escaped like RFC 4514 where a value has a comma.
 fn name(name: &X509Name<'_>) -> String {
-    let mut text = String::new();
+    let mut text = String::with_capacity(128);
     for attribute in name.iter_attributes() {
         if !text.is_empty() {
             text.push_str(", ");
@@ -91,8 +92,13 @@ fn name(name: &X509Name<'_>) -> String {
             Err(_) => text.push_str(&kind.to_id_string()),
         }
         text.push('=');
-        let value = attribute.as_str().map_or_else(|_| printable(attribute.as_slice()), str::to_owned);
-        text.push_str(&value.replace('\\', "\\\\").replace(',', "\\,"));
+        let value = attribute.as_str().map_or_else(|_| printable(attribute.as_slice()).into(), Cow::Borrowed);
+        for c in value.chars() {
+            if matches!(c, '\\' | ',') {
+                text.push('\\');
+            }
+            text.push(c);
+        }
     }
     text
 }

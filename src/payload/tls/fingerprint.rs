@@ -5,7 +5,7 @@ use std::fmt::Write;
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
-use super::super::text::hex;
+use super::super::text::{hex, push_hex};
 
 /// What a client hello offers, in its order, GREASE values included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,7 +71,8 @@ pub const fn is_grease(value: u16) -> bool {
 /// decimal, without GREASE values.
 #[must_use]
 pub fn ja3(hello: &ClientHello) -> String {
-    let mut text = hello.version.to_string();
+    let mut text = String::with_capacity(512);
+    dashed(&mut text, std::iter::once(hello.version));
     for list in [&hello.ciphers, &hello.extensions, &hello.groups] {
         text.push(',');
         dashed(&mut text, list.iter().copied().filter(|&value| !is_grease(value)));
@@ -90,8 +91,12 @@ pub fn ja3s(hello: &ServerHello) -> String {
 }
 
 fn dashed(text: &mut String, values: impl Iterator<Item = u16>) {
+    let mut digits = itoa::Buffer::new();
     for (index, value) in values.enumerate() {
-        let _ = write!(text, "{}{value}", if index > 0 { "-" } else { "" });
+        if index > 0 {
+            text.push('-');
+        }
+        text.push_str(digits.format(value));
     }
 }
 
@@ -157,7 +162,10 @@ fn ja4_alpn(protocol: &[u8]) -> [char; 2] {
 fn commas(list: &[u16]) -> String {
     let mut text = String::with_capacity(list.len() * 5);
     for (index, value) in list.iter().enumerate() {
-        let _ = write!(text, "{}{value:04x}", if index > 0 { "," } else { "" });
+        if index > 0 {
+            text.push(',');
+        }
+        value.to_be_bytes().into_iter().for_each(|byte| push_hex(&mut text, byte));
     }
     text
 }
