@@ -26,7 +26,6 @@ pub(super) struct Hint {
 
 impl Hint {
     pub(super) fn of(segment: &Segment<'_>) -> Hint {
-        // NetBIOS name service has DNS's format, and other names.
         Hint {
             dns: dns::PORTS.iter().any(|&port| segment.at(port)),
             commands: Kind::ALL.into_iter().find(|kind| kind.ports().iter().any(|&port| segment.at(port))),
