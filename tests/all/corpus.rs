@@ -46,10 +46,15 @@ impl Corpus {
         self.captures.values().cloned().collect()
     }
 
+    /// What is known of a capture.
+    pub(crate) fn oracle(&self, name: &str) -> Value {
+        let text = std::fs::read_to_string(self.oracles.join(format!("{name}.json"))).expect("it has an oracle");
+        serde_json::from_str(&text).expect("oracles are JSON")
+    }
+
     /// What tshark says of a capture.
     fn tshark(&self, name: &str) -> Value {
-        let text = std::fs::read_to_string(self.oracles.join(format!("{name}.json"))).expect("it has an oracle");
-        serde_json::from_str::<Value>(&text).expect("oracles are JSON")["tshark"].take()
+        self.oracle(name)["tshark"].take()
     }
 }
 

@@ -19,6 +19,8 @@ mod damage;
 mod filter;
 mod inputs;
 mod outputs;
+#[cfg(feature = "payload")]
+mod payload;
 mod properties;
 mod queue;
 mod resume;

@@ -1,0 +1,193 @@
+//! Datagrams out of their IP fragments, for those who read payload.
+//!
+//! Bounds are per pair of hosts and in packet time, so that a datagram comes together or not whatever else is in the
+//! capture. Bytes that came first stay where fragments overlap. A fragment after [`PATIENCE`] begins another datagram of the
+//! same identification.
+
+use std::collections::HashMap;
+use std::hash::RandomState;
+
+use crate::Timestamp;
+use crate::decode::Packet;
+use crate::decode::fragment::{Datagram, datagram};
+use crate::decode::packet::Fragment;
+use crate::time::NS_PER_SECOND;
+
+/// Nanoseconds of capture time within which the fragments of a datagram come together: as long as a group waits for a
+/// first fragment.
+pub const PATIENCE: i64 = 64 * NS_PER_SECOND;
+/// Datagrams of a pair of hosts that may be incomplete at once; the oldest goes first.
+pub const OPEN: usize = 16;
+/// Fragments of one datagram: as many as 64 KiB have at the least sensible size.
+pub const FRAGMENTS: usize = 256;
+
+/// A reassembled datagram's payload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reassembled {
+    /// IP protocol number of what `bytes` begin with.
+    pub protocol: u8,
+    /// Everything behind the IP headers: transport header and payload.
+    pub bytes: Vec<u8>,
+}
+
+/// Fragments that wait for others.
+#[derive(Debug, Default)]
+pub struct Fragments {
+    pairs: HashMap<(u128, u128, bool), Vec<Partial>, RandomState>,
+}
+
+#[derive(Debug)]
+struct Partial {
+    datagram: Datagram,
+    first: Timestamp,
+    /// Protocol, as the first fragment says.
+    protocol: Option<u8>,
+    /// Bytes of the whole, once the last fragment is there.
+    length: Option<usize>,
+    /// Where pieces lie, in order and without overlaps.
+    pieces: Vec<(usize, Vec<u8>)>,
+}
+
+/// A fragment's place in its datagram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part<'f> {
+    protocol: u8,
+    offset: usize,
+    more: bool,
+    bytes: &'f [u8],
+}
+
+impl Fragments {
+    /// Takes a fragment, given the captured bytes of its frame. Gives the datagram that it completes.
+    pub fn push(&mut self, packet: &Packet, frame: &[u8]) -> Option<Reassembled> {
+        let part = part(packet, frame)?;
+        let id = datagram(packet, frame)?;
+        let waiting = self.pairs.entry((packet.src, packet.dst, packet.v6)).or_default();
+        let fresh = |partial: &Partial| packet.time.ns().abs_diff(partial.first.ns()) <= PATIENCE as u64;
+        waiting.retain(|partial| partial.datagram != id || fresh(partial));
+        let at = waiting.iter().position(|partial| partial.datagram == id).unwrap_or_else(|| {
+            if waiting.len() == OPEN {
+                waiting.remove(0);
+            }
+            let pieces = Vec::new();
+            waiting.push(Partial { datagram: id, first: packet.time, protocol: None, length: None, pieces });
+            waiting.len() - 1
+        });
+        if !waiting[at].add(part) {
+            return None;
+        }
+        let whole = waiting.remove(at);
+        if waiting.is_empty() {
+            self.pairs.remove(&(packet.src, packet.dst, packet.v6));
+        }
+        whole.join()
+    }
+
+    /// Lets go of what waits since before a time. The caller knows that no packet before it will come.
+    pub fn forget_before(&mut self, time: Timestamp) {
+        let stale = Timestamp(time.ns().saturating_sub(PATIENCE));
+        self.pairs.retain(|_, waiting| {
+            waiting.retain(|partial| partial.first >= stale);
+            !waiting.is_empty()
+        });
+    }
+
+    /// Datagrams that are not complete.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.pairs.values().map(Vec::len).sum()
+    }
+}
+
+impl Partial {
+    /// Adds a fragment; says whether the datagram is complete.
+    fn add(&mut self, part: Part<'_>) -> bool {
+        let end = part.offset + part.bytes.len();
+        if !part.more {
+            self.length.get_or_insert(end);
+        }
+        if part.offset == 0 {
+            self.protocol.get_or_insert(part.protocol);
+        }
+        let (mut at, mut index) = (part.offset, 0);
+        while at < end && self.pieces.len() < FRAGMENTS {
+            let (gap_end, resume) = match self.pieces.get(index) {
+                Some((start, bytes)) => ((*start).min(end), start + bytes.len()),
+                None => (end, end),
+            };
+            if at < gap_end {
+                self.pieces.insert(index, (at, part.bytes[at - part.offset..gap_end - part.offset].to_vec()));
+                index += 1;
+            }
+            at = at.max(resume);
+            index += 1;
+        }
+        let mut reached = 0;
+        for (start, bytes) in &self.pieces {
+            if *start != reached {
+                return false;
+            }
+            reached += bytes.len();
+        }
+        self.protocol.is_some() && self.length.is_some_and(|length| reached >= length)
+    }
+
+    fn join(self) -> Option<Reassembled> {
+        let mut bytes = Vec::with_capacity(self.length?);
+        self.pieces.iter().for_each(|(_, piece)| bytes.extend_from_slice(piece));
+        bytes.truncate(self.length?);
+        let mut protocol = self.protocol?;
+        // Behind an IPv6 fragment header, further extension headers may come before the transport's.
+        while matches!(protocol, 0 | 43 | 60) {
+            let &[next, length, ..] = bytes.first_chunk::<8>()?;
+            protocol = next;
+            bytes.drain(..((usize::from(length) + 1) * 8).min(bytes.len()));
+        }
+        Some(Reassembled { protocol, bytes })
+    }
+}
+
+/// Where a fragment belongs; nothing where its header says no such place, or it is cut.
+fn part<'f>(packet: &Packet, frame: &'f [u8]) -> Option<Part<'f>> {
+    if packet.fragment == Fragment::Whole {
+        return None;
+    }
+    let ip = frame.get(usize::from(packet.ip_offset)..)?;
+    let ip = ip.get(..packet.ip_length as usize)?;
+    let (protocol, field, unit, data) = if packet.v6 {
+        let header = v6_fragment_header(ip)?;
+        let bytes = ip.get(header..)?.first_chunk::<8>()?;
+        (bytes[0], u16::from_be_bytes([bytes[2], bytes[3]]), 0xfff8, ip.get(header + 8..)?)
+    } else {
+        let field = u16::from_be_bytes([*ip.get(6)?, *ip.get(7)?]);
+        (*ip.get(9)?, field, 0x1fff, ip.get(usize::from(*ip.first()? & 15) * 4..)?)
+    };
+    let (offset, more) = if packet.v6 {
+        (usize::from(field & unit), field & 1 != 0)
+    } else {
+        (usize::from(field & unit) * 8, field & 0x2000 != 0)
+    };
+    // No datagram is longer than its length field can say.
+    let whole = offset + data.len() <= usize::from(u16::MAX);
+    (whole && (data.len().is_multiple_of(8) || !more)).then_some(Part { protocol, offset, more, bytes: data })
+}
+
+/// Where the fragment header of an IPv6 packet is (RFC 8200, section 4.5).
+fn v6_fragment_header(ip: &[u8]) -> Option<usize> {
+    let (mut next, mut at) = (*ip.get(6)?, 40);
+    // Every header has 8 bytes or more, so the walk ends with the packet.
+    loop {
+        match next {
+            44 => return Some(at),
+            0 | 43 | 60 | 135 | 139 | 140 => {
+                next = *ip.get(at)?;
+                at += (usize::from(*ip.get(at + 1)?) + 1) * 8;
+            }
+            51 => {
+                next = *ip.get(at)?;
+                at += (usize::from(*ip.get(at + 1)?) + 2) * 4;
+            }
+            _ => return None,
+        }
+    }
+}
