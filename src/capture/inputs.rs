@@ -16,7 +16,7 @@ use super::pcap::Pcap;
 use super::pcapng::Pcapng;
 use super::reader::{Capture, Io};
 use super::report::Compression;
-use super::skipped::{Cause, Skipped, by_name};
+use super::skipped::{Cause, Skipped, by_name, is_output};
 use crate::error::{Error, Result};
 
 /// One capture to read.
@@ -106,7 +106,8 @@ impl Expanded {
     fn search(&mut self, folder: &Path, seen: &mut Seen) {
         let (captures, failed) = (self.captures.len(), self.failed.len());
         let mut repeated = false;
-        for entry in WalkDir::new(folder).min_depth(1).sort_by_file_name() {
+        let mut entries = WalkDir::new(folder).min_depth(1).sort_by_file_name().into_iter();
+        while let Some(entry) = entries.next() {
             let entry = match entry {
                 Ok(entry) => entry,
                 Err(error) => {
@@ -117,6 +118,10 @@ impl Expanded {
                 }
             };
             if entry.file_type().is_dir() {
+                if is_output(entry.path()) {
+                    self.skipped.push(Skipped::new(entry.path(), Cause::Output));
+                    entries.skip_current_dir();
+                }
                 continue;
             }
             let path = entry.path();

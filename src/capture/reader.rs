@@ -87,7 +87,7 @@ impl Capture {
         let compression = head.first_chunk().map_or(Compression::None, |magic| compressed::recognise(*magic));
         let map = if compression == Compression::None && length > 0 && wants_map(io, &metadata) {
             // A file system that cannot map is read instead.
-            Map::new(&file, path).ok()
+            file.try_clone().and_then(Map::new).ok()
         } else {
             None
         };
@@ -243,6 +243,11 @@ impl Capture {
                 Walker::Pcap(pcap) => pcap.walk(window, &mut ahead, &mut batch.list, limit),
                 Walker::Pcapng(pcapng) => pcapng.walk(window, &mut ahead, &mut batch.list, limit),
             };
+            if self.window.shrank() {
+                // What was walked may be zeros in place of what is gone: once more, over what is there.
+                batch.list.clear();
+                continue;
+            }
             if !batch.list.is_empty() {
                 batch.bytes = self.window.share(used);
             }

@@ -7,14 +7,14 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use super::civil::days_from_civil;
 use super::inputs::{Identity, examine, identity};
 use super::reader::is_settled;
-use super::skipped::{Cause, Skipped};
+use super::skipped::{Cause, Skipped, is_output};
 use crate::error::{Error, Result};
 use crate::time::{NS_PER_SECOND, Timestamp};
 
@@ -102,6 +102,10 @@ fn folders(root: &Path, sensors: &[String]) -> Result<Vec<(String, PathBuf)>> {
     }
     let sensors = if sensors.is_empty() { all_sensors(root)? } else { sensors.to_vec() };
     let folder = |sensor: String| {
+        let mut parts = Path::new(&sensor).components();
+        if !matches!((parts.next(), parts.next()), (Some(Component::Normal(name)), None) if name == sensor.as_str()) {
+            return Err(Error::config(format!("the sensor \"{sensor}\" is no name of a folder in {}", root.display())));
+        }
         let folder = root.join(&sensor);
         if folder.is_dir() {
             return Ok((sensor, folder));
@@ -167,6 +171,7 @@ fn all_sensors(root: &Path) -> Result<Vec<String>> {
         if let Some(name) = path.file_name().and_then(|name| name.to_str())
             && !name.starts_with('.')
             && path.is_dir()
+            && !is_output(&path)
         {
             sensors.push(name.to_owned());
         }

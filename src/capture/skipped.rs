@@ -21,6 +21,8 @@ pub enum Cause {
     Repeated,
     /// It is a folder without captures.
     NoCaptures,
+    /// It is a folder that this program writes into.
+    Output,
 }
 
 impl Cause {
@@ -35,6 +37,7 @@ impl Cause {
             Cause::NotAFile => "is not a regular file",
             Cause::Repeated => "is named twice and read once",
             Cause::NoCaptures => "holds no captures",
+            Cause::Output => "is a folder of output",
         }
     }
 }
@@ -59,6 +62,11 @@ impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.path.display(), self.cause.reason())
     }
+}
+
+/// Whether a folder is one that output was written into: it has a journal.
+pub(super) fn is_output(folder: &Path) -> bool {
+    folder.join(".pcap-compactor").is_dir()
 }
 
 /// Endings of names that files have while they are written or moved.

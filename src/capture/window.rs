@@ -21,6 +21,8 @@ pub(super) const SPAN: usize = 1 << 30;
 /// Chunks kept for use again; more than this are in flight only if the consumer is far behind.
 const KEPT: usize = 64;
 
+const SHRANK: &str = "the file shrank while it was read";
+
 /// How the bytes came to an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -54,7 +56,13 @@ pub(super) struct Window {
 }
 
 enum Backing {
-    Map { map: Arc<Map>, span: usize, needed: usize },
+    /// `valid` bytes of the map are the file's.
+    Map {
+        map: Arc<Map>,
+        span: usize,
+        needed: usize,
+        valid: usize,
+    },
     Chunks(Chunks),
 }
 
@@ -71,7 +79,8 @@ struct Chunks {
 impl Window {
     /// Over a map; `span` is [`SPAN`] but in tests.
     pub(super) fn over_map(map: Map, span: usize) -> Window {
-        Window { backing: Backing::Map { map: Arc::new(map), span, needed: 0 }, at: 0, base: 0, asked: 0 }
+        let valid = map.as_slice().len();
+        Window { backing: Backing::Map { map: Arc::new(map), span, needed: 0, valid }, at: 0, base: 0, asked: 0 }
     }
 
     /// Over a source that is read; `size` is [`CHUNK`] but in tests.
@@ -91,8 +100,8 @@ impl Window {
     /// The bytes at hand.
     pub(super) fn slice(&self) -> &[u8] {
         match &self.backing {
-            Backing::Map { map, span, needed } => {
-                let rest = map.as_slice().get(self.at..).unwrap_or_default();
+            Backing::Map { map, span, needed, valid } => {
+                let rest = map.as_slice().get(self.at..*valid).unwrap_or_default();
                 rest.get(..(*span).max(*needed)).unwrap_or(rest)
             }
             Backing::Chunks(chunks) => chunks.current.get(self.at..chunks.filled).unwrap_or_default(),
@@ -124,6 +133,13 @@ impl Window {
         }
     }
 
+    /// Whether part of what was at hand turned out to be no longer in the file; from then on it is not at hand.
+    pub(super) fn shrank(&mut self) -> bool {
+        let Backing::Map { map, valid, .. } = &mut self.backing else { return false };
+        let now = map.length().min(*valid);
+        std::mem::replace(valid, now) > now
+    }
+
     /// Absolute position of the first byte at hand, in the decompressed stream.
     pub(super) fn position(&self) -> u64 {
         self.base + self.at as u64
@@ -141,6 +157,7 @@ impl Window {
     /// How the bytes ended, once [`extend`](Self::extend) has said that they did.
     pub(super) fn ending(&self) -> Ending {
         match &self.backing {
+            Backing::Map { map, valid, .. } if *valid < map.as_slice().len() => Ending::Cut(SHRANK),
             Backing::Map { .. } => Ending::Whole,
             Backing::Chunks(chunks) => chunks.ending.unwrap_or(Ending::Whole),
         }
@@ -150,9 +167,9 @@ impl Window {
     /// at hand.
     pub(super) fn extend(&mut self, needed: usize) -> io::Result<bool> {
         match &mut self.backing {
-            Backing::Map { map, needed: reach, .. } => {
+            Backing::Map { needed: reach, valid, .. } => {
                 *reach = needed;
-                Ok(map.as_slice().len().saturating_sub(self.at) >= needed)
+                Ok(valid.saturating_sub(self.at) >= needed)
             }
             Backing::Chunks(chunks) => {
                 self.base += self.at as u64;
@@ -221,8 +238,7 @@ impl Chunks {
                 self.read += read as u64;
                 if read == 0 {
                     let shrank = length.is_some_and(|length| self.read < length);
-                    self.ending =
-                        Some(if shrank { Ending::Cut("the file shrank while it was read") } else { Ending::Whole });
+                    self.ending = Some(if shrank { Ending::Cut(SHRANK) } else { Ending::Whole });
                 }
                 read
             }

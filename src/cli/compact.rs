@@ -337,10 +337,14 @@ fn into_folder(setup: &Setup<'_>, mut unit: Unit, folder: &Path) -> anyhow::Resu
     let hourly = args.single_window || setup.config.window_seconds.is_multiple_of(3600);
     let files = Files::new(&folder, format, args.times.times(), hourly);
     files.sweep();
-    let mut journal = Journal::open(&folder, identity(setup)?, args.resume);
-    let Resumed { finished, damaged } = journal.finished(&mut unit.inputs, &setup.windows, &files)?;
+    let mut journal = Journal::open(&folder, identity(setup)?, setup.range, args.resume);
+    let Resumed { finished, damaged, left } = journal.finished(&mut unit.inputs, &setup.windows, &files);
     for path in damaged {
         say(&format!("{}: is missing or not as it was written; its hour is done again", path.display()));
+    }
+    if !setup.quiet && left > 0 {
+        let hours = things(left as u64, "hour");
+        say(&format!("{}: {hours} of captures that this run does not read stay as they are", folder.display()));
     }
     if !setup.quiet && !finished.windows.is_empty() {
         let hours = things(finished.windows.len() as u64, "finished hour");
@@ -373,9 +377,8 @@ fn identity(setup: &Setup<'_>) -> anyhow::Result<String> {
     let (times, tunnels) = (matches!(args.times, TimesArg::Ns), matches!(args.tunnels, TunnelsArg::Outer));
     let format = args.format == Format::Csv;
     Ok(format!(
-        "{} {config} {:?} single={} csv={format} ns={times} outer={tunnels} dedup={} filter={:?}",
+        "{} {config} single={} csv={format} ns={times} outer={tunnels} dedup={} filter={:?}",
         env!("CARGO_PKG_VERSION"),
-        setup.range,
         args.single_window,
         args.dedup,
         args.filter.filter(),

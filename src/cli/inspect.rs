@@ -324,7 +324,7 @@ fn hints(file: &File) -> Vec<String> {
         ));
     }
     if capture.first_time != capture.min_time || capture.last_time != capture.max_time {
-        hints.push("frames are not in order of time; that does no harm, unless they belong to an hour that ended before the file begins".into());
+        hints.push("frames are not in order of time; that does no harm, unless they belong to an hour that ended before the file's first frame: those are late and left out; `reordercap IN OUT` sorts a file".into());
     }
     let read = tally.intake.read.packets;
     if read > 0 && accepted == 0 {

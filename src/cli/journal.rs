@@ -1,4 +1,5 @@
-//! What `--resume` knows: which hours an earlier run of the same job has finished, and from which files.
+//! What an output folder knows of itself: which hours it holds, from which files, and which of them `--resume` need not do
+//! again.
 //!
 //! The journal lies in the output folder, one line of JSON an entry, appended when an hour is committed. An hour is done from
 //! its own packets alone, so it counts as finished while
@@ -10,8 +11,12 @@
 //!
 //! A file need not be read again when all hours between its first and last packet are finished. A file that is written to between
 //! that look and its reading may turn out to hold packets of a finished hour; then the run fails and says so.
+//!
+//! Nothing is lost to a run that has nothing to put in its place. Hours outside of its range are left alone. So are those with
+//! packets of captures that it does not read and that are still there; a run that would write such an hour fails. The
+//! others are replaced one by one as their successors are complete, and what has no successor is removed in the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -39,6 +44,8 @@ enum Line {
     Job(String),
     File(Box<Entry>),
     Window(Box<Done>),
+    /// An hour that is to be removed unless a line behind this one says that it was done again.
+    Stale(Window),
 }
 
 /// A finished window, and what its groups and its scans hold.
@@ -50,6 +57,8 @@ struct Done {
 
 #[derive(Clone, Serialize, Deserialize)]
 struct Entry {
+    /// The range that was asked for when it was read.
+    range: Option<Window>,
     identity: Identity,
     report: FileReport,
     aside: Aside,
@@ -81,109 +90,158 @@ pub(crate) struct Resumed {
     pub(crate) finished: Finished,
     /// Output that is not as it was written; its hours are done again.
     pub(crate) damaged: Vec<PathBuf>,
+    /// Hours of captures that this run does not read, which are left as they are.
+    pub(crate) left: usize,
 }
 
 /// The journal of an output folder.
 pub(crate) struct Journal {
     path: PathBuf,
     job: String,
-    files: BTreeMap<PathBuf, Entry>,
-    windows: BTreeMap<Window, Done>,
-    /// Whether what the journal tells counts as finished.
-    resumes: bool,
+    range: Option<Window>,
+    resume: bool,
+    /// Files and windows, each with the job that it was done in.
+    files: BTreeMap<PathBuf, (String, Entry)>,
+    windows: BTreeMap<Window, (String, Done)>,
+    /// Windows whose files are to be removed in the end.
+    stale: BTreeSet<Window>,
+    /// Files that may not be replaced, with a capture that they have packets of.
+    guarded: BTreeMap<PathBuf, PathBuf>,
     /// The files of this run, as they were when it began.
     present: BTreeMap<PathBuf, Identity>,
 }
 
 impl Journal {
-    /// The journal in `folder`. Without `resume`, or if it was made by another job, nothing in it counts as finished.
-    pub(crate) fn open(folder: &Path, job: String, resume: bool) -> Journal {
-        let path = folder.join(".pcap-compactor").join("journal.jsonl");
+    /// The journal in `folder`, for a run over a range of times. Without `resume`, or if it was made by another job, nothing in it
+    /// counts as finished.
+    pub(crate) fn open(folder: &Path, job: String, range: Option<Window>, resume: bool) -> Journal {
         let mut journal = Journal {
-            path,
+            path: folder.join(".pcap-compactor").join("journal.jsonl"),
             job,
+            range,
+            resume,
             files: BTreeMap::new(),
             windows: BTreeMap::new(),
-            resumes: false,
+            stale: BTreeSet::new(),
+            guarded: BTreeMap::new(),
             present: BTreeMap::new(),
         };
         let text = fs::read_to_string(&journal.path).unwrap_or_default();
+        let mut job = String::new();
         // A last line that a crash cut short does not parse, and what it said is done again.
-        let mut lines = text.lines().map_while(|line| serde_json::from_str::<Line>(line).ok());
-        if let Some(Line::Job(job)) = lines.next() {
-            journal.resumes = resume && job == journal.job;
-            for line in lines {
-                match line {
-                    Line::Job(_) => {}
-                    Line::File(entry) => drop(journal.files.insert(entry.report.path.clone(), *entry)),
-                    Line::Window(done) => drop(journal.windows.insert(done.totals.window, *done)),
+        for line in text.lines().map_while(|line| serde_json::from_str::<Line>(line).ok()) {
+            match line {
+                Line::Job(next) => job = next,
+                Line::File(entry) => drop(journal.files.insert(entry.report.path.clone(), (job.clone(), *entry))),
+                Line::Window(done) => {
+                    journal.stale.remove(&done.totals.window);
+                    journal.windows.insert(done.totals.window, (job.clone(), *done));
+                }
+                Line::Stale(window) => {
+                    journal.windows.remove(&window);
+                    journal.stale.insert(window);
                 }
             }
         }
         journal
     }
 
-    /// Takes out of `inputs` the files that need not be read, and tells what is finished. Removes the records of hours that
-    /// an earlier run wrote and this one will not keep.
-    pub(crate) fn finished(&mut self, inputs: &mut Vec<Input>, windows: &Windows, output: &Files) -> Result<Resumed> {
+    /// Takes out of `inputs` the files that need not be read, and tells what is finished.
+    pub(crate) fn finished(&mut self, inputs: &mut Vec<Input>, windows: &Windows, output: &Files) -> Resumed {
         for input in &*inputs {
             if let Ok(identity) = Identity::of(input.path()) {
                 self.present.insert(input.path().to_owned(), identity);
             }
         }
-        let mut touched: Vec<Window> = Vec::new();
-        if !self.resumes {
-            touched.push(EVER);
-            self.files.clear();
-        }
-        for input in &*inputs {
-            let path = input.path();
-            let known = self.files.get(path);
-            if known.is_none_or(|entry| self.present.get(path) != Some(&entry.identity)) {
-                touched.extend(known.and_then(|entry| extent(&entry.report.capture)));
-                touched.extend(self.reach(input));
+        let touched: Vec<(Window, Option<Window>)> = if self.resume { self.touched(inputs) } else { Vec::new() };
+        let (mut finished, mut damaged, mut left) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
+        let mut guarded = 0;
+        for (window, (job, done)) in std::mem::take(&mut self.windows) {
+            if !self.range.is_none_or(|range| overlap(whole_hours(range), window)) {
+                left.insert(window, (job, done));
+                continue;
             }
-        }
-        for (path, entry) in &self.files {
-            if !self.present.contains_key(path) {
-                touched.extend(extent(&entry.report.capture));
+            let own = self.files.values().filter(|(_, entry)| reaches(entry, window)).collect::<Vec<_>>();
+            let absent = own.iter().map(|(_, entry)| &entry.report.path).find(|path| {
+                // With `--resume` the folder follows its captures: what is gone takes its packets with it.
+                !self.present.contains_key(*path) && (!self.resume || path.exists())
+            });
+            if let Some(capture) = absent {
+                self.guarded.extend(output.traces(window).into_iter().map(|path| (path, capture.clone())));
+                left.insert(window, (job, done));
+                guarded += 1;
+                continue;
             }
-        }
-        let (mut stale, mut damaged) = (Vec::new(), Vec::new());
-        self.windows.retain(|&window, done| {
-            let mut keep = !touched.iter().any(|range| window.start < range.end && range.start < window.end);
+            let mut keep = self.resume
+                && job == self.job
+                && windows.of(window.start) == Some(window)
+                && !touched
+                    .iter()
+                    .any(|&(range, but)| overlap(range, window) && !but.is_some_and(|but| within(window, but)));
             if keep {
                 let sealed = output.places(window).into_iter().zip(done.sealed);
                 let broken = sealed.filter(|(path, seal)| Seal::of(path).ok() != Some(*seal)).map(|(path, _)| path);
                 damaged.extend(broken.inspect(|_| keep = false));
             }
-            if !keep {
-                stale.extend(output.traces(window));
-            }
-            keep
-        });
-        for path in stale {
-            match fs::remove_file(&path) {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(pcap_compactor::ErrorKind::Io { action: "remove", path, source }.into());
-                }
-                _ => {}
+            if keep {
+                finished.insert(window, (job, done));
+            } else if !own.is_empty() {
+                self.stale.insert(window);
             }
         }
-        let windows_done = self.windows.values().map(|done| done.totals).collect();
-        let mut finished = Finished { windows: windows_done, files: Vec::new() };
-        let (files, known, present) = (&self.files, &self.windows, &self.present);
+        let mut resumed = Resumed {
+            finished: Finished { windows: finished.values().map(|(_, done)| done.totals).collect(), files: Vec::new() },
+            damaged,
+            left: guarded,
+        };
+        let mut kept = BTreeMap::new();
         inputs.retain(|input| {
-            let Some(entry) = files.get(input.path()) else { return true };
-            if present.get(input.path()) != Some(&entry.identity) || !covered(&entry.report.capture, windows, known) {
+            let Some((job, entry)) = self.files.get(input.path()) else { return true };
+            let same = *job == self.job
+                && entry.range == self.range
+                && self.present.get(input.path()) == Some(&entry.identity);
+            if !self.resume || !same || !covered(&entry.report.capture, windows, &finished) {
                 return true;
             }
-            finished.files.push((entry.report.clone(), entry.aside));
+            resumed.finished.files.push((entry.report.clone(), entry.aside));
+            kept.insert(entry.report.path.clone(), (job.clone(), entry.clone()));
             false
         });
-        self.files =
-            finished.files.iter().map(|(report, _)| (report.path.clone(), files[&report.path].clone())).collect();
-        Ok(Resumed { finished, damaged })
+        // Of files that are not read, what hours that stay have of them is remembered.
+        let stays = |entry: &Entry| left.keys().any(|&window| reaches(entry, window));
+        let absent = std::mem::take(&mut self.files).into_iter();
+        kept.extend(absent.filter(|(path, (_, entry))| !self.present.contains_key(path) && stays(entry)));
+        self.files = kept;
+        self.windows = finished;
+        self.windows.extend(left);
+        resumed
+    }
+
+    /// The times whose windows new, changed and vanished files touch; of a file that is as it was, all but those of the range
+    /// that it was read for.
+    fn touched(&self, inputs: &[Input]) -> Vec<(Window, Option<Window>)> {
+        let mut touched = Vec::new();
+        for input in inputs {
+            let path = input.path();
+            match self.files.get(path).filter(|(job, _)| *job == self.job) {
+                Some((_, entry)) if self.present.get(path) == Some(&entry.identity) => {
+                    touched.extend(
+                        extent(&entry.report.capture).map(|extent| (extent, Some(entry.range.unwrap_or(EVER)))),
+                    );
+                }
+                known => {
+                    touched
+                        .extend(known.and_then(|(_, entry)| extent(&entry.report.capture)).map(|range| (range, None)));
+                    touched.extend(self.reach(input).map(|range| (range, None)));
+                }
+            }
+        }
+        for (path, (_, entry)) in &self.files {
+            if !self.present.contains_key(path) {
+                touched.extend(extent(&entry.report.capture).map(|range| (range, None)));
+            }
+        }
+        touched
     }
 
     /// Where the packets of a new or changed file lie, as far as finished hours may be among them.
@@ -210,17 +268,27 @@ impl Journal {
     /// Starts to write: what is still true first, then what comes to be.
     pub(crate) fn write(self, output: Files) -> Result<Journaled> {
         let mut lines = Vec::new();
-        push(&mut lines, &Line::Job(self.job.clone()));
-        for entry in self.files.values() {
-            push(&mut lines, &Line::File(Box::new(entry.clone())));
+        let mut by_job: BTreeMap<&str, Vec<Line>> = BTreeMap::new();
+        for (job, entry) in self.files.values() {
+            by_job.entry(job).or_default().push(Line::File(Box::new(entry.clone())));
         }
-        for done in self.windows.values() {
-            push(&mut lines, &Line::Window(Box::new(*done)));
+        for (job, done) in self.windows.values() {
+            by_job.entry(job).or_default().push(Line::Window(Box::new(*done)));
         }
+        // This run's job comes last: the lines that follow are of it.
+        let own = by_job.remove(&*self.job).unwrap_or_default();
+        for (job, done) in by_job.into_iter().chain([(&*self.job, own)]) {
+            push(&mut lines, &Line::Job(job.to_owned()));
+            done.iter().for_each(|line| push(&mut lines, line));
+        }
+        self.stale.iter().for_each(|&window| push(&mut lines, &Line::Stale(window)));
         write_whole(&self.path, &lines)?;
+        // It tells of the run before.
+        output.withdraw_metrics()?;
         let out = OpenOptions::new().append(true).open(&self.path);
         let out = out.map_err(|source| self.error(source))?;
-        Ok(Journaled { output, journal: self, out })
+        let taken = self.windows.keys().flat_map(|&window| output.places(window)).collect();
+        Ok(Journaled { output, journal: self, out, taken })
     }
 
     fn error(&self, source: io::Error) -> Error {
@@ -236,6 +304,29 @@ fn push(lines: &mut Vec<u8>, line: &Line) {
     }
 }
 
+fn overlap(a: Window, b: Window) -> bool {
+    a.start < b.end && b.start < a.end
+}
+
+/// Whether `a` lies in `b`.
+fn within(a: Window, b: Window) -> bool {
+    b.start <= a.start && a.end <= b.end
+}
+
+/// The hours that a range has a part of: two windows of one hour may lie in one file.
+fn whole_hours(range: Window) -> Window {
+    const HOUR: i64 = 3600 * 1_000_000_000;
+    let start = range.start.0.checked_sub(range.start.0.rem_euclid(HOUR)).unwrap_or(i64::MIN);
+    let end =
+        range.end.0.checked_add((-i128::from(range.end.0)).rem_euclid(i128::from(HOUR)) as i64).unwrap_or(i64::MAX);
+    Window { start: Timestamp(start), end: Timestamp(end) }
+}
+
+/// Whether a file has packets of a window, or may have.
+fn reaches(entry: &Entry, window: Window) -> bool {
+    extent(&entry.report.capture).is_some_and(|extent| overlap(extent, window))
+}
+
 /// From a file's first packet to its latest: where those lie that are not late.
 fn extent(report: &CaptureReport) -> Option<Window> {
     if report.without_time > 0 {
@@ -246,7 +337,7 @@ fn extent(report: &CaptureReport) -> Option<Window> {
 }
 
 /// Whether every window that a file may have packets in is finished.
-fn covered(report: &CaptureReport, windows: &Windows, known: &BTreeMap<Window, Done>) -> bool {
+fn covered(report: &CaptureReport, windows: &Windows, known: &BTreeMap<Window, (String, Done)>) -> bool {
     let Some(extent) = extent(report) else { return true };
     let mut time = extent.start;
     for _ in 0..SPAN {
@@ -270,6 +361,8 @@ pub(crate) struct Journaled {
     output: Files,
     journal: Journal,
     out: File,
+    /// Files that hold hours which stay or have been done.
+    taken: BTreeSet<PathBuf>,
 }
 
 impl Journaled {
@@ -300,18 +393,43 @@ impl Sink for Journaled {
                 let (path, source) = (file.path.clone(), io::Error::other(reason));
                 return Err(pcap_compactor::ErrorKind::Io { action: "resume", path, source }.into());
             }
-            self.append(&Line::File(Box::new(Entry { identity, report: file.clone(), aside: *aside })))?;
+            self.append(&Line::File(Box::new(Entry {
+                range: self.journal.range,
+                identity,
+                report: file.clone(),
+                aside: *aside,
+            })))?;
         }
         self.output.on_file(file, aside)
     }
 
     fn on_window(&mut self, totals: &WindowTotals) -> Result<()> {
+        let places = self.output.places(totals.window);
+        if let Some((path, capture)) = places.iter().find_map(|path| self.journal.guarded.get_key_value(path)) {
+            let reason = format!(
+                "it holds packets of {}, which this run does not read; read that too, name another folder, or remove this one",
+                capture.display()
+            );
+            let (path, source) = (path.clone(), io::Error::other(reason));
+            return Err(pcap_compactor::ErrorKind::Io { action: "replace", path, source }.into());
+        }
         self.output.on_window(totals)?;
+        self.taken.extend(places);
         self.append(&Line::Window(Box::new(Done { totals: *totals, sealed: self.output.sealed() })))?;
         self.out.sync_data().map_err(|source| self.journal.error(source))
     }
 
     fn on_metrics(&mut self, metrics: &Metrics) -> Result<()> {
+        for &window in &self.journal.stale {
+            for path in self.output.traces(window).into_iter().filter(|path| !self.taken.contains(path)) {
+                match fs::remove_file(&path) {
+                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                        return Err(pcap_compactor::ErrorKind::Io { action: "remove", path, source }.into());
+                    }
+                    _ => {}
+                }
+            }
+        }
         self.output.on_metrics(metrics)
     }
 }
@@ -328,11 +446,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.pcap");
         fs::write(&path, "as it was").unwrap();
-        let mut journal = Journal::open(folder.path(), "job".into(), true);
+        let mut journal = Journal::open(folder.path(), "job".into(), None, true);
         let mut inputs = vec![Input::File(path.clone())];
         let output = Files::new(folder.path(), Format::Jsonl, Times::Seconds, true);
         let windows = Windows::tumbling(3600, None);
-        assert_eq!(journal.finished(&mut inputs, &windows, &output).unwrap().finished.files.len(), 0);
+        assert_eq!(journal.finished(&mut inputs, &windows, &output).finished.files.len(), 0);
         let mut journaled = journal.write(output).unwrap();
         let file =
             FileReport { path: path.clone(), sensor: None, capture: CaptureReport::default(), tally: Tally::default() };

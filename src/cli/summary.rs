@@ -77,7 +77,9 @@ pub(crate) fn complaints(report: &Report, outcome: &Outcome, quiet: bool) -> Exi
     }
     if outcome.late.packets > 0 {
         let late = count(outcome.late.packets);
-        complain(format!("{late} packets are late: their hour ended before their own file began"));
+        complain(format!(
+            "{late} packets are late: their hour ended before their own file began; sort that file first, with `reordercap IN OUT` say"
+        ));
     }
     for file in report.files.iter().filter(|file| !quiet && file.tally.unsupported_links.is_empty()) {
         let intake = &file.tally.intake;

@@ -80,7 +80,7 @@ fn distinct(sensors: &[String]) -> Vec<String> {
 /// Whether leaving a file out makes the run a partial one.
 pub(crate) fn weight(skipped: &Skipped) -> Exit {
     match skipped.cause {
-        Cause::Repeated | Cause::Hidden | Cause::NotACapture => Exit::Ok,
+        Cause::Repeated | Cause::Hidden | Cause::NotACapture | Cause::Output => Exit::Ok,
         _ => Exit::Partial,
     }
 }

@@ -52,6 +52,8 @@ impl AtomicFile {
                 return Ok(AtomicFile { path: target, temporary: None, replaces, out });
             }
             Ok(_) if path.is_symlink() => target = fs::canonicalize(path).map_err(refused)?,
+            // A link to what is not there yet.
+            Err(_) if path.is_symlink() => target = folder_of(path).join(fs::read_link(path).map_err(refused)?),
             _ => {}
         }
         if !replaces {
@@ -142,11 +144,16 @@ pub fn sweep(folder: &Path, depth: usize) {
     }
 }
 
+/// Characters of a file's name in its temporary name: at most 4 bytes each, of the 255 that file systems take.
+const MOST_OF_A_NAME: usize = 48;
+
 /// `.NAME.PROCESS-NUMBER.tmp`: no two files under way share it.
 fn temporary_name(path: &Path) -> OsString {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let mut name = OsString::from(".");
-    name.push(path.file_name().unwrap_or_default());
+    // A name may be as long as the system lets it, and this one has to be longer.
+    let own = path.file_name().unwrap_or_default().to_string_lossy();
+    name.push(own.chars().take(MOST_OF_A_NAME).collect::<String>());
     name.push(format!(".{}-{}.tmp", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
     name
 }

@@ -94,7 +94,7 @@ impl BlockWriter {
                     self.leave_direct();
                     0
                 }
-                (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => 0,
+                (Err(error), _) if error.kind() == io::ErrorKind::Interrupted => continue,
                 (Err(error), _) => return Err(error),
             };
             let block = &self.bytes[self.start..self.start + BLOCK];

@@ -4,6 +4,7 @@
 //! no whole hours are named by their start: `HHMMSS`. Two runs at once in one folder would disturb one another.
 
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::atomic::{AtomicFile, sweep, write_whole};
 use super::csv;
@@ -11,7 +12,7 @@ use super::jsonl::{Lines, Times};
 use super::seal::Seal;
 use super::{Metrics, Sink};
 use crate::capture::hour_folder;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::scan::summary::ScanSummary;
 use crate::views::groups::{GroupRecord, Window, WindowTotals};
 
@@ -60,6 +61,18 @@ impl Files {
         sweep(&self.folder, 1);
         // Year, month, day, file.
         ["groups", "scans"].iter().for_each(|kind| sweep(&self.folder.join(kind), 4));
+    }
+
+    /// Removes the metrics of an earlier run: they do not tell of what is written from now on.
+    ///
+    /// # Errors
+    /// They are there and cannot be removed.
+    pub fn withdraw_metrics(&self) -> Result<()> {
+        let path = self.folder.join("metrics.json");
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", &path, source)),
+            _ => Ok(()),
+        }
     }
 
     /// Everywhere that a window's records may lie, whatever the format and the naming of the run that wrote them.

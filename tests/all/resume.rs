@@ -249,3 +249,105 @@ fn another_job_starts_anew() {
     assert_eq!(written, [12, 13, 14]);
     backfill.check();
 }
+
+/// Runs over some captures into the folder, without `--resume`.
+fn over(backfill: &Backfill, names: &[&str], more: &[&str]) -> Ran {
+    let captures: Vec<PathBuf> = names.iter().map(|name| backfill.captures.path().join(name)).collect();
+    let out = [Path::new("-o"), backfill.out.path()];
+    run([Path::new("compact")]
+        .into_iter()
+        .chain(captures.iter().map(PathBuf::as_path))
+        .chain(out)
+        .chain(more.iter().map(Path::new)))
+}
+
+#[test]
+fn hours_outside_of_a_range_are_left_alone() {
+    for resume in [&[][..], &["--resume"]] {
+        let backfill = Backfill::of_three_hours();
+        let all = tree(backfill.out.path());
+        let hour = |hour: &'static str| [resume, &["--hour", hour]].concat();
+        let fresh = Backfill { captures: backfill.captures, out: tempfile::tempdir().unwrap() };
+        for at in ["2023-10-19T12", "2023-10-19T13", "2023-10-19T14"] {
+            let ran = over(&fresh, &["0.pcap", "1.pcap", "2.pcap", "both.pcap"], &hour(at));
+            assert_eq!(ran.code, Some(0), "{}", ran.said);
+        }
+        // Windows of whole hours are the same with and without the range, and so are their files.
+        let hours = tree(fresh.out.path());
+        for (name, text) in all.iter().filter(|(name, _)| name.as_os_str() != "metrics.json") {
+            assert_eq!(hours.get(name), Some(text), "{}", name.display());
+        }
+    }
+}
+
+#[test]
+fn a_wider_range_does_only_the_hours_that_are_new() {
+    let backfill = Backfill::of_three_hours();
+    let out = Backfill { captures: backfill.captures, out: tempfile::tempdir().unwrap() };
+    let names = ["0.pcap", "1.pcap", "2.pcap", "both.pcap"];
+    let until = |to: &'static str| ["--resume", "--from", "2023-10-19T12", "--to", to];
+    assert_eq!(over(&out, &names, &until("2023-10-19T14")).code, Some(0));
+    let inode = |hour| fs::metadata(out.groups(hour)).map(|file| file.ino()).ok();
+    let before = [12, 13, 14].map(inode);
+    assert!(before[0].is_some() && before[2].is_none());
+    let ran = over(&out, &names, &until("2023-10-19T15"));
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let after = [12, 13, 14].map(inode);
+    assert_eq!((after[0], after[1]), (before[0], before[1]), "{}", ran.said);
+    assert!(after[2].is_some());
+}
+
+#[test]
+fn hours_of_other_captures_stay_and_are_never_overwritten() {
+    let backfill = Backfill::of_three_hours();
+    let out = Backfill { captures: backfill.captures, out: tempfile::tempdir().unwrap() };
+    assert_eq!(over(&out, &["0.pcap"], &[]).code, Some(0));
+    let first = tree(out.out.path());
+    // Other hours join.
+    let ran = over(&out, &["1.pcap"], &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    assert!(ran.said.contains("1 hour of captures that this run does not read stay"), "{}", ran.said);
+    let groups = Path::new("groups/2023/10/19/12.jsonl");
+    assert_eq!(tree(out.out.path())[groups], first[groups]);
+    assert!(out.groups(13).is_file());
+    // The same hour of another capture is refused, and nothing of it is lost.
+    let ran = over(&out, &["both.pcap"], &[]);
+    assert_eq!(ran.code, Some(1), "{}", ran.said);
+    assert!(ran.said.contains("12.jsonl: cannot replace: it holds packets of "), "{}", ran.said);
+    assert_eq!(tree(out.out.path())[groups], first[groups]);
+    // With both, it is the hour of both.
+    let ran = over(&out, &["0.pcap", "1.pcap", "both.pcap"], &[]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    assert_ne!(tree(out.out.path())[groups], first[groups]);
+}
+
+#[test]
+fn a_run_that_fails_leaves_the_hours_that_were_there_and_no_metrics() {
+    let backfill = Backfill::of_three_hours();
+    let before = tree(backfill.out.path());
+    // In place of an hour's file lies a folder: it cannot be replaced.
+    fs::remove_file(backfill.groups(12)).unwrap();
+    fs::create_dir(backfill.groups(12)).unwrap();
+    let ran = over(&backfill, &["0.pcap", "1.pcap", "2.pcap", "both.pcap"], &["--times", "ns"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.said);
+    let after = tree(backfill.out.path());
+    for hour in [13, 14] {
+        let name = PathBuf::from(format!("groups/2023/10/19/{hour}.jsonl"));
+        assert_eq!(after[&name], before[&name]);
+    }
+    assert!(!after.contains_key(Path::new("metrics.json")));
+}
+
+#[test]
+fn output_among_the_captures_is_no_input() {
+    let backfill = Backfill::of_three_hours();
+    let captures = backfill.captures.path();
+    let out = captures.join("out");
+    let arguments = [Path::new("compact"), captures, Path::new("-o"), &out];
+    let first = run(arguments);
+    assert_eq!(first.code, Some(0), "{}", first.said);
+    let made = tree(&out);
+    let again = run(arguments);
+    assert_eq!(again.code, Some(0), "{}", again.said);
+    assert_eq!(tree(&out), made);
+}

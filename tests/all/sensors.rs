@@ -143,3 +143,17 @@ fn files_given_by_path_belong_to_the_sensor_local() {
     assert_eq!((ran.code, &ran.lines()[0]["sensor"]), (Some(0), &Value::from("local")));
     assert_eq!(ran.metrics()["files"][0]["sensor"], "local");
 }
+
+#[test]
+fn a_sensor_is_a_name_and_leads_nowhere_else() {
+    let root = tempfile::tempdir().unwrap();
+    sensors(root.path());
+    let out = root.path().join("out");
+    let inside = root.path().join("alps");
+    for name in ["../alps", "alps/", ".", "alps/2023", inside.to_str().unwrap()] {
+        let ran = compact(root.path(), &["--sensor", name, "-o", out.to_str().unwrap()]);
+        assert_eq!(ran.code, Some(2), "{name}: {}", ran.said);
+        assert!(ran.said.contains("is no name of a folder in"), "{}", ran.said);
+    }
+    assert!(!out.exists() && !inside.join("metrics.json").exists());
+}
