@@ -82,7 +82,7 @@ impl AtomicFile {
     pub fn commit(mut self) -> Result<Seal> {
         let failed = |source| Error::io("write", &self.path, source);
         self.out.flush().map_err(failed)?;
-        let seal = self.sealer.seal();
+        let seal = std::mem::take(&mut self.sealer).seal();
         let Some(temporary) = &self.temporary else { return Ok(seal) };
         self.out.get_ref().sync_all().map_err(failed)?;
         if !self.replaces {

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use flate2::Crc;
+use crc32fast::Hasher;
 use serde::{Deserialize, Serialize};
 
 /// Length and CRC-32 (ISO 3309, as in gzip) of a file's bytes.
@@ -40,7 +40,7 @@ impl Seal {
 #[derive(Debug, Default)]
 pub(super) struct Sealer {
     length: u64,
-    crc: Crc,
+    crc: Hasher,
 }
 
 impl Sealer {
@@ -49,7 +49,7 @@ impl Sealer {
         self.crc.update(bytes);
     }
 
-    pub(super) fn seal(&self) -> Seal {
-        Seal { length: self.length, crc32: self.crc.sum() }
+    pub(super) fn seal(self) -> Seal {
+        Seal { length: self.length, crc32: self.crc.finalize() }
     }
 }
