@@ -16,6 +16,7 @@ mod cli_damage;
 mod corpus;
 mod csv;
 mod damage;
+mod fuzz;
 mod inputs;
 mod outputs;
 mod properties;
