@@ -136,12 +136,20 @@ impl Config {
     /// The file cannot be read, is no TOML, has an unknown key, or a value out of bounds; the message names it.
     pub fn load(path: &Path) -> Result<Config> {
         let text = std::fs::read_to_string(path).map_err(|source| Error::io("read", path, source))?;
-        let config: Config = toml::from_str(&text).map_err(|error| {
+        Config::from_toml(&text).map_err(|error| Error::config(format!("{}: {error}", path.display())))
+    }
+
+    /// Reads TOML and checks it.
+    ///
+    /// # Errors
+    /// It is no TOML, has an unknown key, or a value out of bounds; the message names it.
+    pub fn from_toml(text: &str) -> Result<Config> {
+        let config: Config = toml::from_str(text).map_err(|error| {
             let feeds = |end: usize| text.bytes().take(end).filter(|&byte| byte == b'\n').count();
             let line = 1 + error.span().map_or(0, |span| feeds(span.start));
-            Error::config(format!("{}: line {line}: {}", path.display(), error.message().replace('\n', " ")))
+            Error::config(format!("line {line}: {}", error.message().replace('\n', " ")))
         })?;
-        config.check().map_err(|error| Error::config(format!("{}: {error}", path.display())))?;
+        config.check()?;
         Ok(config)
     }
 

@@ -2,8 +2,9 @@
 //!
 //! A segment is read from a message's start: the four bytes of the direct-TCP and NetBIOS session header (RFC 1002, section
 //! 4.3.1; MS-SMB2, section 2.1) and then the protocol id, or the protocol id alone where the session header came in
-//! a segment of its own. Further messages follow by the length in that header, further commands of a compound by
-//! `NextCommand`. Only requests count: those without SMB2's `SERVER_TO_REDIR` (MS-SMB2, section 2.2.1) or SMB1's `REPLY` flag
+//! a segment of its own. Further messages follow by the length in that header, further commands of an SMB2 compound by
+//! `NextCommand`, and those of an SMB1 chain by `AndXOffset` (MS-CIFS, section 2.2.3.4): a session set up and a share
+//! connected to are often one message. Only requests count: those without SMB2's `SERVER_TO_REDIR` (MS-SMB2, section 2.2.1) or SMB1's `REPLY` flag
 //! (MS-CIFS, section 2.2.3.1). Encrypted and compressed messages hide their command and count as what they are.
 //!
 //! A segment that starts inside a message is left at once. Every step goes forward by a header at least, so time is linear in
@@ -14,6 +15,16 @@ use super::notes::{Body, Notes, Section, Segment};
 
 /// Smallest SMB2 header, and so the smallest step within a compound.
 const SMB2_HEADER: usize = 64;
+
+/// SMB1's header, behind which the first command's parameters lie.
+const SMB1_HEADER: usize = 32;
+
+/// The SMB1 commands that another may follow in the message, by their number (MS-CIFS, section 2.2.3.4, and the obsolete
+/// security package).
+const ANDX: [u8; 9] = [0x24, 0x2d, 0x2e, 0x2f, 0x73, 0x74, 0x75, 0x7e, 0xa2];
+
+/// In the place of the next command's number: there is none.
+const NO_ANDX: u8 = 0xff;
 
 /// Commands by their number (MS-SMB2, section 2.2.1.2).
 const SMB2: [&str; 20] = [
@@ -83,13 +94,29 @@ fn read_message(message: &[u8], count: &mut impl FnMut(&'static str)) {
         Some(0xfc) => count("SMB2_COMPRESSED"),
         Some(0xfd) => count("SMB2_ENCRYPTED"),
         Some(0xfe) => read_compound(message, count),
-        _ => {
-            if let (Some(&command), Some(flags)) = (message.get(4), message.get(9))
-                && flags & 0x80 == 0
-            {
-                count(smb1(command));
-            }
+        _ => read_chain(message, count),
+    }
+}
+
+fn read_chain(message: &[u8], count: &mut impl FnMut(&'static str)) {
+    let (Some(&first), Some(flags)) = (message.get(4), message.get(9)) else { return };
+    if flags & 0x80 != 0 {
+        return;
+    }
+    count(smb1(first));
+    let (mut command, mut at) = (first, SMB1_HEADER);
+    while ANDX.contains(&command)
+        && let Some(&[words, next, _, low, high]) = message.get(at..).and_then(<[u8]>::first_chunk)
+        && words >= 2
+        && next != NO_ANDX
+    {
+        let offset = usize::from(u16::from_le_bytes([low, high]));
+        // Behind this command's words and the length of its bytes; as far as the message was captured.
+        if offset < at + 1 + 2 * usize::from(words) + 2 || offset >= message.len() {
+            return;
         }
+        count(smb1(next));
+        (command, at) = (next, offset);
     }
 }
 
@@ -269,6 +296,60 @@ mod tests {
         }
     }
 
+    /// A request whose commands are chained: each with so many words, and so many bytes behind them.
+    fn chain(commands: &[(u8, u8, u16)]) -> Vec<u8> {
+        let mut message = smb1(commands[0].0, 0x18);
+        message.truncate(SMB1_HEADER);
+        for (n, &(_, words, bytes)) in commands.iter().enumerate() {
+            let end = message.len() + 3 + 2 * usize::from(words) + usize::from(bytes);
+            let mut block = vec![words];
+            block.extend([commands.get(n + 1).map_or(NO_ANDX, |next| next.0), 0]);
+            block.extend(u16::try_from(end).unwrap().to_le_bytes());
+            block.resize(1 + 2 * usize::from(words), 0);
+            block.extend(bytes.to_le_bytes());
+            message.extend(block);
+            message.resize(end, 0);
+        }
+        message
+    }
+
+    #[test]
+    fn chained_commands_of_smb1_all_count() {
+        let message = chain(&[(0x73, 12, 101), (0x75, 4, 20)]);
+        assert_eq!(counts(&session(&message)), [("SMB1_SESSION_SETUP_ANDX", 1), ("SMB1_TREE_CONNECT_ANDX", 1)]);
+        let message = chain(&[(0x2d, 15, 9), (0x2e, 12, 0), (0x04, 3, 0)]);
+        let expected = [("SMB1_CLOSE", 1), ("SMB1_OPEN_ANDX", 1), ("SMB1_READ_ANDX", 1)];
+        assert_eq!(counts(&session(&message)), expected);
+        // As far as it was captured: the last one's first byte is behind the others.
+        let last = message.len() - 3 - 2 * 3;
+        assert_eq!(counts(&session(&message)[..4 + last + 1]), expected);
+        assert_eq!(counts(&session(&message)[..4 + last]), expected[1..]);
+        // A reply's chain is the server's.
+        let mut reply = message;
+        reply[9] |= 0x80;
+        assert_eq!(counts(&session(&reply)), []);
+    }
+
+    #[test]
+    fn a_chain_ends_where_nothing_can_follow_or_the_offset_does_not_go_forward() {
+        let two = chain(&[(0x73, 12, 8), (0x75, 4, 0)]);
+        let alone = [("SMB1_SESSION_SETUP_ANDX", 1)];
+        for offset in [0, 32, 58, u16::MAX] {
+            let mut message = two.clone();
+            message[SMB1_HEADER + 3..SMB1_HEADER + 5].copy_from_slice(&offset.to_le_bytes());
+            assert_eq!(counts(&session(&message)), alone, "{offset}");
+        }
+        for (at, byte) in [(SMB1_HEADER, 1), (SMB1_HEADER + 1, NO_ANDX)] {
+            let mut message = two.clone();
+            message[at] = byte;
+            assert_eq!(counts(&session(&message)), alone, "byte {at}");
+        }
+        // What is no AndX command has no next one, whatever its words say.
+        let mut message = two;
+        message[4] = 0x32;
+        assert_eq!(counts(&session(&message)), [("SMB1_TRANSACTION2", 1)]);
+    }
+
     #[test]
     fn anything_else_is_left_alone() {
         for junk in [
@@ -291,14 +372,14 @@ mod tests {
             words in prop::collection::vec(
                 prop_oneof![
                     Just(*b"\xfeSMB"), Just(*b"\xffSMB"), Just(*b"\xfdSMB"), Just([0, 0, 0, 8]), Just([0x85, 0, 0, 0]),
-                    Just([64, 0, 0, 0]), any::<[u8; 4]>(),
+                    Just([64, 0, 0, 0]), Just([0x73; 4]), Just([2, 0x75, 0, 39]), any::<[u8; 4]>(),
                 ],
                 0..400,
             )
         ) {
             let payload = words.concat();
             let counted: u64 = counts(&payload).into_iter().map(|(_, n)| n).sum();
-            prop_assert!(counted <= payload.len() as u64 / 8 + 1);
+            prop_assert!(counted <= payload.len() as u64 / 7 + 1);
         }
     }
 }

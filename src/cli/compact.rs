@@ -198,19 +198,19 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     drop(bar);
     let took = began.elapsed();
     let mut sum = Sum::default();
-    for Done { report, watched, dropped } in &done {
+    for Done { report, watched, dropped, kept } in &done {
         if *dropped > 0 {
             exit = Exit::Partial;
             say(&format!("{dropped} groups were dropped because the output was too slow (drop_oldest)"));
         }
         exit = exit.max(complaints(report, &watched.outcome, shared.quiet));
-        sum.add(report, watched);
+        sum.add(report, watched, *kept);
     }
     if !shared.quiet {
         closing(&sum, took);
     }
     if let Some(path) = &args.stats {
-        write_whole(path, stats(&setup, sum.intake.read, took).as_bytes())?;
+        write_whole(path, stats(&setup, sum.read_now(), took).as_bytes())?;
     }
     if sum.captures == 0 {
         anyhow::bail!("none of the inputs is a capture that can be read");
@@ -290,11 +290,12 @@ fn length(input: &Source) -> u64 {
     std::fs::metadata(input.path()).map_or(0, |metadata| metadata.len())
 }
 
-/// What a unit came to: its report, its metrics, and how many groups a full queue dropped.
+/// What a unit came to: its report, its metrics, how many groups a full queue dropped, and what of it an earlier run had read.
 struct Done {
     report: Report,
     watched: Watched<()>,
     dropped: u64,
+    kept: Amount,
 }
 
 impl TimesArg {
@@ -387,6 +388,8 @@ fn identity(setup: &Setup<'_>) -> anyhow::Result<String> {
 
 /// Runs the job, through a queue and a writer of its own where the configuration asks for one.
 fn job<S: Sink>(setup: &Setup<'_>, unit: Unit, finished: Finished, sink: S) -> anyhow::Result<Done> {
+    let mut kept = Amount::default();
+    finished.files.iter().for_each(|(file, _)| kept += file.tally.intake.read);
     let mut job = Job::new(setup.config.clone()).engine(setup.engine.clone()).sensor(unit.sensor).finished(finished);
     job = match setup.range {
         Some(range) if setup.args.single_window => job.single_window(range),
@@ -397,7 +400,7 @@ fn job<S: Sink>(setup: &Setup<'_>, unit: Unit, finished: Finished, sink: S) -> a
     if setup.config.emitter_backpressure_policy == Backpressure::Block {
         // A queue that blocks and no queue at all write the same; writing straight away is cheaper.
         let report = job.run(inputs, &mut watched)?;
-        return Ok(Done { report, watched: watched.without_sink(), dropped: 0 });
+        return Ok(Done { report, watched: watched.without_sink(), dropped: 0, kept });
     }
     let (mut queue, events) = channel(setup.config.emitter_queue_capacity, Backpressure::DropOldest);
     let (report, dropped) = std::thread::scope(|scope| {
@@ -426,7 +429,7 @@ fn job<S: Sink>(setup: &Setup<'_>, unit: Unit, finished: Finished, sink: S) -> a
             None => ran.map(|report| (report, dropped)),
         }
     })?;
-    Ok(Done { report, watched: watched.without_sink(), dropped })
+    Ok(Done { report, watched: watched.without_sink(), dropped, kept })
 }
 
 impl<S> Watched<S> {

@@ -28,9 +28,10 @@ use pcap_compactor::ErrorKind;
     version,
     max_term_width = 100,
     after_help = "\
-Exit codes: 0 all input read and accounted for; 1 failed, or no input is a capture; 2 wrong usage; 3 finished, but some
-input was damaged, unsupported, late or skipped (the ledger in the metrics says what); 4 a bug of ours; 130 or 143
-stopped. A damaged capture is a capture: alone it is 3, and what lies before the damage is in the output.
+Exit codes: 0 all input read and accounted for; 1 failed, or no input is a capture; 2 wrong usage; \
+3 finished, but some input was damaged, unsupported, late or skipped (the ledger in the metrics says what); \
+4 a bug of ours; 130 or 143 stopped. A damaged capture is a capture: alone it is 3, and what lies before the \
+damage is in the output.
 
 New here? Run `pcap-compactor demo`, then `pcap-compactor compact YOUR.pcap | head`."
 )]

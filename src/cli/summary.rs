@@ -99,18 +99,26 @@ pub(crate) struct Sum {
     files: u64,
     /// Files that are captures, damaged ones included.
     pub(crate) captures: u64,
-    pub(crate) intake: Intake,
+    intake: Intake,
     outcome: Outcome,
     counts: GroupCounts,
+    /// Read by an earlier run.
+    kept: Amount,
 }
 
 impl Sum {
-    pub(crate) fn add<S>(&mut self, report: &Report, watched: &Watched<S>) {
+    pub(crate) fn add<S>(&mut self, report: &Report, watched: &Watched<S>, kept: Amount) {
         self.files += report.files.len() as u64;
         self.captures += report.files.iter().filter(|file| is_capture(&file.capture)).count() as u64;
         self.intake += report.total.intake;
         self.outcome += watched.outcome;
         self.counts += watched.counts;
+        self.kept += kept;
+    }
+
+    /// What this run has read itself.
+    pub(crate) fn read_now(&self) -> Amount {
+        self.intake.read - self.kept
     }
 }
 
@@ -124,13 +132,16 @@ pub(crate) fn closing(sum: &Sum, took: Duration) {
     let Sum { files, intake, outcome, counts, .. } = sum;
     let read = intake.read;
     let seconds = took.as_secs_f64().max(1e-9);
+    let now = match sum.read_now().packets {
+        all if all == read.packets => String::new(),
+        some => format!("; {} of them read", count(some)),
+    };
     say(&format!(
-        "{} packets, {} on the wire, from {} in {:.2} s ({} packets/s)",
+        "{} packets, {} on the wire, from {}{now} in {seconds:.2} s ({} packets/s)",
         count(read.packets),
         bytes(read.wire_bytes),
         things(*files, "file"),
-        seconds,
-        count((read.packets as f64 / seconds) as u64),
+        count((sum.read_now().packets as f64 / seconds) as u64),
     ));
     let parts = [
         ("in groups", outcome.kept),

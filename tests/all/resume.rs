@@ -104,6 +104,7 @@ fn without_a_change_nothing_is_read_or_written_again() {
     let (ran, written) = backfill.resumed();
     assert_eq!((ran.code, written), (Some(0), vec![]), "{}", ran.said);
     assert!(ran.said.contains("3 finished hours kept, 4 files not read again"), "{}", ran.said);
+    assert!(ran.said.contains("70 packets, 3.8 kB on the wire, from 4 files; 0 of them read in"), "{}", ran.said);
     backfill.check();
 }
 

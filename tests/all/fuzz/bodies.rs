@@ -1,0 +1,220 @@
+//! What must hold for any bytes at all, one function for each part that reads them.
+//!
+//! Each has two callers: a cargo-fuzz target in `fuzz/`, which looks for bytes that break it for as long as it is let, and
+//! [`super`], which tries a few hundred in every run of the tests. A body panics where its promise is broken.
+
+use std::io::{self, Read};
+use std::path::Path;
+
+use pcap_compactor::app::ftp::Ftp;
+use pcap_compactor::app::http::Http;
+use pcap_compactor::app::lexicon::Lexicon;
+use pcap_compactor::app::smb::Smb;
+use pcap_compactor::app::{Enricher, Notes, Section, Segment};
+use pcap_compactor::capture::{Capture, LinkType, PcapLayout, PcapWriter, Record, Records, Report, Stamp, Status};
+use pcap_compactor::decode::packet::Fragment;
+use pcap_compactor::decode::{Decoder, Packet, Tunnels};
+use pcap_compactor::engine::ledger::balance;
+use pcap_compactor::sink::jsonl::{JsonLines, Lines};
+use pcap_compactor::sink::{Discard, Metrics, Sink};
+use pcap_compactor::table::key::FiveTuple;
+use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
+
+/// Hands out a few bytes a call, as a slow pipe would.
+struct Drip {
+    bytes: Vec<u8>,
+    at: usize,
+}
+
+impl Read for Drip {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let size = out.len().min(1 + self.at % 61).min(self.bytes.len() - self.at);
+        out[..size].copy_from_slice(&self.bytes[self.at..self.at + size]);
+        self.at += size;
+        Ok(size)
+    }
+}
+
+/// The bytes at once, and the bytes in drips.
+fn readers(bytes: &[u8]) -> [Box<dyn Read + Send>; 2] {
+    [Box::new(io::Cursor::new(bytes.to_vec())), Box::new(Drip { bytes: bytes.to_vec(), at: 0 })]
+}
+
+/// Records looked at: few bytes of a compressed file may stand for many.
+const RECORDS: u64 = 100_000;
+
+/// Time, link type, wire length and bytes of a record.
+type Row = (i64, u16, u32, Vec<u8>);
+
+fn read(reader: Box<dyn Read + Send>) -> (Vec<Row>, Report) {
+    let mut capture = Capture::from_reader(Path::new("any"), reader).expect("memory can be read");
+    let (mut rows, mut batch) = (Vec::new(), Records::default());
+    while (rows.len() as u64) < RECORDS && capture.fill(&mut batch, 100).expect("memory can be read") {
+        for record in batch.list() {
+            let frame = batch.frame(record);
+            assert_eq!(frame.len(), record.captured as usize);
+            rows.push((record.time.ns(), record.link.0, record.wire, frame.to_vec()));
+        }
+    }
+    (rows, capture.report().clone())
+}
+
+/// Any bytes as a capture: they are read alike however they come, and the account is true.
+pub(crate) fn capture(bytes: &[u8]) {
+    let [(rows, report), (slow, slow_report)] = readers(bytes).map(read);
+    let least = rows.len().min(slow.len());
+    assert_eq!(rows[..least], slow[..least]);
+    if rows.len() as u64 >= RECORDS {
+        return;
+    }
+    assert_eq!(rows.len(), slow.len());
+    assert_eq!(Report { bytes_read: 0, ..report.clone() }, Report { bytes_read: 0, ..slow_report });
+    assert_eq!(report.packets, rows.len() as u64);
+    assert_eq!(report.captured_bytes, rows.iter().map(|(.., frame)| frame.len() as u64).sum::<u64>());
+    assert_eq!(report.offset.is_some(), !matches!(report.status, Status::Complete | Status::Empty), "{report:?}");
+    assert_eq!(report.message.is_some(), report.status != Status::Complete, "{report:?}");
+}
+
+/// Link types that are decoded.
+const LINKS: [u16; 16] = [0, 1, 9, 10, 12, 14, 50, 51, 101, 108, 113, 192, 228, 229, 239, 276];
+
+/// Any bytes as a frame, the first of them telling its link type: both decoders agree, and what they say lies in the frame.
+pub(crate) fn decode(bytes: &[u8]) {
+    let Some((&first, frame)) = bytes.split_first() else { return };
+    let link = LINKS.get(usize::from(first)).copied().unwrap_or(if first < 128 { 1 } else { u16::from(first) });
+    let captured = frame.len() as u32;
+    let record = Record {
+        time: Timestamp(0),
+        offset: 0,
+        captured,
+        wire: captured + u32::from(first & 64),
+        link: LinkType(link),
+        stamp: Stamp::Known,
+    };
+    for tunnels in [Tunnels::Inner, Tunnels::Outer] {
+        let decoder = Decoder::new(tunnels);
+        let decoded = decoder.decode(&record, frame);
+        assert_eq!(decoded, decoder.general(&record, frame));
+        let Ok(packet) = decoded else { continue };
+        let (ip, transport, payload) = (packet.ip_offset, packet.transport_offset, packet.payload_offset);
+        assert!(ip <= transport && transport <= payload && usize::from(transport) <= frame.len(), "{packet:?}");
+        assert!(packet.payload_length <= packet.ip_length, "{packet:?}");
+        assert!(packet.payload(frame).len() <= frame.len());
+        assert!(packet.has_flags || packet.tcp_flags == 0, "{packet:?}");
+        if packet.fragment == Fragment::Later {
+            assert_eq!((packet.src_port, packet.dst_port, packet.payload_length), (0, 0, 0));
+        }
+    }
+}
+
+/// Lines of JSON, and whether the ledger they end in balances.
+struct Checked<'o>(JsonLines<&'o mut Vec<u8>>);
+
+impl Sink for Checked<'_> {
+    fn on_group(&mut self, group: &pcap_compactor::views::groups::GroupRecord) -> pcap_compactor::Result<()> {
+        self.0.on_group(group)
+    }
+
+    fn on_scan(&mut self, scan: &pcap_compactor::scan::summary::ScanSummary) -> pcap_compactor::Result<()> {
+        self.0.on_scan(scan)
+    }
+
+    fn on_metrics(&mut self, metrics: &Metrics) -> pcap_compactor::Result<()> {
+        let (intake, outcome) = (&metrics.total.intake, &metrics.outcome);
+        intake.check("the input")?;
+        let parts = [outcome.kept, outcome.collapsed, outcome.out_of_window, outcome.late, outcome.over_limit];
+        balance("the output", intake.accepted, &parts)?;
+        self.0.on_metrics(metrics)
+    }
+}
+
+fn lines(reader: Box<dyn Read + Send>, threads: usize) -> (u64, Vec<u8>) {
+    // Low thresholds and short windows, so that few packets go all ways; duplicates are looked for, too.
+    let config = Config {
+        window_seconds: 60,
+        idle_split_seconds: 2,
+        scan_unique_dsts_threshold: 2,
+        scan_unique_ports_threshold: 2,
+        iforest_estimators: 32,
+        http_uri_token_budget: 2,
+        ..Config::default()
+    };
+    let mut out = Vec::new();
+    let job = Job::new(config).engine(Engine::builder().threads(threads).dedup(2));
+    let mut sink = Checked(JsonLines::new(&mut out, "memory", Lines::default()));
+    let report = job.run(vec![Input::stream("any", reader)], &mut sink).expect("any input ends well");
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    (report.total.intake.read.packets, out)
+}
+
+/// A capture from end to end: the ledger balances, and neither threads nor the way it comes show in the output.
+fn compact_whole(bytes: &[u8]) -> u64 {
+    let [at_once, in_drips] = readers(bytes);
+    let (packets, out) = lines(at_once, 1);
+    assert_eq!((packets, out), lines(in_drips, 3));
+    packets
+}
+
+/// Any bytes as a capture, from end to end.
+pub(crate) fn compact(bytes: &[u8]) {
+    compact_whole(bytes);
+}
+
+/// Any bytes as Ethernet frames, from end to end: each frame of a length and at a time that the byte in front of it tells.
+pub(crate) fn packets(bytes: &[u8]) {
+    const STEPS: [i64; 4] = [0, 1_000_000, 3_000_000_000, 61_000_000_000];
+    let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).expect("memory takes bytes");
+    let (mut rest, mut time, mut frames) = (bytes, 1_697_716_800_000_000_000, 0);
+    while let Some((&head, behind)) = rest.split_first() {
+        time += STEPS[usize::from(head >> 6)] * if head & 32 == 0 { 1 } else { -1 };
+        let (frame, next) = behind.split_at(behind.len().min(14 + usize::from(head & 31) * 4));
+        writer.record(Timestamp(time), frame.len() as u32, frame).expect("memory takes bytes");
+        (rest, frames) = (next, frames + 1);
+    }
+    assert_eq!(compact_whole(&writer.finish().expect("memory takes bytes")), frames);
+}
+
+/// What an enricher makes of segments: the same in any order.
+fn enrich(enricher: &dyn Enricher, bytes: &[u8]) -> Option<Section> {
+    let note = |payload: &[u8], time: i64| {
+        let packet = Packet { time: Timestamp(time), ..Packet::default() };
+        let mut notes = Notes::default();
+        if !payload.is_empty() {
+            enricher.read(&Segment { payload, packet: &packet, flow: FiveTuple::of(&packet).0 }, &mut notes);
+        }
+        notes
+    };
+    let (head, tail) = bytes.split_at(bytes.len() / 2);
+    let merged = |order: [(&[u8], i64); 3]| {
+        let mut notes = Notes::default();
+        order.into_iter().for_each(|(payload, time)| notes.merge(note(payload, time)));
+        enricher.finish(notes)
+    };
+    let section = merged([(bytes, 1), (head, 2), (tail, 3)]);
+    assert_eq!(section, merged([(tail, 3), (bytes, 1), (head, 2)]));
+    section
+}
+
+/// Any bytes as what a client sends to a web server.
+pub(crate) fn http(bytes: &[u8]) {
+    enrich(&Http::new(Lexicon::default(), 4, 42), bytes);
+}
+
+/// Any bytes as what a client sends to an FTP server.
+pub(crate) fn ftp(bytes: &[u8]) {
+    enrich(&Ftp, bytes);
+}
+
+/// Any bytes as what a client sends to a file server.
+pub(crate) fn smb(bytes: &[u8]) {
+    enrich(&Smb, bytes);
+}
+
+/// Any bytes as a configuration: what is taken keeps its bounds, prints, reads back as itself, and runs.
+pub(crate) fn config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let Ok(config) = Config::from_toml(text) else { return };
+    config.check().expect("what was read has been checked");
+    assert_eq!(Config::from_toml(&config.to_toml()).expect("what is printed can be read"), config);
+    Job::new(config).run(Vec::new(), &mut Discard).expect("it runs");
+}
