@@ -16,8 +16,9 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
     let decoder = Decoder::new(engine.tunnels);
     let mut records = Records::default();
     let mut packets: Vec<Packet> = Vec::with_capacity(BATCH);
+    let marks = views.iter().any(|view| view.wants_marks());
     for file in plan.files {
-        let number = file.number;
+        let (number, next) = (file.number, file.next);
         merge(vec![worker.begin(number, file.first)], views)?;
         let path = file.path.clone();
         let capture = match file.open(engine.io) {
@@ -27,7 +28,8 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
                 continue;
             }
         };
-        let mut reader = Reader::new(path, capture, decoder, engine.dedup, engine.filter.clone(), &engine.progress);
+        let mut reader = Reader::new(path, capture, decoder, engine.dedup, engine.filter.clone(), &engine.progress)
+            .with_marks(marks.then_some(next));
         let mut watermark = engine.lateness_ns.map(Watermark::new);
         loop {
             match reader.batch(&mut records, &mut packets) {
@@ -50,6 +52,12 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
                 }
             }
             worker.packets(&packets[from..], records.bytes());
+            if let Some(mark) = reader.mark() {
+                merge(vec![worker.mark(mark)], views)?;
+            }
+        }
+        if let Some(mark) = reader.last_mark() {
+            merge(vec![worker.mark(mark)], views)?;
         }
         records.clear();
         let file = reader.finish();

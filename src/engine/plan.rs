@@ -48,6 +48,8 @@ pub(super) struct Planned {
     pub(super) path: PathBuf,
     /// Time of the first record; the earliest time for a file without one.
     pub(super) first: Timestamp,
+    /// When the next file begins; the latest time for the last.
+    pub(super) next: Timestamp,
     capture: Option<Capture>,
 }
 
@@ -85,6 +87,7 @@ impl Plan {
                     number: 0,
                     path: input.path,
                     first: first.unwrap_or(Timestamp::MIN),
+                    next: Timestamp::MAX,
                     capture: (keep_all || stream).then_some(capture),
                 }),
                 Err(error) => failed.push(error),
@@ -93,6 +96,10 @@ impl Plan {
         files.sort_by(|a: &Planned, b: &Planned| (a.first, &a.path).cmp(&(b.first, &b.path)));
         for (file, number) in files.iter_mut().zip(0..) {
             file.number = number;
+        }
+        let firsts: Vec<Timestamp> = files.iter().skip(1).map(|file| file.first).collect();
+        for (file, next) in files.iter_mut().zip(firsts) {
+            file.next = next;
         }
         Ok(Plan { files: files.into(), failed })
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::ledger::Amount;
+use super::view::{MARK, Mark};
 use super::{FileReport, Progress};
 use crate::capture::Capture;
 use crate::capture::{Record, Records};
@@ -14,6 +15,7 @@ use crate::decode::{Decoder, Packet};
 use crate::engine::ledger::Tally;
 use crate::error::Result;
 use crate::filter::Filter;
+use crate::time::Timestamp;
 
 /// Records a batch. Their packets, 48 KiB, lie in the second-level cache between decoding and the flow table.
 pub(super) const BATCH: usize = 512;
@@ -28,6 +30,13 @@ pub(super) struct Reader<'p> {
     tally: Tally,
     progress: &'p Progress,
     told: u64,
+    marks: Option<Marks>,
+}
+
+/// How far it is to the next marker, and what it will say.
+struct Marks {
+    records: usize,
+    mark: Mark,
 }
 
 impl<'p> Reader<'p> {
@@ -40,7 +49,27 @@ impl<'p> Reader<'p> {
         progress: &'p Progress,
     ) -> Reader<'p> {
         let dedup = (dedup > 0).then(|| Dedup::new(dedup));
-        Reader { path, capture, decoder, dedup, filter, tally: Tally::default(), progress, told: 0 }
+        Reader { path, capture, decoder, dedup, filter, tally: Tally::default(), progress, told: 0, marks: None }
+    }
+
+    /// Sets markers, for views that want them; `next_file` is when the next file begins.
+    pub(super) fn with_marks(mut self, next_file: Option<Timestamp>) -> Reader<'p> {
+        self.marks = next_file.map(|next_file| Marks { records: 0, mark: Mark { newest: Timestamp::MIN, next_file } });
+        self
+    }
+
+    /// The marker that stands behind the last batch, if there is one.
+    pub(super) fn mark(&mut self) -> Option<Mark> {
+        self.marks.as_ref().filter(|marks| marks.records == MARK)?;
+        self.last_mark()
+    }
+
+    /// The marker at the end of the file, where markers are wanted.
+    pub(super) fn last_mark(&mut self) -> Option<Mark> {
+        let marks = self.marks.as_mut()?;
+        marks.records = 0;
+        let newest = std::mem::replace(&mut marks.mark.newest, Timestamp::MIN);
+        Some(Mark { newest, ..marks.mark })
     }
 
     /// Reads a batch and replaces `packets` with its packets; false at the end of the file.
@@ -48,8 +77,14 @@ impl<'p> Reader<'p> {
     pub(super) fn batch(&mut self, records: &mut Records, packets: &mut Vec<Packet>) -> Result<bool> {
         self.progress.stopped()?;
         packets.clear();
-        let more = self.capture.fill(records, BATCH)?;
+        // A batch ends where a marker stands.
+        let room = self.marks.as_ref().map_or(BATCH, |marks| BATCH.min(MARK - marks.records));
+        let more = self.capture.fill(records, room)?;
         let (list, bytes) = (records.list(), records.bytes());
+        if let Some(marks) = &mut self.marks {
+            marks.records += list.len();
+            marks.mark.newest = list.iter().fold(marks.mark.newest, |newest, record| newest.max(record.time));
+        }
         let read = list.iter().fold(Amount::default(), |sum, record| sum + Amount::one(record.wire, record.captured));
         let mut refused = Amount::default();
         let mut flags = 0;

@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, unbounded};
 use super::inline::Watermark;
 use super::plan::{Plan, Planned};
 use super::reader::{BATCH, Reader};
-use super::view::{Part, View};
+use super::view::{Mark, Part, View};
 use super::worker::{Worker, merge};
 use super::{Engine, FileReport, Progress, Report};
 use crate::capture::Bytes;
@@ -34,6 +34,8 @@ enum Message {
     },
     /// No packet that is not late will come for windows that end here or before.
     Close(Timestamp),
+    /// A marker inside the file, or at its end.
+    Mark(Mark),
 }
 
 /// A file as a worker hears of it.
@@ -54,6 +56,8 @@ enum News {
 /// Where readers take their files, and announce them.
 struct Desk {
     plan: Plan,
+    /// A view wants markers inside files.
+    marks: bool,
     workers: Vec<Sender<Announced>>,
 }
 
@@ -72,7 +76,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
         announce.push(sender);
         worker_inputs.push(receiver);
     }
-    let desk = Mutex::new(Desk { plan, workers: announce });
+    let desk = Mutex::new(Desk { plan, marks: views.iter().any(|view| view.wants_marks()), workers: announce });
     let shards: Vec<Worker> = (0..workers).map(|_| Worker::new(views)).collect();
 
     thread::scope(|scope| {
@@ -174,6 +178,8 @@ struct Taken {
     number: u32,
     reader_path: std::path::PathBuf,
     capture: crate::capture::Capture,
+    /// When the next file begins, where markers are wanted.
+    marks: Option<Timestamp>,
     channels: Vec<Sender<Message>>,
 }
 
@@ -182,7 +188,7 @@ fn next(desk: &Mutex<Desk>, done: &mut Done, engine: &Engine, workers: usize) ->
     loop {
         let mut desk = desk.lock().map_err(|_| ErrorKind::Invariant("a reader panicked".into()))?;
         let Some(file) = desk.plan.files.pop_front() else { return Ok(None) };
-        let Planned { number, first, .. } = file;
+        let Planned { number, first, next, .. } = file;
         let path = file.path.clone();
         let capture = match file.open(engine.io) {
             Ok(capture) => capture,
@@ -198,7 +204,8 @@ fn next(desk: &Mutex<Desk>, done: &mut Done, engine: &Engine, workers: usize) ->
             // A worker that is gone has panicked; the scope will say so.
             let _ = worker.send(Announced { number, first, messages });
         }
-        return Ok(Some(Taken { number, reader_path: path, capture, channels }));
+        let marks = desk.marks.then_some(next);
+        return Ok(Some(Taken { number, reader_path: path, capture, marks, channels }));
     }
 }
 
@@ -213,9 +220,10 @@ fn read(
     done: &mut Done,
     mut between: impl FnMut() -> Result<()>,
 ) -> Result<()> {
-    let Taken { number, reader_path, capture, channels } = file;
+    let Taken { number, reader_path, capture, marks, channels } = file;
     let workers = channels.len() as u64;
-    let mut reader = Reader::new(reader_path, capture, decoder, engine.dedup, engine.filter.clone(), &engine.progress);
+    let mut reader = Reader::new(reader_path, capture, decoder, engine.dedup, engine.filter.clone(), &engine.progress)
+        .with_marks(marks);
     let mut records = Records::default();
     let mut watermark = engine.lateness_ns.map(Watermark::new);
     // With one worker its share is the batch, written over what was there; else packets are dealt out when the whole batch
@@ -230,6 +238,11 @@ fn read(
     };
     let mut shares: Vec<Vec<Packet>> = channels.iter().map(|_| fresh()).collect();
     let mut packets = Vec::new();
+    let tell = |mark| {
+        for channel in &channels {
+            let _ = channel.send(Message::Mark(mark));
+        }
+    };
     loop {
         let decoded = if whole { &mut shares[0] } else { &mut packets };
         let more = match reader.batch(&mut records, decoded) {
@@ -264,7 +277,13 @@ fn read(
             }
         }
         send(&mut shares);
+        if let Some(mark) = reader.mark() {
+            tell(mark);
+        }
         between()?;
+    }
+    if let Some(mark) = reader.last_mark() {
+        tell(mark);
     }
     // The workers take the file for finished when its channels end, so the news of it goes first.
     let _ = news.send(News::Read(number, Box::new(reader.finish())));
@@ -289,6 +308,7 @@ fn work(mut worker: Worker, files: &Receiver<Announced>, parts: &Sender<News>, b
                     let _ = back.send(packets);
                 }
                 Message::Close(before) => hand_over(worker.close(Some(before))),
+                Message::Mark(mark) => hand_over(worker.mark(mark)),
             }
         }
     }

@@ -35,6 +35,18 @@ impl Batch<'_> {
     }
 }
 
+/// A marker inside a file: every [`MARK`] records of it, and at its end. Where it stands depends on the file alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The newest of the records since the marker before, in this file.
+    pub newest: Timestamp,
+    /// When the next file begins, which may be before this one ends; the latest time if there is none.
+    pub next_file: Timestamp,
+}
+
+/// Records from one [`Mark`] of a file to the next.
+pub const MARK: usize = 65_536;
+
 /// What a shard view hands over at a marker; only its own view looks inside.
 pub type Part = Box<dyn Any + Send>;
 
@@ -43,6 +55,11 @@ pub trait View {
     /// Whether its shards need flow ids. A run in which no view does keeps no flow table.
     fn wants_flows(&self) -> bool {
         true
+    }
+
+    /// Whether its shards are told of markers inside files. In a run in which no view wants them there are none.
+    fn wants_marks(&self) -> bool {
+        false
     }
 
     /// Its part in one worker.
@@ -81,6 +98,15 @@ pub trait ShardView: Send {
     /// Takes a marker: no packet that is not late will come for windows that end at or before `before`; `None` is the
     /// end of the run. Returns what is complete, or nothing.
     fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part>;
+
+    /// Takes a marker inside a file; returns what is complete, or nothing.
+    fn mark(&mut self, _mark: Mark, _table: &FlowTable) -> Option<Part> {
+        None
+    }
+
+    /// Moves the ids of flows that it has come to need no more since it was last asked to `flows`. The table forgets
+    /// those that no view [keeps](ShardView::keeps); for what is let go of a few at a time.
+    fn ended(&mut self, _flows: &mut Vec<u32>) {}
 
     /// Where its rows are, for prefetching; nothing if it has none.
     fn rows(&self) -> Option<Rows> {

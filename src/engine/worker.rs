@@ -1,6 +1,6 @@
 //! One worker: the flow table of its share of host pairs, and the shard views that live on it.
 
-use super::view::{Batch, Part, ShardView, View};
+use super::view::{Batch, Mark, Part, ShardView, View};
 use crate::decode::Packet;
 use crate::table::{Asked, FlowRef, FlowTable, RUN, Rows};
 use crate::time::Timestamp;
@@ -12,6 +12,7 @@ pub(super) struct Worker {
     asked: [Asked; 2],
     flows: [Vec<FlowRef>; 2],
     rows: Vec<Rows>,
+    ended: Vec<u32>,
 }
 
 impl Worker {
@@ -23,6 +24,7 @@ impl Worker {
             asked: Default::default(),
             flows: [Vec::with_capacity(RUN), Vec::with_capacity(RUN)],
             rows: Vec::new(),
+            ended: Vec::new(),
         }
     }
 
@@ -65,11 +67,31 @@ impl Worker {
     /// Closes what ended at or before `before`, or everything; a part for each view that has one.
     pub(super) fn close(&mut self, before: Option<Timestamp>) -> Vec<Option<Part>> {
         let parts: Vec<Option<Part>> = self.views.iter_mut().map(|view| view.close(before, &self.table)).collect();
-        if before.is_some() && self.wants_flows && self.views.iter().any(|view| view.let_go()) {
-            let views = &self.views;
-            self.table.retain(|flow| views.iter().any(|view| view.keeps(flow)));
+        if before.is_some() && self.wants_flows {
+            self.forget();
+            if self.views.iter().any(|view| view.let_go()) {
+                let views = &self.views;
+                self.table.retain(|flow| views.iter().any(|view| view.keeps(flow)));
+            }
         }
         parts
+    }
+
+    /// Takes a marker inside a file; a part for each view that has one.
+    pub(super) fn mark(&mut self, mark: Mark) -> Vec<Option<Part>> {
+        let parts = self.views.iter_mut().map(|view| view.mark(mark, &self.table)).collect();
+        self.forget();
+        parts
+    }
+
+    /// Makes the table forget the flows that views have let go of and no other keeps.
+    fn forget(&mut self) {
+        self.views.iter_mut().for_each(|view| view.ended(&mut self.ended));
+        for flow in self.ended.drain(..) {
+            if !self.views.iter().any(|view| view.keeps(flow)) {
+                self.table.forget(flow);
+            }
+        }
     }
 }
 

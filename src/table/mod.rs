@@ -242,6 +242,9 @@ impl FlowTable {
         };
         self.slots[at] = Slot { key, tag, id: id + 1 };
         self.live += 1;
+        if key.high & V6 != 0 {
+            self.pairs.hold((key.low >> 16) as u32);
+        }
         id
     }
 
@@ -279,6 +282,37 @@ impl FlowTable {
         reinsert(&mut self.slots, shift, &waiting, |_| true);
     }
 
+    /// Forgets one flow. The slots behind it close up, so the index is as if the flow had never been.
+    pub fn forget(&mut self, id: u32) {
+        let key = self.keys[id as usize];
+        let (tag, shift) = (self.tag(key), self.shift);
+        let slots = &mut self.slots[..];
+        let mask = slots.len() - 1;
+        let mut hole = (tag >> shift) as usize & mask;
+        while slots[hole].id != id + 1 {
+            if slots[hole].id == 0 {
+                return;
+            }
+            hole = (hole + 1) & mask;
+        }
+        let mut next = (hole + 1) & mask;
+        while slots[next].id != 0 {
+            // A slot may move up to its own place and not before it.
+            let home = (slots[next].tag >> shift) as usize & mask;
+            if next.wrapping_sub(home) & mask >= next.wrapping_sub(hole) & mask {
+                slots[hole] = slots[next];
+                hole = next;
+            }
+            next = (next + 1) & mask;
+        }
+        slots[hole] = Slot::default();
+        self.live -= 1;
+        self.free.push(id);
+        if key.high & V6 != 0 {
+            self.pairs.release((key.low >> 16) as u32);
+        }
+    }
+
     /// Forgets every flow for which `keep` is false.
     pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
         let mut live = vec![false; self.keys.len()];
@@ -287,6 +321,9 @@ impl FlowTable {
             let id = slot.id - 1;
             live[id as usize] = keep(id);
             self.live += usize::from(live[id as usize]);
+            if !live[id as usize] && slot.key.high & V6 != 0 {
+                self.pairs.release((slot.key.low >> 16) as u32);
+            }
         }
         let bits = (self.live * 4).next_power_of_two().trailing_zeros().max(FIRST_BITS);
         let mut fitting = Arena::default();
@@ -301,11 +338,6 @@ impl FlowTable {
             return;
         }
         self.free = (0..live.len() as u32).rev().filter(|&id| !live[id as usize]).collect();
-        let mut used = vec![false; self.pairs.len()];
-        for (key, _) in self.keys.iter().zip(&live).filter(|(key, live)| **live && key.high & V6 != 0) {
-            used[(key.low >> 16) as usize] = true;
-        }
-        self.pairs.retain(&used);
     }
 
     /// The 5-tuple of a flow.
@@ -404,7 +436,12 @@ mod tests {
                 }
             }
             assert_eq!(table.len(), model.len());
-            table.retain(|id| id % 3 == 0);
+            if round == 1 {
+                // One by one, or all at once.
+                model.values().filter(|id| *id % 3 != 0).for_each(|&id| table.forget(id));
+            } else {
+                table.retain(|id| id % 3 == 0);
+            }
             model.retain(|_, id| *id % 3 == 0);
             assert_eq!(table.len(), model.len());
         }

@@ -17,6 +17,8 @@ struct Pair {
     low: u128,
     high: u128,
     hash: u32,
+    /// Flows between them.
+    flows: u32,
 }
 
 impl Default for Pairs {
@@ -37,7 +39,7 @@ impl Pairs {
         }) {
             return found;
         }
-        self.add(Pair { low, high, hash })
+        self.add(Pair { low, high, hash, flows: 0 })
     }
 
     #[cold]
@@ -63,23 +65,26 @@ impl Pairs {
         (pair.low, pair.high)
     }
 
-    /// Forgets the pairs that are not in `used`, which has one bit a number.
-    pub(crate) fn retain(&mut self, used: &[bool]) {
-        let free = &mut self.free;
-        self.index.retain(|&mut number| {
-            let keep = used.get(number as usize).copied().unwrap_or(false);
-            if !keep {
-                free.push(number);
-            }
-            keep
-        });
+    /// A flow between the pair was made.
+    pub(crate) fn hold(&mut self, number: u32) {
+        self.list[number as usize].flows += 1;
+    }
+
+    /// A flow between the pair was forgotten; with the last of them the pair is.
+    pub(crate) fn release(&mut self, number: u32) {
+        let pair = &mut self.list[number as usize];
+        pair.flows -= 1;
+        if pair.flows > 0 {
+            return;
+        }
+        let hash = spread(pair.hash);
+        if let Ok(entry) = self.index.find_entry(hash, |&other| other == number) {
+            entry.remove();
+            self.free.push(number);
+        }
         if self.index.is_empty() {
             *self = Pairs::default();
         }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.list.len()
     }
 }
 
