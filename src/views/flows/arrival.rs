@@ -101,20 +101,20 @@ impl Arrival {
 
     /// Its sender is the high end of the 5-tuple.
     #[inline]
-    pub(super) fn from_high(&self) -> bool {
+    pub(super) fn sent_by_high(&self) -> bool {
         self.is(FROM_HIGH)
     }
 
     /// The end that sent it: 0 low, 1 high.
     #[inline]
     pub(super) fn end(&self) -> usize {
-        usize::from(self.from_high())
+        usize::from(self.sent_by_high())
     }
 
     /// The end as a side of pieces that know two; which of them is up is decided when the flow has ended.
     #[inline]
     pub(super) fn side(&self) -> Side {
-        if self.from_high() { Side::Down } else { Side::Up }
+        if self.sent_by_high() { Side::Down } else { Side::Up }
     }
 
     /// Its lengths and window.
@@ -169,7 +169,7 @@ impl Arrival {
     pub(super) fn evidence(&self) -> Option<(Direction, bool)> {
         let rank = (self.bits >> EVIDENCE & 3).checked_sub(1)?;
         let direction = *Direction::ALL.get(usize::from(rank))?;
-        Some((direction, self.is(CLIENT_SENT) == self.from_high()))
+        Some((direction, self.is(CLIENT_SENT) == self.sent_by_high()))
     }
 
     /// A SYN without ACK.

@@ -14,15 +14,26 @@ pub(super) struct Deadlines {
 /// Nanoseconds of a slot, as a power of two: 4.3 s.
 const SLOT: u32 = 32;
 
+/// The slot of a deadline.
+pub(super) fn slot(deadline: i64) -> i64 {
+    deadline >> SLOT
+}
+
 impl Deadlines {
-    /// Looks at a flow when this time has passed.
-    pub(super) fn insert(&mut self, deadline: i64, flow: u32) {
-        self.slots.entry(deadline >> SLOT).or_default().push(flow);
+    /// Looks at a flow when this time has passed. Returns the slot in which it stands.
+    pub(super) fn insert(&mut self, deadline: i64, flow: u32) -> i64 {
+        let slot = slot(deadline);
+        self.slots.entry(slot).or_default().push(flow);
+        slot
     }
 
-    /// Takes out flows whose deadline lay before `now`, with their whole slots.
-    pub(super) fn passed(&mut self, now: i64) -> Option<Vec<u32>> {
-        let slot = self.slots.first_entry()?;
-        (*slot.key() < now >> SLOT).then(|| slot.remove())
+    /// Takes out all flows whose deadline may lie before `now`, with their slots; those of which it does not are put back
+    /// by the caller.
+    pub(super) fn passed(&mut self, now: i64) -> Vec<(i64, u32)> {
+        let later = self.slots.split_off(&(slot(now) + 1));
+        std::mem::replace(&mut self.slots, later)
+            .into_iter()
+            .flat_map(|(slot, flows)| flows.into_iter().map(move |flow| (slot, flow)))
+            .collect()
     }
 }

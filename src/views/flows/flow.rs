@@ -155,9 +155,9 @@ impl Flow {
         } else if time < self.last {
             self.behind += 1;
         }
-        let earliest = (time, arrival.from_high()) < (self.first, self.first_high);
+        let earliest = (time, arrival.sent_by_high()) < (self.first, self.first_high);
         if earliest || !self.has_begun() {
-            (self.first, self.first_high) = (time, arrival.from_high());
+            (self.first, self.first_high) = (time, arrival.sent_by_high());
         }
         if let Some((rank, client_high)) = arrival.evidence() {
             let new = (rank, time, client_high);
@@ -187,7 +187,7 @@ impl Flow {
     fn begin(&mut self, arrival: &Arrival) {
         self.opened = arrival.time;
         self.vlan = arrival.vlan();
-        self.icmp = arrival.icmp().map(|icmp| (icmp, arrival.from_high()));
+        self.icmp = arrival.icmp().map(|icmp| (icmp, arrival.sent_by_high()));
         self.tunnel = arrival.tunnel;
     }
 
@@ -207,7 +207,7 @@ impl Flow {
         for feature in &mut more.features {
             feature.packet(&FlowPacket {
                 time: Timestamp(arrival.time),
-                from_high: arrival.from_high(),
+                from_high: arrival.sent_by_high(),
                 tcp_flags: arrival.is_tcp().then_some(arrival.flags),
                 sample: arrival.sample(),
             });

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use super::arrival::Arrival;
-use super::deadlines::Deadlines;
+use super::deadlines::{Deadlines, slot};
 use super::flow::{Flow, Serial};
 use super::record::EndReason;
 use super::settings::Plan;
@@ -62,8 +62,25 @@ pub(super) struct Aside {
 struct Row {
     flow: Flow,
     waiting: Waiting,
-    /// It stands among the deadlines.
+    /// It has packets.
     live: bool,
+    /// Where it stands among the deadlines; it may have stood elsewhere before time went back.
+    slot: i64,
+}
+
+impl Row {
+    /// Time of its newest packet.
+    #[inline]
+    fn newest(&self) -> i64 {
+        self.waiting.newest().map_or(self.flow.last, |newest| newest.max(self.flow.last))
+    }
+
+    /// When what it holds is over, if nothing more comes.
+    fn deadline(&self, idle: i64, plan: &Plan) -> i64 {
+        let last = self.newest();
+        let opened = if self.flow.has_begun() { self.flow.opened } else { last };
+        deadline(opened, last, idle, plan)
+    }
 }
 
 /// One worker's share.
@@ -108,11 +125,19 @@ impl Shard {
             let mark = if stale { self.marks } else { 0 };
             self.closed.aside.stale += u64::from(stale);
             row.flow.serial = Serial { mark, ..Serial::default() };
-            self.deadlines.insert(deadline(arrival.time, arrival.time, idle, &self.plan), id);
+            row.slot = self.deadlines.insert(deadline(arrival.time, arrival.time, idle, &self.plan), id);
         }
+        let back = arrival.time < row.newest();
         let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, marks: self.marks };
         let Row { flow, waiting, .. } = row;
         waiting.push(arrival, self.plan.settings.reorder, |arrival| desk.take(flow, arrival, ends));
+        if back {
+            // What it holds may now be over earlier.
+            let deadline = row.deadline(idle, &self.plan);
+            if slot(deadline) < row.slot {
+                row.slot = self.deadlines.insert(deadline, id);
+            }
+        }
     }
 
     /// Ends the flows that are over at `now`.
@@ -120,19 +145,18 @@ impl Shard {
         self.clock = self.clock.max(now);
         self.newest = self.newest.max(now);
         self.marks += 1;
-        while let Some(flows) = self.deadlines.passed(now) {
-            for id in flows {
-                let idle = self.plan.idle(table.ends(id).protocol);
-                let row = &mut self.rows[id as usize];
-                let last = row.waiting.newest().unwrap_or(i64::MIN).max(row.flow.last);
-                let opened = if row.flow.has_begun() { row.flow.opened } else { last };
-                let deadline = deadline(opened, last, idle, &self.plan);
-                if deadline < now {
-                    self.end(id, idle, now, table);
-                    self.free.push(id);
-                } else {
-                    self.deadlines.insert(deadline, id);
-                }
+        for (slot, id) in self.deadlines.passed(now) {
+            let row = &mut self.rows[id as usize];
+            if !row.live || row.slot != slot {
+                continue;
+            }
+            let idle = self.plan.idle(table.ends(id).protocol);
+            let deadline = row.deadline(idle, &self.plan);
+            if deadline < now {
+                self.end(id, idle, now, table);
+                self.free.push(id);
+            } else {
+                row.slot = self.deadlines.insert(deadline, id);
             }
         }
     }

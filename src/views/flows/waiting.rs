@@ -112,12 +112,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Timestamp;
+    use crate::decode::Packet;
+
+    fn arrival(time: i64, wire: u32) -> Arrival {
+        Arrival::of(&Packet { time: Timestamp(time), wire, ..Packet::default() }, false, &[])
+    }
 
     /// Hands packets with these times on, and says in which order; `wire` is the place of each.
     fn order(times: &[i64], window: i64) -> Vec<(i64, u32)> {
         let (mut waiting, mut out) = (Waiting::default(), Vec::new());
         for (&time, wire) in times.iter().zip(0..) {
-            waiting.push(Arrival { time, wire, ..Arrival::default() }, window, |a| out.push((a.time, a.wire)));
+            waiting.push(arrival(time, wire), window, |a| out.push((a.time, a.wire)));
         }
         waiting.flush(|a| out.push((a.time, a.wire)));
         out
@@ -149,7 +155,7 @@ mod tests {
         let mut waiting = Waiting::default();
         let mut left = 0;
         for wire in 0..1000 {
-            waiting.push(Arrival { wire, ..Arrival::default() }, 10, |_| left += 1);
+            waiting.push(arrival(0, wire), 10, |_| left += 1);
         }
         assert_eq!(left, 1000 - MOST - 1);
     }
