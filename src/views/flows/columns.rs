@@ -10,6 +10,7 @@ use super::statistics::STATISTICS;
 use super::steps::Step;
 use crate::error::{Error, Result};
 use crate::flow::Side;
+use crate::flow::moments::Figures;
 use crate::flow::sequence::Class;
 
 /// What the cells of a column are.
@@ -415,12 +416,21 @@ pub fn all() -> impl Iterator<Item = &'static Column> {
         .chain(COLUMNS.iter().filter(|column| column.group >= Group::FrameLen))
 }
 
-/// A column that is written.
+/// What is written in one go.
 #[derive(Clone, Copy, Debug)]
 enum Pick {
     Table(&'static Column),
-    /// That of a feature, and its place among the cells of all features.
+    /// All columns of a quantity and direction: their place in [`STATISTICS`].
+    Figures(usize),
+    /// The column of a feature, and its place among the cells of all features.
     Feature(FeatureColumn, usize),
+}
+
+/// Cells of a flow.
+pub(crate) enum Piece<'r> {
+    Cell(Cell<'r>),
+    /// Twelve: a count, and numbers.
+    Figures(u64, [f64; 11]),
 }
 
 /// The columns that are written, in order.
@@ -443,7 +453,6 @@ impl Columns {
         let mut picks = Vec::new();
         let mut known = BTreeSet::new();
         for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            let before = picks.len();
             let named = all().filter(|column| match word.strip_prefix('@') {
                 Some("all") => true,
                 Some("default") => column.default,
@@ -458,7 +467,6 @@ impl Columns {
                     picks.push(Pick::Table(column));
                 }
             }
-            debug_assert!(found || picks.len() == before);
             if !found {
                 let groups: Vec<_> = Group::ALL.iter().map(|group| format!("@{}", group.about().0)).collect();
                 return Err(Error::config(format!(
@@ -471,7 +479,7 @@ impl Columns {
         if picks.is_empty() {
             return Err(Error::config("no columns are named"));
         }
-        Ok(Columns(picks))
+        Ok(Columns(together(picks)))
     }
 
     /// With those of a group behind, as far as they are not there.
@@ -495,35 +503,37 @@ impl Columns {
 
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|pick| match pick {
-            Pick::Table(column) => column.name,
-            Pick::Feature(column, _) => column.name,
+        self.0.iter().flat_map(|pick| {
+            let (one, many): (_, &[Column]) = match pick {
+                Pick::Table(column) => (Some(column.name), &[]),
+                Pick::Feature(column, _) => (Some(column.name), &[]),
+                Pick::Figures(place) => (None, &STATISTICS[*place]),
+            };
+            one.into_iter().chain(many.iter().map(|column| column.name))
         })
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// The cells of a flow.
     #[inline]
-    pub fn cells<'r>(&self, record: &'r FlowRecord) -> impl Iterator<Item = Cell<'r>> {
+    pub(crate) fn pieces<'r>(&self, record: &'r FlowRecord) -> impl Iterator<Item = Piece<'r>> {
         self.0.iter().map(|pick| match pick {
-            Pick::Table(column) => (column.cell)(record),
-            Pick::Feature(_, place) => record.features.get(*place).cloned().unwrap_or(Cell::Absent),
+            Pick::Table(column) => Piece::Cell((column.cell)(record)),
+            Pick::Feature(_, place) => Piece::Cell(record.features.get(*place).cloned().unwrap_or(Cell::Absent)),
+            Pick::Figures(place) => {
+                let figures = record.figures.as_ref().map(|figures| figures[place / 3][place % 3]);
+                let Figures { count, sum, mean, std, var, min, max, range, median, skew, kurt, cv } =
+                    figures.unwrap_or_default();
+                Piece::Figures(count, [sum, mean, std, var, min, max, range, median, skew, kurt, cv])
+            }
         })
     }
 
     fn any(&self, of: impl Fn(&Column) -> bool) -> bool {
-        self.0.iter().any(|pick| matches!(pick, Pick::Table(column) if of(column)))
+        self.0.iter().any(|pick| match pick {
+            Pick::Table(column) => of(column),
+            Pick::Figures(place) => of(&STATISTICS[*place][0]),
+            Pick::Feature(..) => false,
+        })
     }
 
     /// Which quantities have statistics, in the order of [`Quantity::ALL`](crate::flow::statistics::Quantity::ALL).
@@ -534,5 +544,65 @@ impl Columns {
 
     pub(super) fn need_tcp(&self) -> bool {
         self.any(|column| matches!(column.group, Group::Tcp | Group::Flags))
+    }
+}
+
+/// Puts all columns of a quantity and direction together where they stand so.
+fn together(picks: Vec<Pick>) -> Vec<Pick> {
+    let mut rest = picks.as_slice();
+    let mut together = Vec::with_capacity(picks.len());
+    let is = |pick: &Pick, column: &Column| matches!(pick, Pick::Table(own) if own.name == column.name);
+    while let Some(&first) = rest.first() {
+        let block = STATISTICS.iter().position(|block| {
+            rest.get(..block.len()).is_some_and(|picks| picks.iter().zip(block).all(|(pick, column)| is(pick, column)))
+        });
+        together.push(block.map_or(first, Pick::Figures));
+        rest = &rest[block.map_or(1, |place| STATISTICS[place].len())..];
+    }
+    together
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_columns_never_move_and_the_default_is_narrow() {
+        let first = [
+            "flow_id",
+            "sensor",
+            "src_ip",
+            "dst_ip",
+            "src_port",
+            "dst_port",
+            "protocol",
+            "first_ts",
+            "last_ts",
+            "duration_s",
+            "pkts_up",
+            "pkts_dn",
+            "bytes_up",
+            "bytes_dn",
+            "payload_bytes_up",
+            "payload_bytes_dn",
+            "end_reason",
+            "direction",
+            "community_id",
+        ];
+        let names: Vec<_> = Columns::default().names().collect();
+        assert_eq!(names[..first.len()], first);
+        assert!(names.len() <= 60);
+    }
+
+    #[test]
+    fn names_are_distinct_and_a_list_keeps_its_order() {
+        let names: Vec<_> = all().map(|column| column.name).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        assert_eq!(Columns::parse("@all").unwrap().names().collect::<Vec<_>>(), names);
+        let picked = Columns::parse("iat_mean, src_ip,@window,iat_mean").unwrap();
+        let names: Vec<_> = picked.names().collect();
+        assert_eq!((&names[..3], names.len()), (&["iat_mean", "src_ip", "window_count"][..], 2 + 36));
+        assert!(Columns::parse("src_ipp").unwrap_err().to_string().contains("`src_ipp`"));
+        assert!(Columns::parse("").is_err());
     }
 }
