@@ -4,10 +4,13 @@ mod compact;
 mod config;
 mod demo;
 mod filter;
+mod flows;
 mod inspect;
 mod interrupt;
 mod journal;
 mod progress;
+mod reading;
+mod schema;
 mod stdout;
 mod summary;
 mod synth;
@@ -50,6 +53,10 @@ struct Cli {
 enum Command {
     /// Turn captures into flow groups, scan summaries and a ledger.
     Compact(Box<compact::Args>),
+    /// Turn captures into one row a flow: times, counts, TCP behaviour, statistics, sequences.
+    Flows(Box<flows::Args>),
+    /// List the columns that a command can write, with type, unit and meaning.
+    Schema(schema::Args),
     /// Tell what is in captures: format, link types, packets, times, damage, and what would be left out.
     Inspect(inspect::Args),
     /// Write a deterministic capture whose truth is known.
@@ -98,6 +105,8 @@ pub(crate) fn main() -> ExitCode {
     }
     let done = match &cli.command {
         Command::Compact(args) => compact::run(args, &shared),
+        Command::Flows(args) => flows::run(args, &shared),
+        Command::Schema(args) => schema::run(args),
         Command::Inspect(args) => inspect::run(args, &shared),
         Command::Synth(args) => synth::run(args, &shared),
         Command::Demo(args) => demo::run(args, &shared),

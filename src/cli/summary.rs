@@ -101,18 +101,16 @@ pub(crate) struct Sum {
     pub(crate) captures: u64,
     intake: Intake,
     outcome: Outcome,
-    counts: GroupCounts,
     /// Read by an earlier run.
     kept: Amount,
 }
 
 impl Sum {
-    pub(crate) fn add<S>(&mut self, report: &Report, watched: &Watched<S>, kept: Amount) {
+    pub(crate) fn add(&mut self, report: &Report, outcome: &Outcome, kept: Amount) {
         self.files += report.files.len() as u64;
         self.captures += report.files.iter().filter(|file| is_capture(&file.capture)).count() as u64;
         self.intake += report.total.intake;
-        self.outcome += watched.outcome;
-        self.counts += watched.counts;
+        self.outcome += *outcome;
         self.kept += kept;
     }
 
@@ -127,9 +125,10 @@ pub(crate) fn is_capture(report: &capture::Report) -> bool {
     report.packets > 0 || !matches!(report.status, Status::Unsupported | Status::Empty)
 }
 
-/// The closing lines: what came in, what became of it, and how fast.
-pub(crate) fn closing(sum: &Sum, took: Duration) {
-    let Sum { files, intake, outcome, counts, .. } = sum;
+/// The closing lines: what came in, what became of it, how fast, and what was emitted. `kept` says where packets are that
+/// are in records.
+pub(crate) fn closing(sum: &Sum, took: Duration, kept: &str, emitted: &str) {
+    let Sum { files, intake, outcome, .. } = sum;
     let read = intake.read;
     let seconds = took.as_secs_f64().max(1e-9);
     let now = match sum.read_now().packets {
@@ -144,21 +143,37 @@ pub(crate) fn closing(sum: &Sum, took: Duration) {
         count((sum.read_now().packets as f64 / seconds) as u64),
     ));
     let parts = [
-        ("in groups", outcome.kept),
+        (kept, outcome.kept),
         ("in scan summaries", outcome.collapsed),
         ("outside the time range", outcome.out_of_window),
         ("late", outcome.late),
         ("not IP", intake.not_ip),
         ("malformed", intake.malformed),
         ("duplicate", intake.duplicate),
-        ("filtered", intake.filtered),
+        ("filtered", intake.filtered + outcome.filtered),
         ("over a limit", outcome.over_limit),
     ];
     let parts: Vec<String> = parts
         .iter()
-        .filter(|(name, amount)| amount.packets > 0 || *name == "in groups")
+        .filter(|(name, amount)| amount.packets > 0 || *name == kept)
         .map(|(name, Amount { packets, .. })| format!("{} {name}", count(*packets)))
         .collect();
     say(&format!("= {}", parts.join(" + ")));
-    say(&format!("{}, {}", things(counts.groups_emitted, "group"), things(counts.scans_collapsed, "scan")));
+    say(emitted);
+}
+
+/// What `--stats` writes.
+pub(crate) fn stats(threads: usize, read: Amount, took: Duration) -> String {
+    let Amount { packets, captured_bytes: bytes, .. } = read;
+    let seconds = took.as_secs_f64();
+    let value = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "threads": threads,
+        "seconds": seconds,
+        "packets": packets,
+        "captured_bytes": bytes,
+        "packets_per_second": packets as f64 / seconds.max(1e-9),
+        "captured_bytes_per_second": bytes as f64 / seconds.max(1e-9),
+    });
+    format!("{value:#}\n")
 }

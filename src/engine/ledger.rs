@@ -29,6 +29,12 @@ impl Amount {
     pub fn one(wire: u32, captured: u32) -> Amount {
         Amount { packets: 1, wire_bytes: u64::from(wire), captured_bytes: u64::from(captured) }
     }
+
+    /// Whether it is of no packets.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.packets == 0
+    }
 }
 
 impl AddAssign for Amount {
@@ -89,7 +95,7 @@ impl AddAssign for Intake {
 }
 
 /// What became of the accepted packets in one view:
-/// `accepted = kept + collapsed + out_of_window + late + over_limit`.
+/// `accepted = kept + collapsed + out_of_window + late + over_limit + filtered`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// In records.
@@ -102,6 +108,9 @@ pub struct Outcome {
     pub late: Amount,
     /// Beyond a limit that was asked for.
     pub over_limit: Amount,
+    /// Left out by the view as it was asked to; the metrics add it to what filters left out before.
+    #[serde(default, skip_serializing_if = "Amount::is_nothing")]
+    pub filtered: Amount,
 }
 
 impl AddAssign for Outcome {
@@ -111,6 +120,7 @@ impl AddAssign for Outcome {
         self.out_of_window += other.out_of_window;
         self.late += other.late;
         self.over_limit += other.over_limit;
+        self.filtered += other.filtered;
     }
 }
 

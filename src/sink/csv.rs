@@ -192,7 +192,7 @@ fn section(section: &Section, out: &mut Vec<u8>) {
     }
 }
 
-fn cell(text: &str, out: &mut Vec<u8>) {
+pub(super) fn cell(text: &str, out: &mut Vec<u8>) {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\0']);
     if !formula && !text.contains([',', '"', '\n', '\r']) {
         out.extend_from_slice(text.as_bytes());

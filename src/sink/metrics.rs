@@ -1,15 +1,49 @@
-//! The last record of a run: the original's counts, the ledger, and every file.
+//! The last record of a run: the view's counts, the ledger, and every file.
 //!
 //! Nothing in it depends on threads, time of day or machine.
+
+use std::ops::AddAssign;
 
 use super::jsonl::string;
 use crate::engine::FileReport;
 use crate::engine::ledger::{Amount, Outcome, Tally};
+use crate::views::flows::{EndReason, FlowCounts};
 use crate::views::groups::GroupCounts;
 
-/// Everything a run counted.
+/// What a view counts beyond the ledger, by name.
+pub trait Counted {
+    /// Tells each count in the order in which they are written.
+    fn each(&self, tell: impl FnMut(&'static str, u64));
+}
+
+/// The original's names.
+impl Counted for GroupCounts {
+    fn each(&self, mut tell: impl FnMut(&'static str, u64)) {
+        tell("groups_emitted", self.groups_emitted);
+        tell("scan_candidates", self.scan_candidates);
+        tell("scans_collapsed", self.scans_collapsed);
+        tell("scan_outliers_kept", self.scan_outliers_kept);
+        tell("http_enriched", self.http_enriched);
+        tell("ftp_enriched", self.ftp_enriched);
+        tell("smb_enriched", self.smb_enriched);
+        tell("sampling_applied", self.sampling_applied);
+    }
+}
+
+impl Counted for FlowCounts {
+    fn each(&self, mut tell: impl FnMut(&'static str, u64)) {
+        const ENDED: [&str; EndReason::ALL.len()] =
+            ["ended_fin", "ended_rst", "ended_reuse", "ended_idle", "ended_active", "ended_eof", "ended_over_limit"];
+        tell("flows_emitted", self.flows);
+        ENDED.into_iter().zip(self.ended).for_each(|(name, n)| tell(name, n));
+        tell("packets_behind", self.packets_behind);
+        tell("flows_behind", self.flows_behind);
+    }
+}
+
+/// Everything a run counted: of the groups view, or another's `C`.
 #[derive(Debug)]
-pub struct Metrics<'a> {
+pub struct Metrics<'a, C = GroupCounts> {
     /// Files found, those that could not be read included.
     pub segments_seen: u64,
     /// Every file that was opened, by path.
@@ -18,27 +52,27 @@ pub struct Metrics<'a> {
     pub total: &'a Tally,
     /// What became of the accepted packets.
     pub outcome: Outcome,
-    /// The groups view's counts.
-    pub counts: GroupCounts,
+    /// The view's counts.
+    pub counts: C,
     /// The sensor, where sensors run apart and these metrics are of one.
     pub sensor: Option<&'a str>,
 }
 
 /// Metrics that own what they tell.
 #[derive(Clone, Debug)]
-pub struct OwnedMetrics {
+pub struct OwnedMetrics<C = GroupCounts> {
     segments_seen: u64,
     files: Vec<FileReport>,
     total: Tally,
     outcome: Outcome,
-    counts: GroupCounts,
+    counts: C,
     sensor: Option<String>,
 }
 
-impl OwnedMetrics {
+impl<C: Copy + Counted + AddAssign> OwnedMetrics<C> {
     /// The metrics.
     #[must_use]
-    pub fn borrow(&self) -> Metrics<'_> {
+    pub fn borrow(&self) -> Metrics<'_, C> {
         Metrics {
             segments_seen: self.segments_seen,
             files: &self.files,
@@ -49,8 +83,16 @@ impl OwnedMetrics {
         }
     }
 
+    /// Adds what another run counted to what was counted so far, if anything was.
+    pub(super) fn gather(sum: &mut Option<OwnedMetrics<C>>, other: &Metrics<'_, C>) {
+        match sum {
+            Some(sum) => sum.add(other),
+            None => *sum = Some(Metrics { sensor: None, ..*other }.to_owned()),
+        }
+    }
+
     /// Adds what another run counted; its files take their places by path.
-    pub(super) fn add(&mut self, other: &Metrics<'_>) {
+    fn add(&mut self, other: &Metrics<'_, C>) {
         self.segments_seen += other.segments_seen;
         self.files.extend_from_slice(other.files);
         self.files.sort_by(|a, b| (&a.path, &a.sensor).cmp(&(&b.path, &b.sensor)));
@@ -60,10 +102,10 @@ impl OwnedMetrics {
     }
 }
 
-impl Metrics<'_> {
+impl<C: Copy + Counted> Metrics<'_, C> {
     /// A copy that owns what it tells.
     #[must_use]
-    pub fn to_owned(&self) -> OwnedMetrics {
+    pub fn to_owned(&self) -> OwnedMetrics<C> {
         OwnedMetrics {
             segments_seen: self.segments_seen,
             files: self.files.to_vec(),
@@ -74,26 +116,11 @@ impl Metrics<'_> {
         }
     }
 
-    /// The eleven counts by the original's names, in its order. `segments_valid` are files read that hold a supported
-    /// format; `packets_processed` are packets in groups or collapsed.
-    #[must_use]
-    pub fn originals(&self) -> [(&'static str, u64); 11] {
+    /// Files read that hold a supported format.
+    fn segments_valid(&self) -> u64 {
         use crate::capture::Status;
         let valid = |file: &&FileReport| !matches!(file.capture.status, Status::Unsupported | Status::Empty);
-        let counts = &self.counts;
-        [
-            ("segments_seen", self.segments_seen),
-            ("segments_valid", self.files.iter().filter(valid).count() as u64),
-            ("packets_processed", self.outcome.kept.packets + self.outcome.collapsed.packets),
-            ("groups_emitted", counts.groups_emitted),
-            ("scan_candidates", counts.scan_candidates),
-            ("scans_collapsed", counts.scans_collapsed),
-            ("scan_outliers_kept", counts.scan_outliers_kept),
-            ("http_enriched", counts.http_enriched),
-            ("ftp_enriched", counts.ftp_enriched),
-            ("smb_enriched", counts.smb_enriched),
-            ("sampling_applied", counts.sampling_applied),
-        ]
+        self.files.iter().filter(valid).count() as u64
     }
 
     /// Appends the record as a line of JSON.
@@ -104,16 +131,17 @@ impl Metrics<'_> {
         if let Some(sensor) = self.sensor {
             json.text("sensor", sensor);
         }
-        for (name, n) in self.originals() {
-            json.number(name, n);
-        }
+        json.number("segments_seen", self.segments_seen);
+        json.number("segments_valid", self.segments_valid());
+        json.number("packets_processed", self.outcome.kept.packets + self.outcome.collapsed.packets);
+        self.counts.each(|name, n| json.number(name, n));
         let total = self.total;
         let intake = &total.intake;
         let ledger: [(&str, Amount); 10] = [
             ("read", intake.read),
             ("kept", self.outcome.kept),
             ("collapsed", self.outcome.collapsed),
-            ("filtered", intake.filtered),
+            ("filtered", intake.filtered + self.outcome.filtered),
             ("out_of_window", self.outcome.out_of_window),
             ("duplicate", intake.duplicate),
             ("late", self.outcome.late),

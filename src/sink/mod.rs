@@ -6,6 +6,7 @@ pub mod channel;
 pub mod csv;
 pub mod digest;
 pub mod files;
+pub mod flows;
 pub mod jsonl;
 pub mod metrics;
 pub mod runs;

@@ -55,10 +55,7 @@ impl<S: Sink> Sink for Runs<S> {
     }
 
     fn on_metrics(&mut self, metrics: &Metrics) -> Result<()> {
-        match &mut self.metrics {
-            Some(sum) => sum.add(metrics),
-            None => self.metrics = Some(Metrics { sensor: None, ..*metrics }.to_owned()),
-        }
+        OwnedMetrics::gather(&mut self.metrics, metrics);
         Ok(())
     }
 }

@@ -1,3 +1,4 @@
 //! The products. One folder each: its record, its share in a worker, its merge.
 
+pub mod flows;
 pub mod groups;

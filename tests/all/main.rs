@@ -17,6 +17,7 @@ mod corpus;
 mod csv;
 mod damage;
 mod filter;
+mod flows;
 mod fuzz;
 mod inputs;
 mod outputs;

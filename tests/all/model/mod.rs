@@ -5,6 +5,7 @@
 //! have golden tests of their own: the labels of the Isolation Forest and the commands of FTP and SMB. Which tokens of a
 //! sample stay is left open: the model says which may ([`Tokens`]).
 
+pub(crate) mod flows;
 mod payload;
 mod scanners;
 

@@ -1,0 +1,277 @@
+//! `flows`: captures in; one row a flow and a ledger out.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::ValueEnum;
+use pcap_compactor::engine::Progress;
+use pcap_compactor::engine::ledger::{Amount, Outcome};
+use pcap_compactor::flow::moments::Form as Moments;
+use pcap_compactor::sink::Metrics;
+use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
+use pcap_compactor::sink::flows::{FlowRuns, FlowSink, FlowWriter, Form};
+use pcap_compactor::views::flows::columns::Group;
+use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
+use pcap_compactor::{Config, Input};
+
+use super::progress::Bar;
+use super::reading::{Reading, Sources, Writing};
+use super::summary::{Sum, closing, complaints, stats};
+use super::text::things;
+use super::units::Found;
+use super::{Exit, Shared, interrupt, say, stdout};
+
+/// Arguments of `flows`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+A flow is what two ends (address and port, of one protocol) say to one another. It ends when TCP closes or resets it, when \
+its ports are used anew, or when it is silent for longer than the idle timeout; `end_reason` says which. `src` is the \
+client; `direction` says how that is known.
+
+Examples:
+  pcap-compactor flows capture.pcap > flows.jsonl
+  pcap-compactor flows captures/ --format csv -o flows.csv
+  pcap-compactor flows capture.pcap --columns @default,@stats          # every statistic as well
+  pcap-compactor flows capture.pcap --columns src_ip,dst_ip,iat_mean   # only these
+  pcap-compactor flows capture.pcap --sequences 20                     # the first 20 packets of each, one by one
+  pcap-compactor flows capture.pcap --flow-end never                   # one flow for each pair of ends
+  tcpdump -w - | pcap-compactor flows -                                # flows leave as they end
+  pcap-compactor schema flows                                          # all columns, with unit and meaning")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    sources: Sources,
+
+    /// When flows end: by the rules below, or never, which makes one flow of all packets of a 5-tuple.
+    #[arg(long, value_enum, default_value_t = EndArg::Rules, help_heading = "Flows")]
+    flow_end: EndArg,
+    /// The longest silence inside a TCP flow, in seconds; 0: any.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "300", help_heading = "Flows")]
+    tcp_timeout: i64,
+    /// The longest silence inside a UDP flow, in seconds; 0: any.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "120", help_heading = "Flows")]
+    udp_timeout: i64,
+    /// The longest silence inside a flow of another protocol, in seconds; 0: any.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60", help_heading = "Flows")]
+    other_timeout: i64,
+    /// The longest time from a flow's first packet to its last, in seconds; 0: any.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0", help_heading = "Flows")]
+    active_timeout: i64,
+    /// How far behind its flow's newest packet a packet may come and still be put in its place, in milliseconds; 0: packets
+    /// are taken as they come.
+    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10", help_heading = "Flows")]
+    reorder: i64,
+    /// Leave out flows with fewer packets.
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Flows")]
+    min_packets: u64,
+    /// Leave out TCP segments whose bytes were all seen before.
+    #[arg(long, help_heading = "Packets")]
+    no_retransmissions: bool,
+
+    /// Write into this file instead of standard output; it appears when it is whole.
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    output: Option<PathBuf>,
+    /// What to write; `none` does all the work and prints a digest of the cells and the metrics.
+    #[arg(long, value_enum, default_value_t = Format::Jsonl, help_heading = "Output")]
+    format: Format,
+    /// Columns in their order, parted by commas; groups as @default, @stats, @tcp, @all. Only what they need is computed.
+    #[arg(long, value_name = "LIST", help_heading = "Output")]
+    columns: Option<String>,
+    /// Also write the first N packets of each flow one by one, as lists: times, lengths, flags, windows.
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Output")]
+    sequences: usize,
+    /// Whether variance, skewness and kurtosis are of a population (divided by n) or of a sample (n - 1).
+    #[arg(long, value_enum, default_value_t = MomentsArg::Population, help_heading = "Output")]
+    stats_form: MomentsArg,
+    #[command(flatten)]
+    writing: Writing,
+
+    /// Settings as TOML; of them flows take the service ports and which bytes count.
+    #[arg(long, value_name = "FILE", help_heading = "Processing")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum EndArg {
+    Rules,
+    Never,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Jsonl,
+    Csv,
+    None,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum MomentsArg {
+    Population,
+    Sample,
+}
+
+/// Seconds with up to nine decimals, as nanoseconds.
+fn seconds(text: &str) -> Result<i64, String> {
+    decimal(text, 9).ok_or_else(|| format!("`{text}` is no number of seconds; write 300 or 0.5"))
+}
+
+/// Milliseconds with up to six decimals, as nanoseconds.
+fn milliseconds(text: &str) -> Result<i64, String> {
+    decimal(text, 6).ok_or_else(|| format!("`{text}` is no number of milliseconds; write 10 or 0.5"))
+}
+
+/// A decimal number, not negative, times ten to the power of `places`, exactly.
+fn decimal(text: &str, places: usize) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || fraction.len() > places || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    format!("{whole}{fraction:0<places$}").parse().ok()
+}
+
+/// Runs `flows`.
+pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    let settings = settings(args)?;
+    let (found, exit) = args.sources.find("flows", settings.clip, shared)?;
+    for (path, option) in [(&args.writing.stats, "--stats"), (&args.output, "--output")] {
+        if let Some(path) = path {
+            found.spare(path, option)?;
+        }
+    }
+    let progress = Arc::new(Progress::default());
+    interrupt::watch(&progress)?;
+    let bar = Bar::show(&progress, found.bytes(), shared.quiet);
+    let began = Instant::now();
+    let done = match args.output.as_ref().filter(|_| args.format != Format::None) {
+        Some(path) => {
+            let (file, done) = write(args, settings, found, &progress, AtomicFile::create(path)?)?;
+            file.commit()?;
+            done
+        }
+        None => write(args, settings, found, &progress, stdout::lock()?)?.1,
+    };
+    drop(bar);
+    let took = began.elapsed();
+    let mut sum = Sum::default();
+    let (mut counts, mut exit) = (FlowCounts::default(), exit);
+    for (report, outcome, of_unit) in &done {
+        exit = exit.max(complaints(report, outcome, shared.quiet));
+        sum.add(report, outcome, Amount::default());
+        counts += *of_unit;
+    }
+    if !shared.quiet {
+        closing(&sum, took, "in flows", &things(counts.flows, "flow"));
+        if counts.packets_behind > 0 {
+            say(&format!(
+                "{} came further behind their time than --reorder puts right; they count, but in the order of arrival",
+                things(counts.packets_behind, "packet")
+            ));
+        }
+        if counts.flows_behind > 0 {
+            say(&format!(
+                "{} of ends that had been silent for longer than the timeout when time went back: each stands for itself",
+                things(counts.flows_behind, "flow")
+            ));
+        }
+    }
+    if let Some(path) = &args.writing.stats {
+        write_whole(path, stats(args.reading.threads(), sum.read_now(), took).as_bytes())?;
+    }
+    if sum.captures == 0 {
+        anyhow::bail!("none of the inputs is a capture that can be read");
+    }
+    Ok(exit)
+}
+
+fn settings(args: &Args) -> anyhow::Result<Settings> {
+    let config = match &args.config {
+        Some(path) => Config::load(path)?,
+        None => Config::default(),
+    };
+    let mut columns = args.columns.as_deref().map_or(Ok(Columns::default()), Columns::parse)?;
+    if args.sequences > 0 {
+        columns = columns.and(Group::Sequences);
+    }
+    let limit = |ns: i64| (ns > 0).then_some(ns);
+    let lifetime = match args.flow_end {
+        EndArg::Never => Lifetime::NEVER,
+        EndArg::Rules => Lifetime {
+            tcp_idle: limit(args.tcp_timeout),
+            udp_idle: limit(args.udp_timeout),
+            other_idle: limit(args.other_timeout),
+            active: limit(args.active_timeout),
+            tcp_end: true,
+        },
+    };
+    let usual = Settings::new(&config);
+    Ok(Settings {
+        lifetime,
+        reorder: args.reorder,
+        sequences: args.sequences,
+        form: match args.stats_form {
+            MomentsArg::Population => Moments::Population,
+            MomentsArg::Sample => Moments::Sample,
+        },
+        min_packets: args.min_packets,
+        no_retransmissions: args.no_retransmissions,
+        bytes: args.writing.measure().unwrap_or(usual.bytes),
+        clip: args.sources.range()?,
+        columns,
+        ..usual
+    })
+}
+
+type Done = (pcap_compactor::engine::Report, Outcome, FlowCounts);
+
+/// Runs all units into one stream.
+fn write<W: Write>(
+    args: &Args,
+    settings: Settings,
+    found: Found,
+    progress: &Arc<Progress>,
+    out: W,
+) -> anyhow::Result<(W, Vec<Done>)> {
+    let form = match args.format {
+        Format::Jsonl => Form::Lines,
+        Format::Csv => Form::Csv,
+        Format::None => Form::Digest,
+    };
+    let name = if args.output.is_some() { "the output" } else { "standard output" };
+    let writer = FlowWriter::new(out, name, form, settings.columns.clone(), args.writing.times());
+    let mut runs = FlowRuns::new(writer);
+    let engine = args.reading.engine(progress);
+    let mut done = Vec::new();
+    for unit in found.units.into_iter().filter(|unit| !unit.inputs.is_empty()) {
+        let apart = unit.sensor.is_some();
+        let sensor = unit.sensor.as_deref().or(args.sources.are_named().then_some("local"));
+        let job = FlowJob::new(settings.clone()).engine(engine.clone()).sensor(sensor, apart);
+        let mut watched = Watched { sink: &mut runs, outcome: Outcome::default(), counts: FlowCounts::default() };
+        let report = job.run(unit.inputs.into_iter().map(Input::from).collect(), &mut watched)?;
+        done.push((report, watched.outcome, watched.counts));
+    }
+    Ok((runs.finish()?.into_inner(), done))
+}
+
+/// Passes flows on and remembers what the metrics say.
+struct Watched<S> {
+    sink: S,
+    outcome: Outcome,
+    counts: FlowCounts,
+}
+
+impl<S: FlowSink> FlowSink for Watched<S> {
+    fn on_flow(&mut self, flow: &FlowRecord) -> pcap_compactor::Result<()> {
+        self.sink.on_flow(flow)
+    }
+    fn on_marker(&mut self) -> pcap_compactor::Result<()> {
+        self.sink.on_marker()
+    }
+    fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> pcap_compactor::Result<()> {
+        (self.outcome, self.counts) = (metrics.outcome, metrics.counts);
+        self.sink.on_metrics(metrics)
+    }
+}

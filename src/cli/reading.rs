@@ -1,0 +1,242 @@
+//! Options that are alike for every command that turns captures into records: what is read and how, and how records
+//! are written.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::ValueEnum;
+use pcap_compactor::capture::{Input, Io};
+use pcap_compactor::config::Measure;
+use pcap_compactor::decode::Tunnels;
+use pcap_compactor::engine::{Builder, Progress};
+use pcap_compactor::sink::jsonl::Times;
+use pcap_compactor::views::groups::Window;
+use pcap_compactor::{Engine, Timestamp};
+
+use super::filter::FilterArgs;
+use super::units::{Found, named, nothing_of_sensors, of_sensors, weight};
+use super::{Exit, Shared, Usage, say, times};
+
+/// What is read.
+#[derive(clap::Args)]
+pub(crate) struct Sources {
+    /// Captures (pcap, pcapng, also inside gzip or zstd), folders, or `-` for standard input.
+    #[arg(value_name = "INPUT", conflicts_with = "root")]
+    inputs: Vec<PathBuf>,
+
+    /// Read segments from DIR/<sensor>/YYYY/MM/DD/HH/ instead; needs --hour, or --from and --to.
+    #[arg(long, value_name = "DIR", help_heading = "Sensors")]
+    root: Option<PathBuf>,
+    /// Only this sensor; may be given several times. Default: all.
+    #[arg(long, value_name = "NAME", requires = "root", help_heading = "Sensors")]
+    sensor: Vec<String>,
+    /// Run sensors apart: each record names its sensor, each has its own folder under -o. Default: they are merged.
+    #[arg(long, help_heading = "Sensors")]
+    by_sensor: bool,
+
+    /// Only this UTC hour, such as 2023-10-19T13.
+    #[arg(long, value_name = "TIME", value_parser = times::parse, conflicts_with_all = ["from", "to"], help_heading = "Time")]
+    hour: Option<Timestamp>,
+    /// Only packets from this time on: 2023-10-19T13, 2023-10-19T13:05:00Z, or seconds since 1970.
+    #[arg(long, value_name = "TIME", value_parser = times::parse, help_heading = "Time")]
+    from: Option<Timestamp>,
+    /// Only packets before this time.
+    #[arg(long, value_name = "TIME", value_parser = times::parse, help_heading = "Time")]
+    to: Option<Timestamp>,
+}
+
+impl Sources {
+    /// The time range that was asked for.
+    pub(crate) fn range(&self) -> anyhow::Result<Option<Window>> {
+        let window = match (self.hour, self.from, self.to) {
+            (Some(hour), ..) => {
+                let start = hour.window_start(3600 * 1_000_000_000);
+                Some(Window { start, end: Timestamp(start.0.saturating_add(3600 * 1_000_000_000)) })
+            }
+            (None, None, None) => None,
+            (None, from, to) => {
+                Some(Window { start: from.unwrap_or(Timestamp::MIN), end: to.unwrap_or(Timestamp::MAX) })
+            }
+        };
+        if let Some(Window { start, end }) = window
+            && start >= end
+        {
+            return Err(Usage("--from must lie before --to".into()).into());
+        }
+        Ok(window)
+    }
+
+    /// Whether files were named by path, and belong to no sensor but `local`.
+    pub(crate) fn are_named(&self) -> bool {
+        self.root.is_none()
+    }
+
+    /// The captures of a command, and whether some that were named are left out, which has then been said.
+    pub(crate) fn find(&self, command: &str, range: Option<Window>, shared: &Shared) -> anyhow::Result<(Found, Exit)> {
+        let found = self.look_for(command, range)?;
+        let mut exit = Exit::Ok;
+        for error in &found.failed {
+            exit = Exit::Partial;
+            say(&error.to_string());
+        }
+        for skipped in &found.skipped {
+            exit = exit.max(weight(skipped));
+            if weight(skipped) != Exit::Ok || !shared.quiet {
+                say(&format!("{skipped}; it is left out"));
+            }
+        }
+        if found.units.iter().all(|unit| unit.inputs.is_empty()) {
+            match (&self.root, range) {
+                (Some(root), Some(range)) => anyhow::bail!("{}", nothing_of_sensors(root, &self.sensor, range)),
+                _ => anyhow::bail!("there is nothing to read; name a capture, or a folder that holds some"),
+            }
+        }
+        for sensor in found.silent.iter().filter(|_| !shared.quiet) {
+            say(&format!("{sensor}: this sensor has no captures in the time that was asked for"));
+        }
+        Ok((found, exit))
+    }
+
+    fn look_for(&self, command: &str, range: Option<Window>) -> anyhow::Result<Found> {
+        match &self.root {
+            None if self.inputs.is_empty() => {
+                let see = format!("see `pcap-compactor {command} --help`");
+                Err(Usage(format!("name at least one INPUT, or --root with --hour; {see}")).into())
+            }
+            None => Ok(named(&self.inputs, self.by_sensor)),
+            Some(root) => match (range, self.hour.is_some() || (self.from.is_some() && self.to.is_some())) {
+                (Some(range), true) => Ok(of_sensors(root, &self.sensor, range, self.by_sensor)?),
+                _ => Err(Usage("--root needs --hour, or --from and --to".into()).into()),
+            },
+        }
+    }
+}
+
+impl Found {
+    /// Refuses to write over one of the inputs.
+    pub(crate) fn spare(&self, path: &Path, option: &str) -> anyhow::Result<()> {
+        let Ok(output) = path.canonicalize() else { return Ok(()) };
+        let mut inputs = self.units.iter().flat_map(|unit| &unit.inputs);
+        if inputs.any(|input| input.path().canonicalize().is_ok_and(|input| input == output)) {
+            return Err(Usage(format!("{option} {} is one of the inputs", output.display())).into());
+        }
+        Ok(())
+    }
+
+    /// Bytes of all inputs, as far as they are known.
+    pub(crate) fn bytes(&self) -> u64 {
+        let length = |input: &Input| std::fs::metadata(input.path()).map_or(0, |metadata| metadata.len());
+        self.units.iter().flat_map(|unit| &unit.inputs).map(length).sum()
+    }
+}
+
+/// How captures are read.
+#[derive(clap::Args)]
+pub(crate) struct Reading {
+    /// Follow tunnels to the innermost addresses, or keep the outermost.
+    #[arg(long, value_enum, default_value_t = TunnelsArg::Inner, help_heading = "Processing")]
+    tunnels: TunnelsArg,
+    /// Leave out frames equal in time, length and bytes to one of the N before them in their file.
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Processing")]
+    pub(crate) dedup: usize,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Threads in all. Default: the cores that we may use.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = "Processing")]
+    threads: Option<u16>,
+    /// Do not pin threads to cores.
+    #[arg(long, help_heading = "Processing")]
+    no_pin: bool,
+    /// Map files into memory, or read them; auto maps those untouched for a minute.
+    #[arg(long, value_enum, default_value_t = IoArg::Auto, help_heading = "Processing")]
+    io: IoArg,
+}
+
+impl Reading {
+    /// Threads in all.
+    pub(crate) fn threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        self.threads.map_or(cores, usize::from)
+    }
+
+    /// Whether tunnels are followed.
+    pub(crate) fn tunnels(&self) -> Tunnels {
+        match self.tunnels {
+            TunnelsArg::Inner => Tunnels::Inner,
+            TunnelsArg::Outer => Tunnels::Outer,
+        }
+    }
+
+    /// The engine that they come to, telling `progress` how far it is.
+    pub(crate) fn engine(&self, progress: &Arc<Progress>) -> Builder {
+        Engine::builder()
+            .threads(self.threads())
+            .pin(!self.no_pin)
+            .io(match self.io {
+                IoArg::Auto => Io::Auto,
+                IoArg::Mmap => Io::Mmap,
+                IoArg::Read => Io::Read,
+            })
+            .tunnels(self.tunnels())
+            .dedup(self.dedup)
+            .filter(self.filter.filter())
+            .progress(Arc::clone(progress))
+    }
+}
+
+/// How records are written.
+#[derive(clap::Args)]
+pub(crate) struct Writing {
+    /// Times in records: seconds with nine decimals, or integer nanoseconds.
+    #[arg(long, value_enum, default_value_t = TimesArg::S, help_heading = "Output")]
+    times: TimesArg,
+    /// Which length counts as a packet's bytes. Default: wire, or as in the config file.
+    #[arg(long, value_enum, help_heading = "Output")]
+    bytes: Option<BytesArg>,
+    /// Write statistics of the run (seconds, threads, rates) to this file, as JSON.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub(crate) stats: Option<PathBuf>,
+}
+
+impl Writing {
+    /// How times are written.
+    pub(crate) fn times(&self) -> Times {
+        match self.times {
+            TimesArg::S => Times::Seconds,
+            TimesArg::Ns => Times::Nanoseconds,
+        }
+    }
+
+    /// Which length counts, where that was said.
+    pub(crate) fn measure(&self) -> Option<Measure> {
+        self.bytes.map(|bytes| match bytes {
+            BytesArg::Wire => Measure::Wire,
+            BytesArg::Captured => Measure::Captured,
+        })
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TimesArg {
+    S,
+    Ns,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum BytesArg {
+    Wire,
+    Captured,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum TunnelsArg {
+    Inner,
+    Outer,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum IoArg {
+    Auto,
+    Mmap,
+    Read,
+}

@@ -1,0 +1,307 @@
+//! Where flows go: JSON Lines, CSV, or a digest, all over the columns that were chosen.
+
+use std::io::Write;
+
+use super::Metrics;
+use super::csv;
+use super::jsonl::{self, Times};
+use super::metrics::OwnedMetrics;
+use super::text::Text;
+use crate::error::{Error, Result};
+use crate::stable::StableHash;
+use crate::views::flows::columns::Piece;
+use crate::views::flows::{Cell, Columns, FlowCounts, FlowRecord};
+
+/// Receives the flows of a run; the metrics last.
+pub trait FlowSink {
+    /// A flow.
+    ///
+    /// # Errors
+    /// Whatever stops the run; see [`Error::sink`].
+    fn on_flow(&mut self, flow: &FlowRecord) -> Result<()>;
+
+    /// Flows that had ended by now have been handed over; more will come.
+    ///
+    /// # Errors
+    /// As [`FlowSink::on_flow`].
+    fn on_marker(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The run is complete; called once, last.
+    ///
+    /// # Errors
+    /// As [`FlowSink::on_flow`].
+    fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> Result<()>;
+}
+
+impl<S: FlowSink + ?Sized> FlowSink for &mut S {
+    fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
+        (**self).on_flow(flow)
+    }
+    fn on_marker(&mut self) -> Result<()> {
+        (**self).on_marker()
+    }
+    fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> Result<()> {
+        (**self).on_metrics(metrics)
+    }
+}
+
+/// How flows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One JSON object a line, the metrics as the last.
+    Lines,
+    /// A header and one row a flow (RFC 4180), no metrics. Lists are JSON arrays.
+    Csv,
+    /// A digest of all cells in one line of JSON, and the metrics.
+    Digest,
+}
+
+/// Writes flows to a stream.
+pub struct FlowWriter<W: Write> {
+    out: W,
+    name: &'static str,
+    buffer: Vec<u8>,
+    form: Form,
+    columns: Columns,
+    /// What stands in front of each cell: a comma and, in JSON, its name.
+    heads: Vec<Vec<u8>>,
+    times: Times,
+    text: Text,
+    hash: StableHash,
+    flows: u64,
+}
+
+/// Bytes gathered before they are written.
+const BUFFER: usize = 256 << 10;
+
+impl<W: Write> FlowWriter<W> {
+    /// Writes to `out`, a header first where there is one; `name` names it in errors.
+    pub fn new(out: W, name: &'static str, form: Form, columns: Columns, times: Times) -> FlowWriter<W> {
+        let mut buffer = Vec::with_capacity(BUFFER + (16 << 10));
+        if form == Form::Csv {
+            buffer.extend_from_slice(columns.names().collect::<Vec<_>>().join(",").as_bytes());
+            buffer.push(b'\n');
+        }
+        let head = |(place, name): (usize, &str)| match form {
+            Form::Csv if place == 0 => Vec::new(),
+            Form::Csv => b",".to_vec(),
+            _ => format!(",\"{name}\":").into_bytes(),
+        };
+        let heads = columns.names().enumerate().map(head).collect();
+        let (text, hash) = (Text::default(), StableHash::new(0));
+        FlowWriter { out, name, buffer, form, columns, heads, times, text, hash, flows: 0 }
+    }
+
+    /// Gives the stream back.
+    pub fn into_inner(self) -> W {
+        self.out
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
+        self.buffer.clear();
+        written.map_err(|source| Error::io("write", self.name.as_ref(), source))
+    }
+}
+
+impl<W: Write> FlowSink for FlowWriter<W> {
+    fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
+        self.flows += 1;
+        let (out, text) = (&mut self.buffer, &mut self.text);
+        match self.form {
+            Form::Digest => {
+                for piece in self.columns.pieces(flow) {
+                    match piece {
+                        Piece::Cell(cell) => digest(&mut self.hash, &cell),
+                        Piece::Figures(count, [a, b, c, d, e, f, g, h, i, j, k]) => {
+                            let figures = [a, b, c, d, e, f, g, h, i, j, k].map(f64::to_bits);
+                            let [a, b, c, d, e, f, g, h, i, j, k] = figures;
+                            self.hash.numbers([count, a, b, c, d, e, f, g, h, i, j, k]);
+                        }
+                    }
+                }
+                return Ok(());
+            }
+            Form::Lines | Form::Csv => {
+                let csv = self.form == Form::Csv;
+                if !csv {
+                    out.extend_from_slice(b"{\"type\":\"flow\"");
+                }
+                let mut heads = self.heads.iter();
+                let mut head = |out: &mut Vec<u8>| {
+                    if let Some(head) = heads.next() {
+                        out.extend_from_slice(head);
+                    }
+                };
+                for piece in self.columns.pieces(flow) {
+                    head(out);
+                    match piece {
+                        Piece::Cell(cell) if csv => cell_of_csv(&cell, self.times, text, out),
+                        Piece::Cell(cell) => cell_of_json(&cell, self.times, text, out),
+                        Piece::Figures(count, numbers) => {
+                            jsonl::number(out, count);
+                            for number in numbers {
+                                head(out);
+                                float(number, out);
+                            }
+                        }
+                    }
+                }
+                out.extend_from_slice(if csv { b"\n" } else { b"}\n" });
+            }
+        }
+        if out.len() >= BUFFER { self.flush() } else { Ok(()) }
+    }
+
+    fn on_marker(&mut self) -> Result<()> {
+        // A flow that has left is visible at once, also to a reader of a pipe.
+        if self.buffer.is_empty() { Ok(()) } else { self.flush() }
+    }
+
+    fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> Result<()> {
+        if self.form == Form::Digest {
+            let (flows, digest) = (self.flows, self.hash.finish());
+            let line = format!("{{\"type\":\"digest\",\"records\":{flows},\"digest\":\"{digest:016x}\"}}\n");
+            self.buffer.extend_from_slice(line.as_bytes());
+        }
+        if self.form != Form::Csv {
+            metrics.write(&mut self.buffer);
+        }
+        self.flush()
+    }
+}
+
+/// A cell of CSV.
+fn cell_of_csv(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+    match cell {
+        Cell::Absent => {}
+        Cell::Text(text) => csv::cell(text, out),
+        Cell::Numbers(list) => {
+            out.push(b'"');
+            numbers(list, out);
+            out.push(b'"');
+        }
+        other => plain(other, times, text, out),
+    }
+}
+
+/// The shortest decimal that reads back as the same number.
+#[inline]
+fn float(n: f64, out: &mut Vec<u8>) {
+    if n.to_bits() == 0 {
+        // A third of all figures.
+        out.extend_from_slice(b"0.0");
+    } else {
+        out.extend_from_slice(zmij::Buffer::new().format(n).as_bytes());
+    }
+}
+
+/// A cell of JSON.
+fn cell_of_json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+    match cell {
+        Cell::Absent => out.extend_from_slice(b"null"),
+        Cell::Text(text) => jsonl::string(text, out),
+        Cell::Numbers(list) => numbers(list, out),
+        Cell::Id(_) | Cell::Address(_) => {
+            out.push(b'"');
+            plain(cell, times, text, out);
+            out.push(b'"');
+        }
+        other => plain(other, times, text, out),
+    }
+}
+
+fn numbers(list: &[i64], out: &mut Vec<u8>) {
+    out.push(b'[');
+    for (place, &n) in list.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        jsonl::number(out, n);
+    }
+    out.push(b']');
+}
+
+/// A cell that needs no quotes but those of a string.
+#[inline]
+fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+    match *cell {
+        Cell::Count(n @ 0..10) => out.push(b'0' + n as u8),
+        Cell::Count(n) => jsonl::number(out, n),
+        Cell::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
+        Cell::Float(n) => float(n, out),
+        Cell::Id(id) => {
+            const HEX: &[u8; 16] = b"0123456789abcdef";
+            out.extend((0..16).rev().map(|nibble| HEX[(id >> (nibble * 4) & 15) as usize]));
+        }
+        Cell::Time(time) => span(time.0, times, text, out),
+        Cell::Span(ns) => span(ns, times, text, out),
+        Cell::Address(address) => jsonl::address(address, out),
+        Cell::Absent | Cell::Text(_) | Cell::Numbers(_) => {}
+    }
+}
+
+fn span(ns: i64, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+    let mut writing = text.start();
+    writing.time(crate::time::Timestamp(ns), times);
+    writing.finish(out);
+}
+
+/// Adds a cell to a digest, with what it is.
+fn digest(hash: &mut StableHash, cell: &Cell<'_>) {
+    match cell {
+        Cell::Absent => hash.number(1 << 63),
+        Cell::Flag(flag) => hash.number(u64::from(*flag)),
+        Cell::Count(n) | Cell::Id(n) => hash.number(*n),
+        Cell::Float(n) => hash.number(n.to_bits()),
+        Cell::Text(text) => hash.text(text),
+        Cell::Time(time) => hash.number(time.0 as u64),
+        Cell::Span(ns) => hash.number(*ns as u64),
+        Cell::Address(address) => hash.address(*address),
+        Cell::Numbers(list) => {
+            hash.number(list.len() as u64);
+            list.iter().for_each(|&n| hash.number(n as u64));
+        }
+    }
+}
+
+/// Several runs into one sink, as if they were one: the metrics come once, last.
+pub struct FlowRuns<S> {
+    sink: S,
+    metrics: Option<OwnedMetrics<FlowCounts>>,
+}
+
+impl<S: FlowSink> FlowRuns<S> {
+    /// Passes flows on to `sink`.
+    pub fn new(sink: S) -> FlowRuns<S> {
+        FlowRuns { sink, metrics: None }
+    }
+
+    /// Ends the runs: hands over the metrics, if there was a run.
+    ///
+    /// # Errors
+    /// The sink refuses them.
+    pub fn finish(mut self) -> Result<S> {
+        if let Some(metrics) = &self.metrics {
+            self.sink.on_metrics(&metrics.borrow())?;
+        }
+        Ok(self.sink)
+    }
+}
+
+impl<S: FlowSink> FlowSink for FlowRuns<S> {
+    fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
+        self.sink.on_flow(flow)
+    }
+
+    fn on_marker(&mut self) -> Result<()> {
+        self.sink.on_marker()
+    }
+
+    fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> Result<()> {
+        OwnedMetrics::gather(&mut self.metrics, metrics);
+        Ok(())
+    }
+}

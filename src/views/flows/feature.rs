@@ -1,0 +1,53 @@
+//! The seam for features of a caller's own: state for every flow, and columns.
+
+use std::fmt::Debug;
+
+use super::cell::Cell;
+use super::columns::Kind;
+use crate::flow::Sample;
+use crate::time::Timestamp;
+
+/// A column of a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeatureColumn {
+    /// Its name.
+    pub name: &'static str,
+    /// What its cells are.
+    pub kind: Kind,
+    /// Their unit; empty if they have none.
+    pub unit: &'static str,
+    /// What they say.
+    pub about: &'static str,
+}
+
+/// What a caller computes for every flow.
+pub trait Feature: Debug + Send + Sync {
+    /// Its columns.
+    fn columns(&self) -> Vec<FeatureColumn>;
+
+    /// The state of a new flow.
+    fn start(&self) -> Box<dyn FeatureState>;
+}
+
+/// The state of one flow.
+pub trait FeatureState: Debug + Send {
+    /// Takes the flow's next packet, in packet time.
+    fn packet(&mut self, packet: &FlowPacket);
+
+    /// Appends a cell for each column. Which end is the client is known only now: the high one of the 5-tuple, or the
+    /// low one.
+    fn finish(&self, client_high: bool, cells: &mut Vec<Cell<'static>>);
+}
+
+/// A packet of a flow as features see it.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowPacket {
+    /// When it was captured.
+    pub time: Timestamp,
+    /// Its sender is the high end of the flow's 5-tuple.
+    pub from_high: bool,
+    /// The flags of a TCP header.
+    pub tcp_flags: Option<u8>,
+    /// Its lengths and its window. The side is `Up` for the low end's packets.
+    pub sample: Sample,
+}

@@ -1,0 +1,216 @@
+//! One flow while it lasts: what has been seen of it, by end of its 5-tuple.
+//!
+//! Which end is the client is not known before the flow has ended, so everything is kept by end. Packets come from the
+//! reorder stage in packet time; what does not depend on order (counts, first and last time, evidence) would be the same
+//! in any.
+
+use super::arrival::Arrival;
+use super::feature::{FeatureState, FlowPacket};
+use super::record::EndReason;
+use super::segments::Analysis;
+use super::session::Session;
+use super::settings::Plan;
+use super::steps::Sequence;
+use crate::decode::packet::Tunnel;
+use crate::engine::ledger::Amount;
+use crate::flow::sequence::Class;
+use crate::flow::statistics::Statistics;
+use crate::table::direction::Direction;
+use crate::time::Timestamp;
+
+/// Tells flows of one 5-tuple apart that begin at one time. All 0 for most: `count` rises when a flow is followed by
+/// another without a gap in time, the others where time goes back behind a flow that may have been emitted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Serial {
+    /// Number of the marker behind which time had gone back.
+    pub(super) mark: u32,
+    /// How often it had since.
+    pub(super) turns: u32,
+    pub(super) count: u32,
+}
+
+/// A flow.
+#[derive(Debug)]
+pub(super) struct Flow {
+    /// Time of the packet that began it.
+    pub(super) opened: i64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) serial: Serial,
+    pub(super) packets: [u64; 2],
+    pub(super) wire: [u64; 2],
+    pub(super) captured: [u64; 2],
+    pub(super) payload: [u64; 2],
+    /// The earliest packet with payload; the latest time if there is none.
+    pub(super) first_payload: i64,
+    evidence_time: i64,
+    pub(super) evidence: Option<Direction>,
+    pub(super) client_high: bool,
+    /// The earliest packet came from the high end.
+    pub(super) first_high: bool,
+    pub(super) session: Session,
+    /// Packets that came further behind their time than the reorder window.
+    pub(super) behind: u32,
+    /// The smallest and greatest time to live by end.
+    pub(super) ttl: [[u8; 2]; 2],
+    pub(super) vlan: Option<u16>,
+    /// Type and code of the first ICMP message, and the end that sent it.
+    pub(super) icmp: Option<([u8; 2], bool)>,
+    pub(super) tunnel: Tunnel,
+    pub(super) segments: Option<Box<Analysis>>,
+    pub(super) more: Option<Box<More>>,
+}
+
+/// What a flow has beyond its counters, where it was asked for.
+#[derive(Debug, Default)]
+pub(super) struct More {
+    pub(super) statistics: Statistics,
+    pub(super) sequence: Sequence,
+    pub(super) features: Vec<Box<dyn FeatureState>>,
+}
+
+impl Default for Flow {
+    /// A flow without packets.
+    fn default() -> Flow {
+        Flow {
+            opened: 0,
+            first: i64::MAX,
+            last: i64::MIN,
+            serial: Serial::default(),
+            packets: [0; 2],
+            wire: [0; 2],
+            captured: [0; 2],
+            payload: [0; 2],
+            first_payload: i64::MAX,
+            evidence_time: 0,
+            evidence: None,
+            client_high: false,
+            first_high: false,
+            session: Session::default(),
+            behind: 0,
+            ttl: [[u8::MAX, 0]; 2],
+            vlan: None,
+            icmp: None,
+            tunnel: Tunnel::None,
+            segments: None,
+            more: None,
+        }
+    }
+}
+
+impl Flow {
+    /// It has packets.
+    #[inline]
+    pub(super) fn has_begun(&self) -> bool {
+        self.first <= self.last
+    }
+
+    /// All its packets.
+    pub(super) fn amount(&self) -> Amount {
+        let sum = |pair: [u64; 2]| pair[0] + pair[1];
+        Amount { packets: sum(self.packets), wire_bytes: sum(self.wire), captured_bytes: sum(self.captured) }
+    }
+
+    /// Why the flow has ended before a packet of it at `time`; nothing if it has not.
+    #[inline]
+    pub(super) fn over(&self, time: i64, idle: i64, plan: &Plan) -> Option<EndReason> {
+        let silent = time.saturating_sub(self.last) > idle;
+        let long = time.saturating_sub(self.opened) > plan.active;
+        if !silent && !long {
+            return None;
+        }
+        let earlier = self.last.saturating_add(idle) <= self.opened.saturating_add(plan.active);
+        Some(if silent && (earlier || !long) { EndReason::Idle } else { EndReason::Active })
+    }
+
+    /// Whether a packet lies so far before the flow that it is of another.
+    #[inline]
+    pub(super) fn is_behind(&self, time: i64, idle: i64) -> bool {
+        self.first.saturating_sub(time) > idle
+    }
+
+    /// Whether a packet is of the next connection between the same ports.
+    #[inline]
+    pub(super) fn is_followed_by(&self, arrival: &Arrival, plan: &Plan) -> bool {
+        let silence = arrival.time.saturating_sub(self.last);
+        plan.settings.lifetime.tcp_end
+            && arrival.segment().is_some_and(|segment| self.session.is_followed_by(arrival.end(), &segment, silence))
+    }
+
+    /// Adds a packet; false if it is left out as a repetition.
+    #[inline]
+    pub(super) fn add(&mut self, arrival: &Arrival, plan: &Plan) -> bool {
+        if plan.tcp && arrival.is_tcp() {
+            let segments = self.segments.get_or_insert_default();
+            let verdict = segments.judge(arrival);
+            let repeats = verdict.is_some_and(|verdict| verdict.class == Class::Retransmission);
+            if repeats && plan.settings.no_retransmissions {
+                return false;
+            }
+            segments.count(arrival, verdict);
+        }
+        let (time, end) = (arrival.time, arrival.end());
+        if !self.has_begun() {
+            self.begin(arrival);
+        } else if time < self.last {
+            self.behind += 1;
+        }
+        let earliest = (time, arrival.sent_by_high()) < (self.first, self.first_high);
+        if earliest || !self.has_begun() {
+            (self.first, self.first_high) = (time, arrival.sent_by_high());
+        }
+        if let Some((rank, client_high)) = arrival.evidence() {
+            let new = (rank, time, client_high);
+            if self.evidence.is_none_or(|old| new < (old, self.evidence_time, self.client_high)) {
+                (self.evidence, self.evidence_time, self.client_high) = (Some(rank), time, client_high);
+            }
+        }
+        self.packets[end] += 1;
+        self.wire[end] += u64::from(arrival.wire);
+        self.captured[end] += u64::from(arrival.captured);
+        if arrival.payload > 0 {
+            self.payload[end] += u64::from(arrival.payload);
+            self.first_payload = self.first_payload.min(time);
+        }
+        self.ttl[end] = [self.ttl[end][0].min(arrival.ttl), self.ttl[end][1].max(arrival.ttl)];
+        if let Some(segment) = arrival.segment() {
+            self.session.take(end, &segment);
+        }
+        // A packet that is behind its time has no gap before it.
+        self.last = self.last.max(time);
+        if plan.keeps_more() {
+            self.add_more(arrival, plan);
+        }
+        true
+    }
+
+    fn begin(&mut self, arrival: &Arrival) {
+        self.opened = arrival.time;
+        self.vlan = arrival.vlan();
+        self.icmp = arrival.icmp().map(|icmp| (icmp, arrival.sent_by_high()));
+        self.tunnel = arrival.tunnel;
+    }
+
+    #[inline]
+    fn add_more(&mut self, arrival: &Arrival, plan: &Plan) {
+        let settings = &plan.settings;
+        let more = self.more.get_or_insert_with(|| {
+            let features = settings.features.iter().map(|feature| feature.start()).collect();
+            Box::new(More { features, ..More::default() })
+        });
+        if plan.statistics {
+            more.statistics.add(Timestamp(self.last), &arrival.sample(), &settings.bounds);
+        }
+        if settings.sequences > 0 {
+            more.sequence.add(arrival, settings.sequences);
+        }
+        for feature in &mut more.features {
+            feature.packet(&FlowPacket {
+                time: Timestamp(arrival.time),
+                from_high: arrival.sent_by_high(),
+                tcp_flags: arrival.is_tcp().then_some(arrival.flags),
+                sample: arrival.sample(),
+            });
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Flows: one wide row for each, from its first packet to its end.
+//!
+//! A worker has a row for every live flow (`shard.rs`). Packets wait a moment in the flow's reorder stage (`waiting.rs`), so
+//! that what depends on order (`flow.rs`, `session.rs`, [`crate::flow`]) sees packet time. Flows end by rules of
+//! [`Lifetime`] and leave at the next marker of the engine, so memory follows live flows. The merge brings those of one marker
+//! into one order, makes their records (`record.rs`) and hands them to a [`FlowSink`]. What is computed follows from the
+//! columns that are wanted ([`columns`]).
+//!
+//! Promises: every accepted packet is in exactly one flow or counted, `accepted = kept + filtered + out_of_window`;
+//! output is a function of packets and settings. In each stretch between markers flows are in order of first time, 5-tuple
+//! and number; a flow comes behind those that ended stretches before it.
+//!
+//! Later fragments of a datagram have no ports, and make a flow with ports 0.
+
+mod arrival;
+mod cell;
+pub mod columns;
+mod deadlines;
+mod feature;
+mod flow;
+mod job;
+mod record;
+mod segments;
+mod session;
+mod settings;
+mod shard;
+mod statistics;
+mod steps;
+mod waiting;
+
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+pub use cell::Cell;
+pub use columns::Columns;
+pub use feature::{Feature, FeatureColumn, FeatureState, FlowPacket};
+pub use job::FlowJob;
+pub use record::{EndReason, FlowFigures, FlowRecord, SideRecord};
+pub use segments::{Segments, Windows};
+pub use session::QUIET;
+pub use settings::{Lifetime, Settings};
+pub use steps::{Sequence, Step};
+pub use waiting::MOST;
+
+use crate::engine::ledger::{Intake, Outcome, balance};
+use crate::engine::view::{Part, ShardView, View};
+use crate::error::Result;
+use crate::sink::flows::FlowSink;
+use record::Finisher;
+use settings::Plan;
+use shard::{Closed, Ended, Shard};
+
+/// What a run of the flows view counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowCounts {
+    /// Flows emitted.
+    pub flows: u64,
+    /// Those by why they ended, in the order of [`EndReason::ALL`].
+    pub ended: [u64; EndReason::ALL.len()],
+    /// Packets in them that came further behind their time than the reorder window.
+    pub packets_behind: u64,
+    /// 5-tuples that were taken up again at a time before flows of it may have left: their packets are in flows of their
+    /// own.
+    pub flows_behind: u64,
+}
+
+impl AddAssign for FlowCounts {
+    fn add_assign(&mut self, other: FlowCounts) {
+        self.flows += other.flows;
+        self.ended.iter_mut().zip(other.ended).for_each(|(sum, n)| *sum += n);
+        self.packets_behind += other.packets_behind;
+        self.flows_behind += other.flows_behind;
+    }
+}
+
+/// The flows view: hands its records to a sink.
+pub struct Flows<'s> {
+    plan: Arc<Plan>,
+    sensor: Option<Arc<str>>,
+    sink: &'s mut dyn FlowSink,
+    finisher: Finisher,
+    outcome: Outcome,
+    counts: FlowCounts,
+}
+
+impl<'s> Flows<'s> {
+    /// A view; `sensor` is what its records say of where they were seen.
+    #[must_use]
+    pub fn new(settings: Settings, sensor: Option<Arc<str>>, sink: &'s mut dyn FlowSink) -> Flows<'s> {
+        Flows {
+            plan: Arc::new(Plan::new(settings)),
+            sensor,
+            sink,
+            finisher: Finisher::default(),
+            outcome: Outcome::default(),
+            counts: FlowCounts::default(),
+        }
+    }
+
+    /// What became of the accepted packets, so far.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// What was counted, so far.
+    #[must_use]
+    pub fn counts(&self) -> FlowCounts {
+        self.counts
+    }
+
+    fn emit(&mut self, ended: Ended) -> Result<()> {
+        let Ended { ends, reason, flow } = ended;
+        let record = self.finisher.finish(&ends, flow, reason, self.sensor.clone(), &self.plan);
+        self.outcome.kept += record.amount;
+        self.counts.flows += 1;
+        self.counts.ended[reason as usize] += 1;
+        self.counts.packets_behind += record.behind;
+        self.sink.on_flow(&record)?;
+        self.finisher.reuse(record);
+        Ok(())
+    }
+}
+
+impl View for Flows<'_> {
+    fn wants_marks(&self) -> bool {
+        true
+    }
+
+    fn shard(&self) -> Box<dyn ShardView> {
+        Box::new(Shard::new(Arc::clone(&self.plan)))
+    }
+
+    fn merge(&mut self, parts: Vec<Part>) -> Result<()> {
+        let mut workers = Vec::new();
+        for part in parts {
+            let Ok(closed) = part.downcast::<Closed>() else { continue };
+            self.outcome.out_of_window += closed.aside.out_of_window;
+            self.outcome.filtered += closed.aside.filtered;
+            self.counts.flows_behind += closed.aside.stale;
+            workers.push(closed.ended.into_iter().peekable());
+        }
+        while let Some(next) = {
+            let heads = workers.iter_mut().filter_map(|ended| Some((ended.peek()?.order(), ended)));
+            heads.min_by_key(|(order, _)| *order).and_then(|(_, ended)| ended.next())
+        } {
+            self.emit(next)?;
+        }
+        self.sink.on_marker()
+    }
+
+    fn finish(&mut self, intake: &Intake) -> Result<()> {
+        let Outcome { kept, filtered, out_of_window, .. } = self.outcome;
+        balance("the flows view", intake.accepted, &[kept, filtered, out_of_window])
+    }
+}

@@ -1,0 +1,146 @@
+//! What a flows view may be told: when flows end, what is counted, which columns are wanted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::columns::Columns;
+use super::feature::Feature;
+use crate::config::{Config, Measure};
+use crate::decode::packet::protocol;
+use crate::flow::moments::Form;
+use crate::flow::statistics::Bounds;
+use crate::time::NS_PER_SECOND;
+use crate::views::groups::Window;
+
+/// When flows end; times in nanoseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetime {
+    /// The longest silence inside a TCP flow; nothing: any. Default 300 s.
+    pub tcp_idle: Option<i64>,
+    /// The longest silence inside a UDP flow; nothing: any. Default 120 s.
+    pub udp_idle: Option<i64>,
+    /// The longest silence inside a flow of any other protocol; nothing: any. Default 60 s.
+    pub other_idle: Option<i64>,
+    /// The longest time from a flow's first packet to its last; nothing, the default: any.
+    pub active: Option<i64>,
+    /// Whether FIN, RST and SYN end TCP flows. Default true.
+    pub tcp_end: bool,
+}
+
+impl Default for Lifetime {
+    fn default() -> Lifetime {
+        Lifetime {
+            tcp_idle: Some(300 * NS_PER_SECOND),
+            udp_idle: Some(120 * NS_PER_SECOND),
+            other_idle: Some(60 * NS_PER_SECOND),
+            active: None,
+            tcp_end: true,
+        }
+    }
+}
+
+impl Lifetime {
+    /// One flow a 5-tuple, whatever happens.
+    pub const NEVER: Lifetime =
+        Lifetime { tcp_idle: None, udp_idle: None, other_idle: None, active: None, tcp_end: false };
+}
+
+/// How a flows view works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// When flows end.
+    pub lifetime: Lifetime,
+    /// How far behind its flow's newest packet a packet may come and still be put in its place, in nanoseconds. Default
+    /// 10 ms; 0 takes packets as they come.
+    pub reorder: i64,
+    /// Packets of a flow that sequences keep; 0, the default: none.
+    pub sequences: usize,
+    /// Whether statistics are of a population or of a sample. Default population.
+    pub form: Form,
+    /// How much of a flow's statistics is exact.
+    pub bounds: Bounds,
+    /// Flows with fewer packets are left out. Default 0.
+    pub min_packets: u64,
+    /// Leaves out TCP segments whose bytes were all seen before. Default false.
+    pub no_retransmissions: bool,
+    /// Which length `bytes_up` and `bytes_dn` are of. Default wire.
+    pub bytes: Measure,
+    /// Ports that name the server of a flow.
+    pub service_ports: BTreeSet<u16>,
+    /// Only packets of this time range.
+    pub clip: Option<Window>,
+    /// What is written, which decides what is computed.
+    pub columns: Columns,
+    /// State and columns of the caller's own.
+    pub features: Vec<Arc<dyn Feature>>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings::new(&Config::default())
+    }
+}
+
+impl Settings {
+    /// The defaults, with services and byte measure of a configuration.
+    #[must_use]
+    pub fn new(config: &Config) -> Settings {
+        Settings {
+            lifetime: Lifetime::default(),
+            reorder: NS_PER_SECOND / 100,
+            sequences: 0,
+            form: Form::default(),
+            bounds: Bounds::default(),
+            min_packets: 0,
+            no_retransmissions: false,
+            bytes: config.bytes,
+            service_ports: config.service_port_map.keys().map(|port| port.0).collect(),
+            clip: None,
+            columns: Columns::default(),
+            features: Vec::new(),
+        }
+    }
+}
+
+/// The settings as shards read them.
+pub(super) struct Plan {
+    pub(super) settings: Settings,
+    /// Statistics of some quantity are wanted.
+    pub(super) statistics: bool,
+    /// Which are.
+    pub(super) quantities: [bool; 6],
+    /// What TCP segments say is wanted.
+    pub(super) tcp: bool,
+    /// Longest silence by protocol; the greatest number is never.
+    idle: [i64; 3],
+    pub(super) active: i64,
+}
+
+impl Plan {
+    pub(super) fn new(settings: Settings) -> Plan {
+        let life = settings.lifetime;
+        let never = |limit: Option<i64>| limit.unwrap_or(i64::MAX).max(0);
+        Plan {
+            statistics: settings.columns.quantities().contains(&true),
+            quantities: settings.columns.quantities(),
+            tcp: settings.columns.need_tcp() || settings.no_retransmissions,
+            idle: [never(life.tcp_idle), never(life.udp_idle), never(life.other_idle)],
+            active: never(life.active),
+            settings,
+        }
+    }
+
+    /// The longest silence inside a flow of a protocol, ns.
+    pub(super) fn idle(&self, number: u8) -> i64 {
+        match number {
+            protocol::TCP => self.idle[0],
+            protocol::UDP => self.idle[1],
+            _ => self.idle[2],
+        }
+    }
+
+    /// State beyond the counters is wanted.
+    pub(super) fn keeps_more(&self) -> bool {
+        self.statistics || self.settings.sequences > 0 || !self.settings.features.is_empty()
+    }
+}

@@ -1,0 +1,304 @@
+//! A worker's share of the flows view: a row for every live flow, and the flows that have ended since the last marker.
+//!
+//! A row lies at its flow's id. It is made by the first packet of a 5-tuple and lasts until the tuple has been silent for
+//! the idle timeout, through as many flows as follow one another there; then the table forgets the id. When a flow ends is
+//! decided by its own packets in packet time. The clock of markers only decides when what has ended by it leaves.
+//!
+//! That clock is the newest record since the marker before, but no later than the first record of the next file. So a
+//! file that begins before this one ends finds the flows still there, and one wild time does no harm beyond the next
+//! marker. A packet that is older still, by more than the idle timeout than where the clock has been, begins a flow of
+//! its own and is counted.
+
+use std::sync::Arc;
+
+use super::arrival::Arrival;
+use super::deadlines::{Deadlines, slot};
+use super::flow::{Flow, Serial};
+use super::record::EndReason;
+use super::settings::Plan;
+use super::waiting::Waiting;
+use crate::engine::ledger::Amount;
+use crate::engine::view::{Batch, Mark, Part, ShardView};
+use crate::prefetch::prefetch;
+use crate::table::{Ends, FlowTable, Rows};
+use crate::time::Timestamp;
+
+/// A flow that has ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) ends: Ends,
+    pub(super) reason: EndReason,
+    pub(super) flow: Flow,
+}
+
+impl Ended {
+    /// What orders the flows of one marker: first time, 5-tuple, and the order of flows between two ends.
+    #[expect(clippy::type_complexity, reason = "it is compared as a whole")]
+    pub(super) fn order(&self) -> (i64, (bool, u128, u16, u128, u16, u8), i64, Serial) {
+        let Ends { low, high, low_port, high_port, protocol, v6 } = self.ends;
+        (self.flow.first, (v6, low, low_port, high, high_port, protocol), self.flow.opened, self.flow.serial)
+    }
+}
+
+/// What a worker hands over at a marker.
+#[derive(Debug, Default)]
+pub(super) struct Closed {
+    pub(super) aside: Aside,
+    pub(super) ended: Vec<Ended>,
+}
+
+/// Packets that are in no flow that leaves, and packets that are where one would not look for them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Aside {
+    pub(super) out_of_window: Amount,
+    /// Repetitions, and packets of flows that had too few.
+    pub(super) filtered: Amount,
+    /// Flows that began before the clock, less their idle timeout.
+    pub(super) stale: u64,
+}
+
+/// What has a flow id.
+#[derive(Debug, Default)]
+struct Row {
+    flow: Flow,
+    waiting: Waiting,
+    /// It has packets.
+    live: bool,
+    /// Where it stands among the deadlines; it may have stood elsewhere before time went back.
+    slot: i64,
+}
+
+impl Row {
+    /// Time of its newest packet.
+    #[inline]
+    fn newest(&self) -> i64 {
+        self.waiting.newest().map_or(self.flow.last, |newest| newest.max(self.flow.last))
+    }
+
+    /// When what it holds is over, if nothing more comes.
+    fn deadline(&self, idle: i64, plan: &Plan) -> i64 {
+        let last = self.newest();
+        let opened = if self.flow.has_begun() { self.flow.opened } else { last };
+        deadline(opened, last, idle, plan)
+    }
+}
+
+/// One worker's share.
+pub(super) struct Shard {
+    plan: Arc<Plan>,
+    rows: Vec<Row>,
+    deadlines: Deadlines,
+    /// Where the clock has been at most.
+    clock: i64,
+    /// The newest record of the run.
+    newest: i64,
+    /// Markers so far.
+    marks: u32,
+    closed: Closed,
+    /// Ids that are no longer needed.
+    free: Vec<u32>,
+}
+
+impl Shard {
+    pub(super) fn new(plan: Arc<Plan>) -> Shard {
+        Shard {
+            plan,
+            rows: Vec::new(),
+            deadlines: Deadlines::default(),
+            clock: i64::MIN,
+            newest: i64::MIN,
+            marks: 0,
+            closed: Closed::default(),
+            free: Vec::new(),
+        }
+    }
+
+    /// Takes the next packet of a flow.
+    #[inline]
+    fn arrive(&mut self, id: u32, arrival: Arrival, table: &FlowTable) {
+        let ends = || table.ends(id);
+        let row = &mut self.rows[id as usize];
+        let idle = self.plan.idle(arrival.protocol);
+        if !row.live {
+            row.live = true;
+            let stale = arrival.time.saturating_add(idle) < self.clock;
+            let mark = if stale { self.marks } else { 0 };
+            self.closed.aside.stale += u64::from(stale);
+            row.flow.serial = Serial { mark, ..Serial::default() };
+            row.slot = self.deadlines.insert(deadline(arrival.time, arrival.time, idle, &self.plan), id);
+        }
+        let back = arrival.time < row.newest();
+        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, marks: self.marks };
+        let Row { flow, waiting, .. } = row;
+        waiting.push(arrival, self.plan.settings.reorder, |arrival| desk.take(flow, arrival, ends));
+        if back {
+            // What it holds may now be over earlier.
+            let deadline = row.deadline(idle, &self.plan);
+            if slot(deadline) < row.slot {
+                row.slot = self.deadlines.insert(deadline, id);
+            }
+        }
+    }
+
+    /// Ends the flows that are over at `now`.
+    fn expire(&mut self, now: i64, table: &FlowTable) {
+        self.clock = self.clock.max(now);
+        self.newest = self.newest.max(now);
+        self.marks += 1;
+        for (slot, id) in self.deadlines.passed(now) {
+            let row = &mut self.rows[id as usize];
+            if !row.live || row.slot != slot {
+                continue;
+            }
+            let idle = self.plan.idle(table.ends(id).protocol);
+            let deadline = row.deadline(idle, &self.plan);
+            if deadline < now {
+                self.end(id, idle, now, table);
+                self.free.push(id);
+            } else {
+                row.slot = self.deadlines.insert(deadline, id);
+            }
+        }
+    }
+
+    /// Ends what a row holds, at the time `now`, and empties it.
+    fn end(&mut self, id: u32, idle: i64, now: i64, table: &FlowTable) {
+        let mut row = std::mem::take(&mut self.rows[id as usize]);
+        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, marks: self.marks };
+        row.waiting.flush(|arrival| desk.take(&mut row.flow, arrival, || table.ends(id)));
+        let reason = row.flow.over(now, idle, &self.plan).unwrap_or(EndReason::Eof);
+        desk.close(row.flow, reason, table.ends(id));
+    }
+
+    /// What has ended, in order.
+    fn hand_over(&mut self) -> Option<Part> {
+        let mut closed = std::mem::take(&mut self.closed);
+        closed.ended.sort_by_cached_key(Ended::order);
+        let Aside { out_of_window, filtered, stale } = closed.aside;
+        let nothing = closed.ended.is_empty() && out_of_window.packets + filtered.packets + stale == 0;
+        if nothing { None } else { Some(Box::new(closed)) }
+    }
+}
+
+/// When a flow has to be looked at.
+fn deadline(opened: i64, last: i64, idle: i64, plan: &Plan) -> i64 {
+    last.saturating_add(idle).min(opened.saturating_add(plan.active))
+}
+
+/// Where packets go whose turn has come.
+struct Desk<'s> {
+    plan: &'s Plan,
+    closed: &'s mut Closed,
+    idle: i64,
+    marks: u32,
+}
+
+impl Desk<'_> {
+    /// Adds a packet to its flow, or ends that and begins another.
+    #[inline]
+    fn take(&mut self, flow: &mut Flow, arrival: &Arrival, ends: impl Fn() -> Ends) {
+        if flow.has_begun()
+            && let Some((reason, serial)) = self.follows(flow, arrival)
+        {
+            let ended = std::mem::take(flow);
+            flow.serial = serial;
+            self.close(ended, reason, ends());
+        }
+        if !flow.add(arrival, self.plan) {
+            self.closed.aside.filtered += Amount::one(arrival.wire, arrival.captured);
+        }
+    }
+
+    /// Whether a packet is of the next flow: why this one has ended, and what the next is called.
+    #[inline]
+    fn follows(&self, flow: &Flow, arrival: &Arrival) -> Option<(EndReason, Serial)> {
+        let Serial { mark, turns, count } = flow.serial;
+        if let Some(reason) = flow.over(arrival.time, self.idle, self.plan) {
+            let count = if reason == EndReason::Idle { 0 } else { count + 1 };
+            return Some((reason, Serial { mark, turns, count }));
+        }
+        if flow.is_behind(arrival.time, self.idle) {
+            return Some((EndReason::Idle, Serial { mark: self.marks, turns: turns + 1, count: 0 }));
+        }
+        let reopens = flow.is_followed_by(arrival, self.plan);
+        reopens.then_some((EndReason::Reuse, Serial { mark, turns, count: count + 1 }))
+    }
+
+    /// Puts a flow among those that have ended. How its connection was closed says more than what came later.
+    fn close(&mut self, flow: Flow, reason: EndReason, ends: Ends) {
+        if !flow.has_begun() {
+            return;
+        }
+        let amount = flow.amount();
+        if amount.packets < self.plan.settings.min_packets {
+            self.closed.aside.filtered += amount;
+            return;
+        }
+        let closed = flow.session.closed.filter(|_| self.plan.settings.lifetime.tcp_end);
+        let reason = closed.unwrap_or(reason);
+        self.closed.ended.push(Ended { ends, reason, flow });
+    }
+}
+
+impl ShardView for Shard {
+    fn packets(&mut self, batch: &Batch<'_>) {
+        if self.rows.len() < batch.table.ids() {
+            self.rows.resize_with(batch.table.ids(), Row::default);
+        }
+        for flow in batch.flows {
+            let row = &self.rows[flow.id as usize];
+            if let Some(segments) = &row.flow.segments {
+                prefetch(std::ptr::from_ref(&**segments).addr());
+            }
+            if let Some(more) = &row.flow.more {
+                prefetch(std::ptr::from_ref(&**more).addr());
+            }
+        }
+        // Payload would be shown to the flow's conversation here, where the frame's bytes are at hand.
+        for (packet, flow) in batch.packets.iter().zip(batch.flows) {
+            if self.plan.settings.clip.is_some_and(|clip| packet.time < clip.start || packet.time >= clip.end) {
+                self.closed.aside.out_of_window += Amount::one(packet.wire, packet.captured);
+                continue;
+            }
+            self.arrive(flow.id, Arrival::of(packet, flow.from_high, batch.frame(packet)), batch.table);
+        }
+    }
+
+    fn mark(&mut self, mark: Mark, table: &FlowTable) -> Option<Part> {
+        self.newest = self.newest.max(mark.newest.0);
+        self.expire(mark.newest.min(mark.next_file).0, table);
+        self.hand_over()
+    }
+
+    fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part> {
+        match before {
+            Some(before) => self.expire(before.0, table),
+            None => {
+                self.closed.ended.reserve_exact(self.rows.iter().filter(|row| row.live).count());
+                for id in 0..self.rows.len() as u32 {
+                    if self.rows[id as usize].live {
+                        let idle = self.plan.idle(table.ends(id).protocol);
+                        self.end(id, idle, self.newest, table);
+                    }
+                }
+            }
+        }
+        self.hand_over()
+    }
+
+    fn ended(&mut self, flows: &mut Vec<u32>) {
+        flows.append(&mut self.free);
+    }
+
+    fn rows(&self) -> Option<Rows> {
+        Some(Rows { base: self.rows.as_ptr().addr(), stride: size_of::<Row>() })
+    }
+
+    fn let_go(&self) -> bool {
+        false
+    }
+
+    fn keeps(&self, flow: u32) -> bool {
+        self.rows.get(flow as usize).is_some_and(|row| row.live)
+    }
+}
