@@ -224,7 +224,7 @@ impl Finisher {
             icmp: flow.icmp.map(|(icmp, _)| icmp),
             first_payload: (flow.payload != [0; 2]).then_some(Timestamp(flow.first_payload)),
             handshake_ns: flow.segments.as_ref().and_then(|segments| segments.handshake),
-            behind: flow.behind.into(),
+            behind: flow.behind,
             forgotten_holes: flow.segments.as_ref().map_or(0, |segments| segments.forgotten_holes()),
             figures: None,
             medians_exact: true,
