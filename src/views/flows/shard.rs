@@ -303,10 +303,6 @@ impl ShardView for Shard {
         flows.append(&mut self.free);
     }
 
-    fn let_go(&self) -> bool {
-        false
-    }
-
     fn keeps(&self, flow: u32) -> bool {
         self.rows.get(flow as usize).is_some_and(|row| row.live)
     }
