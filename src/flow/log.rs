@@ -21,6 +21,9 @@ use super::{Sample, Side};
 /// Bytes of the longest record: flags, a 64-bit and four 32-bit varints, the window.
 const LONGEST: usize = 1 + varint::LONGEST + 4 * 5 + 2;
 
+/// Bytes of the first and the least step.
+const FIRST: usize = 32;
+
 const DOWN: u8 = 1;
 const WINDOW: u8 = 1 << 1;
 const PLAIN: u8 = 1 << 2;
@@ -64,8 +67,8 @@ impl Log {
         }
         record[0] = flags;
         if self.0.capacity() - self.0.len() < end {
-            // By half, not by doubling: logs are many and the last step is what is left empty.
-            self.0.reserve_exact(end.max(self.0.len() / 2));
+            // By half, not by doubling: logs are many and the last step is what is left empty. The first step is three packets.
+            self.0.reserve_exact(end.max(self.0.len() / 2).max(FIRST));
         }
         append(&mut self.0, &record, end);
     }

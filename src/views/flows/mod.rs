@@ -20,6 +20,7 @@ mod feature;
 mod flow;
 mod job;
 mod record;
+mod rows;
 mod segments;
 mod session;
 mod settings;
@@ -109,15 +110,16 @@ impl<'s> Flows<'s> {
         self.counts
     }
 
-    fn emit(&mut self, ended: Ended) -> Result<()> {
+    fn emit(&mut self, ended: &mut Ended) -> Result<()> {
         let Ended { ends, reason, flow } = ended;
-        let record = self.finisher.finish(&ends, flow, reason, self.sensor.clone(), &self.plan);
+        let reason = *reason;
+        let mut record = self.finisher.finish(ends, flow, reason, self.sensor.clone(), &self.plan);
         self.outcome.kept += record.amount;
         self.counts.flows += 1;
         self.counts.ended[reason as usize] += 1;
         self.counts.packets_behind += record.behind;
         self.sink.on_flow(&record)?;
-        self.finisher.reuse(record);
+        self.finisher.reuse(&mut record);
         Ok(())
     }
 }
@@ -138,12 +140,18 @@ impl View for Flows<'_> {
             self.outcome.out_of_window += closed.aside.out_of_window;
             self.outcome.filtered += closed.aside.filtered;
             self.counts.flows_behind += closed.aside.stale;
-            workers.push(closed.ended.into_iter().peekable());
+            workers.push(closed.ended);
         }
-        while let Some(next) = {
-            let heads = workers.iter_mut().filter_map(|ended| Some((ended.peek()?.order(), ended)));
-            heads.min_by_key(|(order, _)| *order).and_then(|(_, ended)| ended.next())
-        } {
+        if let [only] = &mut workers[..] {
+            while let Some(next) = only.next() {
+                self.emit(next)?;
+            }
+        }
+        while let Some((_, worker)) = {
+            let heads = workers.iter_mut().filter_map(|ended| Some((ended.first()?.order(), ended)));
+            heads.min_by_key(|(order, _)| *order)
+        } && let Some(next) = worker.next()
+        {
             self.emit(next)?;
         }
         self.sink.on_marker()

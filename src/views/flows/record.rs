@@ -191,12 +191,12 @@ impl Finisher {
     pub(super) fn finish(
         &mut self,
         ends: &Ends,
-        mut flow: Flow,
+        flow: &mut Flow,
         end_reason: EndReason,
         sensor: Option<Arc<str>>,
         plan: &Plan,
     ) -> FlowRecord {
-        let (direction, client_high) = direction(ends, &flow, plan);
+        let (direction, client_high) = direction(ends, flow, plan);
         let [up, down] = if client_high { [1, 0] } else { [0, 1] };
         let all = [(ends.low, ends.low_port), (ends.high, ends.high_port)];
         let bytes = if plan.settings.bytes == Measure::Wire { flow.wire } else { flow.captured };
@@ -267,8 +267,8 @@ impl Finisher {
     }
 
     /// Takes back what a record need not keep.
-    pub(super) fn reuse(&mut self, record: FlowRecord) {
-        self.figures = record.figures;
+    pub(super) fn reuse(&mut self, record: &mut FlowRecord) {
+        self.figures = record.figures.take();
     }
 }
 

@@ -15,6 +15,7 @@ use super::arrival::Arrival;
 use super::deadlines::{Deadlines, slot};
 use super::flow::{Flow, Serial};
 use super::record::EndReason;
+use super::rows::Rows;
 use super::settings::Plan;
 use super::waiting::Waiting;
 use crate::engine::ledger::Amount;
@@ -44,7 +45,34 @@ impl Ended {
 #[derive(Debug, Default)]
 pub(super) struct Closed {
     pub(super) aside: Aside,
-    pub(super) ended: Vec<Ended>,
+    pub(super) ended: EndedFlows,
+}
+
+/// Flows that have ended, and the order in which they leave. Flows are large: they stay where they are, and places are sorted.
+#[derive(Debug, Default)]
+pub(super) struct EndedFlows {
+    flows: Vec<Ended>,
+    /// First times and places, those that leave last in front.
+    order: Vec<(i64, u32)>,
+}
+
+impl EndedFlows {
+    fn sort(&mut self) {
+        let flows = &self.flows;
+        self.order.extend(flows.iter().map(|ended| ended.flow.first).zip(0..));
+        let order = |(first, place): &(i64, u32)| (*first, flows[*place as usize].order());
+        self.order.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| order(b).cmp(&order(a))));
+    }
+
+    /// The flow that leaves next.
+    pub(super) fn first(&self) -> Option<&Ended> {
+        self.order.last().map(|(_, place)| &self.flows[*place as usize])
+    }
+
+    /// Takes the flow that leaves next.
+    pub(super) fn next(&mut self) -> Option<&mut Ended> {
+        self.order.pop().map(|(_, place)| &mut self.flows[place as usize])
+    }
 }
 
 /// Packets that are in no flow that leaves, and packets that are where one would not look for them.
@@ -86,7 +114,7 @@ impl Row {
 /// One worker's share.
 pub(super) struct Shard {
     plan: Arc<Plan>,
-    rows: Vec<Row>,
+    rows: Rows<Row>,
     deadlines: Deadlines,
     /// Where the clock has been at most.
     clock: i64,
@@ -103,7 +131,7 @@ impl Shard {
     pub(super) fn new(plan: Arc<Plan>) -> Shard {
         Shard {
             plan,
-            rows: Vec::new(),
+            rows: Rows::default(),
             deadlines: Deadlines::default(),
             clock: i64::MIN,
             newest: i64::MIN,
@@ -116,7 +144,7 @@ impl Shard {
     /// Asks for the lines of a row.
     #[inline]
     fn ask(&self, id: u32) {
-        let row = self.rows.as_ptr().addr().wrapping_add(id as usize * size_of::<Row>());
+        let row = self.rows.address(id);
         (0..size_of::<Row>()).step_by(64).for_each(|line| prefetch(row.wrapping_add(line)));
     }
 
@@ -124,7 +152,7 @@ impl Shard {
     #[inline]
     fn arrive(&mut self, id: u32, arrival: Arrival, table: &FlowTable) {
         let ends = || table.ends(id);
-        let row = &mut self.rows[id as usize];
+        let row = &mut self.rows[id];
         let idle = self.plan.idle(arrival.protocol);
         if !row.live {
             row.live = true;
@@ -153,14 +181,15 @@ impl Shard {
         self.newest = self.newest.max(now);
         self.marks += 1;
         for (slot, id) in self.deadlines.passed(now) {
-            let row = &mut self.rows[id as usize];
+            let row = &mut self.rows[id];
             if !row.live || row.slot != slot {
                 continue;
             }
             let idle = self.plan.idle(table.ends(id).protocol);
             let deadline = row.deadline(idle, &self.plan);
             if deadline < now {
-                self.end(id, idle, now, table);
+                let row = std::mem::take(row);
+                self.end(row, idle, now, table.ends(id));
                 self.free.push(id);
             } else {
                 row.slot = self.deadlines.insert(deadline, id);
@@ -168,21 +197,20 @@ impl Shard {
         }
     }
 
-    /// Ends what a row holds, at the time `now`, and empties it.
-    fn end(&mut self, id: u32, idle: i64, now: i64, table: &FlowTable) {
-        let mut row = std::mem::take(&mut self.rows[id as usize]);
+    /// Ends what a row holds, at the time `now`.
+    fn end(&mut self, mut row: Row, idle: i64, now: i64, ends: Ends) {
         let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, marks: self.marks };
-        row.waiting.flush(|arrival| desk.take(&mut row.flow, arrival, || table.ends(id)));
+        row.waiting.flush(|arrival| desk.take(&mut row.flow, arrival, || ends));
         let reason = row.flow.over(now, idle, &self.plan).unwrap_or(EndReason::Eof);
-        desk.close(row.flow, reason, table.ends(id));
+        desk.close(row.flow, reason, ends);
     }
 
     /// What has ended, in order.
     fn hand_over(&mut self) -> Option<Part> {
         let mut closed = std::mem::take(&mut self.closed);
-        closed.ended.sort_by_cached_key(Ended::order);
+        closed.ended.sort();
         let Aside { out_of_window, filtered, stale } = closed.aside;
-        let nothing = closed.ended.is_empty() && out_of_window.packets + filtered.packets + stale == 0;
+        let nothing = closed.ended.flows.is_empty() && out_of_window.packets + filtered.packets + stale == 0;
         if nothing { None } else { Some(Box::new(closed)) }
     }
 }
@@ -243,17 +271,15 @@ impl Desk<'_> {
         }
         let closed = flow.session.closed.filter(|_| self.plan.settings.lifetime.tcp_end);
         let reason = closed.unwrap_or(reason);
-        self.closed.ended.push(Ended { ends, reason, flow });
+        self.closed.ended.flows.push(Ended { ends, reason, flow });
     }
 }
 
 impl ShardView for Shard {
     fn packets(&mut self, batch: &Batch<'_>) {
-        if self.rows.len() < batch.table.ids() {
-            self.rows.resize_with(batch.table.ids(), Row::default);
-        }
+        self.rows.reach(batch.table.ids());
         for flow in batch.flows {
-            let row = &self.rows[flow.id as usize];
+            let row = &self.rows[flow.id];
             if let Some(segments) = &row.flow.segments {
                 prefetch(std::ptr::from_ref(&**segments).addr());
             }
@@ -287,11 +313,11 @@ impl ShardView for Shard {
         match before {
             Some(before) => self.expire(before.0, table),
             None => {
-                self.closed.ended.reserve_exact(self.rows.iter().filter(|row| row.live).count());
-                for id in 0..self.rows.len() as u32 {
-                    if self.rows[id as usize].live {
-                        let idle = self.plan.idle(table.ends(id).protocol);
-                        self.end(id, idle, self.newest, table);
+                self.closed.ended.flows.reserve_exact(self.rows.iter().filter(|(_, row)| row.live).count());
+                while let Some((first, rows)) = self.rows.pop() {
+                    for (row, id) in rows.into_iter().zip(first..).filter(|(row, _)| row.live) {
+                        let ends = table.ends(id);
+                        self.end(row, self.plan.idle(ends.protocol), self.newest, ends);
                     }
                 }
             }
@@ -304,6 +330,6 @@ impl ShardView for Shard {
     }
 
     fn keeps(&self, flow: u32) -> bool {
-        self.rows.get(flow as usize).is_some_and(|row| row.live)
+        self.rows.get(flow).is_some_and(|row| row.live)
     }
 }
