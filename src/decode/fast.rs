@@ -38,7 +38,7 @@ pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, packet: 
     packet.captured = record.captured;
     packet.wire = record.wire;
     packet.ip_offset = ip as u16;
-    packet.tunnel = Tunnel::None;
+    (packet.tunnel, packet.tunnel_offset) = (Tunnel::None, 0);
     packet.asks = Asks::Unknown;
     let (transport, room) = match ether_type {
         0x0800 => ipv4(frame, ip, packet)?,

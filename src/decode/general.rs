@@ -4,7 +4,7 @@ use super::Tunnels;
 use super::ip::{self, Ip};
 use super::layer::{self, Layer};
 use super::link;
-use super::packet::{Packet, Tunnel};
+use super::packet::{Packet, Tunnel, protocol};
 use super::reject::Reject;
 use super::span::Span;
 use super::transport;
@@ -19,15 +19,16 @@ pub(super) fn decode(record: &Record, frame: &[u8], tunnels: Tunnels) -> Result<
     let (layer, span) = link::first_layer(record.link, Span::frame(frame, record.wire))?;
     let (mut ip, mut packet) = level(layer, span)?;
     if tunnels == Tunnels::Inner {
-        let mut kind = Tunnel::None;
+        let (mut kind, mut offset) = (Tunnel::None, 0);
         for _ in 1..MAX_LEVELS {
             // Whatever is wrong inside, the packet around it is sound and stands.
             let Some((next, layer, span)) = tunnel::inside(&ip, &packet) else { break };
             let Ok(inner) = level(layer, span) else { break };
-            (ip, packet) = inner;
             kind = next;
+            offset = if ip.protocol == protocol::UDP { packet.payload_offset } else { packet.transport_offset };
+            (ip, packet) = inner;
         }
-        packet.tunnel = kind;
+        (packet.tunnel, packet.tunnel_offset) = (kind, offset);
     }
     packet.time = record.time;
     packet.frame = record.offset;

@@ -183,6 +183,8 @@ pub struct Packet {
     pub asks: Asks,
     /// The innermost tunnel it was taken out of.
     pub tunnel: Tunnel,
+    /// Offset of that tunnel's header from the frame's start; 0 without one.
+    pub tunnel_offset: u16,
 }
 
 impl Packet {
@@ -196,6 +198,14 @@ impl Packet {
     #[must_use]
     pub fn dst_ip(&self) -> IpAddr {
         address(self.dst, self.v6)
+    }
+
+    /// The number by which the innermost tunnel tells its networks or sessions apart, given the captured bytes of this
+    /// packet's frame: the VNI of VXLAN and Geneve, the TEID of GTP-U, the key of GRE (of PPTP the call), the session of ERSPAN,
+    /// of L2TP `tunnel << 16 | session`. Nothing where the tunnel has none.
+    #[must_use]
+    pub fn tunnel_id(&self, frame: &[u8]) -> Option<u32> {
+        super::tunnel::id(self.tunnel, frame.get(usize::from(self.tunnel_offset)..)?)
     }
 
     /// Captured transport payload, given the captured bytes of this packet's frame; link-layer padding is left out.

@@ -54,16 +54,55 @@ fn over_udp(port: u16, payload: Span<'_>) -> Option<Inside<'_>> {
     }
 }
 
+/// The number by which a tunnel tells its networks or sessions apart; `header` starts with the tunnel's own, which was found
+/// sound. See [`Packet::tunnel_id`].
+pub(super) fn id(kind: Tunnel, header: &[u8]) -> Option<u32> {
+    let u16_at = |at: usize| Some(u32::from(u16::from_be_bytes(*header.get(at..)?.first_chunk()?)));
+    let u32_at = |at: usize| Some(u32::from_be_bytes(*header.get(at..)?.first_chunk()?));
+    match kind {
+        Tunnel::None | Tunnel::IpInIp | Tunnel::SixInFour | Tunnel::Teredo => None,
+        Tunnel::Vxlan | Tunnel::Geneve => Some(u32_at(4)? >> 8),
+        Tunnel::GtpU => u32_at(4),
+        Tunnel::Gre | Tunnel::Erspan => {
+            let flags = u16_at(0)? as u16;
+            let checksum = if flags & (gre::CHECKSUM | gre::ROUTING) == 0 { 0 } else { 4 };
+            let words = |set: u16| 4 * (flags & set).count_ones() as usize;
+            match kind {
+                // Type I has no header, and thus no session.
+                Tunnel::Erspan if flags & gre::SEQUENCE == 0 && u16_at(2)? == u32::from(gre::ERSPAN_OLD) => None,
+                // A session of ten bits; a frame with source routes in front of it is not looked into.
+                Tunnel::Erspan if flags & gre::ROUTING == 0 => {
+                    Some(u16_at(4 + checksum + words(gre::KEY | gre::SEQUENCE) + 2)? & 0x3ff)
+                }
+                Tunnel::Gre if flags & gre::VERSION == 1 => u16_at(6),
+                Tunnel::Gre if flags & gre::KEY != 0 => u32_at(4 + checksum),
+                _ => None,
+            }
+        }
+        Tunnel::L2tp => u32_at(if u16_at(0)? as u16 & l2tp::LENGTH == 0 { 2 } else { 4 }),
+    }
+}
+
+/// Fields of the GRE header.
+mod gre {
+    pub(super) const CHECKSUM: u16 = 0x8000;
+    pub(super) const ROUTING: u16 = 0x4000;
+    pub(super) const KEY: u16 = 0x2000;
+    pub(super) const SEQUENCE: u16 = 0x1000;
+    pub(super) const ACKNOWLEDGMENT: u16 = 0x0080;
+    pub(super) const VERSION: u16 = 0x0007;
+    pub(super) const ERSPAN_OLD: u16 = 0x88be;
+    pub(super) const ERSPAN_III: u16 = 0x22eb;
+}
+
+/// Fields of the L2TP header.
+mod l2tp {
+    pub(super) const LENGTH: u16 = 0x4000;
+}
+
 /// RFC 2784 and 2890, with the source routes of RFC 1701; version 1 is PPTP's (RFC 2637).
 fn gre(span: Span<'_>) -> Option<Inside<'_>> {
-    const CHECKSUM: u16 = 0x8000;
-    const ROUTING: u16 = 0x4000;
-    const KEY: u16 = 0x2000;
-    const SEQUENCE: u16 = 0x1000;
-    const ACKNOWLEDGMENT: u16 = 0x0080;
-    const VERSION: u16 = 0x0007;
-    const ERSPAN_OLD: u16 = 0x88be;
-    const ERSPAN_III: u16 = 0x22eb;
+    use gre::{ACKNOWLEDGMENT, CHECKSUM, ERSPAN_III, ERSPAN_OLD, KEY, ROUTING, SEQUENCE, VERSION};
 
     let flags = span.u16(0)?;
     let kind = span.u16(2)?;
@@ -199,8 +238,8 @@ fn teredo(mut span: Span<'_>) -> Option<Inside<'_>> {
 
 /// RFC 2661, section 3.1: a data message of version 2.
 fn l2tp(span: Span<'_>) -> Option<Inside<'_>> {
+    use l2tp::LENGTH;
     const CONTROL: u16 = 0x8000;
-    const LENGTH: u16 = 0x4000;
     const SEQUENCE: u16 = 0x0800;
     const OFFSET: u16 = 0x0200;
     const VERSION: u16 = 0x000f;

@@ -118,6 +118,7 @@ fn used() -> Packet {
         fragment: Fragment::First,
         asks: Asks::Receiver,
         tunnel: Tunnel::Vxlan,
+        tunnel_offset: 13,
     }
 }
 

@@ -19,6 +19,34 @@ fn every_tunnel_leads_to_the_packet_inside() {
 }
 
 #[test]
+fn tunnels_have_their_numbers() {
+    let numbers: Vec<_> = frames::tunnels()
+        .into_iter()
+        .filter_map(|(name, _, frame)| Some((name, decode(RAW, &frame).expect(name).tunnel_id(&frame)?)))
+        .collect();
+    let expected = [
+        ("gre, checksum, key, sequence", 7),
+        ("gre, ethernet", 0x0100_0008),
+        ("pptp", 6),
+        ("erspan ii", 0x105),
+        ("erspan iii", 3),
+        ("erspan iii with subheader", 0),
+        ("vxlan", 5),
+        ("vxlan, old port", 5),
+        ("vxlan, policy", 5),
+        ("vxlan-gpe", 5),
+        ("geneve", 5),
+        ("geneve with options", 5),
+        ("gtp-u", 9),
+        ("gtp-u, sequence", 9),
+        ("gtp-u, extensions", 9),
+        ("l2tp", 1 << 16 | 2),
+        ("l2tp, all options", 1 << 16 | 2),
+    ];
+    assert_eq!(numbers, expected);
+}
+
+#[test]
 fn no_tunnel_is_followed_when_the_outer_packet_is_asked_for() {
     for (name, _, frame) in frames::tunnels() {
         let packet = decode_outer(RAW, &frame).expect(name);

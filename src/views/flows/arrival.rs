@@ -17,7 +17,8 @@ pub(super) struct Arrival {
     /// Sequence number of TCP; type and code of ICMP and ICMPv6.
     seq: u32,
     ack: u32,
-    vlan: u16,
+    /// VLAN number outside of tunnels, the tunnel's number inside.
+    link: u32,
     window: u16,
     pub(super) flags: u8,
     pub(super) ttl: u8,
@@ -30,6 +31,7 @@ const FROM_HIGH: u8 = 1;
 /// `seq` means something.
 const NUMBERED: u8 = 1 << 1;
 const WINDOW: u8 = 1 << 2;
+/// `link` means something.
 const TAGGED: u8 = 1 << 3;
 /// Two bits: no evidence of a direction, or one more than its rank.
 const EVIDENCE: u32 = 4;
@@ -78,7 +80,12 @@ impl Arrival {
         if let Some((rank, sender)) = evidence(packet) {
             arrival.bits |= (rank as u8 + 1) << EVIDENCE | if sender { CLIENT_SENT } else { 0 };
         }
-        if packet.ip_offset >= 18 && packet.tunnel == Tunnel::None {
+        if packet.tunnel != Tunnel::None {
+            if let Some(id) = packet.tunnel_id(frame) {
+                arrival.link = id;
+                arrival.bits |= TAGGED;
+            }
+        } else if packet.ip_offset >= 18 {
             arrival.tag(packet, frame);
         }
         arrival
@@ -90,7 +97,7 @@ impl Arrival {
         let Some(&[a, b, c, d, e, f]) = frame.get(end - 6..end).and_then(|bytes| bytes.first_chunk()) else { return };
         let tag = matches!(u16::from_be_bytes([a, b]), 0x8100 | 0x88a8 | 0x9100 | 0x9200);
         if tag && matches!(u16::from_be_bytes([e, f]), 0x0800 | 0x86dd) {
-            self.vlan = u16::from_be_bytes([c, d]) & 0x0fff;
+            self.link = u32::from(u16::from_be_bytes([c, d]) & 0x0fff);
             self.bits |= TAGGED;
         }
     }
@@ -161,7 +168,12 @@ impl Arrival {
 
     /// The innermost VLAN of a packet outside tunnels.
     pub(super) fn vlan(&self) -> Option<u16> {
-        self.is(TAGGED).then_some(self.vlan)
+        (self.is(TAGGED) && self.tunnel == Tunnel::None).then_some(self.link as u16)
+    }
+
+    /// The number of the innermost tunnel, if it has one.
+    pub(super) fn tunnel_id(&self) -> Option<u32> {
+        (self.is(TAGGED) && self.tunnel != Tunnel::None).then_some(self.link)
     }
 
     /// What it says of the direction: the evidence, and whether the client is the high end.

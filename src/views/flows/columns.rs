@@ -219,6 +219,14 @@ pub const COLUMNS: &[Column] = &[
     column(Base, "community_id", Text, "", "Community ID, version 1, seed 0", |r| r.community_id().into()),
     column(Link, "vlan", Integer, "", "VLAN number in front of the IP header of the first packet", |r| r.vlan.into()),
     column(Link, "tunnel", Text, "", "innermost tunnel of the first packet, or none", |r| r.tunnel.name().into()),
+    column(
+        Link,
+        "tunnel_id",
+        Integer,
+        "",
+        "number of that tunnel: VNI (VXLAN, Geneve), TEID (GTP-U), key (GRE), session (ERSPAN), tunnel << 16 | session (L2TP)",
+        |r| r.tunnel_id.into(),
+    ),
     column(Link, "icmp_type", Integer, "", "type of the first ICMP or ICMPv6 message", |r| {
         r.icmp.map(|[kind, _]| kind).into()
     }),

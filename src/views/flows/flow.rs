@@ -57,6 +57,7 @@ pub(super) struct Flow {
     /// Type and code of the first ICMP message, and the end that sent it.
     pub(super) icmp: Option<([u8; 2], bool)>,
     pub(super) tunnel: Tunnel,
+    pub(super) tunnel_id: Option<u32>,
     pub(super) segments: Option<Box<Analysis>>,
     pub(super) more: Option<Box<More>>,
 }
@@ -92,6 +93,7 @@ impl Default for Flow {
             vlan: None,
             icmp: None,
             tunnel: Tunnel::None,
+            tunnel_id: None,
             segments: None,
             more: None,
         }
@@ -189,6 +191,7 @@ impl Flow {
         self.vlan = arrival.vlan();
         self.icmp = arrival.icmp().map(|icmp| (icmp, arrival.sent_by_high()));
         self.tunnel = arrival.tunnel;
+        self.tunnel_id = arrival.tunnel_id();
     }
 
     #[inline]

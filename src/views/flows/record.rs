@@ -115,6 +115,8 @@ pub struct FlowRecord {
     pub vlan: Option<u16>,
     /// The innermost tunnel that its first packet was taken out of.
     pub tunnel: Tunnel,
+    /// Its number, as [`Packet::tunnel_id`](crate::decode::Packet::tunnel_id) has it.
+    pub tunnel_id: Option<u32>,
     /// Type and code of its first ICMP or ICMPv6 message, as the client sent it or was sent it.
     pub icmp: Option<[u8; 2]>,
     /// Its earliest packet with payload.
@@ -221,6 +223,7 @@ impl Finisher {
             direction,
             vlan: flow.vlan,
             tunnel: flow.tunnel,
+            tunnel_id: flow.tunnel_id,
             icmp: flow.icmp.map(|(icmp, _)| icmp),
             first_payload: (flow.payload != [0; 2]).then_some(Timestamp(flow.first_payload)),
             handshake_ns: flow.segments.as_ref().and_then(|segments| segments.handshake),
