@@ -9,7 +9,7 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use pcap_compactor::decode::Packet;
 use pcap_compactor::table::key::from_high;
-use pcap_compactor::table::{Asked, FlowRef, FlowTable, RUN};
+use pcap_compactor::table::{FlowRef, FlowTable, Pipeline, RUN};
 use traffic::Numbers;
 
 /// A packet of an IPv4 flow.
@@ -33,19 +33,21 @@ fn every(flows: u64) -> Vec<Packet> {
 
 /// What is measured.
 trait Table: Default {
-    fn resolve(&mut self, packets: &[Packet], flows: &mut Vec<FlowRef>);
+    /// Hands on packets with their flows, a run at a time.
+    fn resolve(&mut self, packets: &[Packet], take: impl FnMut(&[Packet], &[FlowRef]));
     fn flows(&self) -> usize;
 }
 
-impl Table for FlowTable {
-    fn resolve(&mut self, packets: &[Packet], flows: &mut Vec<FlowRef>) {
-        let mut asked = Asked::default();
-        self.ask(packets, &mut asked);
-        FlowTable::resolve(self, &asked, &[], flows);
+#[derive(Default)]
+struct Ours(FlowTable, Pipeline);
+
+impl Table for Ours {
+    fn resolve(&mut self, packets: &[Packet], mut take: impl FnMut(&[Packet], &[FlowRef])) {
+        self.1.run(&mut self.0, packets, |packets, flows, _, _| take(packets, flows));
     }
 
     fn flows(&self) -> usize {
-        self.len()
+        self.0.len()
     }
 }
 
@@ -59,17 +61,22 @@ fn hash(key: [u64; 2]) -> u64 {
 }
 
 impl Table for Hashbrown {
-    fn resolve(&mut self, packets: &[Packet], flows: &mut Vec<FlowRef>) {
-        for packet in packets {
-            let src = (packet.src as u64) << 16 | u64::from(packet.src_port);
-            let dst = (packet.dst as u64) << 16 | u64::from(packet.dst_port);
-            let key = [src.min(dst), src.max(dst) | u64::from(packet.protocol) << 56];
-            let next = self.0.len() as u32;
-            let id = match self.0.entry(hash(key), |entry| entry.0 == key, |entry| hash(entry.0)) {
-                Entry::Occupied(entry) => entry.get().1,
-                Entry::Vacant(entry) => entry.insert((key, next)).get().1,
-            };
-            flows.push(FlowRef { id, from_high: from_high(packet) });
+    fn resolve(&mut self, packets: &[Packet], mut take: impl FnMut(&[Packet], &[FlowRef])) {
+        let mut flows = Vec::with_capacity(RUN);
+        for run in packets.chunks(RUN) {
+            flows.clear();
+            for packet in run {
+                let src = (packet.src as u64) << 16 | u64::from(packet.src_port);
+                let dst = (packet.dst as u64) << 16 | u64::from(packet.dst_port);
+                let key = [src.min(dst), src.max(dst) | u64::from(packet.protocol) << 56];
+                let next = self.0.len() as u32;
+                let id = match self.0.entry(hash(key), |entry| entry.0 == key, |entry| hash(entry.0)) {
+                    Entry::Occupied(entry) => entry.get().1,
+                    Entry::Vacant(entry) => entry.insert((key, next)).get().1,
+                };
+                flows.push(FlowRef { id, from_high: from_high(packet) });
+            }
+            take(run, &flows);
         }
     }
 
@@ -78,29 +85,24 @@ impl Table for Hashbrown {
     }
 }
 
-/// Resolves as a worker does: a run at a time.
-fn resolve<T: Table>(table: &mut T, packets: &[Packet], flows: &mut Vec<FlowRef>) {
-    for run in packets.chunks(RUN) {
-        flows.clear();
-        table.resolve(run, flows);
-        black_box(&flows);
-    }
+/// Resolves as a worker does.
+fn resolve<T: Table>(table: &mut T, packets: &[Packet]) {
+    table.resolve(packets, |_, flows| {
+        black_box(flows);
+    });
 }
 
 /// Every flow once, so that ids are the flows' numbers; then packets of known flows.
 fn filled<T: Table>(flows: u64, packets: &[Packet]) -> T {
     let mut table = T::default();
-    let mut found = Vec::new();
-    resolve(&mut table, &every(flows), &mut found);
+    resolve(&mut table, &every(flows));
     assert_eq!(table.flows() as u64, flows);
-    for run in packets.chunks(RUN) {
-        found.clear();
-        table.resolve(run, &mut found);
-        for (packet, flow) in run.iter().zip(&found) {
+    table.resolve(packets, |run, found| {
+        for (packet, flow) in run.iter().zip(found) {
             let client = if packet.dst_port == 443 { packet.src } else { packet.dst };
             assert_eq!(u128::from(flow.id) + 0x0a00_0000, client);
         }
-    }
+    });
     assert_eq!(table.flows() as u64, flows);
     table
 }
@@ -109,35 +111,25 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     for (name, flows, count) in [("warm", 1_000, 65_536), ("cold", 1_000_000, 1_048_576)] {
         let packets = packets(count, flows);
-        let mut found = Vec::with_capacity(RUN);
         let mut group = criterion.benchmark_group(format!("table/{name}"));
         group.throughput(Throughput::Elements(count)).sample_size(20);
-        let mut table: FlowTable = filled(flows, &packets);
-        group.bench_function("ours", |bencher| bencher.iter(|| resolve(&mut table, &packets, &mut found)));
+        let mut table: Ours = filled(flows, &packets);
+        group.bench_function("ours", |bencher| bencher.iter(|| resolve(&mut table, &packets)));
         drop(table);
         let mut table: Hashbrown = filled(flows, &packets);
-        group.bench_function("hashbrown", |bencher| bencher.iter(|| resolve(&mut table, &packets, &mut found)));
+        group.bench_function("hashbrown", |bencher| bencher.iter(|| resolve(&mut table, &packets)));
         group.finish();
     }
 
     const NEW: u64 = 200_000;
     let packets = every(NEW);
-    let mut found = Vec::with_capacity(RUN);
     let mut group = criterion.benchmark_group("table/new");
     group.throughput(Throughput::Elements(NEW)).sample_size(20);
     group.bench_function("ours", |bencher| {
-        bencher.iter_batched_ref(
-            FlowTable::default,
-            |table| resolve(table, &packets, &mut found),
-            BatchSize::PerIteration,
-        );
+        bencher.iter_batched_ref(Ours::default, |table| resolve(table, &packets), BatchSize::PerIteration);
     });
     group.bench_function("hashbrown", |bencher| {
-        bencher.iter_batched_ref(
-            Hashbrown::default,
-            |table| resolve(table, &packets, &mut found),
-            BatchSize::PerIteration,
-        );
+        bencher.iter_batched_ref(Hashbrown::default, |table| resolve(table, &packets), BatchSize::PerIteration);
     });
     group.finish();
     criterion.final_summary();

@@ -20,7 +20,7 @@ use pcap_compactor::scan::summary::ScanSummary;
 use pcap_compactor::sink::digest::Digest;
 use pcap_compactor::sink::jsonl::{JsonLines, Lines};
 use pcap_compactor::sink::{Discard, Metrics, Sink};
-use pcap_compactor::table::{Asked, FlowRef, FlowTable, RUN, Rows};
+use pcap_compactor::table::{FlowTable, Pipeline};
 use pcap_compactor::views::groups::{GroupRecord, Groups, Windows};
 use pcap_compactor::{Config, Engine, Input, Result, Timestamp};
 
@@ -84,10 +84,6 @@ impl ShardView for WatchedShard {
 
     fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part> {
         timed(&self.clock.close, || self.shard.close(before, table))
-    }
-
-    fn rows(&self) -> Option<Rows> {
-        self.shard.rows()
     }
 
     fn keeps(&self, flow: u32) -> bool {
@@ -183,18 +179,14 @@ fn round(path: &Path) -> Result<Round> {
         black_box(&batch);
     })?;
 
-    let mut flows: Vec<FlowRef> = Vec::with_capacity(RUN);
     let start = cpu();
     let mut table = FlowTable::new();
-    let mut asked = Asked::default();
+    let mut pipeline = Pipeline::default();
     walk(path, |records| {
         decode(records, &mut batch);
-        for run in batch.chunks(RUN) {
-            flows.clear();
-            table.ask(run, &mut asked);
-            table.resolve(&asked, &[], &mut flows);
-            black_box(&flows);
-        }
+        pipeline.run(&mut table, &batch, |_, flows, _, _| {
+            black_box(flows);
+        });
     })?;
     drop(table);
     let resolved = cpu() - start;

@@ -41,7 +41,7 @@ pub(super) struct LookAhead {
 
 impl LookAhead {
     const LINE: usize = 64;
-    const DISTANCE: usize = 2048;
+    const DISTANCE: usize = 4096;
 
     /// For a window whose first `asked` bytes were asked for by the walk before it.
     pub(super) fn on(asked: usize) -> LookAhead {

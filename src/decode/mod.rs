@@ -60,8 +60,8 @@ impl Decoder {
         self.decode_into(record, frame, &mut packet).map(|()| packet)
     }
 
-    /// Decodes a frame into the place where its packet will stay, which must hold [`Packet::default`]. After an error, what
-    /// is there means nothing.
+    /// Decodes a frame into the place where its packet will stay, whatever that holds. After an error, what is there means
+    /// nothing.
     ///
     /// # Errors
     ///

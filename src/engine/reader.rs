@@ -76,7 +76,6 @@ impl<'p> Reader<'p> {
     #[inline]
     pub(super) fn batch(&mut self, records: &mut Records, packets: &mut Vec<Packet>) -> Result<bool> {
         self.progress.stopped()?;
-        packets.clear();
         // A batch ends where a marker stands.
         let room = self.marks.as_ref().map_or(BATCH, |marks| BATCH.min(MARK - marks.records));
         let more = self.capture.fill(records, room)?;
@@ -88,6 +87,7 @@ impl<'p> Reader<'p> {
         let read = list.iter().fold(Amount::default(), |sum, record| sum + Amount::one(record.wire, record.captured));
         let mut refused = Amount::default();
         let mut flags = 0;
+        // What earlier batches left is written over.
         packets.resize(list.len(), Packet::default());
         let mut used = 0;
         for record in list {
@@ -106,7 +106,6 @@ impl<'p> Reader<'p> {
                     if let Some(filter) = &self.filter
                         && !filter.matches(packet, record.link, frame)
                     {
-                        *packet = Packet::default();
                         let amount = Amount::one(record.wire, record.captured);
                         self.tally.intake.filtered += amount;
                         refused += amount;
@@ -117,7 +116,6 @@ impl<'p> Reader<'p> {
                     flags += tcp_flag::lanes(packet.tcp_flags);
                 }
                 Err(reject) => {
-                    *packet = Packet::default();
                     refused += Amount::one(record.wire, record.captured);
                     self.tally.reject(record, reject);
                 }

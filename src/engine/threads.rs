@@ -225,19 +225,25 @@ fn read(
     let mut reader = Reader::new(reader_path, capture, decoder, engine.dedup, engine.filter.clone(), &engine.progress)
         .with_marks(marks);
     let mut records = Records::default();
-    let fresh = || back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
+    let mut watermark = engine.lateness_ns.map(Watermark::new);
+    // With one worker its share is the batch, written over what was there; else packets are dealt out when the whole batch
+    // is decoded, and in front of a marker all shares are sent.
+    let whole = channels.len() == 1 && watermark.is_none();
+    let fresh = || {
+        let mut used = back.try_recv().unwrap_or_else(|_| Vec::with_capacity(BATCH));
+        if !whole {
+            used.clear();
+        }
+        used
+    };
     let mut shares: Vec<Vec<Packet>> = channels.iter().map(|_| fresh()).collect();
     let mut packets = Vec::new();
-    let mut watermark = engine.lateness_ns.map(Watermark::new);
     let tell = |mark| {
         for channel in &channels {
             let _ = channel.send(Message::Mark(mark));
         }
     };
     loop {
-        // With one worker its share is the batch; else packets are dealt out when the whole batch is decoded, and in front
-        // of a marker all shares are sent.
-        let whole = shares.len() == 1 && watermark.is_none();
         let decoded = if whole { &mut shares[0] } else { &mut packets };
         let more = match reader.batch(&mut records, decoded) {
             Ok(more) => more,
@@ -296,10 +302,9 @@ fn work(mut worker: Worker, files: &Receiver<Announced>, parts: &Sender<News>, b
         hand_over(worker.begin(file.number, file.first));
         for message in &file.messages {
             match message {
-                Message::Packets { mut packets, bytes } => {
+                Message::Packets { packets, bytes } => {
                     worker.packets(&packets, bytes.as_slice());
                     drop(bytes);
-                    packets.clear();
                     let _ = back.send(packets);
                 }
                 Message::Close(before) => hand_over(worker.close(Some(before))),

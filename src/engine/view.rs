@@ -10,7 +10,7 @@ use crate::decode::packet::Packet;
 use crate::engine::FileReport;
 use crate::engine::ledger::Intake;
 use crate::error::Result;
-use crate::table::{FlowRef, FlowTable, Rows};
+use crate::table::{FlowRef, FlowTable};
 use crate::time::Timestamp;
 
 /// Packets of one file and one shard, in capture order.
@@ -20,6 +20,9 @@ pub struct Batch<'a> {
     pub packets: &'a [Packet],
     /// Their flows, one a packet; empty when no view of the run wants flows.
     pub flows: &'a [FlowRef],
+    /// The flows of the packets that come next, at most as many as a batch has, so that a view can ask for what it has of
+    /// them in good time: one after each packet that it takes, for a core waits for few lines at once.
+    pub next: &'a [FlowRef],
     /// The bytes that [`Packet::frame`] counts from.
     pub bytes: &'a [u8],
     /// The table that knows the flows' 5-tuples.
@@ -107,11 +110,6 @@ pub trait ShardView: Send {
     /// Moves the ids of flows that it has come to need no more since it was last asked to `flows`. The table forgets
     /// those that no view [keeps](ShardView::keeps); for what is let go of a few at a time.
     fn ended(&mut self, _flows: &mut Vec<u32>) {}
-
-    /// Where its rows are, for prefetching; nothing if it has none.
-    fn rows(&self) -> Option<Rows> {
-        None
-    }
 
     /// Whether it needs fewer flows since the last marker. While no view does, the table forgets none.
     fn let_go(&self) -> bool {

@@ -2,16 +2,14 @@
 
 use super::view::{Batch, Mark, Part, ShardView, View};
 use crate::decode::Packet;
-use crate::table::{Asked, FlowRef, FlowTable, RUN, Rows};
+use crate::table::{FlowTable, Pipeline};
 use crate::time::Timestamp;
 
 pub(super) struct Worker {
     table: FlowTable,
     views: Vec<Box<dyn ShardView>>,
     wants_flows: bool,
-    asked: [Asked; 2],
-    flows: [Vec<FlowRef>; 2],
-    rows: Vec<Rows>,
+    pipeline: Pipeline,
     ended: Vec<u32>,
 }
 
@@ -21,9 +19,7 @@ impl Worker {
             table: FlowTable::new(),
             views: views.iter().map(|view| view.shard()).collect(),
             wants_flows: views.iter().any(|view| view.wants_flows()),
-            asked: Default::default(),
-            flows: [Vec::with_capacity(RUN), Vec::with_capacity(RUN)],
-            rows: Vec::new(),
+            pipeline: Pipeline::default(),
             ended: Vec::new(),
         }
     }
@@ -37,35 +33,23 @@ impl Worker {
     }
 
     /// Takes packets of one file in capture order.
-    ///
-    /// A run of packets waits twice for memory: for the slots of its flows and for their rows. Three runs are under way at
-    /// a time, so that what one waits for comes while another is worked on.
     pub(super) fn packets(&mut self, packets: &[Packet], bytes: &[u8]) {
+        let Worker { table, views, pipeline, .. } = self;
         if !self.wants_flows {
-            let batch = Batch { packets, flows: &[], bytes, table: &self.table };
-            return self.views.iter_mut().for_each(|view| view.packets(&batch));
+            let batch = Batch { packets, flows: &[], next: &[], bytes, table };
+            return views.iter_mut().for_each(|view| view.packets(&batch));
         }
-        let run = |nth: usize| &packets[nth * RUN..packets.len().min((nth + 1) * RUN)];
-        let runs = packets.len().div_ceil(RUN);
-        for step in 0..runs + 2 {
-            if step < runs {
-                self.table.ask(run(step), &mut self.asked[step % 2]);
-            }
-            if let Some(nth) = step.checked_sub(1).filter(|&nth| nth < runs) {
-                self.rows.clear();
-                self.rows.extend(self.views.iter().filter_map(|view| view.rows()));
-                self.flows[nth % 2].clear();
-                self.table.resolve(&self.asked[nth % 2], &self.rows, &mut self.flows[nth % 2]);
-            }
-            if let Some(nth) = step.checked_sub(2) {
-                let batch = Batch { packets: run(nth), flows: &self.flows[nth % 2], bytes, table: &self.table };
-                self.views.iter_mut().for_each(|view| view.packets(&batch));
-            }
-        }
+        pipeline.run(table, packets, |packets, flows, next, table| {
+            let batch = Batch { packets, flows, next, bytes, table };
+            views.iter_mut().for_each(|view| view.packets(&batch));
+        });
     }
 
     /// Closes what ended at or before `before`, or everything; a part for each view that has one.
     pub(super) fn close(&mut self, before: Option<Timestamp>) -> Vec<Option<Part>> {
+        if before.is_none() {
+            self.table.settle();
+        }
         let parts: Vec<Option<Part>> = self.views.iter_mut().map(|view| view.close(before, &self.table)).collect();
         if before.is_some() && self.wants_flows {
             self.forget();

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::packet::{Asks, Fragment, Tunnel};
 use super::super::{Decoder, Packet, Tunnels};
 use crate::capture::{LinkType, Record, Stamp};
 use crate::time::Timestamp;
@@ -85,7 +86,38 @@ proptest! {
             stamp,
         };
         let decoder = Decoder::new(if outer { Tunnels::Outer } else { Tunnels::Inner });
-        prop_assert_eq!(decoder.decode(&record, captured), decoder.general(&record, captured));
+        let general = decoder.general(&record, captured);
+        prop_assert_eq!(decoder.decode(&record, captured), general);
+        // It writes every field, whatever was there.
+        let mut packet = used();
+        let answer = decoder.decode_into(&record, captured, &mut packet);
+        prop_assert_eq!(answer.map(|()| packet), general);
+    }
+}
+
+/// A packet that is unlike the default in every field.
+fn used() -> Packet {
+    Packet {
+        src: u128::MAX,
+        dst: u128::MAX,
+        time: Timestamp(i64::MIN),
+        frame: 1,
+        captured: 2,
+        wire: 3,
+        ip_length: 4,
+        payload_length: 5,
+        src_port: 6,
+        dst_port: 7,
+        ip_offset: 8,
+        transport_offset: 9,
+        payload_offset: 10,
+        protocol: 11,
+        tcp_flags: 12,
+        v6: true,
+        has_flags: true,
+        fragment: Fragment::First,
+        asks: Asks::Receiver,
+        tunnel: Tunnel::Vxlan,
     }
 }
 

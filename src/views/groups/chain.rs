@@ -1,8 +1,8 @@
 //! Retired pieces of flows whose packets come in order: a list a flow, newest first, in one arena.
 //!
-//! A capture of many slow flows has more retired pieces than flows, most of them of one packet. Such a piece takes
-//! 16 bytes, one of few packets 32, any other 64, and retiring appends, so it costs no cache miss. Two counters of a piece share a word where
-//! [`Narrow`] bounds them; a link is 31 bits of 16-byte units.
+//! A capture of many slow flows has more retired pieces than flows, most of them of one packet, and memory that is touched for
+//! the first time costs more than the packets that fill it. So a piece is packed by what it holds, and retiring appends,
+//! which costs no cache miss.
 
 use super::row::Narrow;
 use crate::prefetch::prefetch_row;
@@ -26,76 +26,117 @@ impl Link {
 
 /// The arena of all chains of a worker.
 #[derive(Default)]
-pub(super) struct Chains(Arena<[u64; 2]>);
+pub(super) struct Chains(Arena<u32>);
 
-/// A link's bits in the first word; the two bits above them say how the piece is packed. One packet:
+/// How a piece is packed: the first word is the link to the piece before, the lowest set bit of the second names the form.
+/// Times are ns behind the start of the window: 42 bits are 73 minutes. Numbers are bits.
+///
+/// One packet of at most 16,383 bytes, all captured, in three words. Its marks follow from its flags:
 ///
 /// ```text
-/// link 31 | SINGLE | bytes 16 | other 16        time 44 | high | flags 4 x 1 | marks 2 x 1
+/// link 32        SINGLE 1 | is high 1 | flags 4 x 1 | flagged 1 | bytes 14 | time 42
 /// ```
 ///
-/// Few packets, of which none has more than 65,535 bytes, so that 22 bits hold their sum:
+/// At most seven packets, all captured, in six words:
 ///
 /// ```text
-/// link 31 | 0 | FEW | first is high | packets 2 x 6 | marks 2 x 6        time 42 | bytes 22
-/// span 42 | bytes 22                                                      flags 4 x 6 | other 22
+/// link 32        0 | SOME 1 | first is high 1 | packets 2 x 3 | marks 2 x 3 | 7 free | time 42
+/// bytes 2 x 16   span 40 | flags 4 x 3 | 12 free
 /// ```
 ///
-/// Any other takes four units. Times are ns behind the start of the window: 42 bits are 73 minutes.
-const LINK: u64 = (1 << 31) - 1;
-const SINGLE: u64 = 1 << 31;
-const FEW: u64 = 1 << 32;
+/// At most 63 packets, of which none has more than 65,535 bytes, so that 22 bits hold their sum, in eight words:
+///
+/// ```text
+/// link 32        00 | FEW 1 | first is high 1 | packets 2 x 6 | marks 2 x 6
+/// time 42 | bytes 22        span 42 | bytes 22        flags 4 x 6 | other 22
+/// ```
+///
+/// Any other takes thirteen words.
+const SINGLE: u32 = 1;
+const SOME: u32 = 2;
+const FEW: u32 = 4;
 
-/// Most packets of a piece that is packed as few.
+/// Most packets of a piece of each form.
+const MOST_SOME: u32 = 7;
 const MOST_FEW: u32 = 63;
 
-/// Bits of a single packet's time.
-const TIME: u32 = 44;
+const TIME: u32 = 42;
+const SPAN: u32 = 40;
 
-/// Bits of the times of few packets.
-const SHORT: u32 = 42;
+/// Words that are asked for ahead: with the first and the last of a single, the line of all of it.
+const SINGLE_WORDS: usize = 3;
 
 impl Chains {
     /// Puts a piece in front of a chain. `base` is the start of its window.
     ///
     /// # Panics
-    /// When 32 GiB of pieces are alive.
+    /// When 16 GiB of pieces are alive.
     #[inline]
     pub(super) fn push(&mut self, previous: Link, piece: &Narrow, base: i64) -> Link {
-        let link = u32::try_from(self.0.len() + 1).ok().filter(|&link| u64::from(link) < LINK - 2);
-        let link = Link(link.expect("fewer than 32 GiB of retired pieces are alive"));
+        let link = Link(u32::try_from(self.0.len() + 1).expect("fewer than 16 GiB of retired pieces are alive"));
         let behind = piece.first.wrapping_sub(base) as u64;
-        let bytes = piece.bytes | piece.bytes >> 32;
-        let one = piece.packets == 1 || piece.packets == 1 << 16;
-        if one && behind >> TIME == 0 && (bytes as u32 | piece.other) <= 0xffff {
-            // One packet has each flag once at most: bits 0, 16, 32, 48 become four neighbours.
-            let flags = piece.flags & 1 | piece.flags >> 15 & 2 | piece.flags >> 30 & 4 | piece.flags >> 45 & 8;
-            let marks = u64::from(piece.marks & 1 | piece.marks >> 15 & 2);
-            self.0.push([
-                u64::from(previous.0) | SINGLE | (bytes & 0xffff) << 32 | u64::from(piece.other) << 48,
-                behind | u64::from(piece.packets >> 16) << 44 | flags << 45 | marks << 49,
-            ]);
+        let span = piece.last.wrapping_sub(piece.first) as u64;
+        let packets = (piece.packets & 0xffff) + (piece.packets >> 16);
+        let [low, high] = [piece.bytes as u32, (piece.bytes >> 32) as u32];
+        let all_captured = u64::from(low) + u64::from(high) == u64::from(piece.other);
+        if packets == 1 && all_captured && piece.other < 1 << 14 && behind >> TIME == 0 {
+            let bits = u64::from(SINGLE)
+                | u64::from(piece.packets >> 16) << 1
+                | lanes::<1>(piece.flags) << 2
+                | u64::from(piece.marks >> 16) << 6
+                | u64::from(piece.other) << 7
+                | behind << 21;
+            self.0.extend([previous.0, bits as u32, (bits >> 32) as u32]);
             return link;
         }
-        let span = piece.last.wrapping_sub(piece.first) as u64;
-        if (piece.packets & 0xffff) + (piece.packets >> 16) <= MOST_FEW && (behind | span) >> SHORT == 0 {
-            let pair = |lanes: u32| u64::from(lanes & 63 | lanes >> 10 & 63 << 6);
-            let flags = piece.flags & 63
-                | piece.flags >> 10 & 63 << 6
-                | piece.flags >> 20 & 63 << 12
-                | piece.flags >> 30 & 63 << 18;
-            let head = u64::from(previous.0) | FEW | u64::from(piece.first_high) << 33;
+        if packets <= MOST_SOME && all_captured && (low | high) >> 16 == 0 && behind >> TIME == 0 && span >> SPAN == 0 {
+            let bits = u64::from(SOME)
+                | u64::from(piece.first_high) << 2
+                | pair::<3>(piece.packets) << 3
+                | pair::<3>(piece.marks) << 9
+                | behind << 22;
+            let rest = span | lanes::<3>(piece.flags) << SPAN;
+            let words =
+                [previous.0, bits as u32, (bits >> 32) as u32, low | high << 16, rest as u32, (rest >> 32) as u32];
+            self.0.extend(words);
+            return link;
+        }
+        if packets <= MOST_FEW && (behind | span) >> TIME == 0 {
+            let head = FEW
+                | u32::from(piece.first_high) << 3
+                | (pair::<6>(piece.packets) << 4) as u32
+                | (pair::<6>(piece.marks) << 16) as u32;
+            let [a, b, c] = [
+                behind | u64::from(low) << TIME,
+                span | u64::from(high) << TIME,
+                lanes::<6>(piece.flags) | u64::from(piece.other) << 24,
+            ];
             self.0.extend([
-                [head | pair(piece.packets) << 34 | pair(piece.marks) << 46, behind | piece.bytes << SHORT],
-                [span | piece.bytes >> 32 << SHORT, flags | u64::from(piece.other) << 24],
+                previous.0,
+                head,
+                a as u32,
+                (a >> 32) as u32,
+                b as u32,
+                (b >> 32) as u32,
+                c as u32,
+                (c >> 32) as u32,
             ]);
             return link;
         }
         self.0.extend([
-            [u64::from(previous.0) | u64::from(piece.first_high) << 33, u64::from(piece.packets)],
-            [piece.first as u64, piece.last as u64],
-            [piece.bytes, piece.flags],
-            [u64::from(piece.marks), u64::from(piece.other)],
+            previous.0,
+            u32::from(piece.first_high) << 3,
+            piece.packets,
+            piece.marks,
+            piece.other,
+            piece.first as u32,
+            (piece.first >> 32) as u32,
+            piece.last as u32,
+            (piece.last >> 32) as u32,
+            low,
+            high,
+            piece.flags as u32,
+            (piece.flags >> 32) as u32,
         ]);
         link
     }
@@ -108,9 +149,9 @@ impl Chains {
 
     /// Appends the pieces of a chain, newest first.
     pub(super) fn read(&self, mut link: Link, base: i64, out: &mut Vec<Narrow>) {
-        let units = &self.0[..];
+        let words = &self.0[..];
         while !link.is_end() {
-            let (piece, previous) = unpack(&units[link.at()..], base);
+            let (piece, previous) = unpack(&words[link.at()..], base);
             out.push(piece);
             link = previous;
         }
@@ -118,17 +159,17 @@ impl Chains {
 
     /// Brings the chains that begin at `heads` into the cache, many at a time where one would wait for each link.
     pub(super) fn warm(&self, heads: &mut Vec<Link>) {
-        let units = &self.0[..];
+        let words = &self.0[..];
         heads.retain(|head| !head.is_end());
-        // A piece of two units may lie across two lines.
+        // A piece may lie across two lines.
         let ask = |head: &Link| {
-            prefetch_row(units, head.at());
-            prefetch_row(units, head.at().wrapping_add(1));
+            prefetch_row(words, head.at());
+            prefetch_row(words, head.at().wrapping_add(SINGLE_WORDS - 1));
         };
         heads.iter().for_each(ask);
         while !heads.is_empty() {
             heads.retain_mut(|head| {
-                *head = Link((units[head.at()][0] & LINK) as u32);
+                *head = Link(words[head.at()]);
                 ask(head);
                 !head.is_end()
             });
@@ -138,73 +179,123 @@ impl Chains {
     /// Copies a chain to another arena, in order; returns its new head.
     pub(super) fn copy(&self, head: Link, to: &mut Chains, base: i64) -> Link {
         let mut pieces = Vec::new();
-        let mut link = head;
-        while !link.is_end() {
-            let (piece, previous) = self.get(link, base);
-            pieces.push(piece);
-            link = previous;
-        }
+        self.read(head, base, &mut pieces);
         pieces.iter().rev().fold(Link::default(), |link, piece| to.push(link, piece, base))
     }
 }
 
-/// The piece at the start of `units`, and the link of the one before it.
+/// Two counts of 16 bits, brought together as two of `N`.
 #[inline(always)]
-fn unpack(units: &[[u64; 2]], base: i64) -> (Narrow, Link) {
-    let [head, second] = units[0];
-    let previous = Link((head & LINK) as u32);
-    let piece = if head & SINGLE != 0 {
-        single(head, second, base)
-    } else if head & FEW != 0 {
-        few([head, second], units[1], base)
-    } else {
-        let ([first, last], [bytes, flags], [marks, other]) = (units[1], units[2], units[3]);
-        Narrow {
-            first: first as i64,
-            last: last as i64,
-            flags,
-            bytes,
-            packets: second as u32,
-            marks: marks as u32,
-            other: other as u32,
-            first_high: head >> 33 & 1 == 1,
-        }
-    };
-    (piece, previous)
+fn pair<const N: u32>(counts: u32) -> u64 {
+    let mask = (1 << N) - 1;
+    u64::from(counts & mask | (counts >> 16 & mask) << N)
+}
+
+/// Undoes [`pair`].
+#[inline(always)]
+fn unpair<const N: u32>(packed: u64) -> u32 {
+    let mask = (1 << N) - 1;
+    (packed & mask | (packed >> N & mask) << 16) as u32
+}
+
+/// Four counts of 16 bits, brought together as four of `N`.
+#[inline(always)]
+fn lanes<const N: u32>(counts: u64) -> u64 {
+    let mask = (1 << N) - 1;
+    counts & mask | (counts >> 16 & mask) << N | (counts >> 32 & mask) << (2 * N) | (counts >> 48 & mask) << (3 * N)
+}
+
+/// Undoes [`lanes`].
+#[inline(always)]
+fn unlanes<const N: u32>(packed: u64) -> u64 {
+    let mask = (1 << N) - 1;
+    packed & mask | (packed >> N & mask) << 16 | (packed >> (2 * N) & mask) << 32 | (packed >> (3 * N) & mask) << 48
 }
 
 #[inline(always)]
-fn single(head: u64, second: u64, base: i64) -> Narrow {
-    let first = base.wrapping_add((second & ((1 << TIME) - 1)) as i64);
-    let high = (second >> 44 & 1) as u32;
-    let bit = |at: u32| second >> at & 1;
+fn both(low: u32, high: u32) -> u64 {
+    u64::from(low) | u64::from(high) << 32
+}
+
+/// The piece at the start of `words`, and the link of the one before it.
+#[inline(always)]
+fn unpack(words: &[u32], base: i64) -> (Narrow, Link) {
+    let &[link, head, third] = words.first_chunk().expect("a piece has three words at least");
+    let bits = both(head, third);
+    let piece = if head & SINGLE != 0 {
+        single(bits, base)
+    } else if head & SOME != 0 {
+        let &[_, _, _, bytes, low, high] = words.first_chunk().expect("some packets have six words");
+        some(bits, bytes, both(low, high), base)
+    } else if head & FEW != 0 {
+        let &[_, _, a, b, c, d, e, f] = words.first_chunk().expect("few packets have eight words");
+        few(u64::from(head), [both(a, b), both(c, d), both(e, f)], base)
+    } else {
+        let &[_, _, packets, marks, other, a, b, c, d, e, f, g, h] =
+            words.first_chunk().expect("any other piece has thirteen words");
+        Narrow {
+            first: both(a, b) as i64,
+            last: both(c, d) as i64,
+            flags: both(g, h),
+            bytes: both(e, f),
+            packets,
+            marks,
+            other,
+            first_high: head >> 3 & 1 == 1,
+        }
+    };
+    (piece, Link(link))
+}
+
+#[inline(always)]
+fn single(bits: u64, base: i64) -> Narrow {
+    let first = base.wrapping_add((bits >> 21) as i64);
+    let high = (bits >> 1 & 1) as u32;
+    let flags = bits >> 2 & 15;
+    let bytes = bits >> 7 & 0x3fff;
+    // SYN without ACK, as the row counts it.
+    let syn_only = flags & 3 == 1;
     Narrow {
         first,
         last: first,
-        flags: bit(45) | bit(46) << 16 | bit(47) << 32 | bit(48) << 48,
-        bytes: (head >> 32 & 0xffff) << (high * 32),
+        flags: unlanes::<1>(flags),
+        bytes: bytes << (high * 32),
         packets: 1 << (high * 16),
-        marks: (bit(49) | bit(50) << 16) as u32,
-        other: (head >> 48) as u32,
+        marks: u32::from(syn_only) | ((bits >> 6 & 1) as u32) << 16,
+        other: bytes as u32,
         first_high: high == 1,
     }
 }
 
 #[inline(always)]
-fn few([head, second]: [u64; 2], [third, fourth]: [u64; 2], base: i64) -> Narrow {
-    let time = |word: u64| (word & ((1 << SHORT) - 1)) as i64;
-    let pair = |at: u32| (head >> at & 63 | (head >> (at + 6) & 63) << 16) as u32;
-    let lane = |at: u32| fourth >> at & 63;
+fn some(bits: u64, bytes: u32, rest: u64, base: i64) -> Narrow {
+    let first = base.wrapping_add((bits >> 22) as i64);
+    let [low, high] = [bytes & 0xffff, bytes >> 16];
+    Narrow {
+        first,
+        last: first.wrapping_add((rest & ((1 << SPAN) - 1)) as i64),
+        flags: unlanes::<3>(rest >> SPAN),
+        bytes: both(low, high),
+        packets: unpair::<3>(bits >> 3),
+        marks: unpair::<3>(bits >> 9),
+        other: low + high,
+        first_high: bits >> 2 & 1 == 1,
+    }
+}
+
+#[inline(always)]
+fn few(head: u64, [second, third, fourth]: [u64; 3], base: i64) -> Narrow {
+    let time = |word: u64| (word & ((1 << TIME) - 1)) as i64;
     let first = base.wrapping_add(time(second));
     Narrow {
         first,
         last: first.wrapping_add(time(third)),
-        flags: lane(0) | lane(6) << 16 | lane(12) << 32 | lane(18) << 48,
-        bytes: second >> SHORT | third >> SHORT << 32,
-        packets: pair(34),
-        marks: pair(46),
+        flags: unlanes::<6>(fourth),
+        bytes: second >> TIME | third >> TIME << 32,
+        packets: unpair::<6>(head >> 4),
+        marks: unpair::<6>(head >> 16),
         other: (fourth >> 24) as u32,
-        first_high: head >> 33 & 1 == 1,
+        first_high: head >> 3 & 1 == 1,
     }
 }
 
@@ -238,7 +329,7 @@ mod tests {
         };
         let few = Narrow {
             first: base + 1,
-            last: base + (1 << SHORT),
+            last: base + (1 << TIME),
             flags: 63 | 62 << 16 | 1 << 32 | 63 << 48,
             bytes: 63 * 65_535 * (1 | 1 << 32),
             packets: 62 | 1 << 16,
@@ -247,7 +338,23 @@ mod tests {
             first_high: true,
         };
         let fewest = Narrow { packets: 1 | 62 << 16, first_high: false, ..few };
-        let pieces = [single(true), many, few, single(false), long_ago, fewest];
+        let some = Narrow {
+            first: base + 2,
+            last: base + 2 + (1 << SPAN) - 1,
+            flags: 7 | 6 << 16 | 1 << 32 | 7 << 48,
+            bytes: 65_535 | 65_534 << 32,
+            packets: 1 | 6 << 16,
+            marks: 7 | 5 << 16,
+            other: 65_535 + 65_534,
+            first_high: true,
+        };
+        let cut = Narrow { other: 3, ..some };
+        let longer = Narrow { last: some.last + 1, first_high: false, ..some };
+        let whole = |high: bool| Narrow { bytes: 16_383 << (u32::from(high) * 32), other: 16_383, ..single(high) };
+        let syn = Narrow { flags: 1, marks: 1 | 1 << 16, ..whole(false) };
+        let plain = Narrow { flags: 0, marks: 0, ..whole(true) };
+        let silent = Narrow { flags: 0, marks: 1 << 16, ..whole(true) };
+        let pieces = [single(true), many, few, single(false), long_ago, fewest, some, cut, longer, syn, plain, silent];
         let mut chains = Chains::default();
         let mut head = Link::default();
         for piece in &pieces {

@@ -20,8 +20,9 @@ use crate::decode::fragment::datagram;
 use crate::decode::packet::{Fragment, Packet, protocol};
 use crate::engine::ledger::Amount;
 use crate::engine::view::{Batch, Part, ShardView};
+use crate::prefetch::prefetch_row;
 use crate::table::arena::Arena;
-use crate::table::{FlowRef, FlowTable, Rows};
+use crate::table::{FlowRef, FlowTable};
 use crate::time::Timestamp;
 
 /// One worker's share.
@@ -190,6 +191,9 @@ impl Shard {
         let services = &self.plan.services;
         let rows = &mut self.rows[..];
         for (packet, &flow) in batch.packets.iter().zip(batch.flows).skip(*done) {
+            if let Some(next) = batch.next.get(*done) {
+                prefetch_row(rows, next.id as usize);
+            }
             *done += 1;
             let Goes::To(window) = now.goes else { return Some((packet, flow)) };
             let row = &mut rows[flow.id as usize];
@@ -339,6 +343,9 @@ impl ShardView for Shard {
         while let Some((packet, flow)) = self.simple(batch, &mut done) {
             self.any(packet, flow, batch);
         }
+        for next in batch.next.iter().skip(done) {
+            prefetch_row(&self.rows, next.id as usize);
+        }
     }
 
     fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part> {
@@ -360,10 +367,6 @@ impl ShardView for Shard {
             return None;
         }
         Some(Box::new(super::close::hand_over(self, &closing, table)))
-    }
-
-    fn rows(&self) -> Option<Rows> {
-        Some(Rows { base: self.rows.as_ptr() as usize, stride: size_of::<Row>() })
     }
 
     fn let_go(&self) -> bool {
