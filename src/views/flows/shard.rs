@@ -19,8 +19,8 @@ use super::settings::Plan;
 use super::waiting::Waiting;
 use crate::engine::ledger::Amount;
 use crate::engine::view::{Batch, Mark, Part, ShardView};
-use crate::prefetch::prefetch;
-use crate::table::{Ends, FlowTable, Rows};
+use crate::prefetch::{prefetch, prefetch_row};
+use crate::table::{Ends, FlowTable};
 use crate::time::Timestamp;
 
 /// A flow that has ended.
@@ -255,6 +255,9 @@ impl ShardView for Shard {
             }
         }
         // Payload would be shown to the flow's conversation here, where the frame's bytes are at hand.
+        for next in batch.next {
+            prefetch_row(&self.rows, next.id as usize);
+        }
         for (packet, flow) in batch.packets.iter().zip(batch.flows) {
             if self.plan.settings.clip.is_some_and(|clip| packet.time < clip.start || packet.time >= clip.end) {
                 self.closed.aside.out_of_window += Amount::one(packet.wire, packet.captured);
@@ -288,10 +291,6 @@ impl ShardView for Shard {
 
     fn ended(&mut self, flows: &mut Vec<u32>) {
         flows.append(&mut self.free);
-    }
-
-    fn rows(&self) -> Option<Rows> {
-        Some(Rows { base: self.rows.as_ptr().addr(), stride: size_of::<Row>() })
     }
 
     fn let_go(&self) -> bool {
