@@ -6,6 +6,7 @@ use super::Metrics;
 use super::csv;
 use super::jsonl::{self, Times};
 use super::metrics::OwnedMetrics;
+use super::notation::Notation;
 use super::text::Text;
 use crate::error::{Error, Result};
 use crate::stable::StableHash;
@@ -51,7 +52,7 @@ impl<S: FlowSink + ?Sized> FlowSink for &mut S {
 pub enum Form {
     /// One JSON object a line, the metrics as the last.
     Lines,
-    /// A header and one row a flow (RFC 4180), no metrics. Lists are JSON arrays.
+    /// A header and one row a flow (RFC 4180), no metrics. Lists are JSON arrays, unless a [`Notation`] says otherwise.
     Csv,
     /// A digest of all cells in one line of JSON, and the metrics.
     Digest,
@@ -67,6 +68,7 @@ pub struct FlowWriter<W: Write> {
     /// What stands in front of each cell: a comma and, in JSON, its name.
     heads: Vec<Vec<u8>>,
     times: Times,
+    notation: Notation,
     text: Text,
     hash: StableHash,
     flows: u64,
@@ -90,7 +92,14 @@ impl<W: Write> FlowWriter<W> {
         };
         let heads = columns.names().enumerate().map(head).collect();
         let (text, hash) = (Text::default(), StableHash::new(0));
-        FlowWriter { out, name, buffer, form, columns, heads, times, text, hash, flows: 0 }
+        let notation = Notation::default();
+        FlowWriter { out, name, buffer, form, columns, heads, times, notation, text, hash, flows: 0 }
+    }
+
+    /// Writes the numbers and lists of CSV as another program does.
+    #[must_use]
+    pub fn notation(self, notation: Notation) -> FlowWriter<W> {
+        FlowWriter { notation, ..self }
     }
 
     /// Gives the stream back.
@@ -125,13 +134,21 @@ impl<W: Write> FlowSink for FlowWriter<W> {
             Form::Csv => {
                 for (cell, head) in self.columns.cells(flow).zip(&self.heads) {
                     out.extend_from_slice(head);
+                    if self.notation.writes(&cell, out) {
+                        continue;
+                    }
                     match &cell {
                         Cell::Absent => {}
                         Cell::Text(text) => csv::cell(text, out),
-                        Cell::Numbers(list) => {
+                        Cell::Numbers(_) | Cell::Floats(_) => {
                             out.push(b'"');
-                            numbers(list, out);
+                            json(&cell, self.times, text, out);
                             out.push(b'"');
+                        }
+                        Cell::Words(_) => {
+                            let mut list = Vec::new();
+                            json(&cell, self.times, text, &mut list);
+                            csv::cell(&String::from_utf8_lossy(&list), out);
                         }
                         other => plain(other, self.times, text, out),
                     }
@@ -165,7 +182,9 @@ fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match cell {
         Cell::Absent => out.extend_from_slice(b"null"),
         Cell::Text(text) => jsonl::string(text, out),
-        Cell::Numbers(list) => numbers(list, out),
+        Cell::Numbers(list) => array(list, out, |&n, out| jsonl::number(out, n)),
+        Cell::Floats(list) => array(list, out, |&n, out| float(n, out)),
+        Cell::Words(list) => array(list, out, |word, out| jsonl::string(word, out)),
         Cell::Id(_) | Cell::Address(_) => {
             out.push(b'"');
             plain(cell, times, text, out);
@@ -175,15 +194,19 @@ fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     }
 }
 
-fn numbers(list: &[i64], out: &mut Vec<u8>) {
+fn array<T>(list: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
     out.push(b'[');
-    for (place, &n) in list.iter().enumerate() {
+    for (place, item) in list.iter().enumerate() {
         if place > 0 {
             out.push(b',');
         }
-        jsonl::number(out, n);
+        write(item, out);
     }
     out.push(b']');
+}
+
+fn float(n: f64, out: &mut Vec<u8>) {
+    out.extend_from_slice(zmij::Buffer::new().format(n).as_bytes());
 }
 
 /// A cell that needs no quotes but those of a string.
@@ -193,7 +216,7 @@ fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
         Cell::Count(n @ 0..10) => out.push(b'0' + n as u8),
         Cell::Count(n) => jsonl::number(out, n),
         Cell::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
-        Cell::Float(n) => out.extend_from_slice(zmij::Buffer::new().format(n).as_bytes()),
+        Cell::Float(n) => float(n, out),
         Cell::Id(id) => {
             const HEX: &[u8; 16] = b"0123456789abcdef";
             out.extend((0..16).rev().map(|nibble| HEX[(id >> (nibble * 4) & 15) as usize]));
@@ -201,7 +224,7 @@ fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
         Cell::Time(time) => span(time.0, times, text, out),
         Cell::Span(ns) => span(ns, times, text, out),
         Cell::Address(address) => jsonl::address(address, out),
-        Cell::Absent | Cell::Text(_) | Cell::Numbers(_) => {}
+        Cell::Absent | Cell::Text(_) | Cell::Numbers(_) | Cell::Floats(_) | Cell::Words(_) => {}
     }
 }
 
@@ -225,6 +248,14 @@ fn digest(hash: &mut StableHash, cell: &Cell<'_>) {
         Cell::Numbers(list) => {
             hash.number(list.len() as u64);
             list.iter().for_each(|&n| hash.number(n as u64));
+        }
+        Cell::Floats(list) => {
+            hash.number(list.len() as u64);
+            list.iter().for_each(|n| hash.number(n.to_bits()));
+        }
+        Cell::Words(list) => {
+            hash.number(list.len() as u64);
+            list.iter().for_each(|word| hash.text(word));
         }
     }
 }

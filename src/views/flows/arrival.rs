@@ -18,6 +18,8 @@ pub(super) struct Arrival {
     seq: u32,
     ack: u32,
     vlan: u16,
+    /// Bytes of the frame in front of the IP header.
+    link: u16,
     window: u16,
     pub(super) flags: u8,
     pub(super) ttl: u8,
@@ -46,6 +48,7 @@ impl Arrival {
             wire: packet.wire,
             captured: packet.captured,
             ip: packet.ip_length,
+            link: packet.ip_offset,
             l4: packet.ip_length.saturating_sub(headers),
             payload: packet.payload_length,
             flags: packet.tcp_flags,
@@ -128,6 +131,13 @@ impl Arrival {
             payload: self.payload,
             window: self.window(),
         }
+    }
+
+    /// Bytes of the transport payload that were captured.
+    #[inline]
+    pub(super) fn captured_payload(&self) -> u32 {
+        let cut = u32::from(self.link).saturating_add(self.ip).saturating_sub(self.captured);
+        self.payload.saturating_sub(cut)
     }
 
     /// The window field, where it was captured.

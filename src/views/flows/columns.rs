@@ -31,6 +31,10 @@ pub enum Kind {
     Address,
     /// Integers, as a JSON array.
     Integers,
+    /// Numbers, as a JSON array.
+    Floats,
+    /// Texts, as a JSON array.
+    Words,
 }
 
 impl Kind {
@@ -46,6 +50,8 @@ impl Kind {
             Kind::Duration => "duration",
             Kind::Address => "address",
             Kind::Integers => "list of integers",
+            Kind::Floats => "list of floats",
+            Kind::Words => "list of texts",
         }
     }
 }
@@ -434,6 +440,12 @@ impl Default for Columns {
 }
 
 impl Columns {
+    /// Those of a table.
+    #[must_use]
+    pub fn of(table: &'static [Column]) -> Columns {
+        Columns(table.iter().map(Pick::Table).collect())
+    }
+
     /// The columns that a list names, in its order, each once: names of columns, and groups as `@tcp`, `@stats` (all
     /// statistics), `@default` or `@all`.
     ///
