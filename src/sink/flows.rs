@@ -65,7 +65,7 @@ pub struct FlowWriter<W: Write> {
     buffer: Vec<u8>,
     form: Form,
     columns: Columns,
-    /// What stands in front of each cell: a comma and, in JSON, its name.
+    /// What stands in front of each cell of JSON: a comma and its name.
     heads: Vec<Vec<u8>>,
     times: Times,
     notation: Notation,
@@ -85,12 +85,7 @@ impl<W: Write> FlowWriter<W> {
             buffer.extend_from_slice(columns.names().collect::<Vec<_>>().join(",").as_bytes());
             buffer.push(b'\n');
         }
-        let head = |(place, name): (usize, &str)| match form {
-            Form::Csv if place == 0 => Vec::new(),
-            Form::Csv => b",".to_vec(),
-            _ => format!(",\"{name}\":").into_bytes(),
-        };
-        let heads = columns.names().enumerate().map(head).collect();
+        let heads = columns.names().map(|name| format!(",\"{name}\":").into_bytes()).collect();
         let (text, hash) = (Text::default(), StableHash::new(0));
         let notation = Notation::default();
         FlowWriter { out, name, buffer, form, columns, heads, times, notation, text, hash, flows: 0 }
@@ -120,39 +115,29 @@ impl<W: Write> FlowSink for FlowWriter<W> {
         let (out, text) = (&mut self.buffer, &mut self.text);
         match self.form {
             Form::Digest => {
-                self.columns.cells(flow).for_each(|cell| digest(&mut self.hash, &cell));
+                self.columns.show(flow, |cell| digest(&mut self.hash, cell));
                 return Ok(());
             }
             Form::Lines => {
                 out.extend_from_slice(b"{\"type\":\"flow\"");
-                for (cell, head) in self.columns.cells(flow).zip(&self.heads) {
-                    out.extend_from_slice(head);
-                    json(&cell, self.times, text, out);
-                }
+                let mut heads = self.heads.iter();
+                self.columns.show(flow, |cell| {
+                    out.extend_from_slice(heads.next().map_or(b",", |head| head));
+                    json(cell, self.times, text, out);
+                });
                 out.extend_from_slice(b"}\n");
             }
             Form::Csv => {
-                for (cell, head) in self.columns.cells(flow).zip(&self.heads) {
-                    out.extend_from_slice(head);
-                    if self.notation.writes(&cell, out) {
-                        continue;
+                let (times, notation) = (self.times, self.notation);
+                let mut first = true;
+                self.columns.show(flow, |cell| {
+                    if !std::mem::take(&mut first) {
+                        out.push(b',');
                     }
-                    match &cell {
-                        Cell::Absent => {}
-                        Cell::Text(text) => csv::cell(text, out),
-                        Cell::Numbers(_) | Cell::Floats(_) => {
-                            out.push(b'"');
-                            json(&cell, self.times, text, out);
-                            out.push(b'"');
-                        }
-                        Cell::Words(_) => {
-                            let mut list = Vec::new();
-                            json(&cell, self.times, text, &mut list);
-                            csv::cell(&String::from_utf8_lossy(&list), out);
-                        }
-                        other => plain(other, self.times, text, out),
+                    if !notation.writes(cell, out) {
+                        comma_separated(cell, times, text, out);
                     }
-                }
+                });
                 out.push(b'\n');
             }
         }
@@ -174,6 +159,26 @@ impl<W: Write> FlowSink for FlowWriter<W> {
             metrics.write(&mut self.buffer);
         }
         self.flush()
+    }
+}
+
+/// A cell of CSV.
+#[inline]
+fn comma_separated(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+    match cell {
+        Cell::Absent => {}
+        Cell::Text(text) => csv::cell(text, out),
+        Cell::Numbers(_) | Cell::Floats(_) => {
+            out.push(b'"');
+            json(cell, times, text, out);
+            out.push(b'"');
+        }
+        Cell::Words(_) => {
+            let mut list = Vec::new();
+            json(cell, times, text, &mut list);
+            csv::cell(&String::from_utf8_lossy(&list), out);
+        }
+        other => plain(other, times, text, out),
     }
 }
 

@@ -62,6 +62,12 @@ fn list<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
 /// at least.
 #[inline]
 fn float(n: f64, out: &mut Vec<u8>) {
+    // Most are whole: lengths, counts, and what is 0.
+    let whole = n as i64;
+    if whole as f64 == n && whole.unsigned_abs() < 1 << 53 && (whole != 0 || n.is_sign_positive()) {
+        jsonl::number(out, whole);
+        return out.extend_from_slice(b".0");
+    }
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format(n);
     // Only here are the shortest digits laid out otherwise.
@@ -116,6 +122,9 @@ mod tests {
     fn floats_are_those_of_python() {
         let pairs = [
             (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (-7.0, "-7.0"),
+            (9_007_199_254_740_991.0, "9007199254740991.0"),
             (54.0, "54.0"),
             (0.1, "0.1"),
             (0.0001, "0.0001"),

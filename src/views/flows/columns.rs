@@ -534,6 +534,17 @@ impl Columns {
         })
     }
 
+    /// Shows the cells of a flow one after another. Those of features are lent, where [`Columns::cells`] copies them.
+    #[inline]
+    pub(crate) fn show(&self, record: &FlowRecord, mut to: impl FnMut(&Cell<'_>)) {
+        for pick in &self.0 {
+            match pick {
+                Pick::Table(column) => to(&(column.cell)(record)),
+                Pick::Feature(_, place) => to(record.features.get(*place).unwrap_or(&Cell::Absent)),
+            }
+        }
+    }
+
     fn any(&self, of: impl Fn(&Column) -> bool) -> bool {
         self.0.iter().any(|pick| matches!(pick, Pick::Table(column) if of(column)))
     }
