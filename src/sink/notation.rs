@@ -64,7 +64,10 @@ fn list<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
 fn float(n: f64, out: &mut Vec<u8>) {
     // Most are whole: lengths, counts, and what is 0.
     let whole = n as i64;
-    if whole as f64 == n && whole.unsigned_abs() < 1 << 53 && (whole != 0 || n.is_sign_positive()) {
+    if (0..10).contains(&whole) && whole as f64 == n && n.is_sign_positive() {
+        return out.extend_from_slice(&[b'0' + whole as u8, b'.', b'0']);
+    }
+    if whole as f64 == n && whole.unsigned_abs() < 1 << 53 && whole != 0 {
         jsonl::number(out, whole);
         return out.extend_from_slice(b".0");
     }

@@ -62,26 +62,38 @@ pub(super) const BLOCKS: [[FeatureColumn; WIDTH]; 8] = [
 /// Works out blocks one after another.
 #[derive(Debug, Default)]
 pub(super) struct Desk {
-    pairs: Vec<(i64, u64)>,
+    all: Vec<(i64, u64)>,
+    up: Vec<(i64, u64)>,
+    down: Vec<(i64, u64)>,
 }
 
 impl Desk {
     /// Appends the cells of a block of values, of which `unit` make the unit of its columns.
-    pub(super) fn block(
-        &mut self,
-        values: impl Iterator<Item = i64> + Clone,
-        unit: f64,
-        cells: &mut Vec<Cell<'static>>,
-    ) {
-        let all = self.figures(values.clone().map(|value| value.saturating_abs()), unit);
-        if all.count == 0 {
+    pub(super) fn block(&mut self, values: impl Iterator<Item = i64>, unit: f64, cells: &mut Vec<Cell<'static>>) {
+        let Desk { all, up, down } = self;
+        [&mut *all, up, down].into_iter().for_each(Vec::clear);
+        for value in values {
+            let magnitude = (value.saturating_abs(), 1);
+            all.push(magnitude);
+            match value {
+                1.. => up.push(magnitude),
+                0 => {}
+                _ => down.push(magnitude),
+            }
+        }
+        if all.is_empty() {
             cells.extend(std::iter::repeat_n(Cell::Absent, WIDTH));
             return;
         }
-        let up = self.figures(values.clone().filter(|&value| value > 0), unit);
-        // What is of one sign is summarised once.
-        let up = if up.count == all.count { all } else { up };
-        let down = self.figures(values.filter(|&value| value < 0).map(|value| value.saturating_neg()), unit);
+        let figures = |pairs| Summary::of(pairs, Form::Population).figures(unit);
+        // What is of one sign is summarised once; the summary of nothing is all 0.
+        let (all, up, down) = match (up.len() == all.len(), down.len() == all.len()) {
+            (false, false) => (figures(all), figures(up), figures(down)),
+            (is_up, _) => {
+                let all = figures(all);
+                if is_up { (all, all, Figures::default()) } else { (all, Figures::default(), all) }
+            }
+        };
         let Figures { mean, std, var, min, max, range, median, sum, .. } = all;
         cells.extend([mean, std, var, min, max, range, median, sum].map(Cell::Float));
         for side in [up, down] {
@@ -89,11 +101,5 @@ impl Desk {
             cells.push(Cell::Count(side.count));
         }
         cells.push(Cell::Count(all.count));
-    }
-
-    fn figures(&mut self, values: impl Iterator<Item = i64>, unit: f64) -> Figures {
-        self.pairs.clear();
-        self.pairs.extend(values.map(|value| (value, 1)));
-        Summary::of(&mut self.pairs, Form::Population).figures(unit)
     }
 }
