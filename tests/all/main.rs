@@ -33,3 +33,4 @@ mod shape;
 mod traps;
 mod verdicts;
 mod views;
+mod wa1kpcap;

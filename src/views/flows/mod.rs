@@ -29,6 +29,9 @@ mod statistics;
 mod steps;
 mod waiting;
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::AddAssign;
 use std::sync::Arc;
 

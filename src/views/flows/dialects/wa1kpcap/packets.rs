@@ -80,7 +80,7 @@ impl State {
     fn gaps(&self) -> (impl Iterator<Item = i64> + Clone, f64) {
         let floats = self.switches.float_times;
         let gap = move |pair: &[Step]| match *pair {
-            [a, b] if floats => ((seconds(Timestamp(b.time)) - seconds(Timestamp(a.time))) * TICKS) as i64,
+            [a, b] if floats => ((seconds(Timestamp(b.time)) - seconds(Timestamp(a.time))) * TICKS).round() as i64,
             [a, b] => b.time.saturating_sub(a.time),
             _ => 0,
         };
