@@ -22,7 +22,7 @@ impl Notation {
     pub(super) fn writes(self, cell: &Cell<'_>, out: &mut Vec<u8>) -> bool {
         match (self, cell) {
             (Notation::Python, Cell::Float(n)) => float(*n, out),
-            (Notation::Python, Cell::Numbers(list)) => quoted(list, out, |&n, out| jsonl::number(out, n)),
+            (Notation::Python, Cell::Numbers(list)) => quoted(list, out, |&n, out| integer(n, out)),
             (Notation::Python, Cell::Floats(list)) => quoted(list, out, |&n, out| float(n, out)),
             (Notation::Python, Cell::Words(words)) => {
                 let mut text = Vec::new();
@@ -58,17 +58,30 @@ fn list<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
     out.push(b']');
 }
 
+/// An integer. Those of few digits are most, and appending as many bytes as the compiler knows costs least.
+#[inline]
+fn integer(n: i64, out: &mut Vec<u8>) {
+    if n < 0 {
+        out.push(b'-');
+    }
+    let digit = |n: u64| b'0' + (n % 10) as u8;
+    match n.unsigned_abs() {
+        n @ 0..10 => out.push(digit(n)),
+        n @ 10..100 => out.extend_from_slice(&[digit(n / 10), digit(n)]),
+        n @ 100..1000 => out.extend_from_slice(&[digit(n / 100), digit(n / 10), digit(n)]),
+        n @ 1000..10_000 => out.extend_from_slice(&[digit(n / 1000), digit(n / 100), digit(n / 10), digit(n)]),
+        n => jsonl::number(out, n),
+    }
+}
+
 /// `repr` of a float: the shortest digits that read back the same, an exponent below 1e-4 and from 1e16 on, of two digits
 /// at least.
 #[inline]
 fn float(n: f64, out: &mut Vec<u8>) {
     // Most are whole: lengths, counts, and what is 0.
     let whole = n as i64;
-    if (0..10).contains(&whole) && whole as f64 == n && n.is_sign_positive() {
-        return out.extend_from_slice(&[b'0' + whole as u8, b'.', b'0']);
-    }
-    if whole as f64 == n && whole.unsigned_abs() < 1 << 53 && whole != 0 {
-        jsonl::number(out, whole);
+    if whole as f64 == n && whole.unsigned_abs() < 1 << 53 && (whole != 0 || n.is_sign_positive()) {
+        integer(whole, out);
         return out.extend_from_slice(b".0");
     }
     let mut buffer = zmij::Buffer::new();
@@ -156,6 +169,8 @@ mod tests {
         assert_eq!(written(&Cell::Numbers(vec![])), "[]");
         assert_eq!(written(&Cell::Numbers(vec![-3])), "[-3]");
         assert_eq!(written(&Cell::Numbers(vec![1, -2])), "\"[1, -2]\"");
+        let numbers = [0, 9, -10, 99, 100, -999, 1000, 9999, 10_000, i64::MIN, i64::MAX];
+        assert_eq!(written(&Cell::Numbers(numbers.to_vec())), format!("\"{numbers:?}\""));
         assert_eq!(written(&Cell::Floats(vec![1.0, 0.00001])), "\"[1.0, 1e-05]\"");
         let words = |words: &[&'static str]| Cell::Words(words.iter().map(|word| Cow::from(*word)).collect());
         assert_eq!(written(&words(&["IPv4", "TCP"])), "\"['IPv4', 'TCP']\"");

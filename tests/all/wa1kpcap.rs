@@ -16,6 +16,7 @@ use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::dialects::wa1kpcap::{Switches, dialect};
 use pcap_compactor::views::flows::{FlowJob, Settings};
 
+use crate::command::run;
 use crate::csv::parse;
 use crate::run::inputs;
 
@@ -354,4 +355,40 @@ fn without_filters_too() {
     let Some(score) = compare(Switches::default(), false) else { return };
     assert!(score.wrong.is_empty(), "{} wrong of {}:\n{}", score.wrong.len(), score.compared, score.wrong.join("\n"));
     assert!(score.compared >= 10_000, "only {} values were compared", score.compared);
+}
+
+#[test]
+fn the_command_writes_csv_or_lines_and_lists_the_columns_of_the_dialect() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (capture, out) = (path("a.pcap"), path("a.csv"));
+    assert_eq!(run(["synth", &capture, "--packets", "3000"]).code, Some(0));
+    let csv = run(["flows", &capture, "--dialect", "wa1kpcap"]);
+    assert_eq!(csv.code, Some(0), "{}", csv.said);
+    assert_eq!(run(["flows", &capture, "--dialect", "wa1kpcap", "--threads", "3", "-o", &out]).code, Some(0));
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), csv.out);
+
+    let schema = run(["schema", "flows", "--dialect", "wa1kpcap"]).out;
+    let (columns, differences) = schema.split_once("\n\n").unwrap();
+    let names: Vec<&str> = columns.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
+    assert_eq!(csv.out.lines().next().unwrap().split(',').collect::<Vec<_>>(), names);
+    assert!(differences.lines().any(|line| line.starts_with("retransmissions\tno\t3.2, 12.5\t")));
+
+    let lines = run(["flows", &capture, "--dialect", "wa1kpcap", "--format", "jsonl"]);
+    let rows = rows(&csv.out);
+    assert_eq!(lines.records().len(), rows.len());
+    for (line, row) in lines.lines().iter().zip(&rows) {
+        assert_eq!(line["key"], row["key"]);
+        assert_eq!(line["feature.packet_count"].to_string(), row["feature.packet_count"]);
+        assert_eq!(line["feature.packet_lengths"].as_array().unwrap().len(), line["packet_count"]);
+    }
+    // What the dialect leaves out is accounted for.
+    let ledger = &lines.metrics()["ledger"];
+    let packets = |part: &str| ledger[part]["packets"].as_u64().unwrap();
+    assert_eq!(packets("kept"), rows.iter().map(|row| row["packet_count"].parse::<u64>().unwrap()).sum::<u64>());
+
+    for wrong in [["--dialect", "wa2kpcap"], ["--reorder", "5"], ["--flow-end", "never"], ["--columns", "src_ip"]] {
+        let ran = run(["flows", &capture, "--dialect", "wa1kpcap"].into_iter().chain(wrong));
+        assert_eq!(ran.code, Some(2), "{wrong:?}: {}", ran.said);
+    }
 }

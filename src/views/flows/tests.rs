@@ -103,13 +103,12 @@ fn hold(packets: &[Sent]) -> [f64; 2] {
     worst
 }
 
-/// Exact medians have one rounding, to the unit of the column.
-const ALLOWED: [f64; 2] = [1e-13, 3e-16];
+/// Measured over thousands of flows: 1.3e-15, and one rounding of an exact median, to the unit of the column.
+const ALLOWED: [f64; 2] = [1e-14, 3e-16];
 
-fn check(packets: &[Sent]) -> [f64; 2] {
+fn check(packets: &[Sent]) {
     let worst = hold(packets);
     assert!(worst[0] <= ALLOWED[0] && worst[1] <= ALLOWED[1], "{worst:?} of {} packets", packets.len());
-    worst
 }
 
 /// The latest time that a capture can have, in ns: 2^32 s, nearly 2^62.
@@ -142,14 +141,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
-    fn figures_are_right_to_thirteen_digits(packets in packets(400)) {
+    fn figures_are_right_to_fourteen_digits(packets in packets(400)) {
         check(&packets);
     }
 }
 
 #[test]
 fn figures_of_flows_of_any_length_are_right() {
-    let mut worst = [0.0_f64; 2];
     let mut draw = 1_u64;
     let mut next = || {
         draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -170,8 +168,6 @@ fn figures_of_flows_of_any_length_are_right() {
                 (time, next() % 3 > 0, if next() % 4 == 0 { 0 } else { next() as u16 % 1460 }, next() as u16, 0)
             })
             .collect();
-        let errors = check(&packets);
-        worst = [worst[0].max(errors[0]), worst[1].max(errors[1])];
+        check(&packets);
     }
-    println!("largest error of a figure {:e}, of an exact median {:e}", worst[0], worst[1]);
 }
