@@ -18,10 +18,12 @@ pub enum Notation {
 
 impl Notation {
     /// Writes a cell of CSV if it looks different in this notation; else returns false.
-    #[inline]
+    #[inline(always)]
     pub(super) fn writes(self, cell: &Cell<'_>, out: &mut Vec<u8>) -> bool {
         match (self, cell) {
+            (Notation::Python, Cell::Absent) => {}
             (Notation::Python, Cell::Float(n)) => float(*n, out),
+            (Notation::Python, Cell::Count(n @ 0..10)) => out.push(b'0' + *n as u8),
             (Notation::Python, Cell::Numbers(list)) => quoted(list, out, |&n, out| integer(n, out)),
             (Notation::Python, Cell::Floats(list)) => quoted(list, out, |&n, out| float(n, out)),
             (Notation::Python, Cell::Words(words)) => {
@@ -179,7 +181,7 @@ mod tests {
 
     #[test]
     fn other_cells_are_left_to_the_sink() {
-        assert!(!Notation::Python.writes(&Cell::Count(1), &mut Vec::new()));
+        assert!(!Notation::Python.writes(&Cell::Count(10), &mut Vec::new()));
         assert!(!Notation::Json.writes(&Cell::Float(1.0), &mut Vec::new()));
     }
 }

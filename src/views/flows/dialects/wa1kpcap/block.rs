@@ -60,7 +60,7 @@ pub(super) const BLOCKS: [[FeatureColumn; WIDTH]; 8] = [
 ];
 
 /// Works out blocks one after another.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Desk {
     all: Vec<(i64, u64)>,
     up: Vec<(i64, u64)>,
@@ -68,6 +68,12 @@ pub(super) struct Desk {
 }
 
 impl Desk {
+    /// Room for blocks of that many values.
+    pub(super) fn new(most: usize) -> Desk {
+        let [all, up, down] = [(); 3].map(|()| Vec::with_capacity(most));
+        Desk { all, up, down }
+    }
+
     /// Appends the cells of a block of values, of which `unit` make the unit of its columns.
     pub(super) fn block(&mut self, values: impl Iterator<Item = i64>, unit: f64, cells: &mut Vec<Cell<'static>>) {
         let Desk { all, up, down } = self;

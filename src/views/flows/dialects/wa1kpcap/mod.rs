@@ -61,7 +61,7 @@ impl Switches {
 }
 
 /// The packets that count, by the original's default filter: DHCP and DHCPv6 by their ports.
-const FILTER: &str = "not icmp and not icmp6 and not (udp port 67 or 68 or 546 or 547)";
+const FILTER: &str = "not (icmp or icmp6 or udp portrange 67-68 or 546-547)";
 
 /// The dialect, with these switches.
 #[must_use]

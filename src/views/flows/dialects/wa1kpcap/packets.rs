@@ -143,7 +143,7 @@ impl FeatureState for State {
         let (gaps, unit) = self.gaps();
 
         cells.reserve(BLOCKS.len() * WIDTH + FLOW.len() + SEQUENCES.len());
-        let mut desk = Desk::default();
+        let mut desk = Desk::new(steps.len());
         desk.block(frame.clone(), 1.0, cells);
         desk.block(ip.clone(), 1.0, cells);
         desk.block(trans.clone(), 1.0, cells);
