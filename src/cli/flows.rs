@@ -13,6 +13,7 @@ use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
 use pcap_compactor::sink::flows::{FlowRuns, FlowSink, FlowWriter, Form};
 use pcap_compactor::views::flows::columns::Group;
+use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
 use pcap_compactor::{Config, Input};
 
@@ -38,6 +39,7 @@ Examples:
   pcap-compactor flows capture.pcap --sequences 20                     # the first 20 packets of each, one by one
   pcap-compactor flows capture.pcap --flow-end never                   # one flow for each pair of ends
   tcpdump -w - | pcap-compactor flows -                                # flows leave as they end
+  pcap-compactor flows capture.pcap --dialect wa1kpcap > features.csv  # as wa1kpcap 0.2.0 writes them
   pcap-compactor schema flows                                          # all columns, with unit and meaning")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -49,9 +51,9 @@ pub(crate) struct Args {
     /// The longest silence inside a TCP flow, in seconds; 0: any.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "300", help_heading = "Flows")]
     tcp_timeout: i64,
-    /// The longest silence inside a UDP flow, in seconds; 0: any.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "120", help_heading = "Flows")]
-    udp_timeout: i64,
+    /// The longest silence inside a UDP flow, in seconds; 0: any. Default: 120; with --dialect, the dialect's.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Flows")]
+    udp_timeout: Option<i64>,
     /// The longest silence inside a flow of another protocol, in seconds; 0: any.
     #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60", help_heading = "Flows")]
     other_timeout: i64,
@@ -72,9 +74,15 @@ pub(crate) struct Args {
     /// Write into this file instead of standard output; it appears when it is whole.
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
-    /// What to write; `none` does all the work and prints a digest of the cells and the metrics.
-    #[arg(long, value_enum, default_value_t = Format::Jsonl, help_heading = "Output")]
-    format: Format,
+    /// What to write; `none` does all the work and prints a digest of the cells and the metrics. Default: jsonl; with
+    /// --dialect, csv.
+    #[arg(long, value_enum, help_heading = "Output")]
+    format: Option<Format>,
+    /// Write flows as another program does: wa1kpcap. What flows are, which packets count and the columns are the
+    /// dialect's; `pcap-compactor schema flows --dialect NAME` lists them, and where they are right and the program is not.
+    #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
+        "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form"])]
+    dialect: Option<Dialect>,
     /// Columns in their order, parted by commas; groups as @default, @stats, @tcp, @all. Only what they need is computed.
     #[arg(long, value_name = "LIST", help_heading = "Output")]
     columns: Option<String>,
@@ -92,6 +100,12 @@ pub(crate) struct Args {
     config: Option<PathBuf>,
     #[command(flatten)]
     reading: Reading,
+}
+
+impl Args {
+    fn format(&self) -> Format {
+        self.format.unwrap_or(if self.dialect.is_some() { Format::Csv } else { Format::Jsonl })
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -146,7 +160,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     interrupt::watch(&progress)?;
     let bar = Bar::show(&progress, found.bytes(), shared.quiet);
     let began = Instant::now();
-    let done = match args.output.as_ref().filter(|_| args.format != Format::None) {
+    let done = match args.output.as_ref().filter(|_| args.format() != Format::None) {
         Some(path) => {
             let (file, done) = write(args, settings, found, &progress, AtomicFile::create(path)?)?;
             file.commit()?;
@@ -201,14 +215,14 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         EndArg::Never => Lifetime::NEVER,
         EndArg::Rules => Lifetime {
             tcp_idle: limit(args.tcp_timeout),
-            udp_idle: limit(args.udp_timeout),
+            udp_idle: args.udp_timeout.map_or(Lifetime::default().udp_idle, limit),
             other_idle: limit(args.other_timeout),
             active: limit(args.active_timeout),
             tcp_end: true,
         },
     };
     let usual = Settings::new(&config);
-    Ok(Settings {
+    let settings = Settings {
         lifetime,
         reorder: args.reorder,
         sequences: args.sequences,
@@ -222,7 +236,13 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         clip: args.sources.range()?,
         columns,
         ..usual
-    })
+    };
+    let Some(dialect) = &args.dialect else { return Ok(settings) };
+    let mut settings = dialect.settings(settings);
+    if let Some(timeout) = args.udp_timeout {
+        settings.lifetime.udp_idle = limit(timeout);
+    }
+    Ok(settings)
 }
 
 type Done = (pcap_compactor::engine::Report, Outcome, FlowCounts);
@@ -235,15 +255,21 @@ fn write<W: Write>(
     progress: &Arc<Progress>,
     out: W,
 ) -> anyhow::Result<(W, Vec<Done>)> {
-    let form = match args.format {
+    let form = match args.format() {
         Format::Jsonl => Form::Lines,
         Format::Csv => Form::Csv,
         Format::None => Form::Digest,
     };
     let name = if args.output.is_some() { "the output" } else { "standard output" };
     let writer = FlowWriter::new(out, name, form, settings.columns.clone(), args.writing.times());
+    let (writer, engine) = match &args.dialect {
+        Some(dialect) => {
+            let filter = args.reading.filter.filter().and(dialect.filter().clone());
+            (writer.notation(dialect.notation()), args.reading.engine(progress).filter(filter))
+        }
+        None => (writer, args.reading.engine(progress)),
+    };
     let mut runs = FlowRuns::new(writer);
-    let engine = args.reading.engine(progress);
     let mut done = Vec::new();
     for unit in found.units.into_iter().filter(|unit| !unit.inputs.is_empty()) {
         let apart = unit.sensor.is_some();

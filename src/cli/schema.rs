@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 use pcap_compactor::views::flows::columns::{Group, all};
+use pcap_compactor::views::flows::dialects::Dialect;
 
 use super::{Exit, text};
 
@@ -11,6 +12,9 @@ pub(crate) struct Args {
     /// Whose columns.
     #[arg(value_enum)]
     product: Product,
+    /// Those of a dialect of `flows`, and behind an empty line where it is right and the program is not.
+    #[arg(long, value_name = "NAME")]
+    dialect: Option<Dialect>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -22,8 +26,9 @@ enum Product {
 /// Runs `schema`: one line a column, its fields parted by tabs.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let mut out = String::new();
-    match args.product {
-        Product::Flows => {
+    match (args.product, &args.dialect) {
+        (Product::Flows, Some(dialect)) => of_dialect(dialect, &mut out),
+        (Product::Flows, None) => {
             out.push_str("column\ttype\tunit\tgroup\tdefault\tmeaning\n");
             for column in all() {
                 let unit = if column.unit.is_empty() { "-" } else { column.unit };
@@ -35,4 +40,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     }
     text::print(&out)?;
     Ok(Exit::Ok)
+}
+
+fn of_dialect(dialect: &Dialect, out: &mut String) {
+    let or_none = |text: &'static str| if text.is_empty() { "-" } else { text };
+    out.push_str("column\ttype\tunit\tmeaning\n");
+    for column in dialect.columns() {
+        let (kind, unit) = (column.kind.name(), or_none(column.unit));
+        out.push_str(&format!("{}\t{kind}\t{unit}\t{}\n", column.name, column.about));
+    }
+    out.push_str("\ndifference\tswitch\tsection\toriginal\there\n");
+    for difference in dialect.differences() {
+        let switch = if difference.switch { "yes" } else { "no" };
+        let (name, section, original, here) =
+            (difference.name, difference.section, difference.original, difference.here);
+        out.push_str(&format!("{name}\t{switch}\t{section}\t{original}\t{here}\n"));
+    }
 }

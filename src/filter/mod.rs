@@ -86,6 +86,17 @@ impl Filter {
         Filter { no_rst: yes, ..self }
     }
 
+    /// Leaves out what either leaves out.
+    #[must_use]
+    pub fn and(self, other: Filter) -> Filter {
+        let both: Vec<_> = self.expression.into_iter().chain(other.expression).collect();
+        Filter {
+            expression: if both.len() > 1 { Some(Expression::All(both)) } else { both.into_iter().next() },
+            no_pure_acks: self.no_pure_acks || other.no_pure_acks,
+            no_rst: self.no_rst || other.no_rst,
+        }
+    }
+
     /// Whether every packet matches, so that there is no need to ask.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -6,6 +6,7 @@ use super::Metrics;
 use super::csv;
 use super::jsonl::{self, Times};
 use super::metrics::OwnedMetrics;
+use super::notation::Notation;
 use super::text::Text;
 use crate::error::{Error, Result};
 use crate::stable::StableHash;
@@ -52,7 +53,7 @@ impl<S: FlowSink + ?Sized> FlowSink for &mut S {
 pub enum Form {
     /// One JSON object a line, the metrics as the last.
     Lines,
-    /// A header and one row a flow (RFC 4180), no metrics. Lists are JSON arrays.
+    /// A header and one row a flow (RFC 4180), no metrics. Lists are JSON arrays, unless a [`Notation`] says otherwise.
     Csv,
     /// A digest of all cells in one line of JSON, and the metrics.
     Digest,
@@ -68,6 +69,7 @@ pub struct FlowWriter<W: Write> {
     /// What stands in front of each cell: a comma and, in JSON, its name.
     heads: Vec<Vec<u8>>,
     times: Times,
+    notation: Notation,
     text: Text,
     hash: StableHash,
     flows: u64,
@@ -91,7 +93,14 @@ impl<W: Write> FlowWriter<W> {
         };
         let heads = columns.names().enumerate().map(head).collect();
         let (text, hash) = (Text::default(), StableHash::new(0));
-        FlowWriter { out, name, buffer, form, columns, heads, times, text, hash, flows: 0 }
+        let notation = Notation::default();
+        FlowWriter { out, name, buffer, form, columns, heads, times, notation, text, hash, flows: 0 }
+    }
+
+    /// Writes the numbers and lists of CSV as another program does.
+    #[must_use]
+    pub fn notation(self, notation: Notation) -> FlowWriter<W> {
+        FlowWriter { notation, ..self }
     }
 
     /// Gives the stream back.
@@ -115,6 +124,7 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 for piece in self.columns.pieces(flow) {
                     match piece {
                         Piece::Cell(cell) => digest(&mut self.hash, &cell),
+                        Piece::Lent(cell) => digest(&mut self.hash, cell),
                         Piece::Figures(count, [a, b, c, d, e, f, g, h, i, j, k]) => {
                             let figures = [a, b, c, d, e, f, g, h, i, j, k].map(f64::to_bits);
                             let [a, b, c, d, e, f, g, h, i, j, k] = figures;
@@ -129,6 +139,14 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 if !csv {
                     out.extend_from_slice(b"{\"type\":\"flow\"");
                 }
+                let (times, notation) = (self.times, self.notation);
+                let mut write = |cell: &Cell<'_>, out: &mut Vec<u8>| {
+                    if !csv {
+                        json(cell, times, text, out);
+                    } else if !notation.writes(cell, out) {
+                        comma_separated(cell, times, text, out);
+                    }
+                };
                 let mut heads = self.heads.iter();
                 let mut head = |out: &mut Vec<u8>| {
                     if let Some(head) = heads.next() {
@@ -138,13 +156,13 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 for piece in self.columns.pieces(flow) {
                     head(out);
                     match piece {
-                        Piece::Cell(cell) if csv => cell_of_csv(&cell, self.times, text, out),
-                        Piece::Cell(cell) => cell_of_json(&cell, self.times, text, out),
+                        Piece::Cell(cell) => write(&cell, out),
+                        Piece::Lent(cell) => write(cell, out),
                         Piece::Figures(count, numbers) => {
-                            jsonl::number(out, count);
+                            write(&Cell::Count(count), out);
                             for number in numbers {
                                 head(out);
-                                float(number, out);
+                                write(&Cell::Float(number), out);
                             }
                         }
                     }
@@ -174,14 +192,20 @@ impl<W: Write> FlowSink for FlowWriter<W> {
 }
 
 /// A cell of CSV.
-fn cell_of_csv(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+#[inline]
+fn comma_separated(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match cell {
         Cell::Absent => {}
         Cell::Text(text) => csv::cell(text, out),
-        Cell::Numbers(list) => {
+        Cell::Numbers(_) | Cell::Floats(_) => {
             out.push(b'"');
-            numbers(list, out);
+            json(cell, times, text, out);
             out.push(b'"');
+        }
+        Cell::Words(_) => {
+            let mut list = Vec::new();
+            json(cell, times, text, &mut list);
+            csv::cell(&String::from_utf8_lossy(&list), out);
         }
         other => plain(other, times, text, out),
     }
@@ -199,11 +223,13 @@ fn float(n: f64, out: &mut Vec<u8>) {
 }
 
 /// A cell of JSON.
-fn cell_of_json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match cell {
         Cell::Absent => out.extend_from_slice(b"null"),
         Cell::Text(text) => jsonl::string(text, out),
-        Cell::Numbers(list) => numbers(list, out),
+        Cell::Numbers(list) => array(list, out, |&n, out| jsonl::number(out, n)),
+        Cell::Floats(list) => array(list, out, |&n, out| float(n, out)),
+        Cell::Words(list) => array(list, out, |word, out| jsonl::string(word, out)),
         Cell::Id(_) | Cell::Address(_) => {
             out.push(b'"');
             plain(cell, times, text, out);
@@ -213,13 +239,13 @@ fn cell_of_json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8
     }
 }
 
-fn numbers(list: &[i64], out: &mut Vec<u8>) {
+fn array<T>(list: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
     out.push(b'[');
-    for (place, &n) in list.iter().enumerate() {
+    for (place, item) in list.iter().enumerate() {
         if place > 0 {
             out.push(b',');
         }
-        jsonl::number(out, n);
+        write(item, out);
     }
     out.push(b']');
 }
@@ -239,7 +265,7 @@ fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
         Cell::Time(time) => span(time.0, times, text, out),
         Cell::Span(ns) => span(ns, times, text, out),
         Cell::Address(address) => jsonl::address(address, out),
-        Cell::Absent | Cell::Text(_) | Cell::Numbers(_) => {}
+        Cell::Absent | Cell::Text(_) | Cell::Numbers(_) | Cell::Floats(_) | Cell::Words(_) => {}
     }
 }
 
@@ -263,6 +289,14 @@ fn digest(hash: &mut StableHash, cell: &Cell<'_>) {
         Cell::Numbers(list) => {
             hash.number(list.len() as u64);
             list.iter().for_each(|&n| hash.number(n as u64));
+        }
+        Cell::Floats(list) => {
+            hash.number(list.len() as u64);
+            list.iter().for_each(|n| hash.number(n.to_bits()));
+        }
+        Cell::Words(list) => {
+            hash.number(list.len() as u64);
+            list.iter().for_each(|word| hash.text(word));
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod files;
 pub mod flows;
 pub mod jsonl;
 pub mod metrics;
+pub mod notation;
 pub mod runs;
 pub mod seal;
 mod text;

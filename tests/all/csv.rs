@@ -13,7 +13,7 @@ use crate::run::{PLAIN, file, inputs, job, lines};
 use crate::traffic::{Body, Frame, START, frames, pcap, v4};
 
 /// The rows of a CSV file (RFC 4180).
-fn parse(text: &str) -> Vec<Vec<String>> {
+pub(crate) fn parse(text: &str) -> Vec<Vec<String>> {
     let mut rows = vec![vec![String::new()]];
     let mut quoted = false;
     let mut chars = text.chars().peekable();

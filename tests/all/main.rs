@@ -34,3 +34,4 @@ mod shape;
 mod traps;
 mod verdicts;
 mod views;
+mod wa1kpcap;

@@ -12,13 +12,15 @@ pub(super) struct Arrival {
     pub(super) wire: u32,
     pub(super) captured: u32,
     ip: u32,
-    l4: u32,
     pub(super) payload: u32,
     /// Sequence number of TCP; type and code of ICMP and ICMPv6.
     seq: u32,
     ack: u32,
     /// VLAN number outside of tunnels, the tunnel's number inside.
     link: u32,
+    /// Bytes of the frame in front of the IP header, and of the IP header itself.
+    below: u16,
+    ip_header: u16,
     window: u16,
     pub(super) flags: u8,
     pub(super) ttl: u8,
@@ -42,13 +44,13 @@ impl Arrival {
     /// What is kept of a packet, of whose frame these bytes were captured.
     #[inline]
     pub(super) fn of(packet: &Packet, from_high: bool, frame: &[u8]) -> Arrival {
-        let headers = u32::from(packet.transport_offset.saturating_sub(packet.ip_offset));
         let mut arrival = Arrival {
             time: packet.time.0,
             wire: packet.wire,
             captured: packet.captured,
             ip: packet.ip_length,
-            l4: packet.ip_length.saturating_sub(headers),
+            below: packet.ip_offset,
+            ip_header: packet.transport_offset.saturating_sub(packet.ip_offset),
             payload: packet.payload_length,
             flags: packet.tcp_flags,
             protocol: packet.protocol,
@@ -131,10 +133,17 @@ impl Arrival {
             side: self.side(),
             frame: self.wire,
             ip: self.ip,
-            l4: self.l4,
+            l4: self.ip.saturating_sub(self.ip_header.into()),
             payload: self.payload,
             window: self.window(),
         }
+    }
+
+    /// Bytes of the transport payload that were captured.
+    #[inline]
+    pub(super) fn captured_payload(&self) -> u32 {
+        let cut = u32::from(self.below).saturating_add(self.ip).saturating_sub(self.captured);
+        self.payload.saturating_sub(cut)
     }
 
     /// The window field, where it was captured.

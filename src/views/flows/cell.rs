@@ -28,6 +28,10 @@ pub enum Cell<'r> {
     Address(IpAddr),
     /// Integers.
     Numbers(Vec<i64>),
+    /// Numbers; none infinite, none undefined.
+    Floats(Vec<f64>),
+    /// Texts.
+    Words(Vec<Cow<'r, str>>),
 }
 
 impl From<u64> for Cell<'_> {

@@ -32,6 +32,10 @@ pub enum Kind {
     Address,
     /// Integers, as a JSON array.
     Integers,
+    /// Numbers, as a JSON array.
+    Floats,
+    /// Texts, as a JSON array.
+    Words,
 }
 
 impl Kind {
@@ -47,6 +51,8 @@ impl Kind {
             Kind::Duration => "duration",
             Kind::Address => "address",
             Kind::Integers => "list of integers",
+            Kind::Floats => "list of floats",
+            Kind::Words => "list of texts",
         }
     }
 }
@@ -437,6 +443,8 @@ enum Pick {
 /// Cells of a flow.
 pub(crate) enum Piece<'r> {
     Cell(Cell<'r>),
+    /// That of a feature.
+    Lent(&'r Cell<'r>),
     /// Twelve: a count, and numbers.
     Figures(u64, [f64; 11]),
 }
@@ -452,6 +460,12 @@ impl Default for Columns {
 }
 
 impl Columns {
+    /// Those of a table.
+    #[must_use]
+    pub fn of(table: &'static [Column]) -> Columns {
+        Columns(table.iter().map(Pick::Table).collect())
+    }
+
     /// The columns that a list names, in its order, each once: names of columns, and groups as `@tcp`, `@stats` (all
     /// statistics), `@default` or `@all`.
     ///
@@ -526,7 +540,7 @@ impl Columns {
     pub(crate) fn pieces<'r>(&self, record: &'r FlowRecord) -> impl Iterator<Item = Piece<'r>> {
         self.0.iter().map(|pick| match pick {
             Pick::Table(column) => Piece::Cell((column.cell)(record)),
-            Pick::Feature(_, place) => Piece::Cell(record.features.get(*place).cloned().unwrap_or(Cell::Absent)),
+            Pick::Feature(_, place) => Piece::Lent(record.features.get(*place).unwrap_or(&Cell::Absent)),
             Pick::Figures(place) => {
                 let figures = record.figures.as_ref().map(|figures| figures[place / 3][place % 3]);
                 let Figures { count, sum, mean, std, var, min, max, range, median, skew, kurt, cv } =

@@ -46,8 +46,12 @@ pub struct FlowPacket {
     pub time: Timestamp,
     /// Its sender is the high end of the flow's 5-tuple.
     pub from_high: bool,
+    /// IP protocol number.
+    pub protocol: u8,
     /// The flags of a TCP header.
     pub tcp_flags: Option<u8>,
     /// Its lengths and its window. The side is `Up` for the low end's packets.
     pub sample: Sample,
+    /// Bytes of its transport payload that were captured; the sample's are by the headers.
+    pub captured_payload: u32,
 }

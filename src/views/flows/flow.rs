@@ -48,6 +48,8 @@ pub(super) struct Flow {
     pub(super) client_high: bool,
     /// The earliest packet came from the high end.
     pub(super) first_high: bool,
+    /// The packet that came first did.
+    pub(super) began_high: bool,
     pub(super) session: Session,
     /// Packets that came further behind their time than the reorder window.
     pub(super) behind: u64,
@@ -87,6 +89,7 @@ impl Default for Flow {
             evidence: None,
             client_high: false,
             first_high: false,
+            began_high: false,
             session: Session::default(),
             behind: 0,
             ttl: [[u8::MAX, 0]; 2],
@@ -188,6 +191,7 @@ impl Flow {
 
     fn begin(&mut self, arrival: &Arrival) {
         self.opened = arrival.time;
+        self.began_high = arrival.sent_by_high();
         self.vlan = arrival.vlan();
         self.icmp = arrival.icmp().map(|icmp| (icmp, arrival.sent_by_high()));
         self.tunnel = arrival.tunnel;
@@ -211,8 +215,10 @@ impl Flow {
             feature.packet(&FlowPacket {
                 time: Timestamp(arrival.time),
                 from_high: arrival.sent_by_high(),
+                protocol: arrival.protocol,
                 tcp_flags: arrival.is_tcp().then_some(arrival.flags),
                 sample: arrival.sample(),
+                captured_payload: arrival.captured_payload(),
             });
         }
     }

@@ -16,6 +16,7 @@ mod arrival;
 mod cell;
 pub mod columns;
 mod deadlines;
+pub mod dialects;
 mod feature;
 mod flow;
 mod job;
@@ -29,6 +30,9 @@ mod statistics;
 mod steps;
 mod waiting;
 
+#[cfg(test)]
+mod tests;
+
 use std::ops::AddAssign;
 use std::sync::Arc;
 
@@ -39,7 +43,7 @@ pub use job::FlowJob;
 pub use record::{EndReason, FlowFigures, FlowRecord, SideRecord};
 pub use segments::{Segments, Windows};
 pub use session::QUIET;
-pub use settings::{Lifetime, Settings};
+pub use settings::{ClientRule, Lifetime, Settings};
 pub use steps::{Sequence, Step};
 pub use waiting::MOST;
 

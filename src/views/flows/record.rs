@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cell::Cell;
 use super::flow::{Flow, Serial};
 use super::segments::Segments;
-use super::settings::Plan;
+use super::settings::{ClientRule, Plan};
 use super::steps::Sequence;
 use crate::config::Measure;
 use crate::decode::packet::{Tunnel, address};
@@ -149,6 +149,12 @@ impl FlowRecord {
         self.last_ts.0.saturating_sub(self.first_ts.0)
     }
 
+    /// Time of the packet that came first, which need not be the earliest.
+    #[must_use]
+    pub fn opened(&self) -> Timestamp {
+        Timestamp(self.opened)
+    }
+
     /// A name of the flow that follows from what it is: a hash of 64 bits over its 5-tuple, the time of the packet that
     /// began it, and its number among flows for which these are equal.
     #[must_use]
@@ -280,7 +286,9 @@ impl Finisher {
 fn direction(ends: &Ends, flow: &Flow, plan: &Plan) -> (Direction, bool) {
     let one_end = ends.low == ends.high && ends.low_port == ends.high_port;
     let ports = |is_server: &dyn Fn(u16) -> bool| only_one(ends.low_port, ends.high_port, is_server);
-    let (direction, client_high) = if let Some(evidence) = flow.evidence {
+    let (direction, client_high) = if plan.settings.client == ClientRule::FirstPacket {
+        (Direction::FirstPacket, flow.began_high)
+    } else if let Some(evidence) = flow.evidence {
         (evidence, flow.client_high)
     } else if let Some(server_high) = ports(&|port| plan.settings.service_ports.contains(&port)) {
         (Direction::ServicePort, !server_high)

@@ -45,6 +45,16 @@ impl Lifetime {
         Lifetime { tcp_idle: None, udp_idle: None, other_idle: None, active: None, tcp_end: false };
 }
 
+/// How the client of a flow is told from the server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientRule {
+    /// By the strongest evidence that its packets give; see [`Direction`](crate::table::direction::Direction).
+    #[default]
+    Evidence,
+    /// Who sent the packet that came first, in the order of the capture.
+    FirstPacket,
+}
+
 /// How a flows view works.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -65,6 +75,8 @@ pub struct Settings {
     pub no_retransmissions: bool,
     /// Which length `bytes_up` and `bytes_dn` are of. Default wire.
     pub bytes: Measure,
+    /// Which end is the client. Default by evidence.
+    pub client: ClientRule,
     /// Ports that name the server of a flow.
     pub service_ports: BTreeSet<u16>,
     /// Only packets of this time range.
@@ -94,6 +106,7 @@ impl Settings {
             min_packets: 0,
             no_retransmissions: false,
             bytes: config.bytes,
+            client: ClientRule::default(),
             service_ports: config.service_port_map.keys().map(|port| port.0).collect(),
             clip: None,
             columns: Columns::default(),

@@ -1,0 +1,132 @@
+//! Dialects: flows as other programs write them.
+//!
+//! A dialect is data over seams that are there anyway: which packets count ([`Dialect::filter`]), when flows end and who is
+//! their client ([`Dialect::settings`]), a table of [`Column`]s over the record, an accumulator that is a [`Feature`] and
+//! gives the columns behind it, and a [`Notation`]. What the original does wrongly is a [`Difference`], right unless the
+//! switch of that name is set; an accumulator has switches, never a copy of itself.
+//!
+//! Columns do not depend on the data. Rows are in the order of flows: by first packet, and the same in every run.
+
+pub mod wa1kpcap;
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use super::columns::{Column, Columns};
+use super::feature::{Feature, FeatureColumn};
+use super::settings::Settings;
+use crate::error::{Error, Result};
+use crate::filter::Filter;
+pub use crate::sink::notation::Notation;
+
+/// Flows as another program writes them.
+#[derive(Clone, Debug)]
+pub struct Dialect {
+    name: &'static str,
+    about: &'static str,
+    filter: Filter,
+    rules: fn(Settings) -> Settings,
+    columns: &'static [Column],
+    accumulator: Arc<dyn Feature>,
+    notation: Notation,
+    differences: &'static [Difference],
+}
+
+/// Where a dialect deliberately differs from the original.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// Its name, and that of its switch where it has one.
+    pub name: &'static str,
+    /// A switch brings the original's way back.
+    pub switch: bool,
+    /// What the original does.
+    pub original: &'static str,
+    /// What stands here instead, and why.
+    pub here: &'static str,
+    /// Sections of the description of the original.
+    pub section: &'static str,
+}
+
+impl Dialect {
+    /// The names of all dialects.
+    pub const NAMES: [&str; 1] = ["wa1kpcap"];
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Which program and version it is of.
+    #[must_use]
+    pub fn about(&self) -> &'static str {
+        self.about
+    }
+
+    /// The packets that count in it.
+    #[must_use]
+    pub fn filter(&self) -> &Filter {
+        &self.filter
+    }
+
+    /// How it writes numbers and lists in CSV.
+    #[must_use]
+    pub fn notation(&self) -> Notation {
+        self.notation
+    }
+
+    /// Where it deliberately differs from the original.
+    #[must_use]
+    pub fn differences(&self) -> &'static [Difference] {
+        self.differences
+    }
+
+    /// Its columns in their order.
+    #[must_use]
+    pub fn columns(&self) -> Vec<FeatureColumn> {
+        let of = |&Column { name, kind, unit, about, .. }: &Column| FeatureColumn { name, kind, unit, about };
+        self.columns.iter().map(of).chain(self.accumulator.columns()).collect()
+    }
+
+    /// The usual settings, with when flows end, who is their client and what is written as the dialect has them. What it
+    /// says nothing of stays.
+    #[must_use]
+    pub fn settings(&self, usual: Settings) -> Settings {
+        let features = vec![Arc::clone(&self.accumulator)];
+        let columns = Columns::of(self.columns).with(&features);
+        Settings { columns, features, ..(self.rules)(usual) }
+    }
+}
+
+impl FromStr for Dialect {
+    type Err = Error;
+    /// The dialect of a name, with everything right that has a switch.
+    fn from_str(name: &str) -> Result<Dialect> {
+        match name {
+            "wa1kpcap" => Ok(wa1kpcap::dialect(wa1kpcap::Switches::default())),
+            _ => Err(Error::config(format!("there is no dialect `{name}`; there is {}", Dialect::NAMES.join(", ")))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_dialect_is_found_by_its_name_and_no_column_stands_twice() {
+        for name in Dialect::NAMES {
+            let dialect: Dialect = name.parse().unwrap();
+            assert_eq!(dialect.name(), name);
+            let columns = dialect.columns();
+            let names: BTreeSet<_> = columns.iter().map(|column| column.name).collect();
+            assert_eq!(names.len(), columns.len());
+            assert!(columns.iter().all(|column| !column.about.is_empty()));
+            let written: Vec<_> = dialect.settings(Settings::default()).columns.names().collect();
+            assert_eq!(written, columns.iter().map(|column| column.name).collect::<Vec<_>>());
+        }
+        assert!("wa2kpcap".parse::<Dialect>().unwrap_err().to_string().contains("wa1kpcap"));
+    }
+}

@@ -1,0 +1,178 @@
+//! The accumulator: a flow's packets one by one, and what is worked out of them when it has ended.
+
+use super::Switches;
+use super::block::{BLOCKS, Desk, WIDTH};
+use super::columns::seconds;
+use crate::decode::packet::protocol;
+use crate::time::{NS_PER_SECOND, Timestamp};
+use crate::views::flows::columns::Kind;
+use crate::views::flows::{Cell, Feature, FeatureColumn, FeatureState, FlowPacket};
+
+/// The feature behind the columns.
+#[derive(Debug)]
+pub(super) struct Packets(pub(super) Switches);
+
+impl Feature for Packets {
+    fn columns(&self) -> Vec<FeatureColumn> {
+        BLOCKS.into_iter().flatten().chain(FLOW).chain(SEQUENCES).collect()
+    }
+
+    fn start(&self) -> Box<dyn FeatureState> {
+        Box::new(State { switches: self.0, steps: Vec::new() })
+    }
+}
+
+const fn column(name: &'static str, kind: Kind, unit: &'static str, about: &'static str) -> FeatureColumn {
+    FeatureColumn { name, kind, unit, about }
+}
+
+use Kind::{Float, Floats, Integer, Integers};
+
+/// Columns of the flow as a whole.
+const FLOW: [FeatureColumn; 5] = [
+    column("feature.packet_count", Integer, "packets", "packets"),
+    column("feature.total_bytes", Integer, "bytes", "sum of frame lengths on the wire"),
+    column("feature.up_down_pkt_ratio", Float, "", "packets up / packets down; 0 if none went down"),
+    column("feature.up_down_byte_ratio", Float, "", "frame bytes up / frame bytes down; 0 if none went down"),
+    column("feature.duration", Float, "s", "latest less earliest time"),
+];
+
+/// Columns of packets one by one.
+const SEQUENCES: [FeatureColumn; 9] = [
+    column("feature.packet_lengths", Integers, "bytes", "frame lengths on the wire; negative if down"),
+    column("feature.ip_lengths", Integers, "bytes", "IP lengths; negative if down"),
+    column("feature.trans_lengths", Integers, "bytes", "lengths of TCP or UDP header and payload; negative if down"),
+    column("feature.app_lengths", Integers, "bytes", "lengths of captured TCP or UDP payload; negative if down"),
+    column("feature.timestamps", Floats, "s", "times since 1970"),
+    column("feature.iats", Floats, "s", "times to the packet before, negative where time goes back"),
+    column("feature.payload_bytes", Integers, "bytes", "lengths of captured TCP or UDP payload; negative if down"),
+    column("feature.tcp_flags", Integers, "", "TCP flags, FIN 1 to CWR 128; empty for other protocols"),
+    column("feature.tcp_window_sizes", Integers, "", "TCP window fields, not scaled; empty for other protocols"),
+];
+
+/// One packet.
+#[derive(Clone, Copy, Debug)]
+struct Step {
+    time: i64,
+    frame: u32,
+    ip: u32,
+    trans: u32,
+    app: u32,
+    window: u16,
+    flags: u8,
+    tcp: bool,
+    udp: bool,
+    from_high: bool,
+}
+
+/// The packets of a flow.
+#[derive(Debug)]
+struct State {
+    switches: Switches,
+    steps: Vec<Step>,
+}
+
+/// Ticks of a float time, in which differences of times since 1972 are whole.
+const TICKS: f64 = (1_u64 << 36) as f64;
+
+impl State {
+    /// Times between packets, and how many of them make a second.
+    fn gaps(&self) -> (impl Iterator<Item = i64> + Clone, f64) {
+        let floats = self.switches.float_times;
+        let gap = move |pair: &[Step]| match *pair {
+            [a, b] if floats => ((seconds(Timestamp(b.time)) - seconds(Timestamp(a.time))) * TICKS).round() as i64,
+            [a, b] => b.time.saturating_sub(a.time),
+            _ => 0,
+        };
+        (self.steps.windows(2).map(gap), if floats { TICKS } else { NS_PER_SECOND as f64 })
+    }
+
+    fn duration(&self) -> f64 {
+        let (gaps, unit) = self.gaps();
+        if self.switches.summed_duration {
+            return gaps.map(|gap| gap.saturating_abs()).fold(0, i64::saturating_add) as f64 / unit;
+        }
+        let times = || self.steps.iter().map(|step| step.time);
+        let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+        last.saturating_sub(first) as f64 / NS_PER_SECOND as f64
+    }
+}
+
+impl FeatureState for State {
+    fn packet(&mut self, packet: &FlowPacket) {
+        let sample = &packet.sample;
+        let udp = packet.protocol == protocol::UDP;
+        let counts = udp || packet.tcp_flags.is_some();
+        let app = if counts { packet.captured_payload } else { 0 };
+        // Of TCP, what was captured; of UDP, what its header says.
+        let cut = if udp { 0 } else { sample.payload - app.min(sample.payload) };
+        self.steps.push(Step {
+            time: packet.time.0,
+            frame: sample.frame,
+            ip: sample.ip,
+            trans: if counts { sample.l4.saturating_sub(cut) } else { 0 },
+            app,
+            window: sample.window.unwrap_or(0),
+            flags: packet.tcp_flags.unwrap_or(0),
+            tcp: packet.tcp_flags.is_some() && sample.window.is_some(),
+            udp,
+            from_high: packet.from_high,
+        });
+    }
+
+    fn finish(&self, client_high: bool, cells: &mut Vec<Cell<'static>>) {
+        let steps = &self.steps;
+        let signed = |length: fn(&Step) -> u32| {
+            steps.iter().map(move |step| {
+                let length = i64::from(length(step));
+                if step.from_high == client_high { length } else { -length }
+            })
+        };
+        let frame = signed(|step| step.frame);
+        let ip = signed(|step| step.ip);
+        let trans = signed(|step| step.trans);
+        let app = signed(|step| step.app);
+        let payload = signed(if self.switches.udp_without_payload {
+            |step| if step.udp { 0 } else { step.app }
+        } else {
+            |step| step.app
+        });
+        let tcp = steps.iter().filter(|step| step.tcp);
+        let flags = tcp.clone().map(|step| i64::from(step.flags));
+        let windows = tcp.clone().map(|step| i64::from(step.window));
+        let (gaps, unit) = self.gaps();
+
+        cells.reserve(BLOCKS.len() * WIDTH + FLOW.len() + SEQUENCES.len());
+        let mut desk = Desk::new(steps.len());
+        desk.block(frame.clone(), 1.0, cells);
+        desk.block(ip.clone(), 1.0, cells);
+        desk.block(trans.clone(), 1.0, cells);
+        desk.block(app.clone(), 1.0, cells);
+        desk.block(gaps.clone(), unit, cells);
+        if self.switches.udp_without_payload {
+            desk.block(payload.clone(), 1.0, cells);
+        } else {
+            let same = cells.len() - 2 * WIDTH..cells.len() - WIDTH;
+            cells.extend_from_within(same);
+        }
+        desk.block(flags.clone(), 1.0, cells);
+        desk.block(windows.clone(), 1.0, cells);
+
+        let side = |up: bool| frame.clone().filter(move |&length| (length > 0) == up);
+        let bytes = |up| side(up).map(|length| length.unsigned_abs()).sum::<u64>();
+        let ratio = |up: u64, down: u64| if down == 0 { 0.0 } else { up as f64 / down as f64 };
+        cells.push((steps.len() as u64).into());
+        cells.push((bytes(true) + bytes(false)).into());
+        cells.push(ratio(side(true).count() as u64, side(false).count() as u64).into());
+        cells.push(ratio(bytes(true), bytes(false)).into());
+        cells.push(self.duration().into());
+
+        let of_tcp = |list: Vec<i64>| if list.is_empty() { Cell::Absent } else { Cell::Numbers(list) };
+        cells.extend([frame, ip, trans, app].map(|lengths| Cell::Numbers(lengths.collect())));
+        cells.push(Cell::Floats(steps.iter().map(|step| seconds(Timestamp(step.time))).collect()));
+        cells.push(Cell::Floats(gaps.map(|gap| gap as f64 / unit).collect()));
+        cells.push(Cell::Numbers(payload.collect()));
+        cells.push(of_tcp(flags.collect()));
+        cells.push(of_tcp(windows.collect()));
+    }
+}

@@ -1,0 +1,394 @@
+//! The wa1kpcap dialect against what wa1kpcap 0.2.0 wrote of the same captures.
+//!
+//! Every value of every row is compared, joined by flow, but for what the tables below name: each exclusion has the
+//! section of the description of the original that says why, and must be used. Sequences are compared packet by packet.
+//! Integers and text are equal; reals within 1e-9, relative.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use pcap_compactor::Engine;
+use pcap_compactor::filter::Filter;
+use pcap_compactor::sink::flows::{FlowWriter, Form};
+use pcap_compactor::sink::jsonl::Times;
+use pcap_compactor::views::flows::dialects::Dialect;
+use pcap_compactor::views::flows::dialects::wa1kpcap::{Switches, dialect};
+use pcap_compactor::views::flows::{FlowJob, Settings};
+
+use crate::command::run;
+use crate::csv::parse;
+use crate::run::inputs;
+
+type Row = BTreeMap<String, String>;
+
+/// A value that is not compared, or not as it stands.
+struct Exclusion {
+    section: &'static str,
+    why: &'static str,
+    applies: fn(&Place) -> bool,
+}
+
+/// Where a value stands.
+struct Place<'p> {
+    capture: &'p str,
+    column: &'p str,
+    row: &'p Row,
+    /// All switches of the dialect are set to what the original does.
+    original: bool,
+}
+
+impl Place<'_> {
+    fn is_in(&self, captures: &[&str]) -> bool {
+        captures.contains(&self.capture)
+    }
+
+    fn is_of(&self, block: &str) -> bool {
+        let rest = self.column.strip_prefix("feature.").and_then(|column| column.strip_prefix(block));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
+    fn is_flow(&self, key: &str) -> bool {
+        self.row["key"] == key
+    }
+}
+
+const EXCLUDED: &[Exclusion] = &[
+    Exclusion {
+        section: "8",
+        why: "what payload says is not in the record yet",
+        applies: |p| matches!(p.column, "tls" | "dns"),
+    },
+    Exclusion {
+        section: "4, 12.9",
+        why: "payload_bytes of UDP are 0 there",
+        applies: |p| !p.original && p.is_of("payload_bytes") && p.row["protocol"] == "UDP",
+    },
+    Exclusion {
+        section: "6, 12.10",
+        why: "pcapng times in nanoseconds are taken for microseconds",
+        applies: |p| {
+            p.is_in(&[
+                "http.pcapng",
+                "http2.pcapng",
+                "nsec.pcapng",
+                "quic_frags_ch_in_multiple_packets.pcapng",
+                "tls_1.2_unidirectional_server.pcapng",
+            ]) && (matches!(p.column, "start_time" | "end_time" | "duration" | "feature.duration")
+                || p.is_of("timestamps")
+                || p.is_of("iats"))
+        },
+    },
+    Exclusion {
+        section: "5, 12.9",
+        why: "feature.duration adds up magnitudes where time goes back",
+        applies: |p| !p.original && p.capture == "tsback.pcap" && p.column == "feature.duration",
+    },
+    Exclusion {
+        section: "6, 12.9",
+        why: "IP length 0 makes its lengths negative",
+        applies: |p| {
+            let lengths = ["ip_lengths", "trans_lengths", "app_lengths", "payload_bytes"];
+            p.capture == "ip_len0.pcap" && lengths.iter().any(|block| p.is_of(block))
+        },
+    },
+    Exclusion {
+        section: "7, 12.12",
+        why: "a first fragment has the length of the datagram there, a later one none",
+        applies: |p| {
+            p.is_of("trans_lengths") && p.is_in(&["dns_fragmented.pcap", "ipfrag.pcap", "ip_fragmented_garbage.pcap"])
+        },
+    },
+    Exclusion {
+        section: "7, 12.12",
+        why: "TCP headers that are cut off by a fragment are read there",
+        applies: |p| {
+            p.capture == "ip_fragmented_garbage.pcap"
+                && (p.is_of("tcp_flags") || p.is_of("tcp_window") || p.is_of("tcp_window_sizes"))
+        },
+    },
+    Exclusion {
+        section: "3.2, 12.5",
+        why: "segments that fill a hole, and those of the next connection with lower numbers, are dropped there",
+        applies: |p| !p.kept_repetitions() && p.after_the_ends() && p.is_filled(),
+    },
+    Exclusion {
+        section: "2",
+        why: "the same ends in two VLANs are two flows there",
+        applies: |p| p.capture == "vlan.pcap" && p.after_the_ends(),
+    },
+];
+
+impl Place<'_> {
+    /// The reference was made without dropping repetitions.
+    fn kept_repetitions(&self) -> bool {
+        self.row.contains_key(NOFILTER)
+    }
+
+    /// Behind the columns that say who talked.
+    fn after_the_ends(&self) -> bool {
+        !matches!(self.column, "key" | "protocol" | "src_ip" | "dst_ip" | "src_port" | "dst_port" | "ext_protocol")
+    }
+
+    fn is_filled(&self) -> bool {
+        match self.capture {
+            "multi.pcap" => {
+                self.is_flow("2409:8900:1bf0:5c:c916:c8be:87dd:1846:9087 -> 2409:8c02:24c:54:3e::a:80 (TCP)")
+            }
+            capture => ["cut.pcap", "ooo.pcap", "tcp_two_conns_lower_isn.pcap"].contains(&capture),
+        }
+    }
+}
+
+/// Marks rows of references without filters.
+const NOFILTER: &str = "(no filter)";
+
+/// Flows that have no counterpart: capture, how many here, how many there, section and why.
+const APART: &[(&str, usize, usize, &str)] = &[
+    ("6in4tunnel.pcap", 7, 1, "2: 6in4 is not followed there"),
+    ("dns.pcap", 1, 0, "6: its raw link type in another section is not read there"),
+    ("dns_fragmented.pcap", 3, 3, "7, 12.12: payload of later IPv6 fragments is read as ports there"),
+    ("multi.pcap", 0, 1, "1.3, 12.21: ICMPv6 behind extension headers passes the filter there"),
+    ("sctp.cap", 2, 2, "2, 12.16: SCTP has no ports there"),
+    ("sctp.pcap", 2, 1, "2, 12.16: SCTP has no ports there"),
+    ("ip_len10.pcap", 0, 1, "6, 12.9: an IP length below its header is malformed here"),
+    ("ipip.pcap", 1, 1, "2: IP in IP is not followed there"),
+    ("ipv4_228.pcap", 1, 0, "6, 12.11: the link type is unknown there"),
+    ("ppp9.pcap", 1, 0, "6, 12.11: the link type is unknown there"),
+    ("raw12.pcap", 2, 0, "6, 12.11: the link type is unknown there"),
+    ("vlan.pcap", 0, 1, "2: the same ends in two VLANs are two flows there"),
+];
+
+/// Captures that the original does not read: section and why.
+const UNREAD: &[(&str, &str)] = &[
+    ("junk.pcap", "1.1: it is no capture"),
+    ("nrb_first.pcapng", "6, 12.10: a block between the header and the first interface ends its reading"),
+];
+
+fn reference() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
+    let folder = std::env::var_os("PCAP_COMPACTOR_CORPUS").map_or(beside, PathBuf::from).join("reference/wa1kpcap");
+    if folder.join("captures").is_dir() {
+        return Some(folder);
+    }
+    let missing = format!("no references in {}: set PCAP_COMPACTOR_CORPUS", folder.display());
+    assert!(std::env::var_os("CI").is_none(), "{missing}");
+    writeln!(std::io::stderr(), "LEFT OUT: wa1kpcap's own output; {missing}").expect("standard error takes text");
+    None
+}
+
+fn rows(text: &str) -> Vec<Row> {
+    let mut lines = parse(text).into_iter();
+    let header = lines.next().unwrap_or_default();
+    lines.map(|cells| header.iter().cloned().zip(cells).collect()).collect()
+}
+
+/// What the dialect writes of a capture, by key.
+fn ours(capture: &Path, dialect: &Dialect, filtered: bool) -> BTreeMap<String, Row> {
+    let mut settings = dialect.settings(Settings::default());
+    let mut filter = dialect.filter().clone();
+    if !filtered {
+        settings.no_retransmissions = false;
+        filter = Filter::default();
+    }
+    let mut out = Vec::new();
+    let writer = FlowWriter::new(&mut out, "memory", Form::Csv, settings.columns.clone(), Times::Seconds);
+    let mut writer = writer.notation(dialect.notation());
+    let engine = Engine::builder().filter(filter);
+    let report = FlowJob::new(settings).engine(engine).run(inputs(&[capture.to_path_buf()]), &mut writer);
+    report.expect("the run ends well");
+    drop(writer);
+    let rows = rows(&String::from_utf8(out).expect("CSV is UTF-8"));
+    let all = rows.len();
+    let by_key: BTreeMap<String, Row> = rows.into_iter().map(|row| (row["key"].clone(), row)).collect();
+    assert_eq!(by_key.len(), all, "a flow stands twice");
+    by_key
+}
+
+/// Whether two cells say the same; `slack` is an absolute difference that reals may have as well.
+fn same(ours: &str, theirs: &str, slack: f64) -> bool {
+    if ours == theirs {
+        return true;
+    }
+    let list = |text: &str| text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).map(str::to_owned);
+    if let (Some(a), Some(b)) = (list(ours), list(theirs)) {
+        let (a, b): (Vec<_>, Vec<_>) = (a.split(", ").collect(), b.split(", ").collect());
+        return a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b, slack));
+    }
+    match (ours.parse::<f64>(), theirs.parse::<f64>()) {
+        (Ok(a), Ok(b)) => (a - b).abs() <= slack.max(1e-9 * a.abs().max(b.abs())),
+        _ => false,
+    }
+}
+
+/// The difference that the arithmetic of the original explains, beside 1e-9.
+fn slack(place: &Place) -> f64 {
+    let number = |column: &str| place.row.get(column).and_then(|cell| cell.parse::<f64>().ok()).unwrap_or(0.0);
+    // Sections 2 and 12.23: times are floats of seconds. Two of them are off by half a unit in the last place each.
+    let grain = number("end_time") * f64::EPSILON;
+    let block = |stat: &str| place.column.rsplit_once('.').is_some_and(|(_, last)| last == stat);
+    if matches!(place.column, "duration" | "feature.duration") {
+        return grain.max(2_f64.powi(-37));
+    }
+    // With the switch only these are left: it multiplies the times of pcapng by 1e-6 where it divides those of pcap, and
+    // the switch counts in ticks of 2^-36 s.
+    let pcapng = ["dns.pcap", "tls_2_reasms_b.pcapng", "tls_missing_ch_frag.pcap"];
+    let of_time = match place.is_of("iats") {
+        true if place.original && !place.is_in(&pcapng) => 2_f64.powi(-37),
+        true => grain,
+        false => 0.0,
+    };
+    if of_time > 0.0 && block("var") {
+        return 2.0 * of_time * number("feature.iats.std") + of_time * of_time;
+    }
+    // Section 5: the variance is the difference of two sums, each good to some units in the last place.
+    let squares = |prefix: &str| {
+        let name = place.column.rsplit_once('.').map_or("", |(block, _)| block);
+        number(&format!("{name}.{prefix}mean")).powi(2) + number(&format!("{name}.{prefix}std")).powi(2)
+    };
+    let cancelled = |prefix: &str| squares(prefix) * 16.0 * f64::EPSILON;
+    match place.column.rsplit_once('.').map_or("", |(_, last)| last) {
+        "var" => cancelled(""),
+        "std" => of_time + cancelled("").sqrt().min(cancelled("") / number(place.column).max(f64::MIN_POSITIVE)),
+        "up_std" => of_time + cancelled("up_").sqrt(),
+        "down_std" => of_time + cancelled("down_").sqrt(),
+        "sum" | "up_sum" | "down_sum" => of_time * number("packet_count"),
+        "range" => 2.0 * of_time,
+        _ => of_time,
+    }
+}
+
+/// What a comparison came to.
+#[derive(Default)]
+struct Score {
+    compared: usize,
+    excluded: [usize; EXCLUDED.len()],
+    wrong: Vec<String>,
+    apart: BTreeMap<String, [usize; 2]>,
+}
+
+fn compare(switches: Switches, filtered: bool) -> Option<Score> {
+    let folder = reference()?;
+    let dialect = dialect(switches);
+    let mut score = Score::default();
+    for (captures, outputs) in [("captures", "v0.2.0_native"), ("captures_synthetic", "v0.2.0_native_synthetic")] {
+        for entry in std::fs::read_dir(folder.join(captures)).expect("the folder can be listed") {
+            let path = entry.expect("the folder can be listed").path();
+            let name = path.file_name().expect("it has a name").to_string_lossy().into_owned();
+            let kind = if filtered { "default" } else { "nofilter" };
+            let read =
+                |suffix| std::fs::read_to_string(folder.join(outputs).join(format!("{name}.{kind}.{suffix}.csv")));
+            // Section 9: a certificate ends its export; then there may be one with certificates taken out.
+            let Ok(text) = read("certnone").or_else(|_| read("to_csv")) else {
+                let unread = UNREAD.iter().any(|(capture, _)| *capture == name);
+                let failed = folder.join(outputs).join(format!("{name}.{kind}.to_csv.ERROR.txt")).exists();
+                assert!(unread || (!filtered && failed), "{name} has no reference");
+                continue;
+            };
+            let mut ours = ours(&path, &dialect, filtered);
+            let mut apart = [0; 2];
+            for mut row in rows(&text) {
+                if !filtered {
+                    row.insert(NOFILTER.to_owned(), String::new());
+                }
+                let Some(found) = ours.remove(&row["key"]) else {
+                    apart[1] += 1;
+                    continue;
+                };
+                hold(&name, &row, &found, switches == Switches::ORIGINAL, &mut score);
+            }
+            apart[0] = ours.len();
+            if apart != [0; 2] {
+                score.apart.insert(name, apart);
+            }
+        }
+    }
+    Some(score)
+}
+
+fn hold(capture: &str, row: &Row, found: &Row, original: bool, score: &mut Score) {
+    for (column, theirs) in row.iter().filter(|(column, _)| *column != NOFILTER) {
+        let place = Place { capture, column, row, original };
+        if let Some(at) = EXCLUDED.iter().position(|exclusion| (exclusion.applies)(&place)) {
+            score.excluded[at] += 1;
+            continue;
+        }
+        let ours = found.get(column).unwrap_or_else(|| panic!("there is no column {column}"));
+        score.compared += 1;
+        // Section 8: the names behind those of IP and transport are what payload says.
+        let lower = |text: &str| text.trim_matches(['[', ']']).split(", ").take(2).collect::<Vec<_>>().join(", ");
+        let equal = match column.as_str() {
+            "ext_protocol" => lower(ours) == lower(theirs),
+            _ => same(ours, theirs, slack(&place)),
+        };
+        if !equal {
+            score.wrong.push(format!("{capture}, {}, {column}: {theirs:.90} there, {ours:.90} here", row["key"]));
+        }
+    }
+}
+
+fn check(score: &Score, least: usize) {
+    let named: BTreeMap<String, [usize; 2]> =
+        APART.iter().map(|&(capture, here, there, _)| (capture.to_owned(), [here, there])).collect();
+    assert!(score.wrong.is_empty(), "{} wrong of {}:\n{}", score.wrong.len(), score.compared, score.wrong.join("\n"));
+    assert_eq!(score.apart, named, "flows without counterpart");
+    assert!(score.compared >= least, "only {} values were compared", score.compared);
+}
+
+#[test]
+fn every_value_that_the_original_has_right_is_the_same() {
+    let Some(score) = compare(Switches::default(), true) else { return };
+    check(&score, 40_000);
+    for (exclusion, times) in EXCLUDED.iter().zip(score.excluded) {
+        assert!(times > 0, "nothing is excluded for section {}: {}", exclusion.section, exclusion.why);
+    }
+}
+
+#[test]
+fn with_its_switches_values_are_those_of_the_original_where_it_is_wrong() {
+    let Some(score) = compare(Switches::ORIGINAL, true) else { return };
+    check(&score, 43_000);
+}
+
+#[test]
+fn without_filters_too() {
+    let Some(score) = compare(Switches::default(), false) else { return };
+    assert!(score.wrong.is_empty(), "{} wrong of {}:\n{}", score.wrong.len(), score.compared, score.wrong.join("\n"));
+    assert!(score.compared >= 10_000, "only {} values were compared", score.compared);
+}
+
+#[test]
+fn the_command_writes_csv_or_lines_and_lists_the_columns_of_the_dialect() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (capture, out) = (path("a.pcap"), path("a.csv"));
+    assert_eq!(run(["synth", &capture, "--packets", "3000"]).code, Some(0));
+    let csv = run(["flows", &capture, "--dialect", "wa1kpcap"]);
+    assert_eq!(csv.code, Some(0), "{}", csv.said);
+    assert_eq!(run(["flows", &capture, "--dialect", "wa1kpcap", "--threads", "3", "-o", &out]).code, Some(0));
+    assert_eq!(std::fs::read_to_string(&out).unwrap(), csv.out);
+
+    let schema = run(["schema", "flows", "--dialect", "wa1kpcap"]).out;
+    let (columns, differences) = schema.split_once("\n\n").unwrap();
+    let names: Vec<&str> = columns.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
+    assert_eq!(csv.out.lines().next().unwrap().split(',').collect::<Vec<_>>(), names);
+    assert!(differences.lines().any(|line| line.starts_with("retransmissions\tno\t3.2, 12.5\t")));
+
+    let lines = run(["flows", &capture, "--dialect", "wa1kpcap", "--format", "jsonl"]);
+    let rows = rows(&csv.out);
+    assert_eq!(lines.records().len(), rows.len());
+    for (line, row) in lines.lines().iter().zip(&rows) {
+        assert_eq!(line["key"], row["key"]);
+        assert_eq!(line["feature.packet_count"].to_string(), row["feature.packet_count"]);
+        assert_eq!(line["feature.packet_lengths"].as_array().unwrap().len(), line["packet_count"]);
+    }
+    // What the dialect leaves out is accounted for.
+    let ledger = &lines.metrics()["ledger"];
+    let packets = |part: &str| ledger[part]["packets"].as_u64().unwrap();
+    assert_eq!(packets("kept"), rows.iter().map(|row| row["packet_count"].parse::<u64>().unwrap()).sum::<u64>());
+
+    for wrong in [["--dialect", "wa2kpcap"], ["--reorder", "5"], ["--flow-end", "never"], ["--columns", "src_ip"]] {
+        let ran = run(["flows", &capture, "--dialect", "wa1kpcap"].into_iter().chain(wrong));
+        assert_eq!(ran.code, Some(2), "{wrong:?}: {}", ran.said);
+    }
+}
