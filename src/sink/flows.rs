@@ -68,6 +68,8 @@ pub struct FlowWriter<W: Write> {
     heads: Vec<Vec<u8>>,
     times: Times,
     text: Text,
+    /// A list, before it is quoted.
+    json: Vec<u8>,
     hash: StableHash,
     flows: u64,
 }
@@ -90,7 +92,7 @@ impl<W: Write> FlowWriter<W> {
         };
         let heads = columns.names().enumerate().map(head).collect();
         let (text, hash) = (Text::default(), StableHash::new(0));
-        FlowWriter { out, name, buffer, form, columns, heads, times, text, hash, flows: 0 }
+        FlowWriter { out, name, buffer, form, columns, heads, times, text, json: Vec::new(), hash, flows: 0 }
     }
 
     /// Gives the stream back.
@@ -133,6 +135,11 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                             numbers(list, out);
                             out.push(b'"');
                         }
+                        Cell::List(_) => {
+                            self.json.clear();
+                            json(&cell, self.times, text, &mut self.json);
+                            csv::quoted(&self.json, out);
+                        }
                         other => plain(other, self.times, text, out),
                     }
                 }
@@ -166,6 +173,16 @@ fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
         Cell::Absent => out.extend_from_slice(b"null"),
         Cell::Text(text) => jsonl::string(text, out),
         Cell::Numbers(list) => numbers(list, out),
+        Cell::List(list) => {
+            out.push(b'[');
+            for (place, cell) in list.iter().enumerate() {
+                if place > 0 {
+                    out.push(b',');
+                }
+                json(cell, times, text, out);
+            }
+            out.push(b']');
+        }
         Cell::Id(_) | Cell::Address(_) => {
             out.push(b'"');
             plain(cell, times, text, out);
@@ -201,7 +218,7 @@ fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
         Cell::Time(time) => span(time.0, times, text, out),
         Cell::Span(ns) => span(ns, times, text, out),
         Cell::Address(address) => jsonl::address(address, out),
-        Cell::Absent | Cell::Text(_) | Cell::Numbers(_) => {}
+        Cell::Absent | Cell::Text(_) | Cell::Numbers(_) | Cell::List(_) => {}
     }
 }
 
@@ -225,6 +242,10 @@ fn digest(hash: &mut StableHash, cell: &Cell<'_>) {
         Cell::Numbers(list) => {
             hash.number(list.len() as u64);
             list.iter().for_each(|&n| hash.number(n as u64));
+        }
+        Cell::List(list) => {
+            hash.number(list.len() as u64);
+            list.iter().for_each(|cell| digest(hash, cell));
         }
     }
 }

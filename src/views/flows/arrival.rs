@@ -1,5 +1,6 @@
 //! What is kept of a packet until its turn in packet time has come.
 
+use super::said::Shows;
 use crate::decode::packet::{Fragment, Packet, Tunnel, protocol, tcp_flag};
 use crate::flow::sequence::Segment;
 use crate::flow::{Sample, Side};
@@ -23,6 +24,8 @@ pub(super) struct Arrival {
     pub(super) ttl: u8,
     pub(super) protocol: u8,
     pub(super) tunnel: Tunnel,
+    /// What of its payload is wanted.
+    pub(super) shows: Shows,
     bits: u8,
 }
 

@@ -7,6 +7,7 @@
 use super::arrival::Arrival;
 use super::feature::{FeatureState, FlowPacket};
 use super::record::EndReason;
+use super::said::Said;
 use super::segments::Analysis;
 use super::session::Session;
 use super::settings::Plan;
@@ -59,6 +60,7 @@ pub(super) struct Flow {
     pub(super) tunnel: Tunnel,
     pub(super) segments: Option<Box<Analysis>>,
     pub(super) more: Option<Box<More>>,
+    pub(super) said: Said,
 }
 
 /// What a flow has beyond its counters, where it was asked for.
@@ -94,6 +96,7 @@ impl Default for Flow {
             tunnel: Tunnel::None,
             segments: None,
             more: None,
+            said: Said::default(),
         }
     }
 }

@@ -15,8 +15,10 @@ use super::arrival::Arrival;
 use super::deadlines::{Deadlines, slot};
 use super::flow::{Flow, Serial};
 use super::record::EndReason;
+use super::said::{Held, Listener, Words};
 use super::settings::Plan;
 use super::waiting::Waiting;
+use crate::decode::packet::Fragment;
 use crate::engine::ledger::Amount;
 use crate::engine::view::{Batch, Mark, Part, ShardView};
 use crate::prefetch::{prefetch, prefetch_row};
@@ -29,6 +31,7 @@ pub(super) struct Ended {
     pub(super) ends: Ends,
     pub(super) reason: EndReason,
     pub(super) flow: Flow,
+    pub(super) words: Words,
 }
 
 impl Ended {
@@ -62,6 +65,7 @@ pub(super) struct Aside {
 struct Row {
     flow: Flow,
     waiting: Waiting,
+    held: Held,
     /// It has packets.
     live: bool,
     /// Where it stands among the deadlines; it may have stood elsewhere before time went back.
@@ -88,6 +92,7 @@ pub(super) struct Shard {
     plan: Arc<Plan>,
     rows: Vec<Row>,
     deadlines: Deadlines,
+    listener: Listener,
     /// Where the clock has been at most.
     clock: i64,
     /// The newest record of the run.
@@ -105,6 +110,7 @@ impl Shard {
             plan,
             rows: Vec::new(),
             deadlines: Deadlines::default(),
+            listener: Listener::default(),
             clock: i64::MIN,
             newest: i64::MIN,
             marks: 0,
@@ -129,8 +135,8 @@ impl Shard {
         }
         let back = arrival.time < row.newest();
         let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, marks: self.marks };
-        let Row { flow, waiting, .. } = row;
-        waiting.push(arrival, self.plan.settings.reorder, |arrival| desk.take(flow, arrival, ends));
+        let Row { flow, waiting, held, .. } = row;
+        waiting.push(arrival, self.plan.settings.reorder, |arrival| desk.take(flow, held, arrival, ends));
         if back {
             // What it holds may now be over earlier.
             let deadline = row.deadline(idle, &self.plan);
@@ -145,6 +151,7 @@ impl Shard {
         self.clock = self.clock.max(now);
         self.newest = self.newest.max(now);
         self.marks += 1;
+        self.listener.forget_before(self.clock);
         for (slot, id) in self.deadlines.passed(now) {
             let row = &mut self.rows[id as usize];
             if !row.live || row.slot != slot {
@@ -165,7 +172,7 @@ impl Shard {
     fn end(&mut self, id: u32, idle: i64, now: i64, table: &FlowTable) {
         let mut row = std::mem::take(&mut self.rows[id as usize]);
         let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, marks: self.marks };
-        row.waiting.flush(|arrival| desk.take(&mut row.flow, arrival, || table.ends(id)));
+        row.waiting.flush(|arrival| desk.take(&mut row.flow, &mut row.held, arrival, || table.ends(id)));
         let reason = row.flow.over(now, idle, &self.plan).unwrap_or(EndReason::Eof);
         desk.close(row.flow, reason, table.ends(id));
     }
@@ -196,7 +203,7 @@ struct Desk<'s> {
 impl Desk<'_> {
     /// Adds a packet to its flow, or ends that and begins another.
     #[inline]
-    fn take(&mut self, flow: &mut Flow, arrival: &Arrival, ends: impl Fn() -> Ends) {
+    fn take(&mut self, flow: &mut Flow, held: &mut Held, arrival: &Arrival, ends: impl Fn() -> Ends) {
         if flow.has_begun()
             && let Some((reason, serial)) = self.follows(flow, arrival)
         {
@@ -204,6 +211,7 @@ impl Desk<'_> {
             flow.serial = serial;
             self.close(ended, reason, ends());
         }
+        flow.said.take(arrival, held, ends, self.plan);
         if !flow.add(arrival, self.plan) {
             self.closed.aside.filtered += Amount::one(arrival.wire, arrival.captured);
         }
@@ -225,7 +233,7 @@ impl Desk<'_> {
     }
 
     /// Puts a flow among those that have ended. How its connection was closed says more than what came later.
-    fn close(&mut self, flow: Flow, reason: EndReason, ends: Ends) {
+    fn close(&mut self, mut flow: Flow, reason: EndReason, ends: Ends) {
         if !flow.has_begun() {
             return;
         }
@@ -236,7 +244,8 @@ impl Desk<'_> {
         }
         let closed = flow.session.closed.filter(|_| self.plan.settings.lifetime.tcp_end);
         let reason = closed.unwrap_or(reason);
-        self.closed.ended.push(Ended { ends, reason, flow });
+        let words = flow.said.finish(self.plan);
+        self.closed.ended.push(Ended { ends, reason, flow, words });
     }
 }
 
@@ -253,8 +262,8 @@ impl ShardView for Shard {
             if let Some(more) = &row.flow.more {
                 prefetch(std::ptr::from_ref(&**more).addr());
             }
+            row.flow.said.prefetch();
         }
-        // Payload would be shown to the flow's conversation here, where the frame's bytes are at hand.
         for next in batch.next {
             prefetch_row(&self.rows, next.id as usize);
         }
@@ -263,7 +272,21 @@ impl ShardView for Shard {
                 self.closed.aside.out_of_window += Amount::one(packet.wire, packet.captured);
                 continue;
             }
-            self.arrive(flow.id, Arrival::of(packet, flow.from_high, batch.frame(packet)), batch.table);
+            let frame = batch.frame(packet);
+            let mut arrival = Arrival::of(packet, flow.from_high, frame);
+            if self.plan.said {
+                let (row, idle) = (&mut self.rows[flow.id as usize], self.plan.idle(arrival.protocol));
+                let Row { flow, held, .. } = row;
+                self.listener.keep(packet, frame, &mut arrival, flow, held, idle, &self.plan);
+            }
+            self.arrive(flow.id, arrival, batch.table);
+            if self.plan.said && packet.fragment != Fragment::Whole {
+                let rows = &mut self.rows;
+                self.listener.join(packet, frame, *flow, batch.table, &self.plan, |id| {
+                    let row = rows.get_mut(id as usize).filter(|row| row.live);
+                    row.map(|Row { flow, held, .. }| (flow, held))
+                });
+            }
         }
     }
 
