@@ -85,26 +85,6 @@ impl Conversation {
         self.forget_unknown(segment.from);
     }
 
-    /// Whether anything is to be learned from a packet. A packet of which nothing is need not be shown, now or later: a
-    /// direction that is of no more interest stays so, and bytes that are skipped are told by their sequence numbers.
-    #[must_use]
-    #[inline]
-    pub fn wants(&self, segment: &Segment<'_>) -> bool {
-        let from = segment.from as usize;
-        match &self.0 {
-            State::Opening(opening) => opening.attempts[from] < ATTEMPTS,
-            State::Reading(reading) => match &reading.reader {
-                Reader::Done => false,
-                Reader::Datagrams(_) => true,
-                Reader::Connection(connection) => {
-                    let length = u32::try_from(segment.payload.len()).unwrap_or(u32::MAX);
-                    let length = length.saturating_add(segment.cut);
-                    connection.streams[from].wants(segment.first_byte(), length)
-                }
-            },
-        }
-    }
-
     /// The flow has ended: what it said, if anything was recognised.
     #[must_use]
     pub fn finish(self, limits: &Limits) -> Option<Box<Fields>> {

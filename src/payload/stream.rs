@@ -83,12 +83,6 @@ impl Stream {
         self.closed
     }
 
-    /// Whether anything that is new would come with so many bytes from this sequence number on.
-    #[inline]
-    pub(super) fn wants(&self, seq: u32, length: u32) -> bool {
-        !self.closed && self.next.is_none_or(|next| seq.wrapping_add(length).wrapping_sub(next) as i32 > 0)
-    }
-
     /// Bytes of memory that count against the limit.
     #[cfg(test)]
     fn held(&self) -> usize {

@@ -175,6 +175,12 @@ impl Arrival {
         Some((direction, self.is(CLIENT_SENT) == self.sent_by_high()))
     }
 
+    /// A SYN, with ACK or without.
+    #[cfg(feature = "payload")]
+    pub(super) fn has_syn(&self) -> bool {
+        self.flags & tcp_flag::SYN != 0
+    }
+
     /// A SYN without ACK.
     pub(super) fn asks_to_connect(&self) -> bool {
         self.flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN

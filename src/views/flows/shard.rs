@@ -275,9 +275,9 @@ impl ShardView for Shard {
             let frame = batch.frame(packet);
             let mut arrival = Arrival::of(packet, flow.from_high, frame);
             if self.plan.said {
-                let (row, idle) = (&mut self.rows[flow.id as usize], self.plan.idle(arrival.protocol));
-                let Row { flow, held, .. } = row;
-                self.listener.keep(packet, frame, &mut arrival, flow, held, idle, &self.plan);
+                let idle = self.plan.idle(arrival.protocol);
+                let Row { flow, held, waiting, .. } = &mut self.rows[flow.id as usize];
+                self.listener.hear(packet, frame, &mut arrival, flow, held, waiting, idle, &self.plan);
             }
             self.arrive(flow.id, arrival, batch.table);
             if self.plan.said && packet.fragment != Fragment::Whole {

@@ -1,12 +1,13 @@
 //! What the payload of flows says, in runs that want it.
 //!
-//! A flow's [`Conversation`] is shown a packet when its turn in packet time has come and it is settled which flow it is
-//! of: what was said stands in the record in which the packet counts. Until then a copy of the payload waits here
-//! ([`Held`]), unless nothing is to be learned from it: bodies that are skipped and records that are encrypted cost no copy.
-//! Of each end no more bytes wait than a stream may hold; what is beyond counts as not captured.
+//! A flow's [`Conversation`] is shown packets as they come, before they wait in the reorder stage; so payload is not copied.
+//! But it must be settled which flow a packet is of. One that may begin the next flow (`Listener::may_follow`) leaves a
+//! copy of its payload here ([`Held`]), as do those behind it, and is shown when its turn has come: what was said
+//! stands in the record in which the packet counts. Of each end no more bytes are held than a stream may hold; what is
+//! beyond counts as not captured.
 //!
-//! A datagram that came in fragments stands where its first fragment does, if that still waits. Otherwise it is shown at
-//! once, unless the flow of the first fragment is over. Where fragments count does not depend on it.
+//! A datagram that came in fragments is shown when it is complete, to the flow of its first fragment unless that is over;
+//! or in the place of the first fragment, while that is held. Where fragments count does not depend on it.
 
 mod columns;
 
@@ -15,9 +16,10 @@ use std::collections::VecDeque;
 use super::arrival::Arrival;
 use super::flow::Flow;
 use super::settings::Plan;
+use super::waiting::Waiting;
 use crate::Timestamp;
 use crate::decode::Packet;
-use crate::decode::packet::{Fragment, tcp_flag};
+use crate::decode::packet::Fragment;
 use crate::payload::fragments::{Fragments, Reassembled};
 use crate::payload::{Conversation, End, Fields, Limits, Segment};
 use crate::prefetch::prefetch;
@@ -28,30 +30,15 @@ pub(super) use columns::columns;
 /// What a flow said, once it has ended.
 pub(super) type Words = Option<Box<Fields>>;
 
-/// What a flow's conversation is to see of a packet.
+/// Whether a packet's payload is held: it is then the first piece when its turn has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Shows {
-    #[default]
-    Nothing,
-    /// It has no payload, but opens a connection.
-    Header,
-    /// The first piece that waits.
-    Piece,
-}
+pub(super) struct Shows(bool);
 
 /// What a flow has said; nothing where it had no payload so far.
 #[derive(Debug, Default)]
-pub(super) struct Said(Option<Box<Talk>>);
+pub(super) struct Said(Option<Box<Conversation>>);
 
-#[derive(Debug)]
-struct Talk {
-    conversation: Conversation,
-    /// Time of the newest packet that may begin the next flow. While it waits, the packets behind it may be of a flow of
-    /// which all is wanted.
-    turn: i64,
-}
-
-/// Payload of a row's packets that wait, in their order.
+/// Payload of a row's packets that wait and are not yet shown, in their order. Mostly none.
 #[derive(Debug, Default)]
 pub(super) struct Held(Option<Box<Pieces>>);
 
@@ -82,52 +69,52 @@ impl Said {
     /// Asks for its memory.
     #[inline]
     pub(super) fn prefetch(&self) {
-        if let Some(talk) = &self.0 {
-            prefetch(std::ptr::from_ref(&**talk).addr());
+        if let Some(conversation) = &self.0 {
+            prefetch(std::ptr::from_ref(&**conversation).addr());
         }
     }
 
     /// Takes a packet whose turn has come.
     #[inline]
     pub(super) fn take(&mut self, arrival: &Arrival, held: &mut Held, ends: impl Fn() -> Ends, plan: &Plan) {
-        if arrival.shows != Shows::Nothing {
+        if arrival.shows.0 {
             self.show(arrival, held, &ends(), &plan.settings.payload);
         }
     }
 
+    #[cold]
     fn show(&mut self, arrival: &Arrival, held: &mut Held, ends: &Ends, limits: &Limits) {
-        let piece = if arrival.shows == Shows::Piece { held.pop(arrival.end()) } else { None };
-        let bytes = piece.as_ref().map_or(&[][..], |piece| &piece.bytes);
+        let Some(piece) = held.pop(arrival.end()) else { return };
         let from = end(arrival.sent_by_high());
-        match piece.as_ref().map_or(What::Payload, |piece| piece.what) {
-            What::Payload => self.push(&segment(arrival, from, ends, bytes), limits),
+        match piece.what {
+            What::Payload => self.push(&segment(arrival, from, ends, &piece.bytes), limits),
             What::Place(_) => {}
-            What::Datagram(protocol) => {
-                let segment = Segment::of_datagram(protocol, bytes, Timestamp(arrival.time), from);
-                segment.into_iter().for_each(|segment| self.push(&segment, limits));
-            }
+            What::Datagram(protocol) => self.datagram(protocol, &piece.bytes, arrival.time, from, limits),
         }
     }
 
-    /// A packet at this time may begin the next flow.
-    fn turn(&mut self, time: i64) {
-        if let Some(talk) = &mut self.0 {
-            talk.turn = talk.turn.max(time);
+    fn datagram(&mut self, protocol: u8, bytes: &[u8], time: i64, from: End, limits: &Limits) {
+        if let Some(segment) = Segment::of_datagram(protocol, bytes, Timestamp(time), from) {
+            self.push(&segment, limits);
         }
     }
 
+    #[inline]
     fn push(&mut self, segment: &Segment<'_>, limits: &Limits) {
-        let new = || Box::new(Talk { conversation: Conversation::default(), turn: i64::MIN });
-        self.0.get_or_insert_with(new).conversation.push(segment, limits);
+        self.0.get_or_insert_default().push(segment, limits);
     }
 
     /// What was said, now that the flow has ended.
     pub(super) fn finish(&mut self, plan: &Plan) -> Words {
-        self.0.take()?.conversation.finish(&plan.settings.payload)
+        self.0.take()?.finish(&plan.settings.payload)
     }
 }
 
 impl Held {
+    fn is_empty(&self) -> bool {
+        self.0.as_ref().is_none_or(|pieces| pieces.list.is_empty())
+    }
+
     /// Keeps a packet's payload, as far as there is room.
     fn keep(&mut self, arrival: &mut Arrival, payload: &[u8], room: usize) {
         let pieces = self.0.get_or_insert_default();
@@ -166,13 +153,44 @@ impl Held {
 impl Pieces {
     /// Where a packet will wait among the others: behind those of its time.
     fn insert(&mut self, arrival: &mut Arrival, piece: Piece) {
-        arrival.shows = Shows::Piece;
+        arrival.shows = Shows(true);
         if self.list.back().is_none_or(|last| last.time <= piece.time) {
             return self.list.push_back(piece);
         }
         let at = self.list.partition_point(|other| other.time <= piece.time);
         self.list.insert(at, piece);
     }
+}
+
+/// Whether a packet may be of another flow than `flow` is now, given what waits for its turn in front of it. If it is, this
+/// says so, for what waits can only shorten silences; but for a packet that is captured ahead of the one that begins its
+/// flow and has the earlier time.
+#[inline]
+fn may_follow(arrival: &Arrival, flow: &Flow, waiting: &Waiting, idle: i64, plan: &Plan) -> bool {
+    let Some(newest) = waiting.newest() else {
+        return flow.has_begun() && begins(arrival, flow, idle, plan);
+    };
+    let (reorder, longest) = (plan.settings.reorder, idle.min(plan.active));
+    if reorder > longest || arrival.asks_to_connect() {
+        return true;
+    }
+    if arrival.has_syn() && !waiting.only().is_some_and(Arrival::asks_to_connect) {
+        return true;
+    }
+    if flow.has_begun() {
+        return begins(arrival, flow, idle, plan);
+    }
+    // The packets that will begin the flow wait, all within the reorder window.
+    arrival.time.abs_diff(newest) > (longest - reorder) as u64
+}
+
+/// Whether a packet may begin another flow, by its time or as a SYN.
+#[inline]
+fn begins(arrival: &Arrival, flow: &Flow, idle: i64, plan: &Plan) -> bool {
+    arrival.asks_to_connect()
+        || arrival.has_syn() && flow.session.closed.is_some()
+        || flow.over(arrival.time, idle, plan).is_some()
+        || flow.is_behind(arrival.time, idle)
 }
 
 fn end(high: bool) -> End {
@@ -211,41 +229,40 @@ struct First {
 }
 
 impl Listener {
-    /// Keeps what the conversation of a packet's flow may want of it, and notes that in the arrival. `idle` is the longest
-    /// silence inside a flow.
+    /// Shows a packet to the conversation of its row's flow, before it goes there; or keeps what may be wanted of it, and
+    /// notes that in the arrival. `idle` is the longest silence inside a flow.
     #[inline]
-    pub(super) fn keep(
+    pub(super) fn hear(
         &mut self,
         packet: &Packet,
         frame: &[u8],
         arrival: &mut Arrival,
         flow: &mut Flow,
         held: &mut Held,
+        waiting: &Waiting,
         idle: i64,
         plan: &Plan,
     ) {
-        if packet.fragment == Fragment::First {
-            self.number += 1;
-            return held.reserve(arrival, self.number);
-        }
-        let opens = arrival.is_tcp() && arrival.flags & tcp_flag::SYN != 0;
-        if arrival.payload == 0 && !opens {
+        if arrival.payload == 0 && !arrival.has_syn() && packet.fragment == Fragment::Whole {
             return;
         }
-        let Some(segment) = Segment::of(packet, frame, end(arrival.sent_by_high())) else { return };
-        if let Some(talk) = &flow.said.0 {
-            let (time, wants) = (arrival.time, talk.turn >= flow.last || talk.conversation.wants(&segment));
-            let next = arrival.asks_to_connect() || flow.over(time, idle, plan).is_some() || flow.is_behind(time, idle);
-            if next {
-                flow.said.turn(time);
-            } else if !wants {
-                return;
+        let settled = held.is_empty() && !may_follow(arrival, flow, waiting, idle, plan);
+        match packet.fragment {
+            Fragment::Whole => {
+                let Some(segment) = Segment::of(packet, frame, end(arrival.sent_by_high())) else { return };
+                if settled {
+                    flow.said.push(&segment, &plan.settings.payload);
+                } else {
+                    held.keep(arrival, segment.payload, plan.settings.payload.stream);
+                }
             }
-        }
-        if arrival.payload == 0 {
-            arrival.shows = Shows::Header;
-        } else {
-            held.keep(arrival, segment.payload, plan.settings.payload.stream);
+            Fragment::First => {
+                self.number += 1;
+                if !settled {
+                    held.reserve(arrival, self.number);
+                }
+            }
+            Fragment::Later => {}
         }
     }
 
@@ -268,10 +285,9 @@ impl Listener {
         if table.ends(first.flow.id) != first.ends || held.fill(&datagram, limits.stream) {
             return;
         }
-        if flow.has_begun() && flow.first <= first.time {
-            let (time, from) = (Timestamp(first.time), end(first.flow.from_high));
-            let segment = Segment::of_datagram(datagram.protocol, &datagram.bytes, time, from);
-            segment.into_iter().for_each(|segment| flow.said.push(&segment, limits));
+        if !flow.has_begun() || flow.first <= first.time {
+            let from = end(first.flow.from_high);
+            flow.said.datagram(datagram.protocol, &datagram.bytes, first.time, from, limits);
         }
     }
 
