@@ -532,17 +532,20 @@ impl Columns {
     /// # Errors
     /// A name that is no protocol's, or a build that reads no payload; the message says what there is.
     pub fn and_of_payload(mut self, list: &str) -> Result<Columns> {
-        let mut groups = Group::ALL.into_iter().filter(|group| group.is_payload()).map(|group| group.about().0);
+        if cfg!(not(feature = "payload")) {
+            return Err(unread("--app"));
+        }
+        let groups = Group::ALL.into_iter().filter(|group| group.is_payload());
         for word in list.split(',').map(str::trim) {
-            if !groups.clone().any(|group| group == word) {
-                let groups: Vec<_> = groups.by_ref().collect();
+            let Some(named) = groups.clone().find(|group| group.about().0 == word) else {
+                let names: Vec<_> = groups.map(|group| group.about().0).collect();
                 return Err(Error::config(format!(
-                    "payload is not read for `{word}`; it is for {}",
-                    groups.join(", ")
+                    "`{word}` is no protocol of payload; there are {}",
+                    names.join(", ")
                 )));
-            }
-            self.add("app", None)?;
-            self.add(word, Some(word))?;
+            };
+            let wanted = |group| named == Group::App || group == named || group == Group::App;
+            self = groups.clone().filter(|&group| wanted(group)).fold(self, Columns::and);
         }
         Ok(self)
     }
@@ -565,9 +568,7 @@ impl Columns {
             return Ok(());
         }
         if cfg!(not(feature = "payload")) && is_of_payload(word) {
-            return Err(Error::config(format!(
-                "`{word}` is of payload, which this build does not read; build it with `cargo build --release --features full`"
-            )));
+            return Err(unread(word));
         }
         let groups: Vec<_> = Group::ALL.iter().map(|group| format!("@{}", group.about().0)).collect();
         Err(Error::config(format!(
@@ -645,6 +646,12 @@ impl Columns {
     pub(super) fn need_tcp(&self) -> bool {
         self.any(|column| matches!(column.group, Group::Tcp | Group::Flags))
     }
+}
+
+fn unread(word: &str) -> Error {
+    Error::config(format!(
+        "`{word}` is of payload, which this build does not read; build it with `cargo build --release --features full`"
+    ))
 }
 
 /// Whether a column or group would be of what payload says.

@@ -276,8 +276,8 @@ impl ShardView for Shard {
             let mut arrival = Arrival::of(packet, flow.from_high, frame);
             if self.plan.said {
                 let idle = self.plan.idle(arrival.protocol);
-                let Row { flow, held, waiting, .. } = &mut self.rows[flow.id as usize];
-                self.listener.hear(packet, frame, &mut arrival, flow, held, waiting, idle, &self.plan);
+                let Row { flow, held, .. } = &mut self.rows[flow.id as usize];
+                self.listener.hear(packet, frame, &mut arrival, flow, held, idle, &self.plan);
             }
             self.arrive(flow.id, arrival, batch.table);
             if self.plan.said && packet.fragment != Fragment::Whole {

@@ -6,7 +6,6 @@ use super::arrival::Arrival;
 use super::columns::Column;
 use super::flow::Flow;
 use super::settings::Plan;
-use super::waiting::Waiting;
 use crate::decode::Packet;
 use crate::table::{Ends, FlowRef, FlowTable};
 
@@ -38,17 +37,7 @@ pub(super) struct Held(());
 pub(super) struct Listener(());
 
 impl Listener {
-    pub(super) fn hear(
-        &mut self,
-        _: &Packet,
-        _: &[u8],
-        _: &mut Arrival,
-        _: &mut Flow,
-        _: &mut Held,
-        _: &Waiting,
-        _: i64,
-        _: &Plan,
-    ) {
+    pub(super) fn hear(&mut self, _: &Packet, _: &[u8], _: &mut Arrival, _: &mut Flow, _: &mut Held, _: i64, _: &Plan) {
     }
 
     pub(super) fn join<'r>(

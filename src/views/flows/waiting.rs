@@ -101,13 +101,6 @@ impl Waiting {
         }
     }
 
-    /// The only packet that waits.
-    #[cfg(feature = "payload")]
-    pub(super) fn only(&self) -> Option<&Arrival> {
-        let alone = self.any && self.older.as_ref().is_none_or(|older| older.is_empty());
-        alone.then_some(&self.newest)
-    }
-
     /// Time of the newest packet that waits.
     pub(super) fn newest(&self) -> Option<i64> {
         self.any.then_some(self.newest.time)

@@ -1,10 +1,11 @@
 //! What the payload of flows says, in runs that want it.
 //!
 //! A flow's [`Conversation`] is shown packets as they come, before they wait in the reorder stage; so payload is not copied.
-//! But it must be settled which flow a packet is of. One that may begin the next flow (`Listener::may_follow`) leaves a
-//! copy of its payload here ([`Held`]), as do those behind it, and is shown when its turn has come: what was said
-//! stands in the record in which the packet counts. Of each end no more bytes are held than a stream may hold; what is
-//! beyond counts as not captured.
+//! But it must be settled which flow a packet is of. The first packets of a flow, and one that may begin the next
+//! (`may_follow`), leave a copy of their payload here ([`Held`]), as do those behind them, and are shown when their turn has
+//! come: what was said stands in the record in which the packet counts. Of each end no more bytes are held than a stream
+//! may hold; what is beyond counts as not captured. One exception is worth no copies: a packet that still waits when one
+//! comes that has an earlier time and begins another flow has spoken to the flow before.
 //!
 //! A datagram that came in fragments is shown when it is complete, to the flow of its first fragment unless that is over;
 //! or in the place of the first fragment, while that is held. Where fragments count does not depend on it.
@@ -16,7 +17,6 @@ use std::collections::VecDeque;
 use super::arrival::Arrival;
 use super::flow::Flow;
 use super::settings::Plan;
-use super::waiting::Waiting;
 use crate::Timestamp;
 use crate::decode::Packet;
 use crate::decode::packet::Fragment;
@@ -82,7 +82,6 @@ impl Said {
         }
     }
 
-    #[cold]
     fn show(&mut self, arrival: &Arrival, held: &mut Held, ends: &Ends, limits: &Limits) {
         let Some(piece) = held.pop(arrival.end()) else { return };
         let from = end(arrival.sent_by_high());
@@ -112,7 +111,7 @@ impl Said {
 
 impl Held {
     fn is_empty(&self) -> bool {
-        self.0.as_ref().is_none_or(|pieces| pieces.list.is_empty())
+        self.0.is_none()
     }
 
     /// Keeps a packet's payload, as far as there is room.
@@ -146,6 +145,9 @@ impl Held {
         let pieces = self.0.as_mut()?;
         let piece = pieces.list.pop_front()?;
         pieces.bytes[end] -= piece.bytes.len();
+        if pieces.list.is_empty() {
+            self.0 = None;
+        }
         Some(piece)
     }
 }
@@ -162,33 +164,12 @@ impl Pieces {
     }
 }
 
-/// Whether a packet may be of another flow than `flow` is now, given what waits for its turn in front of it. If it is, this
-/// says so, for what waits can only shorten silences; but for a packet that is captured ahead of the one that begins its
-/// flow and has the earlier time.
+/// Whether a packet may be of another flow than `flow` is now. What waits in front of it can only shorten its silence.
 #[inline]
-fn may_follow(arrival: &Arrival, flow: &Flow, waiting: &Waiting, idle: i64, plan: &Plan) -> bool {
-    let Some(newest) = waiting.newest() else {
-        return flow.has_begun() && begins(arrival, flow, idle, plan);
-    };
-    let (reorder, longest) = (plan.settings.reorder, idle.min(plan.active));
-    if reorder > longest || arrival.asks_to_connect() {
-        return true;
-    }
-    if arrival.has_syn() && !waiting.only().is_some_and(Arrival::asks_to_connect) {
-        return true;
-    }
-    if flow.has_begun() {
-        return begins(arrival, flow, idle, plan);
-    }
-    // The packets that will begin the flow wait, all within the reorder window.
-    arrival.time.abs_diff(newest) > (longest - reorder) as u64
-}
-
-/// Whether a packet may begin another flow, by its time or as a SYN.
-#[inline]
-fn begins(arrival: &Arrival, flow: &Flow, idle: i64, plan: &Plan) -> bool {
-    arrival.asks_to_connect()
-        || arrival.has_syn() && flow.session.closed.is_some()
+fn may_follow(arrival: &Arrival, flow: &Flow, idle: i64, plan: &Plan) -> bool {
+    !flow.has_begun()
+        || plan.settings.reorder > idle.min(plan.active)
+        || arrival.has_syn()
         || flow.over(arrival.time, idle, plan).is_some()
         || flow.is_behind(arrival.time, idle)
 }
@@ -239,14 +220,13 @@ impl Listener {
         arrival: &mut Arrival,
         flow: &mut Flow,
         held: &mut Held,
-        waiting: &Waiting,
         idle: i64,
         plan: &Plan,
     ) {
         if arrival.payload == 0 && !arrival.has_syn() && packet.fragment == Fragment::Whole {
             return;
         }
-        let settled = held.is_empty() && !may_follow(arrival, flow, waiting, idle, plan);
+        let settled = held.is_empty() && !may_follow(arrival, flow, idle, plan);
         match packet.fragment {
             Fragment::Whole => {
                 let Some(segment) = Segment::of(packet, frame, end(arrival.sent_by_high())) else { return };
@@ -285,7 +265,7 @@ impl Listener {
         if table.ends(first.flow.id) != first.ends || held.fill(&datagram, limits.stream) {
             return;
         }
-        if !flow.has_begun() || flow.first <= first.time {
+        if flow.has_begun() && flow.first <= first.time {
             let from = end(first.flow.from_high);
             flow.said.datagram(datagram.protocol, &datagram.bytes, first.time, from, limits);
         }
