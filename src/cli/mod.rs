@@ -95,7 +95,16 @@ pub(crate) enum Exit {
 
 /// Runs the command that the arguments name.
 pub(crate) fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => {
+            let code = u8::try_from(said.exit_code()).unwrap_or(Exit::Usage as u8);
+            return match said.print() {
+                Err(error) if code == 0 => fail(&anyhow::Error::new(error).context("standard output: cannot write")),
+                _ => ExitCode::from(code),
+            };
+        }
+    };
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
     let shared = Shared { quiet: cli.quiet, color };
     pcap_compactor::capture::install_shrink_guard();

@@ -76,10 +76,14 @@ pub(crate) fn complaints(report: &Report, outcome: &Outcome, quiet: bool) -> Exi
         }
     }
     if outcome.late.packets > 0 {
-        let late = count(outcome.late.packets);
-        complain(format!(
-            "{late} packets are late: their hour ended before their own file began; sort that file first, with `reordercap IN OUT` say"
-        ));
+        let (late, n) = (things(outcome.late.packets, "packet"), outcome.late.packets);
+        let (are, their) = if n == 1 { ("is", "its") } else { ("are", "their") };
+        let without: u64 = report.files.iter().map(|file| file.capture.without_time).sum();
+        let way_out = match without {
+            0 => "sort that file first, with `reordercap IN OUT` say".to_owned(),
+            n => format!("{} without a time count as of 1970", things(n, "packet")),
+        };
+        complain(format!("{late} {are} late: {their} hour ended before {their} own file began; {way_out}"));
     }
     for file in report.files.iter().filter(|file| !quiet && file.tally.unsupported_links.is_empty()) {
         let intake = &file.tally.intake;

@@ -19,8 +19,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
     let marks = views.iter().any(|view| view.wants_marks());
     for file in plan.files {
         let (number, next) = (file.number, file.next);
-        merge(vec![worker.begin(number, file.first)], views)?;
-        let path = file.path.clone();
+        let (path, first) = (file.path.clone(), file.first);
         let capture = match file.open(engine.io) {
             Ok(capture) => capture,
             Err(error) => {
@@ -28,6 +27,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
                 continue;
             }
         };
+        merge(vec![worker.begin(number, first)], views)?;
         let mut reader = Reader::new(path, capture, decoder, engine.dedup, engine.filter.clone(), &engine.progress)
             .with_marks(marks.then_some(next));
         let mut watermark = engine.lateness_ns.map(Watermark::new);

@@ -107,14 +107,9 @@ pub trait ShardView: Send {
         None
     }
 
-    /// Moves the ids of flows that it has come to need no more since it was last asked to `flows`. The table forgets
-    /// those that no view [keeps](ShardView::keeps); for what is let go of a few at a time.
+    /// Moves the ids of flows that it has come to need no more since it was last asked to `flows`; asked behind each marker.
+    /// The table then forgets them if no view [keeps](ShardView::keeps) them, and may forget others that none does.
     fn ended(&mut self, _flows: &mut Vec<u32>) {}
-
-    /// Whether it needs fewer flows since the last marker. While no view does, the table forgets none.
-    fn let_go(&self) -> bool {
-        true
-    }
 
     /// Whether it still needs a flow's id.
     fn keeps(&self, _flow: u32) -> bool {

@@ -53,10 +53,6 @@ impl Worker {
         let parts: Vec<Option<Part>> = self.views.iter_mut().map(|view| view.close(before, &self.table)).collect();
         if before.is_some() && self.wants_flows {
             self.forget();
-            if self.views.iter().any(|view| view.let_go()) {
-                let views = &self.views;
-                self.table.retain(|flow| views.iter().any(|view| view.keeps(flow)));
-            }
         }
         parts
     }
@@ -68,14 +64,20 @@ impl Worker {
         parts
     }
 
-    /// Makes the table forget the flows that views have let go of and no other keeps.
+    /// Makes the table forget the flows that views have let go of and no other keeps: one by one, or all that nobody keeps
+    /// in one go where that is cheaper. Either costs no more than a constant for each flow that was let go of.
     fn forget(&mut self) {
-        self.views.iter_mut().for_each(|view| view.ended(&mut self.ended));
-        for flow in self.ended.drain(..) {
-            if !self.views.iter().any(|view| view.keeps(flow)) {
-                self.table.forget(flow);
+        let Worker { table, views, ended, .. } = self;
+        views.iter_mut().for_each(|view| view.ended(ended));
+        let keeps = |flow: u32| views.iter().any(|view| view.keeps(flow));
+        if ended.len() >= table.ids() / 4 {
+            if !ended.is_empty() {
+                table.retain(keeps);
             }
+        } else {
+            ended.iter().filter(|flow| !keeps(**flow)).for_each(|&flow| table.forget(flow));
         }
+        ended.clear();
     }
 }
 

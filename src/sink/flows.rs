@@ -9,6 +9,7 @@ use super::metrics::OwnedMetrics;
 use super::text::Text;
 use crate::error::{Error, Result};
 use crate::stable::StableHash;
+use crate::views::flows::columns::Piece;
 use crate::views::flows::{Cell, Columns, FlowCounts, FlowRecord};
 
 /// Receives the flows of a run; the metrics last.
@@ -69,7 +70,7 @@ pub struct FlowWriter<W: Write> {
     times: Times,
     text: Text,
     /// A list, before it is quoted.
-    json: Vec<u8>,
+    list: Vec<u8>,
     hash: StableHash,
     flows: u64,
 }
@@ -92,7 +93,7 @@ impl<W: Write> FlowWriter<W> {
         };
         let heads = columns.names().enumerate().map(head).collect();
         let (text, hash) = (Text::default(), StableHash::new(0));
-        FlowWriter { out, name, buffer, form, columns, heads, times, text, json: Vec::new(), hash, flows: 0 }
+        FlowWriter { out, name, buffer, form, columns, heads, times, text, list: Vec::new(), hash, flows: 0 }
     }
 
     /// Gives the stream back.
@@ -113,37 +114,44 @@ impl<W: Write> FlowSink for FlowWriter<W> {
         let (out, text) = (&mut self.buffer, &mut self.text);
         match self.form {
             Form::Digest => {
-                self.columns.cells(flow).for_each(|cell| digest(&mut self.hash, &cell));
-                return Ok(());
-            }
-            Form::Lines => {
-                out.extend_from_slice(b"{\"type\":\"flow\"");
-                for (cell, head) in self.columns.cells(flow).zip(&self.heads) {
-                    out.extend_from_slice(head);
-                    json(&cell, self.times, text, out);
-                }
-                out.extend_from_slice(b"}\n");
-            }
-            Form::Csv => {
-                for (cell, head) in self.columns.cells(flow).zip(&self.heads) {
-                    out.extend_from_slice(head);
-                    match &cell {
-                        Cell::Absent => {}
-                        Cell::Text(text) => csv::cell(text, out),
-                        Cell::Numbers(list) => {
-                            out.push(b'"');
-                            numbers(list, out);
-                            out.push(b'"');
+                for piece in self.columns.pieces(flow) {
+                    match piece {
+                        Piece::Cell(cell) => digest(&mut self.hash, &cell),
+                        Piece::Figures(count, [a, b, c, d, e, f, g, h, i, j, k]) => {
+                            let figures = [a, b, c, d, e, f, g, h, i, j, k].map(f64::to_bits);
+                            let [a, b, c, d, e, f, g, h, i, j, k] = figures;
+                            self.hash.numbers([count, a, b, c, d, e, f, g, h, i, j, k]);
                         }
-                        Cell::List(_) => {
-                            self.json.clear();
-                            json(&cell, self.times, text, &mut self.json);
-                            csv::quoted(&self.json, out);
-                        }
-                        other => plain(other, self.times, text, out),
                     }
                 }
-                out.push(b'\n');
+                return Ok(());
+            }
+            Form::Lines | Form::Csv => {
+                let csv = self.form == Form::Csv;
+                if !csv {
+                    out.extend_from_slice(b"{\"type\":\"flow\"");
+                }
+                let mut heads = self.heads.iter();
+                let mut head = |out: &mut Vec<u8>| {
+                    if let Some(head) = heads.next() {
+                        out.extend_from_slice(head);
+                    }
+                };
+                for piece in self.columns.pieces(flow) {
+                    head(out);
+                    match piece {
+                        Piece::Cell(cell) if csv => cell_of_csv(&cell, self.times, text, &mut self.list, out),
+                        Piece::Cell(cell) => cell_of_json(&cell, self.times, text, out),
+                        Piece::Figures(count, numbers) => {
+                            jsonl::number(out, count);
+                            for number in numbers {
+                                head(out);
+                                float(number, out);
+                            }
+                        }
+                    }
+                }
+                out.extend_from_slice(if csv { b"\n" } else { b"}\n" });
             }
         }
         if out.len() >= BUFFER { self.flush() } else { Ok(()) }
@@ -167,8 +175,38 @@ impl<W: Write> FlowSink for FlowWriter<W> {
     }
 }
 
+/// A cell of CSV.
+fn cell_of_csv(cell: &Cell<'_>, times: Times, text: &mut Text, list: &mut Vec<u8>, out: &mut Vec<u8>) {
+    match cell {
+        Cell::Absent => {}
+        Cell::Text(text) => csv::cell(text, out),
+        Cell::Numbers(list) => {
+            out.push(b'"');
+            numbers(list, out);
+            out.push(b'"');
+        }
+        Cell::List(_) => {
+            list.clear();
+            cell_of_json(cell, times, text, list);
+            csv::quoted(list, out);
+        }
+        other => plain(other, times, text, out),
+    }
+}
+
+/// The shortest decimal that reads back as the same number.
+#[inline]
+fn float(n: f64, out: &mut Vec<u8>) {
+    if n.to_bits() == 0 {
+        // A third of all figures.
+        out.extend_from_slice(b"0.0");
+    } else {
+        out.extend_from_slice(zmij::Buffer::new().format(n).as_bytes());
+    }
+}
+
 /// A cell of JSON.
-fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+fn cell_of_json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match cell {
         Cell::Absent => out.extend_from_slice(b"null"),
         Cell::Text(text) => jsonl::string(text, out),
@@ -179,7 +217,7 @@ fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
                 if place > 0 {
                     out.push(b',');
                 }
-                json(cell, times, text, out);
+                cell_of_json(cell, times, text, out);
             }
             out.push(b']');
         }
@@ -210,7 +248,7 @@ fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
         Cell::Count(n @ 0..10) => out.push(b'0' + n as u8),
         Cell::Count(n) => jsonl::number(out, n),
         Cell::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
-        Cell::Float(n) => out.extend_from_slice(zmij::Buffer::new().format(n).as_bytes()),
+        Cell::Float(n) => float(n, out),
         Cell::Id(id) => {
             const HEX: &[u8; 16] = b"0123456789abcdef";
             out.extend((0..16).rev().map(|nibble| HEX[(id >> (nibble * 4) & 15) as usize]));

@@ -42,7 +42,7 @@ pub(crate) struct Corpus {
 }
 
 impl Corpus {
-    fn paths(&self) -> Vec<PathBuf> {
+    pub(crate) fn paths(&self) -> Vec<PathBuf> {
         self.captures.values().cloned().collect()
     }
 
@@ -53,7 +53,7 @@ impl Corpus {
     }
 
     /// What tshark says of a capture.
-    fn tshark(&self, name: &str) -> Value {
+    pub(crate) fn tshark(&self, name: &str) -> Value {
         self.oracle(name)["tshark"].take()
     }
 }

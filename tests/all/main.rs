@@ -13,6 +13,7 @@ mod traffic;
 
 mod bad_input;
 mod cli_damage;
+mod cli_flows;
 mod corpus;
 mod csv;
 mod damage;

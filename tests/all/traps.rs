@@ -52,3 +52,30 @@ fn of_two_first_fragments_that_differ_in_protocol_alone_the_order_does_not_choos
     };
     assert_eq!(said([&tcp, &udp, &later]), said([&later, &udp, &tcp]));
 }
+
+#[test]
+fn what_is_learned_of_ipv4_hosts_says_nothing_of_ipv6_hosts_with_the_same_numbers() {
+    let hosts = [v4(10, 0, 0, 1), v4(10, 0, 0, 2)];
+    let wide = hosts.map(|host| match host {
+        IpAddr::V4(v4) => IpAddr::V6(Ipv6Addr::from_bits(v4.to_bits().into())),
+        v6 => v6,
+    });
+    let datagram = |time, src, dst, src_port, dst_port| {
+        Frame::new(time, src, dst, Body::Udp { src_port, dst_port, payload: Vec::new() })
+    };
+    let syn = Body::Tcp { src_port: 40_000, dst_port: 5000, flags: 2, payload: Vec::new() };
+    let open = datagram(START + 1, hosts[0], hosts[1], 6000, 7000);
+    let twin = datagram(START + 2, wide[1], wide[0], 5000, 40_001);
+    modelled(&[vec![Frame::new(START, hosts[0], hosts[1], syn), open, twin]]);
+}
+
+#[test]
+fn a_piece_starts_with_its_own_packet_behind_one_too_long_for_a_row() {
+    // Near 1970 an empty piece, which begins and ends at 0, would be near enough to grow.
+    let long = Frame { lie: Some(70_000), ..udp(10 * SECOND, 1) };
+    let frames = [long, udp(60 * SECOND, 1), udp(70 * SECOND, 1)];
+    modelled(&[frames.to_vec()]);
+    let back = frames.map(|frame| Frame { src: frame.dst, dst: frame.src, ..frame });
+    modelled(&[back.to_vec()]);
+    modelled(&[back.into_iter().rev().collect()]);
+}

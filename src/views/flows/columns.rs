@@ -10,6 +10,7 @@ use super::statistics::STATISTICS;
 use super::steps::Step;
 use crate::error::{Error, Result};
 use crate::flow::Side;
+use crate::flow::moments::Figures;
 use crate::flow::sequence::Class;
 
 /// What the cells of a column are.
@@ -491,12 +492,21 @@ pub fn all() -> impl Iterator<Item = &'static Column> {
         .chain(said::columns())
 }
 
-/// A column that is written.
+/// What is written in one go.
 #[derive(Clone, Copy, Debug)]
 enum Pick {
     Table(&'static Column),
-    /// That of a feature, and its place among the cells of all features.
+    /// All columns of a quantity and direction: their place in [`STATISTICS`].
+    Figures(usize),
+    /// The column of a feature, and its place among the cells of all features.
     Feature(FeatureColumn, usize),
+}
+
+/// Cells of a flow.
+pub(crate) enum Piece<'r> {
+    Cell(Cell<'r>),
+    /// Twelve: a count, and numbers.
+    Figures(u64, [f64; 11]),
 }
 
 /// The columns that are written, in order.
@@ -520,10 +530,10 @@ impl Columns {
         for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
             columns.add(word, word.strip_prefix('@'))?;
         }
-        if columns.is_empty() {
+        if columns.0.is_empty() {
             return Err(Error::config("no columns are named"));
         }
-        Ok(columns)
+        Ok(Columns(together(columns.0)))
     }
 
     /// With what payload says behind, as far as it is not there: of the protocols that a list names, as `tls,dns`, or of
@@ -600,35 +610,37 @@ impl Columns {
 
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().map(|pick| match pick {
-            Pick::Table(column) => column.name,
-            Pick::Feature(column, _) => column.name,
+        self.0.iter().flat_map(|pick| {
+            let (one, many): (_, &[Column]) = match pick {
+                Pick::Table(column) => (Some(column.name), &[]),
+                Pick::Feature(column, _) => (Some(column.name), &[]),
+                Pick::Figures(place) => (None, &STATISTICS[*place]),
+            };
+            one.into_iter().chain(many.iter().map(|column| column.name))
         })
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 
     /// The cells of a flow.
     #[inline]
-    pub fn cells<'r>(&self, record: &'r FlowRecord) -> impl Iterator<Item = Cell<'r>> {
+    pub(crate) fn pieces<'r>(&self, record: &'r FlowRecord) -> impl Iterator<Item = Piece<'r>> {
         self.0.iter().map(|pick| match pick {
-            Pick::Table(column) => column.of(record),
-            Pick::Feature(_, place) => record.features.get(*place).cloned().unwrap_or(Cell::Absent),
+            Pick::Table(column) => Piece::Cell(column.of(record)),
+            Pick::Feature(_, place) => Piece::Cell(record.features.get(*place).cloned().unwrap_or(Cell::Absent)),
+            Pick::Figures(place) => {
+                let figures = record.figures.as_ref().map(|figures| figures[place / 3][place % 3]);
+                let Figures { count, sum, mean, std, var, min, max, range, median, skew, kurt, cv } =
+                    figures.unwrap_or_default();
+                Piece::Figures(count, [sum, mean, std, var, min, max, range, median, skew, kurt, cv])
+            }
         })
     }
 
     fn any(&self, of: impl Fn(&Column) -> bool) -> bool {
-        self.0.iter().any(|pick| matches!(pick, Pick::Table(column) if of(column)))
+        self.0.iter().any(|pick| match pick {
+            Pick::Table(column) => of(column),
+            Pick::Figures(place) => of(&STATISTICS[*place][0]),
+            Pick::Feature(..) => false,
+        })
     }
 
     /// Which quantities have statistics, in the order of [`Quantity::ALL`](crate::flow::statistics::Quantity::ALL).
@@ -658,4 +670,67 @@ fn unread(word: &str) -> Error {
 fn is_of_payload(word: &str) -> bool {
     let protocol = word.trim_start_matches('@').split('_').next();
     Group::ALL.iter().any(|group| group.is_payload() && Some(group.about().0) == protocol)
+}
+
+/// Puts all columns of a quantity and direction together where they stand so.
+fn together(picks: Vec<Pick>) -> Vec<Pick> {
+    let mut rest = picks.as_slice();
+    let mut together = Vec::with_capacity(picks.len());
+    let is = |pick: &Pick, column: &Column| matches!(pick, Pick::Table(own) if own.name == column.name);
+    while let Some(&first) = rest.first() {
+        let block = STATISTICS.iter().position(|block| {
+            rest.get(..block.len()).is_some_and(|picks| picks.iter().zip(block).all(|(pick, column)| is(pick, column)))
+        });
+        together.push(block.map_or(first, Pick::Figures));
+        rest = &rest[block.map_or(1, |place| STATISTICS[place].len())..];
+    }
+    together
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn the_first_columns_never_move_and_the_default_is_narrow() {
+        let first = [
+            "flow_id",
+            "sensor",
+            "src_ip",
+            "dst_ip",
+            "src_port",
+            "dst_port",
+            "protocol",
+            "first_ts",
+            "last_ts",
+            "duration_s",
+            "pkts_up",
+            "pkts_dn",
+            "bytes_up",
+            "bytes_dn",
+            "payload_bytes_up",
+            "payload_bytes_dn",
+            "end_reason",
+            "direction",
+            "community_id",
+        ];
+        let names: Vec<_> = Columns::default().names().collect();
+        assert_eq!(names[..first.len()], first);
+        assert!(names.len() <= 60);
+    }
+
+    #[test]
+    fn names_are_distinct_and_a_list_keeps_its_order() {
+        let names: Vec<_> = all().map(|column| column.name).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+        let of_headers: Vec<_> = all().filter(|column| !column.group.is_payload()).map(|column| column.name).collect();
+        assert_eq!(Columns::parse("@all").unwrap().names().collect::<Vec<_>>(), of_headers);
+        let picked = Columns::parse("iat_mean, src_ip,@window,iat_mean").unwrap();
+        let names: Vec<_> = picked.names().collect();
+        assert_eq!((&names[..3], names.len()), (&["iat_mean", "src_ip", "window_count"][..], 2 + 36));
+        assert!(Columns::parse("src_ipp").unwrap_err().to_string().contains("`src_ipp`"));
+        assert!(Columns::parse("").is_err());
+    }
 }

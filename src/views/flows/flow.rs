@@ -51,7 +51,7 @@ pub(super) struct Flow {
     pub(super) first_high: bool,
     pub(super) session: Session,
     /// Packets that came further behind their time than the reorder window.
-    pub(super) behind: u32,
+    pub(super) behind: u64,
     /// The smallest and greatest time to live by end.
     pub(super) ttl: [[u8; 2]; 2],
     pub(super) vlan: Option<u16>,

@@ -121,7 +121,9 @@ impl<'s> Flows<'s> {
         self.counts.flows += 1;
         self.counts.ended[reason as usize] += 1;
         self.counts.packets_behind += record.behind;
-        self.sink.on_flow(&record)
+        self.sink.on_flow(&record)?;
+        self.finisher.reuse(record);
+        Ok(())
     }
 }
 

@@ -186,6 +186,8 @@ impl FlowRecord {
 #[derive(Debug, Default)]
 pub(super) struct Finisher {
     room: Room,
+    /// Those of the record before, to be written over.
+    figures: Option<Box<FlowFigures>>,
 }
 
 impl Finisher {
@@ -229,7 +231,7 @@ impl Finisher {
             icmp: flow.icmp.map(|(icmp, _)| icmp),
             first_payload: (flow.payload != [0; 2]).then_some(Timestamp(flow.first_payload)),
             handshake_ns: flow.segments.as_ref().and_then(|segments| segments.handshake),
-            behind: flow.behind.into(),
+            behind: flow.behind,
             forgotten_holes: flow.segments.as_ref().map_or(0, |segments| segments.forgotten_holes()),
             figures: None,
             medians_exact: true,
@@ -247,19 +249,17 @@ impl Finisher {
             if plan.statistics {
                 let mut values = self.room.lay_out(&more.statistics);
                 let sides = if client_high { [Sides::Both, Sides::Down, Sides::Up] } else { Sides::ALL };
-                let exact = &mut record.medians_exact;
-                let mut wanted = plan.quantities.into_iter();
-                record.figures = Some(Box::new(Quantity::ALL.map(|quantity| {
-                    if wanted.next() != Some(true) {
-                        return [Figures::default(); 3];
-                    }
+                let mut figures = self.figures.take().unwrap_or_default();
+                let wanted = Quantity::ALL.into_iter().zip(figures.iter_mut()).zip(plan.quantities);
+                for ((quantity, of_quantity), _) in wanted.filter(|(_, wanted)| *wanted) {
                     let unit = if quantity == Quantity::Time { NS_PER_SECOND as f64 } else { 1.0 };
-                    sides.map(|sides| {
+                    for (figures, sides) in of_quantity.iter_mut().zip(sides) {
                         let summary = values.summary(quantity, sides, plan.settings.form);
-                        *exact &= summary.median_is_exact;
-                        summary.figures(unit)
-                    })
-                })));
+                        record.medians_exact &= summary.median_is_exact;
+                        *figures = summary.figures(unit);
+                    }
+                }
+                record.figures = Some(figures);
             }
             record.sequence = more.sequence;
             if client_high {
@@ -273,6 +273,11 @@ impl Finisher {
             }
         }
         record
+    }
+
+    /// Takes back what a record need not keep.
+    pub(super) fn reuse(&mut self, record: FlowRecord) {
+        self.figures = record.figures;
     }
 }
 

@@ -21,7 +21,7 @@ use super::waiting::Waiting;
 use crate::decode::packet::Fragment;
 use crate::engine::ledger::Amount;
 use crate::engine::view::{Batch, Mark, Part, ShardView};
-use crate::prefetch::{prefetch, prefetch_row};
+use crate::prefetch::prefetch;
 use crate::table::{Ends, FlowTable};
 use crate::time::Timestamp;
 
@@ -117,6 +117,13 @@ impl Shard {
             closed: Closed::default(),
             free: Vec::new(),
         }
+    }
+
+    /// Asks for the lines of a row.
+    #[inline]
+    fn ask(&self, id: u32) {
+        let row = self.rows.as_ptr().addr().wrapping_add(id as usize * size_of::<Row>());
+        (0..size_of::<Row>()).step_by(64).for_each(|line| prefetch(row.wrapping_add(line)));
     }
 
     /// Takes the next packet of a flow.
@@ -264,10 +271,13 @@ impl ShardView for Shard {
             }
             row.flow.said.prefetch();
         }
-        for next in batch.next {
-            prefetch_row(&self.rows, next.id as usize);
+        for next in batch.next.iter().skip(batch.packets.len()) {
+            self.ask(next.id);
         }
-        for (packet, flow) in batch.packets.iter().zip(batch.flows) {
+        for (nth, (packet, flow)) in batch.packets.iter().zip(batch.flows).enumerate() {
+            if let Some(next) = batch.next.get(nth) {
+                self.ask(next.id);
+            }
             if self.plan.settings.clip.is_some_and(|clip| packet.time < clip.start || packet.time >= clip.end) {
                 self.closed.aside.out_of_window += Amount::one(packet.wire, packet.captured);
                 continue;
@@ -314,10 +324,6 @@ impl ShardView for Shard {
 
     fn ended(&mut self, flows: &mut Vec<u32>) {
         flows.append(&mut self.free);
-    }
-
-    fn let_go(&self) -> bool {
-        false
     }
 
     fn keeps(&self, flow: u32) -> bool {

@@ -141,6 +141,11 @@ impl Chains {
         link
     }
 
+    /// Whether no piece was ever put in.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The piece at a link, and the link of the one before it.
     #[inline]
     pub(super) fn get(&self, link: Link, base: i64) -> (Narrow, Link) {

@@ -3,7 +3,7 @@
 //! The result, [`Closed`], owns the rows of the closed windows. Entries are sorted by (source, destination, port,
 //! transport), so the merge rolls flows up into groups by walking them, and needs no map.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::chain::Chains;
 use super::record::{Transport, Window};
@@ -114,17 +114,15 @@ pub(super) fn hand_over(shard: &mut Shard, closing: &BTreeMap<Window, u32>, tabl
             read_before: shard.read_before,
         };
     }
-    let place: HashMap<u32, usize> = closing.values().enumerate().map(|(at, &number)| (number, at)).collect();
+    let numbers: HashSet<u32> = closing.values().copied().collect();
     let mut found = Vec::new();
-    shard
-        .fragments
-        .close(|number| place.contains_key(&number), |number, side, piece| found.push((number, side, piece)));
+    shard.fragments.close(|number| numbers.contains(&number), |number, side, piece| found.push((number, side, piece)));
     for (number, (flow, from_high), piece) in found {
         shard.absorb(flow, number, piece);
         shard.rows[flow as usize].mark_answer(from_high);
     }
 
-    let mut taken = take_rows(shard, closing, &place);
+    let mut taken = take_rows(shard, closing);
     shard.held = shard.parked.keys().map(|&(_, flow)| flow).chain(shard.fragments.flows()).collect();
     let mut windows = Vec::with_capacity(closing.len());
     for (at, &window) in closing.keys().enumerate() {
@@ -189,49 +187,50 @@ impl Flows {
     }
 }
 
-fn take_rows(shard: &mut Shard, closing: &BTreeMap<Window, u32>, place: &HashMap<u32, usize>) -> Taken {
-    let mut members: Vec<Vec<u32>> = vec![Vec::new(); place.len()];
-    if shard.open.is_empty() {
-        // Every row belongs to a closing window: they leave as they lie.
-        let mut rows = std::mem::take(&mut shard.rows);
-        let extras = std::mem::take(&mut shard.extras);
-        let chains = std::mem::take(&mut shard.chains);
-        let same = u32::try_from(rows.len()).expect("row indices are flow ids");
-        if let [only] = &mut members[..] {
-            only.reserve_exact(rows.len());
-        }
-        for (at, row) in rows.iter().enumerate().filter(|(_, row)| row.window != 0) {
-            members[place[&row.window]].push(at as u32);
-        }
-        let mut others = Vec::with_capacity(shard.parked.len());
-        for ((window, flow), row) in std::mem::take(&mut shard.parked) {
-            members[place[&window]].push(u32::try_from(rows.len()).expect("fewer than 2^32 rows"));
-            rows.push(row);
-            others.push(flow);
-        }
-        return Taken { rows, extras, chains, flows: Flows { same, others }, members };
-    }
+fn take_rows(shard: &mut Shard, closing: &BTreeMap<Window, u32>) -> Taken {
     let mut taken = Taken {
         rows: Arena::default(),
         extras: Vec::new(),
         chains: Chains::default(),
         flows: Flows { same: 0, others: Vec::new() },
-        members,
+        members: vec![Vec::new(); closing.len()],
     };
-    let bases: Vec<i64> = closing.keys().map(|window| window.start.0).collect();
-    for (flow, row) in shard.rows.iter_mut().enumerate() {
-        if let Some(&at) = place.get(&row.window) {
-            taken.take(at, bases[at], flow as u32, *row, &mut shard.extras, &shard.chains);
-            *row = Row::of(0);
+    if shard.open.is_empty() {
+        // Every row belongs to a closing window: they leave as they lie.
+        taken.rows = std::mem::take(&mut shard.rows);
+        taken.extras = std::mem::take(&mut shard.extras);
+        taken.chains = std::mem::take(&mut shard.chains);
+        taken.flows.same = u32::try_from(taken.rows.len()).expect("row indices are flow ids");
+        for (members, &number) in taken.members.iter_mut().zip(closing.values()) {
+            *members = shard.members.take(number);
+            shard.gone.extend_from_slice(members);
+            for flow in members {
+                if taken.rows[*flow as usize].window == number {
+                    continue;
+                }
+                taken.rows.push(shard.parked.remove(&(number, *flow)).expect(HAS_ROW));
+                taken.flows.others.push(*flow);
+                *flow = u32::try_from(taken.rows.len() - 1).expect("fewer than 2^32 rows");
+            }
         }
+        return taken;
     }
-    for ((window, flow), row) in shard.parked.extract_if(|(window, _), _| place.contains_key(window)) {
-        let at = place[&window];
-        taken.take(at, bases[at], flow, row, &mut shard.extras, &shard.chains);
+    for (at, (window, &number)) in closing.iter().enumerate() {
+        for flow in shard.members.take(number) {
+            let own = &mut shard.rows[flow as usize];
+            let row = match own.window == number {
+                true => std::mem::replace(own, Row::of(0)),
+                false => shard.parked.remove(&(number, flow)).expect(HAS_ROW),
+            };
+            taken.take(at, window.start.0, flow, row, &mut shard.extras, &shard.chains);
+            shard.gone.push(flow);
+        }
     }
     compact(shard);
     taken
 }
+
+const HAS_ROW: &str = "a flow of an open window has a row of it";
 
 impl Taken {
     fn take(&mut self, at: usize, base: i64, flow: u32, mut row: Row, extras: &mut [Extra], chains: &Chains) {
@@ -264,11 +263,19 @@ fn move_chain(
 
 /// Closes the holes that taken extras and chains left.
 fn compact(shard: &mut Shard) {
-    let bases: HashMap<u32, i64> = shard.open.iter().map(|(window, &number)| (number, window.start.0)).collect();
+    if shard.extras.is_empty() && shard.chains.is_empty() {
+        return;
+    }
     let (mut extras, mut chains) = (Vec::new(), Chains::default());
-    for row in shard.rows.iter_mut().chain(shard.parked.values_mut()).filter(|row| row.window != 0) {
-        let base = bases[&row.window];
-        move_chain(row, base, &mut shard.extras, &shard.chains, &mut extras, &mut chains);
+    for (window, &number) in &shard.open {
+        for &flow in shard.members.of(number) {
+            let own = &mut shard.rows[flow as usize];
+            let row = match own.window == number {
+                true => own,
+                false => shard.parked.get_mut(&(number, flow)).expect(HAS_ROW),
+            };
+            move_chain(row, window.start.0, &mut shard.extras, &shard.chains, &mut extras, &mut chains);
+        }
     }
     shard.extras = extras;
     shard.chains = chains;
@@ -339,7 +346,8 @@ fn one_end(ends: &Ends) -> bool {
 /// Ends that the packets of a window prove to be servers, of host pairs in which some flow's direction is open.
 #[derive(Default)]
 struct Learned {
-    servers: HashSet<(u128, u128, bool, u16)>,
+    /// Host pair, IPv6, the server is the high end, its port.
+    servers: HashSet<(u128, u128, bool, bool, u16)>,
 }
 
 impl Learned {
@@ -373,7 +381,7 @@ impl Learned {
             if wanted[bit / 64] >> (bit % 64) & 1 != 0 {
                 let server_high = !row.client_high();
                 let port = if server_high { ends.high_port } else { ends.low_port };
-                learned.servers.insert((ends.low, ends.high, server_high && ends.low != ends.high, port));
+                learned.servers.insert((ends.low, ends.high, ends.v6, server_high && ends.low != ends.high, port));
             }
         }
         learned
@@ -385,8 +393,8 @@ impl Learned {
             return None;
         }
         let distinct = ends.low != ends.high;
-        let low = self.servers.contains(&(ends.low, ends.high, false, ends.low_port));
-        let high = self.servers.contains(&(ends.low, ends.high, distinct, ends.high_port));
+        let low = self.servers.contains(&(ends.low, ends.high, ends.v6, false, ends.low_port));
+        let high = self.servers.contains(&(ends.low, ends.high, ends.v6, distinct, ends.high_port));
         match (low, high) {
             (true, false) => Some(false),
             (false, true) => Some(true),

@@ -79,14 +79,17 @@ impl Row {
         Row { window, ..Row::zeroed() }
     }
 
-    /// Adds a packet of the row's window, unless it has to go another way: then nothing changes and the answer is no.
+    /// Adds a packet of the row's window to the growing piece, unless it has to go another way or there is no such piece: then
+    /// nothing changes and the answer is no.
     #[inline(always)]
     pub(super) fn add(&mut self, packet: &Packet, from_high: bool, idle: i64, measure: Measure) -> bool {
         let time = packet.time.0;
-        let full = (self.packets & 0xffff) + (self.packets >> 16) >= MOST;
+        let packets = (self.packets & 0xffff) + (self.packets >> 16);
+        // No packets wrap around to many.
+        let full_or_none = packets.wrapping_sub(1) >= MOST - 1;
         if time < self.first.saturating_sub(idle)
             || time > self.last.saturating_add(idle)
-            || full
+            || full_or_none
             || packet.wire | packet.captured > MOST
         {
             return false;

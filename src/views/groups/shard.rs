@@ -37,6 +37,12 @@ pub(super) struct Shard {
     /// Flows that open windows know by more than their row: parked ones and those of waiting fragments. Made when
     /// windows close, for the table to ask.
     pub(super) held: HashSet<u32>,
+    /// The flows of each open window, so that closing one costs what is in it, whatever else there is or was.
+    pub(super) members: Members,
+    /// Flows that have had no packet but such as no window takes; their rows say [`STRAY`].
+    strays: Vec<u32>,
+    /// Flows of windows that were closed, for the table to forget.
+    pub(super) gone: Vec<u32>,
     pub(super) pairs: PairSeed,
     /// Open windows by start: their number.
     pub(super) open: BTreeMap<Window, u32>,
@@ -48,10 +54,48 @@ pub(super) struct Shard {
     file: u32,
     /// Files with smaller numbers have been read to the end.
     pub(super) read_before: u32,
-    /// Windows were closed at the last marker.
-    let_go: bool,
     /// Packets that no window of this run takes, by file, since the last hand-over.
     pub(super) aside: BTreeMap<u32, Aside>,
+}
+
+/// The window of a row whose flow is in none.
+const STRAY: u32 = u32::MAX;
+
+/// Flows by the number of their window, each once, as they came.
+#[derive(Default)]
+pub(super) struct Members {
+    /// The window that flows were added to last lies apart: most come to one.
+    latest: u32,
+    list: Vec<u32>,
+    others: HashMap<u32, Vec<u32>>,
+}
+
+impl Members {
+    fn add(&mut self, window: u32, flow: u32) {
+        if window != self.latest {
+            let list = self.others.remove(&window).unwrap_or_default();
+            let before = std::mem::replace(&mut self.list, list);
+            if !before.is_empty() {
+                self.others.insert(self.latest, before);
+            }
+            self.latest = window;
+        }
+        self.list.push(flow);
+    }
+
+    /// Takes the flows of a window out.
+    pub(super) fn take(&mut self, window: u32) -> Vec<u32> {
+        if window == self.latest {
+            std::mem::take(&mut self.list)
+        } else {
+            self.others.remove(&window).unwrap_or_default()
+        }
+    }
+
+    /// The flows of a window.
+    pub(super) fn of(&self, window: u32) -> &[u32] {
+        if window == self.latest { &self.list } else { self.others.get(&window).map_or(&[], Vec::as_slice) }
+    }
 }
 
 /// Packets of one file that no window of this run takes.
@@ -104,6 +148,9 @@ impl Shard {
             parked: HashMap::new(),
             fragments,
             held: HashSet::new(),
+            members: Members::default(),
+            strays: Vec::new(),
+            gone: Vec::new(),
             pairs: PairSeed::random(),
             open: BTreeMap::new(),
             numbers: 0,
@@ -111,7 +158,6 @@ impl Shard {
             now: NOWHERE,
             file: 0,
             read_before: 0,
-            let_go: false,
             aside: BTreeMap::new(),
         }
     }
@@ -138,7 +184,12 @@ impl Shard {
     }
 
     #[cold]
-    fn put_aside(&mut self, packet: &Packet, goes: Goes) {
+    fn put_aside(&mut self, packet: &Packet, flow: u32, goes: Goes) {
+        let row = &mut self.rows[flow as usize];
+        if row.window == 0 {
+            row.window = STRAY;
+            self.strays.push(flow);
+        }
         let aside = self.aside.entry(self.file).or_default();
         let amount = match goes {
             Goes::Late => &mut aside.late,
@@ -152,14 +203,14 @@ impl Shard {
     fn enter(&mut self, flow: u32, window: u32) -> &mut Row {
         let row = &mut self.rows[flow as usize];
         if row.window != window {
-            if row.window != 0 {
+            if row.window != 0 && row.window != STRAY {
                 self.parked.insert((row.window, flow), *row);
             }
-            *row = match self.parked.is_empty() {
-                true => None,
-                false => self.parked.remove(&(window, flow)),
-            }
-            .unwrap_or_else(|| Row::of(window));
+            let parked = if self.parked.is_empty() { None } else { self.parked.remove(&(window, flow)) };
+            *row = parked.unwrap_or_else(|| {
+                self.members.add(window, flow);
+                Row::of(window)
+            });
         }
         row
     }
@@ -223,7 +274,7 @@ impl Shard {
         }
         let window = match self.now.goes {
             Goes::To(window) => window,
-            aside => return self.put_aside(packet, aside),
+            aside => return self.put_aside(packet, flow.id, aside),
         };
         if packet.fragment != Fragment::Whole && self.add_fragment(packet, flow, window, batch.frame(packet)) {
             return;
@@ -239,7 +290,7 @@ impl Shard {
     fn add_slowly(&mut self, packet: &Packet, flow: FlowRef, window: u32) {
         let (measure, idle) = (self.plan.measure, self.plan.idle);
         let row = self.enter(flow.id, window);
-        if !row.is_idle() && row.add(packet, flow.from_high, idle, measure) {
+        if row.add(packet, flow.from_high, idle, measure) {
             return;
         }
         if packet.wire | packet.captured > 0xffff {
@@ -359,9 +410,15 @@ impl ShardView for Shard {
             None => std::mem::take(&mut self.open),
             Some(before) => self.open.extract_if(.., |window, _| window.end <= before).collect(),
         };
-        self.let_go = !closing.is_empty();
         if before.is_none() {
             self.read_before = u32::MAX;
+        } else {
+            for flow in self.strays.drain(..) {
+                if let Some(row) = self.rows.get_mut(flow as usize).filter(|row| row.window == STRAY) {
+                    row.window = 0;
+                    self.gone.push(flow);
+                }
+            }
         }
         if closing.is_empty() && self.aside.is_empty() && before.is_some() {
             return None;
@@ -369,8 +426,8 @@ impl ShardView for Shard {
         Some(Box::new(super::close::hand_over(self, &closing, table)))
     }
 
-    fn let_go(&self) -> bool {
-        self.let_go
+    fn ended(&mut self, flows: &mut Vec<u32>) {
+        flows.append(&mut self.gone);
     }
 
     fn keeps(&self, flow: u32) -> bool {

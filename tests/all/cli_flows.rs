@@ -1,0 +1,70 @@
+//! The commands `flows` and `schema` as a script calls them.
+
+use std::fs::File;
+use std::process::Stdio;
+
+use crate::command::{Ran, command, run};
+use crate::run::{balances, file, number};
+use crate::traffic::{Body, Frame, START, pcap, v4};
+
+/// Two flows of UDP, one of them of a single packet.
+fn capture() -> Vec<u8> {
+    let body = |src_port| Body::Udp { src_port, dst_port: 53, payload: vec![0; 12] };
+    let frame = |n: i64, src_port| Frame::new(START + n, v4(10, 0, 0, 1), v4(9, 0, 0, 1), body(src_port));
+    pcap(&[frame(0, 40_000), frame(1, 40_000), frame(2, 40_001)])
+}
+
+#[test]
+fn flows_go_to_standard_output_or_into_a_file_and_come_from_either() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture());
+    let ran = run(["flows".as_ref(), path.as_os_str()]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    balances(&ran.metrics());
+    let lines = ran.lines();
+    assert_eq!(lines.len(), 3);
+    assert_eq!((&lines[0]["type"], &lines[0]["sensor"]), (&"flow".into(), &"local".into()));
+    assert_eq!([0, 1].map(|place| number(&lines[place]["pkts_up"])), [2, 1]);
+
+    let out = dir.path().join("flows.csv");
+    let into: [&std::ffi::OsStr; 6] =
+        ["flows".as_ref(), path.as_os_str(), "--format".as_ref(), "csv".as_ref(), "-o".as_ref(), out.as_os_str()];
+    let wrote = run(into);
+    assert_eq!((wrote.code, wrote.out.as_str()), (Some(0), ""), "{wrote:?}");
+    let text = std::fs::read_to_string(&out).unwrap();
+    assert!(text.starts_with("flow_id,sensor,src_ip,dst_ip,src_port,dst_port,protocol,first_ts,last_ts,duration_s,"));
+    assert_eq!(text.lines().count(), 3);
+
+    let stdin = Stdio::from(File::open(&path).unwrap());
+    let piped = Ran::of(command(["flows", "-q", "-"]).stdin(stdin).output().unwrap());
+    assert_eq!(piped.records(), ran.records());
+}
+
+#[test]
+fn what_is_left_out_is_in_the_ledger_and_what_is_not_there_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture());
+    let with = |options: &[&str]| {
+        let mut all = vec!["flows".as_ref(), path.as_os_str()];
+        all.extend(options.iter().map(|option| option.as_ref() as &std::ffi::OsStr));
+        run(all)
+    };
+    let ran = with(&["--min-packets", "2"]);
+    balances(&ran.metrics());
+    assert_eq!(number(&ran.metrics()["ledger"]["filtered"]["packets"]), 1);
+    assert_eq!(number(&ran.metrics()["flows_emitted"]), 1);
+    let ran = with(&["--columns", "dst_port,@iat", "--format", "csv"]);
+    assert!(ran.out.starts_with("dst_port,iat_count,iat_sum,"), "{ran:?}");
+    let ran = with(&["--columns", "dst_prot"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.said.contains("`dst_prot`"), "{ran:?}");
+}
+
+#[test]
+fn the_schema_names_every_column_with_its_type_and_meaning() {
+    let ran = run(["schema", "flows"]);
+    assert_eq!(ran.code, Some(0));
+    let rows: Vec<Vec<&str>> = ran.out.lines().map(|line| line.split('\t').collect()).collect();
+    assert!(rows.iter().all(|row| row.len() == 6 && row.iter().all(|field| !field.is_empty())), "{rows:?}");
+    assert_eq!((rows[1][0], rows[1][1]), ("flow_id", "text"));
+}
