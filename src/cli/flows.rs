@@ -36,6 +36,8 @@ Examples:
   pcap-compactor flows captures/ --format csv -o flows.csv
   pcap-compactor flows capture.pcap --columns @default,@stats          # every statistic as well
   pcap-compactor flows capture.pcap --columns src_ip,dst_ip,iat_mean   # only these
+  pcap-compactor flows capture.pcap --app                              # and what payload says: TLS, HTTP, DNS, QUIC, ...
+  pcap-compactor flows capture.pcap --columns src_ip,tls_sni,tls_ja4   # only who asked for which name
   pcap-compactor flows capture.pcap --sequences 20                     # the first 20 packets of each, one by one
   pcap-compactor flows capture.pcap --flow-end never                   # one flow for each pair of ends
   tcpdump -w - | pcap-compactor flows -                                # flows leave as they end
@@ -83,12 +85,25 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
         "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form"])]
     dialect: Option<Dialect>,
-    /// Columns in their order, parted by commas; groups as @default, @stats, @tcp, @all. Only what they need is computed.
+    /// Columns in their order, parted by commas; groups as @default, @stats, @tcp, @app, and
+    /// @all, which is all but @app. Only what they need is computed.
     #[arg(long, value_name = "LIST", help_heading = "Output")]
     columns: Option<String>,
     /// Also write the first N packets of each flow one by one, as lists: times, lengths, flags, windows.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Output")]
     sequences: usize,
+    /// Also write what payload says: of all protocols, or of those listed, parted by commas: --app=tls,dns.
+    #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true, default_missing_value = "app", help_heading = "Payload")]
+    app: Option<String>,
+    /// Bytes of a direction that wait to be read: TCP segments ahead of their turn, and headers that are not complete.
+    #[arg(long, value_name = "BYTES", default_value_t = 65_536, help_heading = "Payload")]
+    app_buffer: usize,
+    /// Requests, responses, names, commands and certificates that are kept of a flow; `app_left_out` counts the others.
+    #[arg(long, value_name = "N", default_value_t = 256, help_heading = "Payload")]
+    app_items: usize,
+    /// Bytes of text that are kept of a flow.
+    #[arg(long, value_name = "BYTES", default_value_t = 65_536, help_heading = "Payload")]
+    app_text: usize,
     /// Whether variance, skewness and kurtosis are of a population (divided by n) or of a sample (n - 1).
     #[arg(long, value_enum, default_value_t = MomentsArg::Population, help_heading = "Output")]
     stats_form: MomentsArg,
@@ -210,6 +225,9 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     if args.sequences > 0 {
         columns = columns.and(Group::Sequences);
     }
+    if let Some(list) = &args.app {
+        columns = columns.and_of_payload(list)?;
+    }
     let limit = |ns: i64| (ns > 0).then_some(ns);
     let lifetime = match args.flow_end {
         EndArg::Never => Lifetime::NEVER,
@@ -235,6 +253,12 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         bytes: args.writing.measure().unwrap_or(usual.bytes),
         clip: args.sources.range()?,
         columns,
+        #[cfg(feature = "payload")]
+        payload: pcap_compactor::payload::Limits {
+            stream: args.app_buffer,
+            items: args.app_items,
+            text: args.app_text,
+        },
         ..usual
     };
     let Some(dialect) = &args.dialect else { return Ok(settings) };

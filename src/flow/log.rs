@@ -21,8 +21,8 @@ use super::{Sample, Side};
 /// Bytes of the longest record: flags, a 64-bit and four 32-bit varints, the window.
 const LONGEST: usize = 1 + varint::LONGEST + 4 * 5 + 2;
 
-/// Bytes of the first and the least step.
-const FIRST: usize = 32;
+/// Bytes of the least step.
+const STEP: usize = 16;
 
 const DOWN: u8 = 1;
 const WINDOW: u8 = 1 << 1;
@@ -67,8 +67,9 @@ impl Log {
         }
         record[0] = flags;
         if self.0.capacity() - self.0.len() < end {
-            // By half, not by doubling: logs are many and the last step is what is left empty. The first step is three packets.
-            self.0.reserve_exact(end.max(self.0.len() / 2).max(FIRST));
+            // By half, not by doubling: logs are many and the last step is what is left empty. The least step is what allocators
+            // round up to.
+            self.0.reserve_exact(end.max(self.0.len() / 2).max(STEP));
         }
         append(&mut self.0, &record, end);
     }

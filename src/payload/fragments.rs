@@ -23,25 +23,34 @@ pub const FRAGMENTS: usize = 256;
 
 /// A reassembled datagram's payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reassembled {
+pub struct Reassembled<T = ()> {
     /// IP protocol number of what `bytes` begin with.
     pub protocol: u8,
     /// Everything behind the IP headers: transport header and payload.
     pub bytes: Vec<u8>,
+    /// What came with the first fragment.
+    pub with: T,
 }
 
-/// Fragments that wait for others.
-#[derive(Debug, Default)]
-pub struct Fragments {
-    pairs: HashMap<(u128, u128, bool), Vec<Partial>, RandomState>,
+/// Fragments that wait for others. Each comes with something of the caller's, of which a datagram gives back what came with
+/// its first fragment.
+#[derive(Debug)]
+pub struct Fragments<T = ()> {
+    pairs: HashMap<(u128, u128, bool), Vec<Partial<T>>, RandomState>,
+}
+
+impl<T> Default for Fragments<T> {
+    fn default() -> Fragments<T> {
+        Fragments { pairs: HashMap::default() }
+    }
 }
 
 #[derive(Debug)]
-struct Partial {
+struct Partial<T> {
     datagram: Datagram,
     first: Timestamp,
-    /// Protocol, as the first fragment says.
-    protocol: Option<u8>,
+    /// Protocol, as the first fragment says, and what came with it.
+    begins: Option<(u8, T)>,
     /// Bytes of the whole, once the last fragment is there.
     length: Option<usize>,
     /// Where pieces lie, in order and without overlaps.
@@ -57,23 +66,23 @@ struct Part<'f> {
     bytes: &'f [u8],
 }
 
-impl Fragments {
+impl<T> Fragments<T> {
     /// Takes a fragment, given the captured bytes of its frame. Gives the datagram that it completes.
-    pub fn push(&mut self, packet: &Packet, frame: &[u8]) -> Option<Reassembled> {
+    pub fn push(&mut self, packet: &Packet, frame: &[u8], with: T) -> Option<Reassembled<T>> {
         let part = part(packet, frame)?;
         let id = datagram(packet, frame)?;
         let waiting = self.pairs.entry((packet.src, packet.dst, packet.v6)).or_default();
-        let fresh = |partial: &Partial| packet.time.ns().abs_diff(partial.first.ns()) <= PATIENCE as u64;
+        let fresh = |partial: &Partial<T>| packet.time.ns().abs_diff(partial.first.ns()) <= PATIENCE as u64;
         waiting.retain(|partial| partial.datagram != id || fresh(partial));
         let at = waiting.iter().position(|partial| partial.datagram == id).unwrap_or_else(|| {
             if waiting.len() == OPEN {
                 waiting.remove(0);
             }
             let pieces = Vec::new();
-            waiting.push(Partial { datagram: id, first: packet.time, protocol: None, length: None, pieces });
+            waiting.push(Partial { datagram: id, first: packet.time, begins: None, length: None, pieces });
             waiting.len() - 1
         });
-        if !waiting[at].add(part) {
+        if !waiting[at].add(part, with) {
             return None;
         }
         let whole = waiting.remove(at);
@@ -99,15 +108,15 @@ impl Fragments {
     }
 }
 
-impl Partial {
+impl<T> Partial<T> {
     /// Adds a fragment; says whether the datagram is complete.
-    fn add(&mut self, part: Part<'_>) -> bool {
+    fn add(&mut self, part: Part<'_>, with: T) -> bool {
         let end = part.offset + part.bytes.len();
         if !part.more {
             self.length.get_or_insert(end);
         }
         if part.offset == 0 {
-            self.protocol.get_or_insert(part.protocol);
+            self.begins.get_or_insert((part.protocol, with));
         }
         let (mut at, mut index) = (part.offset, 0);
         while at < end && self.pieces.len() < FRAGMENTS {
@@ -129,21 +138,21 @@ impl Partial {
             }
             reached += bytes.len();
         }
-        self.protocol.is_some() && self.length.is_some_and(|length| reached >= length)
+        self.begins.is_some() && self.length.is_some_and(|length| reached >= length)
     }
 
-    fn join(self) -> Option<Reassembled> {
+    fn join(self) -> Option<Reassembled<T>> {
         let mut bytes = Vec::with_capacity(self.length?);
         self.pieces.iter().for_each(|(_, piece)| bytes.extend_from_slice(piece));
         bytes.truncate(self.length?);
-        let mut protocol = self.protocol?;
+        let (mut protocol, with) = self.begins?;
         // Behind an IPv6 fragment header, further extension headers may come before the transport's.
         while matches!(protocol, 0 | 43 | 60) {
             let &[next, length, ..] = bytes.first_chunk::<8>()?;
             protocol = next;
             bytes.drain(..((usize::from(length) + 1) * 8).min(bytes.len()));
         }
-        Some(Reassembled { protocol, bytes })
+        Some(Reassembled { protocol, bytes, with })
     }
 }
 

@@ -71,6 +71,8 @@ pub struct FlowWriter<W: Write> {
     times: Times,
     notation: Notation,
     text: Text,
+    /// A list, before it is quoted.
+    list: Vec<u8>,
     hash: StableHash,
     flows: u64,
 }
@@ -94,7 +96,7 @@ impl<W: Write> FlowWriter<W> {
         let heads = columns.names().enumerate().map(head).collect();
         let (text, hash) = (Text::default(), StableHash::new(0));
         let notation = Notation::default();
-        FlowWriter { out, name, buffer, form, columns, heads, times, notation, text, hash, flows: 0 }
+        FlowWriter { out, name, buffer, form, columns, heads, times, notation, text, list: Vec::new(), hash, flows: 0 }
     }
 
     /// Writes the numbers and lists of CSV as another program does.
@@ -139,12 +141,12 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 if !csv {
                     out.extend_from_slice(b"{\"type\":\"flow\"");
                 }
-                let (times, notation) = (self.times, self.notation);
+                let (times, notation, list) = (self.times, self.notation, &mut self.list);
                 let mut write = |cell: &Cell<'_>, out: &mut Vec<u8>| {
                     if !csv {
                         json(cell, times, text, out);
                     } else if !notation.writes(cell, out) {
-                        comma_separated(cell, times, text, out);
+                        comma_separated(cell, times, text, list, out);
                     }
                 };
                 let mut heads = self.heads.iter();
@@ -193,7 +195,7 @@ impl<W: Write> FlowSink for FlowWriter<W> {
 
 /// A cell of CSV.
 #[inline]
-fn comma_separated(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+fn comma_separated(cell: &Cell<'_>, times: Times, text: &mut Text, list: &mut Vec<u8>, out: &mut Vec<u8>) {
     match cell {
         Cell::Absent => {}
         Cell::Text(text) => csv::cell(text, out),
@@ -202,10 +204,10 @@ fn comma_separated(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec
             json(cell, times, text, out);
             out.push(b'"');
         }
-        Cell::Words(_) => {
-            let mut list = Vec::new();
-            json(cell, times, text, &mut list);
-            csv::cell(&String::from_utf8_lossy(&list), out);
+        Cell::List(_) => {
+            list.clear();
+            json(cell, times, text, list);
+            csv::quoted(list, out);
         }
         other => plain(other, times, text, out),
     }
@@ -229,7 +231,7 @@ fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
         Cell::Text(text) => jsonl::string(text, out),
         Cell::Numbers(list) => array(list, out, |&n, out| jsonl::number(out, n)),
         Cell::Floats(list) => array(list, out, |&n, out| float(n, out)),
-        Cell::Words(list) => array(list, out, |word, out| jsonl::string(word, out)),
+        Cell::List(list) => array(list, out, |cell, out| json(cell, times, text, out)),
         Cell::Id(_) | Cell::Address(_) => {
             out.push(b'"');
             plain(cell, times, text, out);
@@ -239,7 +241,7 @@ fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     }
 }
 
-fn array<T>(list: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
+fn array<T>(list: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u8>)) {
     out.push(b'[');
     for (place, item) in list.iter().enumerate() {
         if place > 0 {
@@ -265,7 +267,7 @@ fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
         Cell::Time(time) => span(time.0, times, text, out),
         Cell::Span(ns) => span(ns, times, text, out),
         Cell::Address(address) => jsonl::address(address, out),
-        Cell::Absent | Cell::Text(_) | Cell::Numbers(_) | Cell::Floats(_) | Cell::Words(_) => {}
+        Cell::Absent | Cell::Text(_) | Cell::Numbers(_) | Cell::Floats(_) | Cell::List(_) => {}
     }
 }
 
@@ -294,9 +296,9 @@ fn digest(hash: &mut StableHash, cell: &Cell<'_>) {
             hash.number(list.len() as u64);
             list.iter().for_each(|n| hash.number(n.to_bits()));
         }
-        Cell::Words(list) => {
+        Cell::List(list) => {
             hash.number(list.len() as u64);
-            list.iter().for_each(|word| hash.text(word));
+            list.iter().for_each(|cell| digest(hash, cell));
         }
     }
 }

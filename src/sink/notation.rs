@@ -26,9 +26,9 @@ impl Notation {
             (Notation::Python, Cell::Count(n @ 0..10)) => out.push(b'0' + *n as u8),
             (Notation::Python, Cell::Numbers(list)) => quoted(list, out, |&n, out| integer(n, out)),
             (Notation::Python, Cell::Floats(list)) => quoted(list, out, |&n, out| float(n, out)),
-            (Notation::Python, Cell::Words(words)) => {
+            (Notation::Python, Cell::List(cells)) => {
                 let mut text = Vec::new();
-                list(words, &mut text, |word, out| string(word, out));
+                list(cells, &mut text, element);
                 csv::cell(&String::from_utf8_lossy(&text), out);
             }
             _ => return false,
@@ -105,6 +105,23 @@ fn small(text: &str, out: &mut Vec<u8>) {
     }
 }
 
+/// An element of a list of cells.
+fn element(cell: &Cell<'_>, out: &mut Vec<u8>) {
+    match cell {
+        Cell::Text(text) => string(text, out),
+        Cell::Absent => out.extend_from_slice(b"None"),
+        Cell::Flag(flag) => out.extend_from_slice(if *flag { b"True" } else { b"False" }),
+        Cell::Count(n) | Cell::Id(n) => jsonl::number(out, *n),
+        Cell::Float(n) => float(*n, out),
+        Cell::Numbers(numbers) => list(numbers, out, |&n, out| integer(n, out)),
+        Cell::Floats(numbers) => list(numbers, out, |&n, out| float(n, out)),
+        Cell::List(cells) => list(cells, out, element),
+        Cell::Time(time) => string(&time.to_string(), out),
+        Cell::Span(ns) => jsonl::number(out, *ns),
+        Cell::Address(address) => string(&address.to_string(), out),
+    }
+}
+
 /// `repr` of a string.
 fn string(text: &str, out: &mut Vec<u8>) {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
@@ -126,7 +143,6 @@ fn string(text: &str, out: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
 
     use super::*;
 
@@ -174,7 +190,7 @@ mod tests {
         let numbers = [0, 9, -10, 99, 100, -999, 1000, 9999, 10_000, i64::MIN, i64::MAX];
         assert_eq!(written(&Cell::Numbers(numbers.to_vec())), format!("\"{numbers:?}\""));
         assert_eq!(written(&Cell::Floats(vec![1.0, 0.00001])), "\"[1.0, 1e-05]\"");
-        let words = |words: &[&'static str]| Cell::Words(words.iter().map(|word| Cow::from(*word)).collect());
+        let words = |words: &[&'static str]| Cell::List(words.iter().map(|word| Cell::from(*word)).collect());
         assert_eq!(written(&words(&["IPv4", "TCP"])), "\"['IPv4', 'TCP']\"");
         assert_eq!(written(&words(&["it's", "a\\b\n"])), r#""[""it's"", 'a\\b\n']""#);
     }

@@ -673,3 +673,13 @@ fn lengths_that_lie_and_lengths_of_zero_are_counted_as_they_claim() {
         assert_eq!((up.packets, up.payload_bytes), (1, payload), "{wire}");
     }
 }
+
+#[cfg(not(feature = "payload"))]
+#[test]
+fn a_build_that_reads_no_payload_says_how_to_get_one_that_does() {
+    for arguments in [["--app", "-"], ["--app=tls", "-"], ["--columns", "src_ip,tls_sni"], ["--columns", "@app"]] {
+        let ran = crate::command::run([&["flows"][..], &arguments].concat());
+        assert_eq!((ran.code, ran.said.lines().count()), (Some(2), 1), "{ran:?}");
+        assert!(ran.said.contains("cargo build --release --features full"), "{ran:?}");
+    }
+}

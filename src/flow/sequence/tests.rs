@@ -13,6 +13,8 @@ struct Seen {
     syn: Option<u32>,
     window: Option<u16>,
     ack: Option<u32>,
+    /// Where the sender was at its first segment, which may have taken no number.
+    began: Option<u32>,
 }
 
 impl Seen {
@@ -48,6 +50,9 @@ impl Seen {
             seen += u32::from(self.numbers.contains(&number) || self.position(number) < floor);
         }
         self.numbers.extend((0..length).map(|n| segment.seq.wrapping_add(n)));
+        if first {
+            self.began = Some(segment.seq);
+        }
         if first || (length > 0 && self.position(end) > 0) {
             self.next = Some(end);
         }
@@ -75,10 +80,10 @@ impl Model {
         let own = &self.0[me];
         let fits = match own.syn {
             Some(syn) => syn == segment.seq,
-            // The least number seen follows the SYN.
+            // The least number that the sender was seen at follows the SYN.
             None => {
                 own.next.is_none()
-                    || own.numbers.iter().chain(&own.next).min_by_key(|&&n| own.position(n))
+                    || own.numbers.iter().chain(&own.next).chain(&own.began).min_by_key(|&&n| own.position(n))
                         == Some(&segment.seq.wrapping_add(1))
             }
         };
@@ -171,6 +176,14 @@ proptest! {
             prop_assert!(behind(half.start) <= REACH);
         }
     }
+}
+
+#[test]
+fn a_syn_in_the_midst_of_what_its_sender_has_passed_is_of_another_connection() {
+    let syn = Segment { flags: SYN | ACK, ..data(119, 0) };
+    let mut connection = Connection::default();
+    let verdicts = [data(0, 0), data(120, 1), syn].map(|segment| connection.add(Side::Up, &segment));
+    assert_eq!(verdicts.map(|verdict| verdict.reopens), [false, false, true]);
 }
 
 #[test]

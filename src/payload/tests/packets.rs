@@ -79,16 +79,16 @@ fn datagrams_that_only_resemble_names_are_not_dns() {
 fn icmp_and_sctp_count_what_was_exchanged() {
     let fields =
         Play::datagrams(1, [0, 0]).say(End::A, &[8, 0, 1]).say(End::B, &[0, 0]).say(End::A, &[8, 0]).end().unwrap();
-    assert_eq!(cell(&fields, "icmp_type"), serde_json::json!([8, 0]));
-    assert_eq!(cell(&fields, "icmp_count"), serde_json::json!([2, 1]));
+    assert_eq!(cell(&fields, "icmp_types"), serde_json::json!([8, 0]));
+    assert_eq!(cell(&fields, "icmp_counts"), serde_json::json!([2, 1]));
 
     // SACK, then DATA of 17 bytes with its padding, then DATA whose length lies.
     let mut chunks = vec![3, 0, 0, 4, 0, 3, 0, 17];
     chunks.resize(8 + 16, 0);
     chunks.extend([0, 3, 0, 3, 9, 9, 9, 9]);
     let fields = Play::datagrams(132, [1, 2]).say(End::A, &chunks).end().unwrap();
-    assert_eq!(cell(&fields, "sctp_chunk"), serde_json::json!([3, 0]));
-    assert_eq!(cell(&fields, "sctp_count"), serde_json::json!([1, 2]));
+    assert_eq!(cell(&fields, "sctp_chunks"), serde_json::json!([3, 0]));
+    assert_eq!(cell(&fields, "sctp_counts"), serde_json::json!([1, 2]));
 }
 
 /// A raw IPv4 fragment of UDP from 192.0.2.1 to 192.0.2.2.
@@ -118,7 +118,7 @@ fn push(fragments: &mut Fragments, seconds: i64, packet: &[u8]) -> Option<Vec<u8
         ..Record::default()
     };
     let decoded = Decoder::new(Tunnels::Inner).decode(&record, packet).unwrap();
-    fragments.push(&decoded, packet).map(|whole| {
+    fragments.push(&decoded, packet, ()).map(|whole| {
         assert_eq!(whole.protocol, 17);
         whole.bytes
     })

@@ -1,5 +1,6 @@
 //! What is kept of a packet until its turn in packet time has come.
 
+use super::said::Shows;
 use crate::decode::packet::{Fragment, Packet, Tunnel, protocol, tcp_flag};
 use crate::flow::sequence::Segment;
 use crate::flow::{Sample, Side};
@@ -26,6 +27,8 @@ pub(super) struct Arrival {
     pub(super) ttl: u8,
     pub(super) protocol: u8,
     pub(super) tunnel: Tunnel,
+    /// What of its payload is wanted.
+    pub(super) shows: Shows,
     bits: u8,
 }
 
@@ -191,6 +194,12 @@ impl Arrival {
         let rank = (self.bits >> EVIDENCE & 3).checked_sub(1)?;
         let direction = *Direction::ALL.get(usize::from(rank))?;
         Some((direction, self.is(CLIENT_SENT) == self.sent_by_high()))
+    }
+
+    /// A SYN, with ACK or without.
+    #[cfg(feature = "payload")]
+    pub(super) fn has_syn(&self) -> bool {
+        self.flags & tcp_flag::SYN != 0
     }
 
     /// A SYN without ACK.

@@ -30,8 +30,8 @@ pub enum Cell<'r> {
     Numbers(Vec<i64>),
     /// Numbers; none infinite, none undefined.
     Floats(Vec<f64>),
-    /// Texts.
-    Words(Vec<Cow<'r, str>>),
+    /// Several, by position.
+    List(Vec<Cell<'r>>),
 }
 
 impl From<u64> for Cell<'_> {

@@ -1,11 +1,11 @@
 //! The columns of flows: one table, from which every way of writing them and the schema follow.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::cell::Cell;
 use super::feature::{Feature, FeatureColumn};
 use super::record::{FlowRecord, SideRecord};
+use super::said;
 use super::statistics::STATISTICS;
 use super::steps::Step;
 use crate::error::{Error, Result};
@@ -35,7 +35,11 @@ pub enum Kind {
     /// Numbers, as a JSON array.
     Floats,
     /// Texts, as a JSON array.
-    Words,
+    Texts,
+    /// Times, as a JSON array.
+    Times,
+    /// Lists of texts, as a JSON array of arrays.
+    TextLists,
 }
 
 impl Kind {
@@ -52,7 +56,9 @@ impl Kind {
             Kind::Address => "address",
             Kind::Integers => "list of integers",
             Kind::Floats => "list of floats",
-            Kind::Words => "list of texts",
+            Kind::Texts => "list of texts",
+            Kind::Times => "list of times",
+            Kind::TextLists => "list of lists of texts",
         }
     }
 }
@@ -73,11 +79,23 @@ pub enum Group {
     Iat,
     Window,
     Sequences,
+    App,
+    Tls,
+    Http,
+    Dns,
+    Quic,
+    Ssh,
+    Ftp,
+    Smtp,
+    Imap,
+    Pop,
+    Icmp,
+    Sctp,
 }
 
 impl Group {
-    /// Every group, in the order of columns.
-    pub const ALL: [Group; 12] = [
+    /// Every group, in the order of columns. Those from `App` on have columns only in builds that read payload.
+    pub const ALL: [Group; 24] = [
         Group::Base,
         Group::Link,
         Group::Flags,
@@ -90,6 +108,18 @@ impl Group {
         Group::Iat,
         Group::Window,
         Group::Sequences,
+        Group::App,
+        Group::Tls,
+        Group::Http,
+        Group::Dns,
+        Group::Quic,
+        Group::Ssh,
+        Group::Ftp,
+        Group::Smtp,
+        Group::Imap,
+        Group::Pop,
+        Group::Icmp,
+        Group::Sctp,
     ];
 
     /// Its name behind the `@`, and what it holds.
@@ -108,7 +138,25 @@ impl Group {
             Group::Iat => ("iat", "statistics of inter-arrival times"),
             Group::Window => ("window", "statistics of TCP windows"),
             Group::Sequences => ("sequences", "packets one by one, with --sequences"),
+            Group::App => ("app", "which protocols payload is of; `@app` also stands for all groups below"),
+            Group::Tls => ("tls", "TLS and DTLS, also inside QUIC: hellos, fingerprints, certificates"),
+            Group::Http => ("http", "HTTP/1 requests and responses"),
+            Group::Dns => ("dns", "DNS, mDNS and LLMNR names and answers"),
+            Group::Quic => ("quic", "QUIC's version"),
+            Group::Ssh => ("ssh", "SSH identifications"),
+            Group::Ftp => ("ftp", "FTP greeting and commands"),
+            Group::Smtp => ("smtp", "SMTP greeting and commands"),
+            Group::Imap => ("imap", "IMAP greeting and commands"),
+            Group::Pop => ("pop", "POP3 greeting and commands"),
+            Group::Icmp => ("icmp", "types and codes of all ICMP and ICMPv6 messages"),
+            Group::Sctp => ("sctp", "types of SCTP chunks"),
         }
+    }
+
+    /// Whether its columns are of what payload says.
+    #[must_use]
+    pub fn is_payload(self) -> bool {
+        self >= Group::App
     }
 
     fn is_statistics(self) -> bool {
@@ -132,7 +180,30 @@ pub struct Column {
     /// It is written unless other columns are asked for.
     pub default: bool,
     /// A flow's cell.
-    pub cell: fn(&FlowRecord) -> Cell<'_>,
+    pub cell: Source,
+}
+
+/// What the cells of a column are taken from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source {
+    /// The record.
+    Record(fn(&FlowRecord) -> Cell<'_>),
+    /// What payload says, where it says anything.
+    #[cfg(feature = "payload")]
+    Payload(fn(&crate::payload::Fields) -> crate::payload::Cell<'_>),
+}
+
+impl Column {
+    /// A flow's cell.
+    #[inline]
+    #[must_use]
+    pub fn of<'r>(&self, record: &'r FlowRecord) -> Cell<'r> {
+        match self.cell {
+            Source::Record(cell) => cell(record),
+            #[cfg(feature = "payload")]
+            Source::Payload(cell) => record.app.as_deref().map(cell).into(),
+        }
+    }
 }
 
 const fn column(
@@ -143,7 +214,8 @@ const fn column(
     about: &'static str,
     cell: fn(&FlowRecord) -> Cell<'_>,
 ) -> Column {
-    Column { name, kind, unit, about, group, default: !matches!(group, Group::Sequences), cell }
+    let default = !matches!(group, Group::Sequences);
+    Column { name, kind, unit, about, group, default, cell: Source::Record(cell) }
 }
 
 /// As [`column`], of the columns that have to be asked for.
@@ -428,6 +500,7 @@ pub fn all() -> impl Iterator<Item = &'static Column> {
         .filter(|column| column.group < Group::FrameLen)
         .chain(STATISTICS.iter().flatten())
         .chain(COLUMNS.iter().filter(|column| column.group >= Group::FrameLen))
+        .chain(said::columns())
 }
 
 /// What is written in one go.
@@ -467,51 +540,82 @@ impl Columns {
     }
 
     /// The columns that a list names, in its order, each once: names of columns, and groups as `@tcp`, `@stats` (all
-    /// statistics), `@default` or `@all`.
+    /// statistics), `@app` (all that payload says), `@default`, or `@all` (all but what payload says).
     ///
     /// # Errors
     /// A name that no column or group has; the message says what there is.
     pub fn parse(list: &str) -> Result<Columns> {
-        let mut picks = Vec::new();
-        let mut known = BTreeSet::new();
+        let mut columns = Columns(Vec::new());
         for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            let named = all().filter(|column| match word.strip_prefix('@') {
-                Some("all") => true,
-                Some("default") => column.default,
-                Some("stats") => column.group.is_statistics(),
-                Some(group) => column.group.about().0 == group,
-                None => column.name == word,
-            });
-            let mut found = false;
-            for column in named {
-                found = true;
-                if known.insert(column.name) {
-                    picks.push(Pick::Table(column));
-                }
-            }
-            if !found {
-                let groups: Vec<_> = Group::ALL.iter().map(|group| format!("@{}", group.about().0)).collect();
-                return Err(Error::config(format!(
-                    "there is no column `{word}`; `pcap-compactor schema flows` lists them; groups are @default, @all, \
-                     @stats, {}",
-                    groups.join(", ")
-                )));
-            }
+            columns.add(word, word.strip_prefix('@'))?;
         }
-        if picks.is_empty() {
+        if columns.0.is_empty() {
             return Err(Error::config("no columns are named"));
         }
-        Ok(Columns(together(picks)))
+        Ok(Columns(together(columns.0)))
+    }
+
+    /// With what payload says behind, as far as it is not there: of the protocols that a list names, as `tls,dns`, or of
+    /// all (`app`).
+    ///
+    /// # Errors
+    /// A name that is no protocol's, or a build that reads no payload; the message says what there is.
+    pub fn and_of_payload(mut self, list: &str) -> Result<Columns> {
+        if cfg!(not(feature = "payload")) {
+            return Err(unread("--app"));
+        }
+        let groups = Group::ALL.into_iter().filter(|group| group.is_payload());
+        for word in list.split(',').map(str::trim) {
+            let Some(named) = groups.clone().find(|group| group.about().0 == word) else {
+                let names: Vec<_> = groups.map(|group| group.about().0).collect();
+                return Err(Error::config(format!(
+                    "`{word}` is no protocol of payload; there are {}",
+                    names.join(", ")
+                )));
+            };
+            let wanted = |group| named == Group::App || group == named || group == Group::App;
+            self = groups.clone().filter(|&group| wanted(group)).fold(self, Columns::and);
+        }
+        Ok(self)
+    }
+
+    /// Adds the columns of a group, or the one of a name, as far as they are not there.
+    fn add(&mut self, word: &str, group: Option<&str>) -> Result<()> {
+        let mut found = false;
+        for column in all().filter(|column| match group {
+            Some("all") => !column.group.is_payload(),
+            Some("app") => column.group.is_payload(),
+            Some("default") => column.default,
+            Some("stats") => column.group.is_statistics(),
+            Some(group) => column.group.about().0 == group,
+            None => column.name == word,
+        }) {
+            found = true;
+            self.put(column);
+        }
+        if found {
+            return Ok(());
+        }
+        if cfg!(not(feature = "payload")) && is_of_payload(word) {
+            return Err(unread(word));
+        }
+        let groups: Vec<_> = Group::ALL.iter().map(|group| format!("@{}", group.about().0)).collect();
+        Err(Error::config(format!(
+            "there is no column `{word}`; `pcap-compactor schema flows` lists them; groups are @default, @all, @stats, {}",
+            groups.join(", ")
+        )))
+    }
+
+    fn put(&mut self, column: &'static Column) {
+        if self.names().all(|name| name != column.name) {
+            self.0.push(Pick::Table(column));
+        }
     }
 
     /// With those of a group behind, as far as they are not there.
     #[must_use]
     pub fn and(mut self, group: Group) -> Columns {
-        for column in all().filter(|column| column.group == group) {
-            if self.names().all(|name| name != column.name) {
-                self.0.push(Pick::Table(column));
-            }
-        }
+        all().filter(|column| column.group == group).for_each(|column| self.put(column));
         self
     }
 
@@ -539,7 +643,7 @@ impl Columns {
     #[inline]
     pub(crate) fn pieces<'r>(&self, record: &'r FlowRecord) -> impl Iterator<Item = Piece<'r>> {
         self.0.iter().map(|pick| match pick {
-            Pick::Table(column) => Piece::Cell((column.cell)(record)),
+            Pick::Table(column) => Piece::Cell(column.of(record)),
             Pick::Feature(_, place) => Piece::Lent(record.features.get(*place).unwrap_or(&Cell::Absent)),
             Pick::Figures(place) => {
                 let figures = record.figures.as_ref().map(|figures| figures[place / 3][place % 3]);
@@ -564,9 +668,27 @@ impl Columns {
         groups.map(|group| self.any(|column| column.group == group))
     }
 
+    /// Whether payload has to be read.
+    #[must_use]
+    pub fn need_payload(&self) -> bool {
+        self.any(|column| column.group.is_payload())
+    }
+
     pub(super) fn need_tcp(&self) -> bool {
         self.any(|column| matches!(column.group, Group::Tcp | Group::Flags))
     }
+}
+
+fn unread(word: &str) -> Error {
+    Error::config(format!(
+        "`{word}` is of payload, which this build does not read; build it with `cargo build --release --features full`"
+    ))
+}
+
+/// Whether a column or group would be of what payload says.
+fn is_of_payload(word: &str) -> bool {
+    let protocol = word.trim_start_matches('@').split('_').next();
+    Group::ALL.iter().any(|group| group.is_payload() && Some(group.about().0) == protocol)
 }
 
 /// Puts all columns of a quantity and direction together where they stand so.
@@ -586,6 +708,8 @@ fn together(picks: Vec<Pick>) -> Vec<Pick> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -620,7 +744,8 @@ mod tests {
     fn names_are_distinct_and_a_list_keeps_its_order() {
         let names: Vec<_> = all().map(|column| column.name).collect();
         assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
-        assert_eq!(Columns::parse("@all").unwrap().names().collect::<Vec<_>>(), names);
+        let of_headers: Vec<_> = all().filter(|column| !column.group.is_payload()).map(|column| column.name).collect();
+        assert_eq!(Columns::parse("@all").unwrap().names().collect::<Vec<_>>(), of_headers);
         let picked = Columns::parse("iat_mean, src_ip,@window,iat_mean").unwrap();
         let names: Vec<_> = picked.names().collect();
         assert_eq!((&names[..3], names.len()), (&["iat_mean", "src_ip", "window_count"][..], 2 + 36));

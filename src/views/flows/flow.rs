@@ -7,6 +7,7 @@
 use super::arrival::Arrival;
 use super::feature::{FeatureState, FlowPacket};
 use super::record::EndReason;
+use super::said::Said;
 use super::segments::Analysis;
 use super::session::Session;
 use super::settings::Plan;
@@ -62,6 +63,7 @@ pub(super) struct Flow {
     pub(super) tunnel_id: Option<u32>,
     pub(super) segments: Option<Box<Analysis>>,
     pub(super) more: Option<Box<More>>,
+    pub(super) said: Said,
 }
 
 /// What a flow has beyond its counters, where it was asked for.
@@ -99,6 +101,7 @@ impl Default for Flow {
             tunnel_id: None,
             segments: None,
             more: None,
+            said: Said::default(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! that what depends on order (`flow.rs`, `session.rs`, [`crate::flow`]) sees packet time. Flows end by rules of
 //! [`Lifetime`] and leave at the next marker of the engine, so memory follows live flows. The merge brings those of one marker
 //! into one order, makes their records (`record.rs`) and hands them to a [`FlowSink`]. What is computed follows from the
-//! columns that are wanted ([`columns`]).
+//! columns that are wanted ([`columns`]); payload is read only for columns of what it says (`said`).
 //!
 //! Promises: every accepted packet is in exactly one flow or counted, `accepted = kept + filtered + out_of_window`;
 //! output is a function of packets and settings. In each stretch between markers flows are in order of first time, 5-tuple
@@ -22,6 +22,11 @@ mod flow;
 mod job;
 mod record;
 mod rows;
+#[cfg(feature = "payload")]
+mod said;
+#[cfg(not(feature = "payload"))]
+#[path = "silent.rs"]
+mod said;
 mod segments;
 mod session;
 mod settings;
@@ -115,9 +120,9 @@ impl<'s> Flows<'s> {
     }
 
     fn emit(&mut self, ended: &mut Ended) -> Result<()> {
-        let Ended { ends, reason, flow } = ended;
+        let Ended { ends, reason, flow, words } = ended;
         let reason = *reason;
-        let mut record = self.finisher.finish(ends, flow, reason, self.sensor.clone(), &self.plan);
+        let mut record = self.finisher.finish(ends, flow, words.take(), reason, self.sensor.clone(), &self.plan);
         self.outcome.kept += record.amount;
         self.counts.flows += 1;
         self.counts.ended[reason as usize] += 1;

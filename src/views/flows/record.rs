@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::cell::Cell;
 use super::flow::{Flow, Serial};
+use super::said::Words;
 use super::segments::Segments;
 use super::settings::{ClientRule, Plan};
 use super::steps::Sequence;
@@ -133,6 +134,9 @@ pub struct FlowRecord {
     pub medians_exact: bool,
     /// Its first packets, where sequences were asked for. Their side is the direction.
     pub sequence: Sequence,
+    /// What its payload says, where that was asked for and anything was recognised.
+    #[cfg(feature = "payload")]
+    pub app: Option<Box<crate::payload::Fields>>,
     /// Cells of the caller's features.
     pub features: Vec<Cell<'static>>,
     /// All its packets, in the ledger's measures.
@@ -200,10 +204,13 @@ impl Finisher {
         &mut self,
         ends: &Ends,
         flow: &mut Flow,
+        words: Words,
         end_reason: EndReason,
         sensor: Option<Arc<str>>,
         plan: &Plan,
     ) -> FlowRecord {
+        #[cfg(not(feature = "payload"))]
+        let None = words;
         let (direction, client_high) = direction(ends, flow, plan);
         let [up, down] = if client_high { [1, 0] } else { [0, 1] };
         let all = [(ends.low, ends.low_port), (ends.high, ends.high_port)];
@@ -238,6 +245,8 @@ impl Finisher {
             figures: None,
             medians_exact: true,
             sequence: Sequence::default(),
+            #[cfg(feature = "payload")]
+            app: words,
             features: Vec::new(),
             amount: flow.amount(),
             opened: flow.opened,

@@ -40,6 +40,11 @@ impl<T: Default> Rows<T> {
         self.0.get(id as usize / BLOCK)?.get(id as usize % BLOCK)
     }
 
+    /// As [`Rows::get`], to be changed.
+    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
+        self.0.get_mut(id as usize / BLOCK)?.get_mut(id as usize % BLOCK)
+    }
+
     /// Where a row lies, for a prefetch.
     #[inline]
     pub(super) fn address(&self, id: u32) -> usize {

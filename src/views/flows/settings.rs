@@ -83,6 +83,9 @@ pub struct Settings {
     pub clip: Option<Window>,
     /// What is written, which decides what is computed.
     pub columns: Columns,
+    /// How much of a flow's payload is kept.
+    #[cfg(feature = "payload")]
+    pub payload: crate::payload::Limits,
     /// State and columns of the caller's own.
     pub features: Vec<Arc<dyn Feature>>,
 }
@@ -110,6 +113,8 @@ impl Settings {
             service_ports: config.service_port_map.keys().map(|port| port.0).collect(),
             clip: None,
             columns: Columns::default(),
+            #[cfg(feature = "payload")]
+            payload: crate::payload::Limits::default(),
             features: Vec::new(),
         }
     }
@@ -124,6 +129,8 @@ pub(super) struct Plan {
     pub(super) quantities: [bool; 6],
     /// What TCP segments say is wanted.
     pub(super) tcp: bool,
+    /// What payload says is wanted.
+    pub(super) said: bool,
     /// Longest silence by protocol; the greatest number is never.
     idle: [i64; 3],
     pub(super) active: i64,
@@ -137,6 +144,7 @@ impl Plan {
             statistics: settings.columns.quantities().contains(&true),
             quantities: settings.columns.quantities(),
             tcp: settings.columns.need_tcp() || settings.no_retransmissions,
+            said: settings.columns.need_payload(),
             idle: [never(life.tcp_idle), never(life.udp_idle), never(life.other_idle)],
             active: never(life.active),
             settings,

@@ -16,8 +16,10 @@ use super::deadlines::{Deadlines, slot};
 use super::flow::{Flow, Serial};
 use super::record::EndReason;
 use super::rows::Rows;
+use super::said::{Held, Listener, Words};
 use super::settings::Plan;
 use super::waiting::Waiting;
+use crate::decode::packet::Fragment;
 use crate::engine::ledger::Amount;
 use crate::engine::view::{Batch, Mark, Part, ShardView};
 use crate::prefetch::prefetch;
@@ -30,6 +32,7 @@ pub(super) struct Ended {
     pub(super) ends: Ends,
     pub(super) reason: EndReason,
     pub(super) flow: Flow,
+    pub(super) words: Words,
 }
 
 impl Ended {
@@ -90,6 +93,7 @@ pub(super) struct Aside {
 struct Row {
     flow: Flow,
     waiting: Waiting,
+    held: Held,
     /// It has packets.
     live: bool,
     /// Where it stands among the deadlines; it may have stood elsewhere before time went back.
@@ -116,6 +120,7 @@ pub(super) struct Shard {
     plan: Arc<Plan>,
     rows: Rows<Row>,
     deadlines: Deadlines,
+    listener: Listener,
     /// Where the clock has been at most.
     clock: i64,
     /// The newest record of the run.
@@ -133,6 +138,7 @@ impl Shard {
             plan,
             rows: Rows::default(),
             deadlines: Deadlines::default(),
+            listener: Listener::default(),
             clock: i64::MIN,
             newest: i64::MIN,
             marks: 0,
@@ -164,8 +170,8 @@ impl Shard {
         }
         let back = arrival.time < row.newest();
         let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, marks: self.marks };
-        let Row { flow, waiting, .. } = row;
-        waiting.push(arrival, self.plan.settings.reorder, |arrival| desk.take(flow, arrival, ends));
+        let Row { flow, waiting, held, .. } = row;
+        waiting.push(arrival, self.plan.settings.reorder, |arrival| desk.take(flow, held, arrival, ends));
         if back {
             // What it holds may now be over earlier.
             let deadline = row.deadline(idle, &self.plan);
@@ -180,6 +186,7 @@ impl Shard {
         self.clock = self.clock.max(now);
         self.newest = self.newest.max(now);
         self.marks += 1;
+        self.listener.forget_before(self.clock);
         for (slot, id) in self.deadlines.passed(now) {
             let row = &mut self.rows[id];
             if !row.live || row.slot != slot {
@@ -200,7 +207,7 @@ impl Shard {
     /// Ends what a row holds, at the time `now`.
     fn end(&mut self, mut row: Row, idle: i64, now: i64, ends: Ends) {
         let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, marks: self.marks };
-        row.waiting.flush(|arrival| desk.take(&mut row.flow, arrival, || ends));
+        row.waiting.flush(|arrival| desk.take(&mut row.flow, &mut row.held, arrival, || ends));
         let reason = row.flow.over(now, idle, &self.plan).unwrap_or(EndReason::Eof);
         desk.close(row.flow, reason, ends);
     }
@@ -231,7 +238,7 @@ struct Desk<'s> {
 impl Desk<'_> {
     /// Adds a packet to its flow, or ends that and begins another.
     #[inline]
-    fn take(&mut self, flow: &mut Flow, arrival: &Arrival, ends: impl Fn() -> Ends) {
+    fn take(&mut self, flow: &mut Flow, held: &mut Held, arrival: &Arrival, ends: impl Fn() -> Ends) {
         if flow.has_begun()
             && let Some((reason, serial)) = self.follows(flow, arrival)
         {
@@ -239,6 +246,7 @@ impl Desk<'_> {
             flow.serial = serial;
             self.close(ended, reason, ends());
         }
+        flow.said.take(arrival, held, ends, self.plan);
         if !flow.add(arrival, self.plan) {
             self.closed.aside.filtered += Amount::one(arrival.wire, arrival.captured);
         }
@@ -260,7 +268,7 @@ impl Desk<'_> {
     }
 
     /// Puts a flow among those that have ended. How its connection was closed says more than what came later.
-    fn close(&mut self, flow: Flow, reason: EndReason, ends: Ends) {
+    fn close(&mut self, mut flow: Flow, reason: EndReason, ends: Ends) {
         if !flow.has_begun() {
             return;
         }
@@ -271,7 +279,8 @@ impl Desk<'_> {
         }
         let closed = flow.session.closed.filter(|_| self.plan.settings.lifetime.tcp_end);
         let reason = closed.unwrap_or(reason);
-        self.closed.ended.flows.push(Ended { ends, reason, flow });
+        let words = flow.said.finish(self.plan);
+        self.closed.ended.flows.push(Ended { ends, reason, flow, words });
     }
 }
 
@@ -286,8 +295,8 @@ impl ShardView for Shard {
             if let Some(more) = &row.flow.more {
                 prefetch(std::ptr::from_ref(&**more).addr());
             }
+            row.flow.said.prefetch();
         }
-        // Payload would be shown to the flow's conversation here, where the frame's bytes are at hand.
         for next in batch.next.iter().skip(batch.packets.len()) {
             self.ask(next.id);
         }
@@ -299,7 +308,21 @@ impl ShardView for Shard {
                 self.closed.aside.out_of_window += Amount::one(packet.wire, packet.captured);
                 continue;
             }
-            self.arrive(flow.id, Arrival::of(packet, flow.from_high, batch.frame(packet)), batch.table);
+            let frame = batch.frame(packet);
+            let mut arrival = Arrival::of(packet, flow.from_high, frame);
+            if self.plan.said {
+                let idle = self.plan.idle(arrival.protocol);
+                let Row { flow, held, .. } = &mut self.rows[flow.id];
+                self.listener.hear(packet, frame, &mut arrival, flow, held, idle, &self.plan);
+            }
+            self.arrive(flow.id, arrival, batch.table);
+            if self.plan.said && packet.fragment != Fragment::Whole {
+                let rows = &mut self.rows;
+                self.listener.join(packet, frame, *flow, batch.table, &self.plan, |id| {
+                    let row = rows.get_mut(id).filter(|row| row.live);
+                    row.map(|Row { flow, held, .. }| (flow, held))
+                });
+            }
         }
     }
 

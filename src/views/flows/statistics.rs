@@ -1,7 +1,7 @@
 //! The columns of statistics: twelve figures of six quantities, for both directions, up and down.
 
 use super::cell::Cell;
-use super::columns::{Column, Group, Kind};
+use super::columns::{Column, Group, Kind, Source};
 use super::record::FlowRecord;
 use crate::flow::moments::Figures;
 
@@ -16,7 +16,7 @@ macro_rules! table {
             Column {
                 name: concat!($prefix, "_count"), kind: Kind::Integer, unit: "", group: Group::$group, default: false,
                 about: concat!("number of ", $what),
-                cell: |r| r.figures.as_ref().map(|figures| figures[$quantity][$sides].count).into(),
+                cell: Source::Record(|r| r.figures.as_ref().map(|figures| figures[$quantity][$sides].count).into()),
             },
             table!(@ $group $quantity $sides $prefix "_sum" $unit "sum of " $what sum),
             table!(@ $group $quantity $sides $prefix "_mean" $unit "sum / count of " $what mean),
@@ -35,7 +35,7 @@ macro_rules! table {
         Column {
             name: concat!($prefix, $suffix), kind: Kind::Float, unit: $unit, group: Group::$group, default: false,
             about: concat!($formula, $what),
-            cell: |r| figure(r, $quantity, $sides, |figures| figures.$field),
+            cell: Source::Record(|r| figure(r, $quantity, $sides, |figures| figures.$field)),
         }
     };
 }

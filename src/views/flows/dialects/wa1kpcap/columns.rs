@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::decode::packet::protocol;
 use crate::time::{NS_PER_SECOND, Timestamp};
-use crate::views::flows::columns::{Column, Group, Kind};
+use crate::views::flows::columns::{Column, Group, Kind, Source};
 use crate::views::flows::{Cell, FlowRecord};
 
 /// A time as the nearest float of seconds since 1970.
@@ -37,16 +37,18 @@ fn key(r: &FlowRecord) -> String {
 
 /// The protocols from IP on. Those above are what payload says.
 fn protocols(r: &FlowRecord) -> Cell<'_> {
-    let mut words = vec![if r.src_ip.is_ipv6() { "IPv6".into() } else { "IPv4".into() }];
+    let mut words = vec![Cell::from(if r.src_ip.is_ipv6() { "IPv6" } else { "IPv4" })];
     match r.protocol {
         protocol::SCTP => words.push("SCTP".into()),
-        protocol::TCP | protocol::UDP | protocol::ICMP | protocol::ICMPV6 => words.push(transport(r.protocol)),
+        protocol::TCP | protocol::UDP | protocol::ICMP | protocol::ICMPV6 => {
+            words.push(Cell::Text(transport(r.protocol)))
+        }
         _ => {}
     }
-    if let Cell::Words(further) = application(r, "protocols") {
+    if let Cell::List(further) = application(r, "protocols") {
         words.extend(further);
     }
-    Cell::Words(words)
+    Cell::List(words)
 }
 
 const fn column(
@@ -56,10 +58,10 @@ const fn column(
     about: &'static str,
     cell: fn(&FlowRecord) -> Cell<'_>,
 ) -> Column {
-    Column { name, kind, unit, about, group: Group::Base, default: true, cell }
+    Column { name, kind, unit, about, group: Group::Base, default: true, cell: Source::Record(cell) }
 }
 
-use Kind::{Address, Float, Integer, Text, Words};
+use Kind::{Address, Float, Integer, Text, Texts};
 
 /// The columns.
 pub(super) const BASE: &[Column] = &[
@@ -82,7 +84,7 @@ pub(super) const BASE: &[Column] = &[
     column("up_byte_count", Integer, "bytes", "frame bytes up", |r| r.sides[0].bytes.into()),
     column("down_packet_count", Integer, "packets", "packets down", |r| r.sides[1].packets.into()),
     column("down_byte_count", Integer, "bytes", "frame bytes down", |r| r.sides[1].bytes.into()),
-    column("ext_protocol", Words, "", "protocols from IP on", protocols),
+    column("ext_protocol", Texts, "", "protocols from IP on", protocols),
     column("tls", Text, "", "what TLS says; empty without payload columns", |r| application(r, "tls")),
     column("http", Text, "", "what HTTP says; empty without payload columns", |r| application(r, "http")),
     column("dns", Text, "", "what DNS says; empty without payload columns", |r| application(r, "dns")),
