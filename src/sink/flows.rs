@@ -6,6 +6,8 @@ use super::Metrics;
 use super::csv;
 use super::jsonl::{self, Times};
 use super::metrics::OwnedMetrics;
+#[cfg(feature = "payload")]
+use super::said;
 use super::text::Text;
 use crate::error::{Error, Result};
 use crate::stable::StableHash;
@@ -69,8 +71,6 @@ pub struct FlowWriter<W: Write> {
     heads: Vec<Vec<u8>>,
     times: Times,
     text: Text,
-    /// A list, before it is quoted.
-    list: Vec<u8>,
     hash: StableHash,
     flows: u64,
 }
@@ -93,7 +93,7 @@ impl<W: Write> FlowWriter<W> {
         };
         let heads = columns.names().enumerate().map(head).collect();
         let (text, hash) = (Text::default(), StableHash::new(0));
-        FlowWriter { out, name, buffer, form, columns, heads, times, text, list: Vec::new(), hash, flows: 0 }
+        FlowWriter { out, name, buffer, form, columns, heads, times, text, hash, flows: 0 }
     }
 
     /// Gives the stream back.
@@ -117,6 +117,8 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 for piece in self.columns.pieces(flow) {
                     match piece {
                         Piece::Cell(cell) => digest(&mut self.hash, &cell),
+                        #[cfg(feature = "payload")]
+                        Piece::Said(cell) => said::digest(&mut self.hash, &cell),
                         Piece::Figures(count, [a, b, c, d, e, f, g, h, i, j, k]) => {
                             let figures = [a, b, c, d, e, f, g, h, i, j, k].map(f64::to_bits);
                             let [a, b, c, d, e, f, g, h, i, j, k] = figures;
@@ -140,8 +142,12 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 for piece in self.columns.pieces(flow) {
                     head(out);
                     match piece {
-                        Piece::Cell(cell) if csv => cell_of_csv(&cell, self.times, text, &mut self.list, out),
+                        Piece::Cell(cell) if csv => cell_of_csv(&cell, self.times, text, out),
                         Piece::Cell(cell) => cell_of_json(&cell, self.times, text, out),
+                        #[cfg(feature = "payload")]
+                        Piece::Said(cell) if csv => said::csv_cell(&cell, self.times, text, out),
+                        #[cfg(feature = "payload")]
+                        Piece::Said(cell) => said::json_cell(&cell, self.times, text, out),
                         Piece::Figures(count, numbers) => {
                             jsonl::number(out, count);
                             for number in numbers {
@@ -176,7 +182,7 @@ impl<W: Write> FlowSink for FlowWriter<W> {
 }
 
 /// A cell of CSV.
-fn cell_of_csv(cell: &Cell<'_>, times: Times, text: &mut Text, list: &mut Vec<u8>, out: &mut Vec<u8>) {
+fn cell_of_csv(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match cell {
         Cell::Absent => {}
         Cell::Text(text) => csv::cell(text, out),
@@ -184,11 +190,6 @@ fn cell_of_csv(cell: &Cell<'_>, times: Times, text: &mut Text, list: &mut Vec<u8
             out.push(b'"');
             numbers(list, out);
             out.push(b'"');
-        }
-        Cell::List(_) => {
-            list.clear();
-            cell_of_json(cell, times, text, list);
-            csv::quoted(list, out);
         }
         other => plain(other, times, text, out),
     }
@@ -211,16 +212,6 @@ fn cell_of_json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8
         Cell::Absent => out.extend_from_slice(b"null"),
         Cell::Text(text) => jsonl::string(text, out),
         Cell::Numbers(list) => numbers(list, out),
-        Cell::List(list) => {
-            out.push(b'[');
-            for (place, cell) in list.iter().enumerate() {
-                if place > 0 {
-                    out.push(b',');
-                }
-                cell_of_json(cell, times, text, out);
-            }
-            out.push(b']');
-        }
         Cell::Id(_) | Cell::Address(_) => {
             out.push(b'"');
             plain(cell, times, text, out);
@@ -256,11 +247,11 @@ fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
         Cell::Time(time) => span(time.0, times, text, out),
         Cell::Span(ns) => span(ns, times, text, out),
         Cell::Address(address) => jsonl::address(address, out),
-        Cell::Absent | Cell::Text(_) | Cell::Numbers(_) | Cell::List(_) => {}
+        Cell::Absent | Cell::Text(_) | Cell::Numbers(_) => {}
     }
 }
 
-fn span(ns: i64, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+pub(super) fn span(ns: i64, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     let mut writing = text.start();
     writing.time(crate::time::Timestamp(ns), times);
     writing.finish(out);
@@ -280,10 +271,6 @@ fn digest(hash: &mut StableHash, cell: &Cell<'_>) {
         Cell::Numbers(list) => {
             hash.number(list.len() as u64);
             list.iter().for_each(|&n| hash.number(n as u64));
-        }
-        Cell::List(list) => {
-            hash.number(list.len() as u64);
-            list.iter().for_each(|cell| digest(hash, cell));
         }
     }
 }

@@ -10,6 +10,8 @@ pub mod flows;
 pub mod jsonl;
 pub mod metrics;
 pub mod runs;
+#[cfg(feature = "payload")]
+mod said;
 pub mod seal;
 mod text;
 

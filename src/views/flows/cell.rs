@@ -28,8 +28,6 @@ pub enum Cell<'r> {
     Address(IpAddr),
     /// Integers.
     Numbers(Vec<i64>),
-    /// Several, by position.
-    List(Vec<Cell<'r>>),
 }
 
 impl From<u64> for Cell<'_> {
