@@ -206,18 +206,6 @@ pub(super) fn cell(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Bytes in quotes.
-pub(super) fn quoted(bytes: &[u8], out: &mut Vec<u8>) {
-    out.push(b'"');
-    for part in bytes.split_inclusive(|&byte| byte == b'"') {
-        out.extend_from_slice(part);
-        if part.ends_with(b"\"") {
-            out.push(b'"');
-        }
-    }
-    out.push(b'"');
-}
-
 impl<W: Write> Sink for Csv<W> {
     fn on_sensor(&mut self, sensor: &str) -> Result<()> {
         self.rows.turn_to(sensor);

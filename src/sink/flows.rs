@@ -7,6 +7,8 @@ use super::csv;
 use super::jsonl::{self, Times};
 use super::metrics::OwnedMetrics;
 use super::notation::Notation;
+#[cfg(feature = "payload")]
+use super::said;
 use super::text::Text;
 use crate::error::{Error, Result};
 use crate::stable::StableHash;
@@ -71,8 +73,6 @@ pub struct FlowWriter<W: Write> {
     times: Times,
     notation: Notation,
     text: Text,
-    /// A list, before it is quoted.
-    list: Vec<u8>,
     hash: StableHash,
     flows: u64,
 }
@@ -96,7 +96,7 @@ impl<W: Write> FlowWriter<W> {
         let heads = columns.names().enumerate().map(head).collect();
         let (text, hash) = (Text::default(), StableHash::new(0));
         let notation = Notation::default();
-        FlowWriter { out, name, buffer, form, columns, heads, times, notation, text, list: Vec::new(), hash, flows: 0 }
+        FlowWriter { out, name, buffer, form, columns, heads, times, notation, text, hash, flows: 0 }
     }
 
     /// Writes the numbers and lists of CSV as another program does.
@@ -127,6 +127,8 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                     match piece {
                         Piece::Cell(cell) => digest(&mut self.hash, &cell),
                         Piece::Lent(cell) => digest(&mut self.hash, cell),
+                        #[cfg(feature = "payload")]
+                        Piece::Said(cell) => said::digest(&mut self.hash, &cell),
                         Piece::Figures(count, [a, b, c, d, e, f, g, h, i, j, k]) => {
                             let figures = [a, b, c, d, e, f, g, h, i, j, k].map(f64::to_bits);
                             let [a, b, c, d, e, f, g, h, i, j, k] = figures;
@@ -141,12 +143,12 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 if !csv {
                     out.extend_from_slice(b"{\"type\":\"flow\"");
                 }
-                let (times, notation, list) = (self.times, self.notation, &mut self.list);
-                let mut write = |cell: &Cell<'_>, out: &mut Vec<u8>| {
+                let (times, notation) = (self.times, self.notation);
+                let write = |cell: &Cell<'_>, text: &mut Text, out: &mut Vec<u8>| {
                     if !csv {
                         json(cell, times, text, out);
                     } else if !notation.writes(cell, out) {
-                        comma_separated(cell, times, text, list, out);
+                        comma_separated(cell, times, text, out);
                     }
                 };
                 let mut heads = self.heads.iter();
@@ -158,13 +160,17 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 for piece in self.columns.pieces(flow) {
                     head(out);
                     match piece {
-                        Piece::Cell(cell) => write(&cell, out),
-                        Piece::Lent(cell) => write(cell, out),
+                        Piece::Cell(cell) => write(&cell, text, out),
+                        Piece::Lent(cell) => write(cell, text, out),
+                        #[cfg(feature = "payload")]
+                        Piece::Said(cell) if csv => said::csv_cell(&cell, times, text, out),
+                        #[cfg(feature = "payload")]
+                        Piece::Said(cell) => said::json_cell(&cell, times, text, out),
                         Piece::Figures(count, numbers) => {
-                            write(&Cell::Count(count), out);
+                            write(&Cell::Count(count), text, out);
                             for number in numbers {
                                 head(out);
-                                write(&Cell::Float(number), out);
+                                write(&Cell::Float(number), text, out);
                             }
                         }
                     }
@@ -195,7 +201,7 @@ impl<W: Write> FlowSink for FlowWriter<W> {
 
 /// A cell of CSV.
 #[inline]
-fn comma_separated(cell: &Cell<'_>, times: Times, text: &mut Text, list: &mut Vec<u8>, out: &mut Vec<u8>) {
+fn comma_separated(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match cell {
         Cell::Absent => {}
         Cell::Text(text) => csv::cell(text, out),
@@ -205,9 +211,9 @@ fn comma_separated(cell: &Cell<'_>, times: Times, text: &mut Text, list: &mut Ve
             out.push(b'"');
         }
         Cell::List(_) => {
-            list.clear();
-            json(cell, times, text, list);
-            csv::quoted(list, out);
+            let mut list = Vec::new();
+            json(cell, times, text, &mut list);
+            csv::cell(&String::from_utf8_lossy(&list), out);
         }
         other => plain(other, times, text, out),
     }
@@ -271,7 +277,7 @@ fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     }
 }
 
-fn span(ns: i64, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+pub(super) fn span(ns: i64, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     let mut writing = text.start();
     writing.time(crate::time::Timestamp(ns), times);
     writing.finish(out);

@@ -11,6 +11,8 @@ pub mod jsonl;
 pub mod metrics;
 pub mod notation;
 pub mod runs;
+#[cfg(feature = "payload")]
+mod said;
 pub mod seal;
 mod text;
 

@@ -4,10 +4,12 @@ use std::borrow::Cow;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use sha2::{Digest, Sha256};
-use x509_parser::extensions::GeneralName;
+use x509_parser::certificate::X509CertificateParser;
+use x509_parser::extensions::{GeneralName, SubjectAlternativeName};
+use x509_parser::nom::Parser;
 use x509_parser::objects::{oid_registry, oid2abbrev, oid2sn};
-use x509_parser::oid_registry::Oid;
-use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
+use x509_parser::oid_registry::{OID_X509_EXT_SUBJECT_ALT_NAME, Oid};
+use x509_parser::prelude::{FromDer, X509Name};
 use x509_parser::public_key::PublicKey;
 
 use super::super::fields::{Fields, Limits};
@@ -49,7 +51,9 @@ impl Certificate {
             sha256: hex(&Sha256::digest(der)),
             ..Certificate::default()
         };
-        let Ok((_, certificate)) = X509Certificate::from_der(der) else { return said };
+        // Of extensions only one is read.
+        let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
+        let Ok((_, certificate)) = parser.parse(der) else { return said };
         let mut text = |text: &str| fields.text(text.as_bytes(), limits);
         said.subject = text(&name(certificate.subject()));
         said.issuer = text(&name(certificate.issuer()));
@@ -57,8 +61,10 @@ impl Certificate {
         let time = |seconds| Some(Timestamp::from_seconds(seconds));
         said.not_before = time(certificate.validity().not_before.timestamp());
         said.not_after = time(certificate.validity().not_after.timestamp());
-        if let Ok(Some(names)) = certificate.subject_alternative_name() {
-            said.names = names.value.general_names.iter().filter_map(|name| text(&alternative(name)?)).collect();
+        if let Ok(Some(extension)) = certificate.get_extension_unique(&OID_X509_EXT_SUBJECT_ALT_NAME)
+            && let Ok((_, names)) = SubjectAlternativeName::from_der(extension.value)
+        {
+            said.names = names.general_names.iter().filter_map(|name| text(&alternative(name)?)).collect();
         }
         let key = certificate.public_key();
         (said.key_type, said.key_bits) = match key.parsed() {

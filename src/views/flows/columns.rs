@@ -193,19 +193,6 @@ pub enum Source {
     Payload(fn(&crate::payload::Fields) -> crate::payload::Cell<'_>),
 }
 
-impl Column {
-    /// A flow's cell.
-    #[inline]
-    #[must_use]
-    pub fn of<'r>(&self, record: &'r FlowRecord) -> Cell<'r> {
-        match self.cell {
-            Source::Record(cell) => cell(record),
-            #[cfg(feature = "payload")]
-            Source::Payload(cell) => record.app.as_deref().map(cell).into(),
-        }
-    }
-}
-
 const fn column(
     group: Group,
     name: &'static str,
@@ -520,6 +507,9 @@ pub(crate) enum Piece<'r> {
     Lent(&'r Cell<'r>),
     /// Twelve: a count, and numbers.
     Figures(u64, [f64; 11]),
+    /// One of what payload says.
+    #[cfg(feature = "payload")]
+    Said(crate::payload::Cell<'r>),
 }
 
 /// The columns that are written, in order.
@@ -643,7 +633,11 @@ impl Columns {
     #[inline]
     pub(crate) fn pieces<'r>(&self, record: &'r FlowRecord) -> impl Iterator<Item = Piece<'r>> {
         self.0.iter().map(|pick| match pick {
-            Pick::Table(column) => Piece::Cell(column.of(record)),
+            Pick::Table(column) => match column.cell {
+                Source::Record(cell) => Piece::Cell(cell(record)),
+                #[cfg(feature = "payload")]
+                Source::Payload(cell) => Piece::Said(record.app.as_deref().map(cell).into()),
+            },
             Pick::Feature(_, place) => Piece::Lent(record.features.get(*place).unwrap_or(&Cell::Absent)),
             Pick::Figures(place) => {
                 let figures = record.figures.as_ref().map(|figures| figures[place / 3][place % 3]);

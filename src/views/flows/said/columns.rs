@@ -2,8 +2,7 @@
 
 use std::sync::LazyLock;
 
-use crate::payload::columns::{COLUMNS, Cell as Said, Column as Of, Kind as Holds};
-use crate::views::flows::cell::Cell;
+use crate::payload::columns::{COLUMNS, Column as Of, Kind as Holds};
 use crate::views::flows::columns::{Column, Group, Kind, Source};
 
 static TABLE: LazyLock<Vec<Column>> = LazyLock::new(|| COLUMNS.iter().map(column).collect());
@@ -33,27 +32,5 @@ fn column(of: &Of) -> Column {
         group: group.unwrap_or(Group::App),
         default: false,
         cell: Source::Payload(of.cell),
-    }
-}
-
-impl<'r> From<Said<'r>> for Cell<'r> {
-    fn from(cell: Said<'r>) -> Cell<'r> {
-        match cell {
-            cell if cell.is_absent() => Cell::Absent,
-            Said::Absent => Cell::Absent,
-            Said::Flag(flag) => Cell::Flag(flag),
-            Said::Number(number) => Cell::Count(number.unsigned_abs()),
-            Said::Text(text) => Cell::Text(text),
-            Said::Time(time) => Cell::Time(time),
-            Said::List(list) => Cell::List(list.into_iter().map(nested).collect()),
-        }
-    }
-}
-
-/// Inside a list an empty one is a list.
-fn nested(cell: Said<'_>) -> Cell<'_> {
-    match cell {
-        Said::List(list) => Cell::List(list.into_iter().map(nested).collect()),
-        other => other.into(),
     }
 }
