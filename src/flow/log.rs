@@ -17,6 +17,7 @@
 
 use super::varint::{self, append, put, take, unzigzag, zigzag};
 use super::{Sample, Side};
+use crate::prefetch::prefetch;
 
 /// Bytes of the longest record: flags, a 64-bit and four 32-bit varints, the window.
 const LONGEST: usize = 1 + varint::LONGEST + 4 * 5 + 2;
@@ -72,6 +73,12 @@ impl Log {
             self.0.reserve_exact(end.max(self.0.len() / 2).max(STEP));
         }
         append(&mut self.0, &record, end);
+    }
+
+    /// Asks for the memory behind the last packet.
+    #[inline]
+    pub(super) fn ask(&self) {
+        prefetch(self.0.as_ptr().addr().wrapping_add(self.0.len()));
     }
 
     /// The packets, each with its gap.

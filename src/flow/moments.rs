@@ -108,20 +108,21 @@ impl Summary {
     /// The figures in a coarser unit that is `unit` of the values' units: 10⁹ makes seconds of nanoseconds.
     #[must_use]
     pub fn figures(&self, unit: f64) -> Figures {
-        Figures {
+        let figures = Figures {
             count: self.count,
-            sum: nearest(self.sum) / unit,
-            mean: self.mean / unit,
-            std: self.std / unit,
-            var: self.var / unit / unit,
-            min: self.min as f64 / unit,
-            max: self.max as f64 / unit,
-            range: self.range() as f64 / unit,
-            median: self.median / unit,
+            sum: nearest(self.sum),
+            mean: self.mean,
+            std: self.std,
+            var: self.var,
+            min: self.min as f64,
+            max: self.max as f64,
+            range: self.range() as f64,
+            median: self.median,
             skew: self.skew,
             kurt: self.kurt,
             cv: self.cv,
-        }
+        };
+        if unit == 1.0 { figures } else { figures.in_units_of(unit) }
     }
 }
 
@@ -141,6 +142,22 @@ pub struct Figures {
     pub skew: f64,
     pub kurt: f64,
     pub cv: f64,
+}
+
+impl Figures {
+    fn in_units_of(self, unit: f64) -> Figures {
+        Figures {
+            sum: self.sum / unit,
+            mean: self.mean / unit,
+            std: self.std / unit,
+            var: self.var / unit / unit,
+            min: self.min / unit,
+            max: self.max / unit,
+            range: self.range / unit,
+            median: self.median / unit,
+            ..self
+        }
+    }
 }
 
 /// Summarises pairs and sketches as one multiset; the pairs are of use to nobody afterwards.
@@ -165,7 +182,11 @@ pub(super) fn summarise(pairs: &mut Vec<(i64, u64)>, sketches: &[Sketch], form: 
     if min == max {
         return Summary { count, sum, min, max, mean, median: mean, ..Summary::default() };
     }
-    let moments = moments(pairs, sketches, Bulk { count, sum, spread: max.abs_diff(min) });
+    let spread = max.abs_diff(min);
+    let moments = match (&pairs[..], sketches) {
+        (&[one, other], []) => of_two(one.min(other).1, one.max(other).1, spread),
+        _ => moments(pairs, sketches, Bulk { count, sum, spread }),
+    };
     let median_is_exact = sketches.iter().all(|sketch| sketch.count() == 0);
     sketches.iter().for_each(|sketch| sketch.buckets(pairs));
     let median = median(pairs, count).clamp(min as f64, max as f64);
@@ -210,6 +231,18 @@ struct Moments {
     fourth: f64,
 }
 
+/// The moments of two values, `spread` apart, of which the lower occurs `a` times and the higher `b` times. In closed form,
+/// with d the spread:
+///
+/// n² M_2 = a b d², n³ M_3 = a b (a - b) d³, n⁴ M_4 = a b (a² - a b + b²) d⁴
+fn of_two(a: u64, b: u64, spread: u64) -> Moments {
+    let (d, difference) = (spread as f64, a as f64 - b as f64);
+    let (a, b) = (a as f64, b as f64);
+    let second = a * b * (d * d);
+    // a² - a b + b² = (a - b)² + a b: nothing cancels.
+    Moments { second, third: second * difference * d, fourth: second * (difference * difference + a * b) * (d * d) }
+}
+
 /// What is known before the moments.
 struct Bulk {
     count: u64,
@@ -240,7 +273,8 @@ fn moments(pairs: &[(i64, u64)], sketches: &[Sketch], bulk: Bulk) -> Moments {
             let powers = sketches.iter().map(|sketch| sketch.around(bulk.pivot()));
             central::<8>(pairs, powers.fold(Powers::default(), Powers::plus), bulk)
         }
-        ..=31 => central::<2>(pairs, Powers::default(), bulk),
+        ..=15 => central::<1>(pairs, Powers::default(), bulk),
+        16..=31 => central::<2>(pairs, Powers::default(), bulk),
         32..=62 => central::<4>(pairs, Powers::default(), bulk),
         _ => central::<8>(pairs, Powers::default(), bulk),
     }
@@ -303,7 +337,7 @@ fn median(pairs: &mut [(i64, u64)], count: u64) -> f64 {
         let lower = if low == high { upper } else { below.iter().map(|&(value, _)| value).max().unwrap_or(upper) };
         return midpoint(lower, upper);
     }
-    pairs.sort_unstable();
+    pairs.sort_unstable_by_key(|&(value, _)| value);
     let mut seen = 0;
     let mut lower = None;
     for &(value, times) in pairs.iter() {

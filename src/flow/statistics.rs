@@ -23,7 +23,6 @@ use super::moments::{Form, LIMIT, Summary, summarise};
 use super::sketch::Sketch;
 use super::varint::{self, append, put, take, unzigzag, zigzag};
 use super::{Sample, Side};
-use crate::time::Timestamp;
 
 /// Bytes of the packet log of a flow.
 pub const LOG: usize = 1024;
@@ -76,19 +75,15 @@ impl Default for Bounds {
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
     log: Log,
-    /// Time of the newest packet in the log's order.
-    last: i64,
-    begun: bool,
     folded: Option<Box<Folded>>,
 }
 
 impl Statistics {
-    /// Adds the flow's next packet. Times further apart than 146 years count as that.
+    /// Adds the flow's next packet, which came `gap` nanoseconds behind the one before; that of the first is not read.
+    /// Beyond ±73 years a gap counts as that.
     #[inline]
-    pub fn add(&mut self, time: Timestamp, sample: &Sample, bounds: &Bounds) {
-        let gap = if self.begun { time.0.saturating_sub(self.last).clamp(-LIMIT, LIMIT) } else { 0 };
-        self.begun = true;
-        self.last = time.0;
+    pub fn add(&mut self, gap: i64, sample: &Sample, bounds: &Bounds) {
+        let gap = gap.clamp(-LIMIT, LIMIT);
         if !self.log.fits(LOG) {
             self.fold(bounds);
         }
@@ -103,6 +98,12 @@ impl Statistics {
             folded.add(gap, &sample, bounds);
         }
         self.log.clear();
+    }
+
+    /// Asks for the memory that the next packet goes to.
+    #[inline]
+    pub(crate) fn ask(&self) {
+        self.log.ask();
     }
 
     /// Bytes that the flow takes, this value included.
@@ -302,6 +303,8 @@ pub struct Room {
     windows: [Vec<(u16, u64)>; 2],
     /// Gaps of the flow, of up and of down.
     gaps: [Vec<i64>; 3],
+    /// Which way packets went.
+    seen: [bool; 2],
     pairs: Vec<(i64, u64)>,
 }
 
@@ -311,11 +314,13 @@ impl Room {
         self.shapes.iter_mut().for_each(Vec::clear);
         self.windows.iter_mut().for_each(Vec::clear);
         self.gaps.iter_mut().for_each(Vec::clear);
+        self.seen = [false; 2];
         let folded = statistics.folded.as_deref();
         let mut clock = Clock::default();
         if let Some(folded) = folded {
             for (&shape, times) in folded.shapes.iter() {
                 counted(&mut self.shapes, shape, times);
+                self.see(times.map(|times| times > 0));
             }
             for (&window, times) in folded.windows.iter() {
                 counted(&mut self.windows, window, times);
@@ -323,12 +328,16 @@ impl Room {
             for (gap, side) in folded.times.list() {
                 self.gap(clock.tick(gap, side), side);
             }
+            if let Some(others) = &folded.other_shapes {
+                self.see([0, 1].map(|side| others[0][side].count() > 0));
+            }
             if let Times::Sketches(sketches) = &folded.times {
                 clock = sketches.0;
             }
         }
         for (gap, sample) in statistics.log.iter() {
             let side = sample.side as usize;
+            self.seen[side] = true;
             count(&mut self.shapes[side], Shape::of(&sample));
             if let Some(window) = sample.window {
                 count(&mut self.windows[side], window);
@@ -336,6 +345,10 @@ impl Room {
             self.gap(clock.tick(gap, sample.side), sample.side);
         }
         Values { folded, room: self }
+    }
+
+    fn see(&mut self, sides: [bool; 2]) {
+        self.seen.iter_mut().zip(sides).for_each(|(seen, side)| *seen |= side);
     }
 
     fn gap(&mut self, [of_flow, of_side]: [Option<i64>; 2], side: Side) {
@@ -372,6 +385,20 @@ pub struct Values<'r> {
 }
 
 impl<'r> Values<'r> {
+    /// Summarises a quantity over both directions, up and down. Where all packets went one way, once is enough.
+    #[must_use]
+    pub fn summaries(&mut self, quantity: Quantity, form: Form) -> [Summary; 3] {
+        let both = self.summary(quantity, Sides::Both, form);
+        match self.room.seen {
+            [true, true] => {
+                let [up, down] = [Sides::Up, Sides::Down].map(|sides| self.summary(quantity, sides, form));
+                [both, up, down]
+            }
+            [_, false] => [both, both, Summary::default()],
+            [false, true] => [both, Summary::default(), both],
+        }
+    }
+
     /// Summarises a quantity over a direction, or both.
     #[must_use]
     pub fn summary(&mut self, quantity: Quantity, sides: Sides, form: Form) -> Summary {
@@ -389,7 +416,7 @@ impl<'r> Values<'r> {
 
     /// Puts the values that were kept into the room's pairs; returns what stands for the others.
     fn collect(&mut self, quantity: Quantity, sides: Sides) -> &'r [Sketch] {
-        let Room { shapes, windows, gaps, pairs } = &mut *self.room;
+        let Room { shapes, windows, gaps, pairs, .. } = &mut *self.room;
         pairs.clear();
         match quantity {
             Quantity::Time => pairs.extend(gaps[sides as usize].iter().map(|&gap| (gap, 1))),

@@ -18,8 +18,10 @@ impl<const N: usize> From<i128> for Wide<N> {
     #[inline]
     fn from(n: i128) -> Self {
         let mut limbs = [if n < 0 { u64::MAX } else { 0 }; N];
-        limbs[0] = n as u64;
-        limbs[1] = (n >> 64) as u64;
+        let words = [n as u64, (n >> 64) as u64];
+        for (limb, word) in limbs.iter_mut().zip(words) {
+            *limb = word;
+        }
         Wide(limbs)
     }
 }

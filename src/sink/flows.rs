@@ -123,19 +123,16 @@ impl<W: Write> FlowSink for FlowWriter<W> {
         let (out, text) = (&mut self.buffer, &mut self.text);
         match self.form {
             Form::Digest => {
-                for piece in self.columns.pieces(flow) {
-                    match piece {
-                        Piece::Cell(cell) => digest(&mut self.hash, &cell),
-                        Piece::Lent(cell) => digest(&mut self.hash, cell),
-                        #[cfg(feature = "payload")]
-                        Piece::Said(cell) => said::digest(&mut self.hash, &cell),
-                        Piece::Figures(count, [a, b, c, d, e, f, g, h, i, j, k]) => {
-                            let figures = [a, b, c, d, e, f, g, h, i, j, k].map(f64::to_bits);
-                            let [a, b, c, d, e, f, g, h, i, j, k] = figures;
-                            self.hash.numbers([count, a, b, c, d, e, f, g, h, i, j, k]);
-                        }
+                let hash = &mut self.hash;
+                self.columns.show(flow, |piece| match piece {
+                    Piece::Cell(cell) => digest(hash, cell),
+                    #[cfg(feature = "payload")]
+                    Piece::Said(cell) => said::digest(hash, &cell),
+                    Piece::Figures(count, figures) => {
+                        let [a, b, c, d, e, f, g, h, i, j, k] = figures.map(f64::to_bits);
+                        hash.numbers([count, a, b, c, d, e, f, g, h, i, j, k]);
                     }
-                }
+                });
                 return Ok(());
             }
             Form::Lines | Form::Csv => {
@@ -157,11 +154,10 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                         out.extend_from_slice(head);
                     }
                 };
-                for piece in self.columns.pieces(flow) {
+                self.columns.show(flow, |piece| {
                     head(out);
                     match piece {
-                        Piece::Cell(cell) => write(&cell, text, out),
-                        Piece::Lent(cell) => write(cell, text, out),
+                        Piece::Cell(cell) => write(cell, text, out),
                         #[cfg(feature = "payload")]
                         Piece::Said(cell) if csv => said::csv_cell(&cell, times, text, out),
                         #[cfg(feature = "payload")]
@@ -174,7 +170,7 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                             }
                         }
                     }
-                }
+                });
                 out.extend_from_slice(if csv { b"\n" } else { b"}\n" });
             }
         }

@@ -34,6 +34,14 @@ pub enum Cell<'r> {
     List(Vec<Cell<'r>>),
 }
 
+impl Cell<'_> {
+    /// Whether it has memory of its own.
+    #[inline]
+    pub(super) fn owns(&self) -> bool {
+        matches!(self, Cell::Text(Cow::Owned(_)) | Cell::Numbers(_) | Cell::Floats(_) | Cell::List(_))
+    }
+}
+
 impl From<u64> for Cell<'_> {
     fn from(n: u64) -> Self {
         Cell::Count(n)

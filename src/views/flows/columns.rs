@@ -501,15 +501,13 @@ enum Pick {
 }
 
 /// Cells of a flow.
-pub(crate) enum Piece<'r> {
-    Cell(Cell<'r>),
-    /// That of a feature.
-    Lent(&'r Cell<'r>),
+pub(crate) enum Piece<'p> {
+    Cell(&'p Cell<'p>),
     /// Twelve: a count, and numbers.
     Figures(u64, [f64; 11]),
     /// One of what payload says.
     #[cfg(feature = "payload")]
-    Said(crate::payload::Cell<'r>),
+    Said(crate::payload::Cell<'p>),
 }
 
 /// The columns that are written, in order.
@@ -629,23 +627,32 @@ impl Columns {
         })
     }
 
-    /// The cells of a flow.
+    /// Shows the cells of a flow. They are lent: a cell that is moved as it is made is read before it is written.
     #[inline]
-    pub(crate) fn pieces<'r>(&self, record: &'r FlowRecord) -> impl Iterator<Item = Piece<'r>> {
-        self.0.iter().map(|pick| match pick {
-            Pick::Table(column) => match column.cell {
-                Source::Record(cell) => Piece::Cell(cell(record)),
-                #[cfg(feature = "payload")]
-                Source::Payload(cell) => Piece::Said(record.app.as_deref().map(cell).into()),
-            },
-            Pick::Feature(_, place) => Piece::Lent(record.features.get(*place).unwrap_or(&Cell::Absent)),
-            Pick::Figures(place) => {
-                let figures = record.figures.as_ref().map(|figures| figures[place / 3][place % 3]);
-                let Figures { count, sum, mean, std, var, min, max, range, median, skew, kurt, cv } =
-                    figures.unwrap_or_default();
-                Piece::Figures(count, [sum, mean, std, var, min, max, range, median, skew, kurt, cv])
+    pub(crate) fn show(&self, record: &FlowRecord, mut to: impl FnMut(Piece<'_>)) {
+        for pick in &self.0 {
+            match pick {
+                Pick::Table(column) => match column.cell {
+                    Source::Record(cell) => {
+                        // Most cells own nothing, and a look is cheaper than the call that drops them.
+                        let cell = cell(record);
+                        to(Piece::Cell(&cell));
+                        if !cell.owns() {
+                            std::mem::forget(cell);
+                        }
+                    }
+                    #[cfg(feature = "payload")]
+                    Source::Payload(cell) => to(Piece::Said(record.app.as_deref().map(cell).into())),
+                },
+                Pick::Feature(_, place) => to(Piece::Cell(record.features.get(*place).unwrap_or(&Cell::Absent))),
+                Pick::Figures(place) => {
+                    let figures = record.figures.as_ref().map(|figures| figures[place / 3][place % 3]);
+                    let Figures { count, sum, mean, std, var, min, max, range, median, skew, kurt, cv } =
+                        figures.unwrap_or_default();
+                    to(Piece::Figures(count, [sum, mean, std, var, min, max, range, median, skew, kurt, cv]));
+                }
             }
-        })
+        }
     }
 
     fn any(&self, of: impl Fn(&Column) -> bool) -> bool {

@@ -16,6 +16,7 @@ use crate::decode::packet::Tunnel;
 use crate::engine::ledger::Amount;
 use crate::flow::sequence::Class;
 use crate::flow::statistics::Statistics;
+use crate::prefetch::prefetch_all;
 use crate::table::direction::Direction;
 use crate::time::Timestamp;
 
@@ -61,15 +62,16 @@ pub(super) struct Flow {
     pub(super) icmp: Option<([u8; 2], bool)>,
     pub(super) tunnel: Tunnel,
     pub(super) tunnel_id: Option<u32>,
+    /// Where they were asked for.
+    pub(super) statistics: Statistics,
     pub(super) segments: Option<Box<Analysis>>,
     pub(super) more: Option<Box<More>>,
     pub(super) said: Said,
 }
 
-/// What a flow has beyond its counters, where it was asked for.
+/// What a flow has that few runs ask for.
 #[derive(Debug, Default)]
 pub(super) struct More {
-    pub(super) statistics: Statistics,
     pub(super) sequence: Sequence,
     pub(super) features: Vec<Box<dyn FeatureState>>,
 }
@@ -99,6 +101,7 @@ impl Default for Flow {
             icmp: None,
             tunnel: Tunnel::None,
             tunnel_id: None,
+            statistics: Statistics::default(),
             segments: None,
             more: None,
             said: Said::default(),
@@ -111,6 +114,19 @@ impl Flow {
     #[inline]
     pub(super) fn has_begun(&self) -> bool {
         self.first <= self.last
+    }
+
+    /// Asks for what it has elsewhere.
+    #[inline]
+    pub(super) fn ask(&self) {
+        if let Some(segments) = &self.segments {
+            prefetch_all(&**segments);
+        }
+        if let Some(more) = &self.more {
+            prefetch_all(&**more);
+        }
+        self.statistics.ask();
+        self.said.ask();
     }
 
     /// All its packets.
@@ -185,7 +201,11 @@ impl Flow {
             self.session.take(end, &segment);
         }
         // A packet that is behind its time has no gap before it.
-        self.last = self.last.max(time);
+        let newest = self.last.max(time);
+        if plan.statistics {
+            self.statistics.add(newest.saturating_sub(self.last), &arrival.sample(), &plan.settings.bounds);
+        }
+        self.last = newest;
         if plan.keeps_more() {
             self.add_more(arrival, plan);
         }
@@ -201,16 +221,13 @@ impl Flow {
         self.tunnel_id = arrival.tunnel_id();
     }
 
-    #[inline]
+    #[inline(never)]
     fn add_more(&mut self, arrival: &Arrival, plan: &Plan) {
         let settings = &plan.settings;
         let more = self.more.get_or_insert_with(|| {
             let features = settings.features.iter().map(|feature| feature.start()).collect();
             Box::new(More { features, ..More::default() })
         });
-        if plan.statistics {
-            more.statistics.add(Timestamp(self.last), &arrival.sample(), &settings.bounds);
-        }
         if settings.sequences > 0 {
             more.sequence.add(arrival, settings.sequences);
         }

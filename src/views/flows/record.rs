@@ -15,7 +15,7 @@ use crate::engine::ledger::Amount;
 use crate::flow::Side;
 use crate::flow::community_id::{Endpoints, community_id};
 use crate::flow::moments::Figures;
-use crate::flow::statistics::{Quantity, Room, Sides};
+use crate::flow::statistics::{Quantity, Room};
 use crate::stable::StableHash;
 use crate::table::Ends;
 use crate::table::direction::{Direction, only_one};
@@ -253,23 +253,23 @@ impl Finisher {
             serial: flow.serial,
             icmp_up: flow.icmp.is_some_and(|(_, from_high)| from_high == client_high),
         };
+        if plan.statistics {
+            let mut values = self.room.lay_out(&flow.statistics);
+            let mut figures = self.figures.take().unwrap_or_default();
+            let wanted = Quantity::ALL.into_iter().zip(figures.iter_mut()).zip(plan.quantities);
+            for ((quantity, of_quantity), _) in wanted.filter(|(_, wanted)| *wanted) {
+                let unit = if quantity == Quantity::Time { NS_PER_SECOND as f64 } else { 1.0 };
+                let summaries = values.summaries(quantity, plan.settings.form);
+                record.medians_exact &= summaries.iter().all(|summary| summary.median_is_exact);
+                *of_quantity = summaries.map(|summary| summary.figures(unit));
+                if client_high {
+                    of_quantity.swap(1, 2);
+                }
+            }
+            record.figures = Some(figures);
+        }
         if let Some(more) = flow.more.take() {
             let more = *more;
-            if plan.statistics {
-                let mut values = self.room.lay_out(&more.statistics);
-                let sides = if client_high { [Sides::Both, Sides::Down, Sides::Up] } else { Sides::ALL };
-                let mut figures = self.figures.take().unwrap_or_default();
-                let wanted = Quantity::ALL.into_iter().zip(figures.iter_mut()).zip(plan.quantities);
-                for ((quantity, of_quantity), _) in wanted.filter(|(_, wanted)| *wanted) {
-                    let unit = if quantity == Quantity::Time { NS_PER_SECOND as f64 } else { 1.0 };
-                    for (figures, sides) in of_quantity.iter_mut().zip(sides) {
-                        let summary = values.summary(quantity, sides, plan.settings.form);
-                        record.medians_exact &= summary.median_is_exact;
-                        *figures = summary.figures(unit);
-                    }
-                }
-                record.figures = Some(figures);
-            }
             record.sequence = more.sequence;
             if client_high {
                 for step in &mut record.sequence.steps {

@@ -160,8 +160,8 @@ impl Plan {
         }
     }
 
-    /// State beyond the counters is wanted.
+    /// Sequences or features are wanted.
     pub(super) fn keeps_more(&self) -> bool {
-        self.statistics || self.settings.sequences > 0 || !self.settings.features.is_empty()
+        self.settings.sequences > 0 || !self.settings.features.is_empty()
     }
 }

@@ -19,7 +19,7 @@ pub(super) struct Shows(());
 pub(super) struct Said(());
 
 impl Said {
-    pub(super) fn prefetch(&self) {}
+    pub(super) fn ask(&self) {}
 
     pub(super) fn take(&mut self, arrival: &Arrival, _: &mut Held, _: impl Fn() -> Ends, _: &Plan) {
         let Shows(()) = arrival.shows;

@@ -17,19 +17,17 @@ pub const MOST: usize = 32;
 /// Packets of one flow that wait.
 #[derive(Clone, Debug)]
 pub(super) struct Waiting {
-    newest: Arrival,
+    newest: Option<Arrival>,
     /// Those that are not newer than the newest, by time.
     #[expect(clippy::box_collection, reason = "most rows have none, and rows are many")]
     older: Option<Box<VecDeque<Arrival>>>,
     /// The latest time that has left.
     left: i64,
-    /// `newest` means something.
-    any: bool,
 }
 
 impl Default for Waiting {
     fn default() -> Waiting {
-        Waiting { newest: Arrival::default(), older: None, left: i64::MIN, any: false }
+        Waiting { newest: None, older: None, left: i64::MIN }
     }
 }
 
@@ -38,17 +36,17 @@ impl Waiting {
     /// on at once.
     #[inline]
     pub(super) fn push(&mut self, arrival: Arrival, window: i64, mut hand_on: impl FnMut(&Arrival)) {
-        if !self.any {
+        let Some(newest) = &mut self.newest else {
             if window == 0 || arrival.time < self.left {
                 self.left = self.left.max(arrival.time);
                 return hand_on(&arrival);
             }
-            self.newest = arrival;
-            self.any = true;
+            self.newest = Some(arrival);
             return;
-        }
-        if arrival.time < self.newest.time {
-            return self.out_of_order(arrival, window, hand_on);
+        };
+        if arrival.time < newest.time {
+            let floor = newest.time.saturating_sub(window);
+            return self.out_of_order(arrival, floor, hand_on);
         }
         let floor = arrival.time.saturating_sub(window);
         if let Some(older) = &mut self.older {
@@ -58,20 +56,20 @@ impl Waiting {
                 older.pop_front();
             }
         }
-        if self.newest.time < floor {
-            self.left = self.newest.time;
-            hand_on(&self.newest);
+        if newest.time < floor {
+            self.left = newest.time;
+            hand_on(newest);
         } else {
-            self.older.get_or_insert_default().push_back(self.newest);
+            self.older.get_or_insert_default().push_back(*newest);
         }
-        self.newest = arrival;
+        *newest = arrival;
         self.limit(hand_on);
     }
 
     #[cold]
-    fn out_of_order(&mut self, arrival: Arrival, window: i64, mut hand_on: impl FnMut(&Arrival)) {
+    fn out_of_order(&mut self, arrival: Arrival, floor: i64, mut hand_on: impl FnMut(&Arrival)) {
         // What is older than all that wait does not wait itself.
-        if arrival.time < self.left || arrival.time < self.newest.time.saturating_sub(window) {
+        if arrival.time < self.left || arrival.time < floor {
             self.left = self.left.max(arrival.time);
             return hand_on(&arrival);
         }
@@ -95,15 +93,15 @@ impl Waiting {
     /// Hands on all that wait.
     pub(super) fn flush(&mut self, mut hand_on: impl FnMut(&Arrival)) {
         self.older.take().into_iter().flat_map(|older| *older).for_each(|arrival| hand_on(&arrival));
-        if std::mem::take(&mut self.any) {
-            self.left = self.newest.time;
-            hand_on(&self.newest);
+        if let Some(newest) = self.newest.take() {
+            self.left = newest.time;
+            hand_on(&newest);
         }
     }
 
     /// Time of the newest packet that waits.
     pub(super) fn newest(&self) -> Option<i64> {
-        self.any.then_some(self.newest.time)
+        self.newest.as_ref().map(|newest| newest.time)
     }
 }
 

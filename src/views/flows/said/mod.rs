@@ -22,7 +22,7 @@ use crate::decode::Packet;
 use crate::decode::packet::Fragment;
 use crate::payload::fragments::{Fragments, Reassembled};
 use crate::payload::{Conversation, End, Fields, Limits, Segment};
-use crate::prefetch::prefetch;
+use crate::prefetch::prefetch_all;
 use crate::table::{Ends, FlowRef, FlowTable};
 
 pub(super) use columns::columns;
@@ -68,9 +68,9 @@ enum What {
 impl Said {
     /// Asks for its memory.
     #[inline]
-    pub(super) fn prefetch(&self) {
+    pub(super) fn ask(&self) {
         if let Some(conversation) = &self.0 {
-            prefetch(std::ptr::from_ref(&**conversation).addr());
+            prefetch_all(&**conversation);
         }
     }
 
