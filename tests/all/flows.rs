@@ -647,6 +647,28 @@ fn time_that_jumps_makes_no_long_and_no_negative_flow() {
     assert_eq!(flows.len(), 4);
 }
 
+#[test]
+fn every_flow_that_begins_where_time_went_back_is_counted() {
+    let hour = 3600 * SECOND;
+    let dir = tempfile::tempdir().unwrap();
+    let told = |times: &[i64]| {
+        let packets: Vec<Sent> = times.iter().map(|&time| udp(START + time, 1)).collect();
+        let said = say(&[file(dir.path(), "a.pcap", &pcap(&packets))], Settings::default(), PLAIN);
+        let behind = said.metrics["flows_behind"].as_u64().unwrap();
+        (said.flows.iter().map(|flow| (flow.first_ts.0 - START, flow.amount.packets)).collect::<Vec<_>>(), behind)
+    };
+    // What waits goes to its own flow first.
+    assert_eq!(told(&[hour, hour + 1, 0, 1, 2]), (vec![(0, 3), (hour, 2)], 1));
+    // Behind a step back, packets are put in order as ever.
+    assert_eq!(told(&[hour, 5, 3, 4, SECOND]).1, 1);
+    assert_eq!(told(&[hour, 5, 3, 4, SECOND]).0, [(3, 4), (hour, 1)]);
+    // Two clocks an hour apart that take turns: each turn back is a flow, and counted.
+    let turns: Vec<i64> = (0..200).map(|n| n * 1_000_000 + if n % 2 == 0 { hour } else { 0 }).collect();
+    let (flows, behind) = told(&turns);
+    assert!(behind > 10, "{flows:?}");
+    assert_eq!(flows.len() as u64, 2 * behind + 1, "{flows:?}");
+}
+
 /// A capture of one frame, which claims this length on the wire.
 fn one(frame: &[u8], wire: u32) -> Vec<u8> {
     let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).expect("memory takes bytes");

@@ -147,12 +147,6 @@ impl Flow {
         Some(if silent && (earlier || !long) { EndReason::Idle } else { EndReason::Active })
     }
 
-    /// Whether a packet lies so far before the flow that it is of another.
-    #[inline]
-    pub(super) fn is_behind(&self, time: i64, idle: i64) -> bool {
-        self.first.saturating_sub(time) > idle
-    }
-
     /// Whether a packet is of the next connection between the same ports.
     #[inline]
     pub(super) fn is_followed_by(&self, arrival: &Arrival, plan: &Plan) -> bool {

@@ -69,8 +69,8 @@ pub struct FlowCounts {
     pub ended: [u64; EndReason::ALL.len()],
     /// Packets in them that came further behind their time than the reorder window.
     pub packets_behind: u64,
-    /// 5-tuples that were taken up again at a time before flows of it may have left: their packets are in flows of their
-    /// own.
+    /// Flows that began where time went back: before their 5-tuple's flow, or before flows that may have left, by more than
+    /// the idle timeout.
     pub flows_behind: u64,
 }
 

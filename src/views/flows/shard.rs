@@ -87,7 +87,7 @@ pub(super) struct Aside {
     pub(super) out_of_window: Amount,
     /// Repetitions, and packets of flows that had too few.
     pub(super) filtered: Amount,
-    /// Flows that began before the clock, less their idle timeout.
+    /// Flows that began before the clock, or before the flow that was there, by more than the idle timeout.
     pub(super) stale: u64,
 }
 
@@ -113,6 +113,13 @@ impl Row {
     #[inline]
     fn newest(&self) -> i64 {
         self.waiting.newest().map_or(self.flow.last, |newest| newest.max(self.flow.last))
+    }
+
+    /// Whether a packet that comes behind its turn lies so far before all it holds that it is of another flow.
+    #[cold]
+    fn is_behind(&self, time: i64, idle: i64, window: i64) -> bool {
+        let earliest = self.waiting.earliest().map_or(self.flow.first, |earliest| earliest.min(self.flow.first));
+        self.waiting.is_late(time, window) && earliest.saturating_sub(time) > idle
     }
 
     /// When what it holds is over, if nothing more comes.
@@ -167,10 +174,9 @@ impl Shard {
 
     /// Takes the next packet of a flow.
     #[inline]
-    fn arrive(&mut self, id: u32, arrival: Arrival, table: &FlowTable) {
+    fn arrive(&mut self, id: u32, arrival: Arrival, idle: i64, table: &FlowTable) {
         let ends = || table.ends(id);
         let row = &mut self.rows[id];
-        let idle = self.plan.idle(arrival.protocol);
         if !row.live {
             row.live = true;
             let stale = arrival.time.saturating_add(idle) < self.clock;
@@ -180,7 +186,7 @@ impl Shard {
             row.slot = self.deadlines.insert(deadline(arrival.time, arrival.time, idle, &self.plan), id);
         }
         let back = arrival.time < row.newest();
-        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, marks: self.marks };
+        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle };
         let Row { flow, waiting, held, .. } = row;
         waiting.push(arrival, self.plan.settings.reorder, |arrival| desk.take(flow, held, arrival, ends));
         if back {
@@ -190,6 +196,20 @@ impl Shard {
                 row.slot = self.deadlines.insert(deadline, id);
             }
         }
+    }
+
+    /// Ends what a row holds where time goes back to `time`, before all of it by more than the idle timeout.
+    #[cold]
+    fn go_back(&mut self, id: u32, time: i64, idle: i64, ends: Ends) {
+        let row = &mut self.rows[id];
+        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle };
+        row.waiting.flush(|arrival| desk.take(&mut row.flow, &mut row.held, arrival, || ends));
+        let turns = row.flow.serial.turns + 1;
+        desk.close(std::mem::take(&mut row.flow), EndReason::Idle, ends);
+        row.flow.serial = Serial { mark: self.marks, turns, count: 0 };
+        row.waiting = Waiting::default();
+        row.slot = self.deadlines.insert(deadline(time, time, idle, &self.plan), id);
+        self.closed.aside.stale += 1;
     }
 
     /// Ends the flows that are over at `now`.
@@ -225,7 +245,7 @@ impl Shard {
 
     /// Ends what a row holds, at the time `now`.
     fn end(&mut self, mut row: Row, idle: i64, now: i64, ends: Ends) {
-        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, marks: self.marks };
+        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle };
         row.waiting.flush(|arrival| desk.take(&mut row.flow, &mut row.held, arrival, || ends));
         let reason = row.flow.over(now, idle, &self.plan).unwrap_or(EndReason::Eof);
         desk.close(row.flow, reason, ends);
@@ -252,7 +272,6 @@ struct Desk<'s> {
     plan: &'s Plan,
     closed: &'s mut Closed,
     idle: i64,
-    marks: u32,
 }
 
 impl Desk<'_> {
@@ -279,9 +298,6 @@ impl Desk<'_> {
         if let Some(reason) = flow.over(arrival.time, self.idle, self.plan) {
             let count = if reason == EndReason::Idle { 0 } else { count + 1 };
             return Some((reason, Serial { mark, turns, count }));
-        }
-        if flow.is_behind(arrival.time, self.idle) {
-            return Some((EndReason::Idle, Serial { mark: self.marks, turns: turns + 1, count: 0 }));
         }
         let reopens = flow.is_followed_by(arrival, self.plan);
         reopens.then_some((EndReason::Reuse, Serial { mark, turns, count: count + 1 }))
@@ -324,12 +340,16 @@ impl ShardView for Shard {
             }
             let frame = batch.frame(packet);
             let mut arrival = Arrival::of(packet, flow.from_high, frame);
+            let idle = self.plan.idle(arrival.protocol);
+            let row = &self.rows[flow.id];
+            if arrival.time < row.newest() && row.is_behind(arrival.time, idle, self.plan.settings.reorder) {
+                self.go_back(flow.id, arrival.time, idle, batch.table.ends(flow.id));
+            }
             if self.plan.said {
-                let idle = self.plan.idle(arrival.protocol);
                 let Row { flow, held, .. } = &mut self.rows[flow.id];
                 self.listener.hear(packet, frame, &mut arrival, flow, held, idle, &self.plan);
             }
-            self.arrive(flow.id, arrival, batch.table);
+            self.arrive(flow.id, arrival, idle, batch.table);
             if self.plan.said && packet.fragment != Fragment::Whole {
                 let rows = &mut self.rows;
                 self.listener.join(packet, frame, *flow, batch.table, &self.plan, |id| {

@@ -99,6 +99,17 @@ impl Waiting {
         }
     }
 
+    /// Whether a packet would come behind its turn.
+    pub(super) fn is_late(&self, time: i64, window: i64) -> bool {
+        time < self.left || self.newest().is_some_and(|newest| time < newest.saturating_sub(window))
+    }
+
+    /// Time of the earliest packet that waits.
+    pub(super) fn earliest(&self) -> Option<i64> {
+        let first = self.older.as_ref().and_then(|older| older.front());
+        first.map(|first| first.time).or_else(|| self.newest())
+    }
+
     /// Time of the newest packet that waits.
     pub(super) fn newest(&self) -> Option<i64> {
         self.newest.as_ref().map(|newest| newest.time)

@@ -167,6 +167,16 @@ impl Said {
     }
 
     fn arrive(&mut self, packet: &Sent, state: &mut State) {
+        let late = state.left.is_some_and(|left| packet.time < left)
+            || state.waiting.last().is_some_and(|newest| packet.time < newest.time.saturating_sub(self.rules.reorder));
+        let earliest = state.flow.iter().chain(&state.waiting).map(|packet| packet.time).min();
+        if late && earliest.is_some_and(|earliest| earliest.saturating_sub(packet.time) > self.idle(packet.protocol)) {
+            for waiting in std::mem::take(&mut state.waiting) {
+                self.take(&waiting, state);
+            }
+            self.close(state, "idle");
+            state.left = None;
+        }
         if self.rules.reorder == 0 || state.left.is_some_and(|left| packet.time < left) {
             self.take(packet, state);
             return;
@@ -183,11 +193,8 @@ impl Said {
     fn take(&mut self, packet: &Sent, state: &mut State) {
         state.left = Some(state.left.map_or(packet.time, |left| left.max(packet.time)));
         if !state.flow.is_empty() {
-            let earliest = state.flow.iter().map(|packet| packet.time).min().unwrap();
             let reason = if let Some(reason) = self.over(&state.flow, packet.time) {
                 Some(reason)
-            } else if earliest.saturating_sub(packet.time) > self.idle(packet.protocol) {
-                Some("idle")
             } else if self.rules.lifetime.tcp_end && reopens(&state.flow, packet) {
                 Some("reuse")
             } else {

@@ -171,7 +171,6 @@ fn may_follow(arrival: &Arrival, flow: &Flow, idle: i64, plan: &Plan) -> bool {
         || plan.settings.reorder > idle.min(plan.active)
         || arrival.has_syn()
         || flow.over(arrival.time, idle, plan).is_some()
-        || flow.is_behind(arrival.time, idle)
 }
 
 fn end(high: bool) -> End {
