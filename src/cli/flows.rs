@@ -17,6 +17,7 @@ use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
 use pcap_compactor::{Config, Input};
 
+use super::places::{Named, standard_output};
 use super::progress::Bar;
 use super::reading::{Reading, Sources, Writing};
 use super::summary::{Sum, closing, complaints, stats};
@@ -166,11 +167,7 @@ fn decimal(text: &str, places: usize) -> Option<i64> {
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let settings = settings(args)?;
     let (found, exit) = args.sources.find("flows", settings.clip, shared)?;
-    for (path, option) in [(&args.writing.stats, "--stats"), (&args.output, "--output")] {
-        if let Some(path) = path {
-            found.spare(path, option)?;
-        }
-    }
+    found.spare(outputs(args), args.config.as_deref())?;
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress)?;
     let bar = Bar::show(&progress, found.bytes(), shared.quiet);
@@ -214,6 +211,12 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         anyhow::bail!("none of the inputs is a capture that can be read");
     }
     Ok(exit)
+}
+
+/// What is written, and by which option.
+fn outputs(args: &Args) -> Vec<Named> {
+    let records = args.output.clone().map_or_else(standard_output, |path| ("--output", path));
+    [Some(records), args.writing.stats.clone().map(|path| ("--stats", path))].into_iter().flatten().collect()
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
