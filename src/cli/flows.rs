@@ -1,7 +1,7 @@
 //! `flows`: captures in; one row a flow and a ledger out.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -77,8 +77,8 @@ pub(crate) struct Args {
     /// Write into this file instead of standard output; it appears when it is whole.
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
-    /// What to write; `none` does all the work and prints a digest of the cells and the metrics. Default: jsonl; with
-    /// --dialect, csv.
+    /// What to write; `none` does all the work and prints a digest of the cells and the metrics. Default: as the name of
+    /// --output ends (.csv; .jsonl, .ndjson, .json), else jsonl; with --dialect, csv.
     #[arg(long, value_enum, help_heading = "Output")]
     format: Option<Format>,
     /// Write flows as another program does: wa1kpcap. What flows are, which packets count and the columns are the
@@ -120,7 +120,8 @@ pub(crate) struct Args {
 
 impl Args {
     fn format(&self) -> Format {
-        self.format.unwrap_or(if self.dialect.is_some() { Format::Csv } else { Format::Jsonl })
+        let usual = if self.dialect.is_some() { Format::Csv } else { Format::Jsonl };
+        self.format.or(self.output.as_deref().and_then(Format::of_name)).unwrap_or(usual)
     }
 }
 
@@ -135,6 +136,27 @@ enum Format {
     Jsonl,
     Csv,
     None,
+}
+
+impl Format {
+    /// What the end of a file's name says that it is.
+    fn of_name(path: &Path) -> Option<Format> {
+        let end = path.extension()?.to_str()?.to_ascii_lowercase();
+        match end.as_str() {
+            "csv" => Some(Format::Csv),
+            "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
+            _ => None,
+        }
+    }
+
+    /// Its name for people.
+    fn about(self) -> &'static str {
+        match self {
+            Format::Jsonl => "JSON Lines",
+            Format::Csv => "CSV",
+            Format::None => "nothing",
+        }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -168,6 +190,12 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let settings = settings(args)?;
     let (found, exit) = args.sources.find("flows", settings.clip, shared)?;
     found.spare(outputs(args), args.config.as_deref())?;
+    if let Some(path) = args.output.as_deref()
+        && let Some(by_name) = Format::of_name(path).filter(|by_name| *by_name != args.format() && !shared.quiet)
+    {
+        let (path, format) = (path.display(), args.format().about());
+        say(&format!("{path}: becomes {format}, as --format says, not {}, as its name does", by_name.about()));
+    }
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress)?;
     let bar = Bar::show(&progress, found.bytes(), shared.quiet);

@@ -61,6 +61,43 @@ fn what_is_left_out_is_in_the_ledger_and_what_is_not_there_is_refused() {
 }
 
 #[test]
+fn a_file_is_what_its_name_says_unless_the_format_was_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture());
+    let (csv, json) = ("flow_id,", "{\"type\":\"flow\"");
+    let files: [(&str, &[&str], &str, &str); 10] = [
+        ("a.csv", &[], csv, ""),
+        ("a.CSV", &[], csv, ""),
+        ("a.jsonl", &[], json, ""),
+        ("a.ndjson", &[], json, ""),
+        ("a.json", &[], json, ""),
+        ("a.csv.txt", &[], json, ""),
+        ("a", &[], json, ""),
+        ("a.csv", &["--format", "csv"], csv, ""),
+        ("a.csv", &["--format", "jsonl"], json, "a.csv: becomes JSON Lines, as --format says, not CSV"),
+        ("a.json", &["--format", "csv"], csv, "a.json: becomes CSV, as --format says, not JSON Lines"),
+    ];
+    for (name, options, begins, warning) in files {
+        let out = dir.path().join(name);
+        let ran = run(["flows".as_ref(), path.as_os_str(), "-o".as_ref(), out.as_os_str()]
+            .into_iter()
+            .chain(options.iter().map(|option| option.as_ref())));
+        assert_eq!(ran.code, Some(0), "{name} {options:?}: {ran:?}");
+        assert!(std::fs::read_to_string(&out).unwrap().starts_with(begins), "{name} {options:?}");
+        assert_eq!(ran.said.contains("as --format says"), !warning.is_empty(), "{name} {options:?}: {ran:?}");
+        assert!(ran.said.contains(warning), "{name} {options:?}: {ran:?}");
+    }
+    // A dialect has a default of its own, and a name still goes before it.
+    let dialect = |name: &str| {
+        let out = dir.path().join(name);
+        let words = ["flows", path.to_str().unwrap(), "--dialect", "wa1kpcap", "-o", out.to_str().unwrap()];
+        assert_eq!(run(words).code, Some(0));
+        std::fs::read_to_string(out).unwrap()
+    };
+    assert!(dialect("b").starts_with("key,") && dialect("b.jsonl").starts_with(json));
+}
+
+#[test]
 fn the_schema_names_every_column_with_its_type_and_meaning() {
     let ran = run(["schema", "flows"]);
     assert_eq!(ran.code, Some(0));
