@@ -23,7 +23,7 @@ use pcap_compactor::views::groups::{GroupCounts, Window, Windows};
 use pcap_compactor::{Config, Input, Job};
 
 use super::journal::{Journal, Resumed};
-use super::places::{Named, standard_output};
+use super::places::{Named, no_file_of_nothing, standard_output};
 use super::progress::Bar;
 use super::reading::{Reading, Sources, Writing};
 use super::summary::{Sum, Watched, closing, complaints, stats};
@@ -90,6 +90,9 @@ struct Setup<'a> {
 
 /// Runs `compact`.
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    if args.format == Format::None && args.output.is_some() {
+        return Err(no_file_of_nothing().into());
+    }
     let setup = setup(args, shared)?;
     let (found, mut exit) = args.sources.find("compact", setup.range, shared)?;
     found.spare(outputs(args, &found.units), args.config.as_deref())?;
@@ -98,7 +101,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let bar = Bar::show(&setup.progress, total, shared.quiet);
     let began = Instant::now();
     let units = found.units.into_iter().filter(|unit| !unit.inputs.is_empty());
-    let done = match args.output.as_ref().filter(|_| args.format != Format::None) {
+    let done = match &args.output {
         Some(folder) => units.map(|unit| into_folder(&setup, unit, folder)).collect::<anyhow::Result<_>>()?,
         None => into_stdout(&setup, units)?,
     };

@@ -17,13 +17,13 @@ use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
 use pcap_compactor::{Config, Input};
 
-use super::places::{Named, standard_output};
+use super::places::{Named, no_file_of_nothing, standard_output};
 use super::progress::Bar;
 use super::reading::{Reading, Sources, Writing};
 use super::summary::{Sum, closing, complaints, stats};
 use super::text::things;
 use super::units::Found;
-use super::{Exit, Shared, interrupt, say, stdout};
+use super::{Exit, Shared, Usage, interrupt, say, stdout};
 
 /// Arguments of `flows`.
 #[derive(clap::Args)]
@@ -51,21 +51,21 @@ pub(crate) struct Args {
     /// When flows end: by the rules below, or never, which makes one flow of all packets of a 5-tuple.
     #[arg(long, value_enum, default_value_t = EndArg::Rules, help_heading = "Flows")]
     flow_end: EndArg,
-    /// The longest silence inside a TCP flow, in seconds; 0: any.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "300", help_heading = "Flows")]
-    tcp_timeout: i64,
+    /// The longest silence inside a TCP flow, in seconds; 0: any. Default: 300.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true, help_heading = "Flows")]
+    tcp_timeout: Option<i64>,
     /// The longest silence inside a UDP flow, in seconds; 0: any. Default: 120; with --dialect, the dialect's.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Flows")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true, help_heading = "Flows")]
     udp_timeout: Option<i64>,
-    /// The longest silence inside a flow of another protocol, in seconds; 0: any.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60", help_heading = "Flows")]
-    other_timeout: i64,
-    /// The longest time from a flow's first packet to its last, in seconds; 0: any.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0", help_heading = "Flows")]
-    active_timeout: i64,
+    /// The longest silence inside a flow of another protocol, in seconds; 0: any. Default: 60.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true, help_heading = "Flows")]
+    other_timeout: Option<i64>,
+    /// The longest time from a flow's first packet to its last, in seconds; 0: any. Default: any.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true, help_heading = "Flows")]
+    active_timeout: Option<i64>,
     /// How far behind its flow's newest packet a packet may come and still be put in its place, in milliseconds; 0: packets
     /// are taken as they come.
-    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10", help_heading = "Flows")]
+    #[arg(long, value_name = "MS", value_parser = milliseconds, allow_negative_numbers = true, default_value = "10", help_heading = "Flows")]
     reorder: i64,
     /// Leave out flows with fewer packets.
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Flows")]
@@ -74,7 +74,8 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Packets")]
     no_retransmissions: bool,
 
-    /// Write into this file instead of standard output; it appears when it is whole.
+    /// Write into this file instead of standard output. It appears when it is whole, in place of one that was there; missing
+    /// folders are made.
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
     /// What to write; `none` does all the work and prints a digest of the cells and the metrics. Default: as the name of
@@ -96,8 +97,9 @@ pub(crate) struct Args {
     /// Also write what payload says: of all protocols, or of those listed, parted by commas: --app=tls,dns.
     #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true, default_missing_value = "app", help_heading = "Payload")]
     app: Option<String>,
-    /// Bytes of a direction that wait to be read: TCP segments ahead of their turn, and headers that are not complete.
-    #[arg(long, value_name = "BYTES", default_value_t = 65_536, help_heading = "Payload")]
+    /// Bytes of a direction that wait to be read: TCP segments ahead of their turn, and headers that are not complete. What
+    /// is longer is not read; at least 1024.
+    #[arg(long, value_name = "BYTES", value_parser = buffer, default_value = "65536", help_heading = "Payload")]
     app_buffer: usize,
     /// Requests, responses, names, commands and certificates that are kept of a flow; `app_left_out` counts the others.
     #[arg(long, value_name = "N", default_value_t = 256, help_heading = "Payload")]
@@ -167,12 +169,18 @@ enum MomentsArg {
 
 /// Seconds with up to nine decimals, as nanoseconds.
 fn seconds(text: &str) -> Result<i64, String> {
-    decimal(text, 9).ok_or_else(|| format!("`{text}` is no number of seconds; write 300 or 0.5"))
+    decimal(text, 9).ok_or_else(|| "seconds go from 0 to 9223372036, with up to 9 decimals: 300 or 0.5".into())
 }
 
 /// Milliseconds with up to six decimals, as nanoseconds.
 fn milliseconds(text: &str) -> Result<i64, String> {
-    decimal(text, 6).ok_or_else(|| format!("`{text}` is no number of milliseconds; write 10 or 0.5"))
+    decimal(text, 6).ok_or_else(|| "milliseconds go from 0 to 9223372036854, with up to 6 decimals: 10 or 0.5".into())
+}
+
+/// Bytes for what waits of a direction. A message that is longer is never read, and a TLS hello alone has hundreds.
+fn buffer(text: &str) -> Result<usize, String> {
+    let bytes = text.parse().ok().filter(|bytes| *bytes >= 1024);
+    bytes.ok_or_else(|| "a number of bytes, at least 1024; to read no payload, leave out --app and its columns".into())
 }
 
 /// A decimal number, not negative, times ten to the power of `places`, exactly.
@@ -187,6 +195,9 @@ fn decimal(text: &str, places: usize) -> Option<i64> {
 
 /// Runs `flows`.
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    if args.format() == Format::None && args.output.is_some() {
+        return Err(no_file_of_nothing().into());
+    }
     let settings = settings(args)?;
     let (found, exit) = args.sources.find("flows", settings.clip, shared)?;
     found.spare(outputs(args), args.config.as_deref())?;
@@ -200,7 +211,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     interrupt::watch(&progress)?;
     let bar = Bar::show(&progress, found.bytes(), shared.quiet);
     let began = Instant::now();
-    let done = match args.output.as_ref().filter(|_| args.format() != Format::None) {
+    let done = match &args.output {
         Some(path) => {
             let (file, done) = write(args, settings, found, &progress, AtomicFile::create(path)?)?;
             file.commit()?;
@@ -259,20 +270,9 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     if let Some(list) = &args.app {
         columns = columns.and_of_payload(list)?;
     }
-    let limit = |ns: i64| (ns > 0).then_some(ns);
-    let lifetime = match args.flow_end {
-        EndArg::Never => Lifetime::NEVER,
-        EndArg::Rules => Lifetime {
-            tcp_idle: limit(args.tcp_timeout),
-            udp_idle: args.udp_timeout.map_or(Lifetime::default().udp_idle, limit),
-            other_idle: limit(args.other_timeout),
-            active: limit(args.active_timeout),
-            tcp_end: true,
-        },
-    };
     let usual = Settings::new(&config);
     let settings = Settings {
-        lifetime,
+        lifetime: lifetime(args)?,
         reorder: args.reorder,
         sequences: args.sequences,
         form: match args.stats_form {
@@ -298,6 +298,36 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         settings.lifetime.udp_idle = limit(timeout);
     }
     Ok(settings)
+}
+
+/// When flows end.
+fn lifetime(args: &Args) -> Result<Lifetime, Usage> {
+    let timeouts = [
+        ("--tcp-timeout", args.tcp_timeout),
+        ("--udp-timeout", args.udp_timeout),
+        ("--other-timeout", args.other_timeout),
+        ("--active-timeout", args.active_timeout),
+    ];
+    if args.flow_end == EndArg::Never {
+        return match timeouts.iter().find(|(_, given)| given.is_some()) {
+            Some((option, _)) => Err(Usage(format!("--flow-end never has no timeouts; leave out {option}"))),
+            None => Ok(Lifetime::NEVER),
+        };
+    }
+    let usual = Lifetime::default();
+    let [tcp_idle, udp_idle, other_idle, active] = timeouts.map(|(_, given)| given);
+    Ok(Lifetime {
+        tcp_idle: tcp_idle.map_or(usual.tcp_idle, limit),
+        udp_idle: udp_idle.map_or(usual.udp_idle, limit),
+        other_idle: other_idle.map_or(usual.other_idle, limit),
+        active: active.map_or(usual.active, limit),
+        tcp_end: true,
+    })
+}
+
+/// A length of time as a limit: 0 is none.
+fn limit(ns: i64) -> Option<i64> {
+    (ns > 0).then_some(ns)
 }
 
 type Done = (pcap_compactor::engine::Report, Outcome, FlowCounts);

@@ -16,6 +16,11 @@ pub(crate) fn standard_output() -> Named {
     ("standard output", "/dev/stdout".into())
 }
 
+/// What to say where records are neither wanted nor written, but `--output` is there.
+pub(crate) fn no_file_of_nothing() -> Usage {
+    Usage("--format none writes no records, so there is nothing for --output; leave out one of the two".into())
+}
+
 /// Refuses an output that would take the place of an earlier one, or of something that is read.
 ///
 /// # Errors

@@ -98,6 +98,57 @@ fn a_file_is_what_its_name_says_unless_the_format_was_named() {
 }
 
 #[test]
+fn options_that_would_do_nothing_are_refused_with_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture());
+    let out = dir.path().join("no/folder/out.csv");
+    let with = |command: &str, options: &[&str]| {
+        let names = options.iter().map(|option| if *option == "OUT" { out.as_os_str() } else { option.as_ref() });
+        run([command.as_ref(), path.as_os_str()].into_iter().chain(names))
+    };
+    let seconds = "seconds go from 0 to 9223372036";
+    let refused: [(&str, &[&str], &str); 14] = [
+        ("flows", &["--format", "none", "-o", "OUT"], "--format none writes no records"),
+        ("compact", &["--format", "none", "-o", "OUT"], "--format none writes no records"),
+        ("flows", &["--flow-end", "never", "--tcp-timeout", "300"], "leave out --tcp-timeout"),
+        ("flows", &["--flow-end", "never", "--udp-timeout", "0"], "leave out --udp-timeout"),
+        ("flows", &["--flow-end", "never", "--other-timeout", "1"], "leave out --other-timeout"),
+        ("flows", &["--flow-end", "never", "--active-timeout", "1"], "leave out --active-timeout"),
+        ("flows", &["--app-buffer", "0"], "at least 1024"),
+        ("flows", &["--app-buffer", "1023"], "at least 1024"),
+        ("flows", &["--tcp-timeout", "9999999999"], seconds),
+        ("flows", &["--tcp-timeout", "-5"], seconds),
+        ("flows", &["--active-timeout", "-0.5"], seconds),
+        ("flows", &["--udp-timeout", "0.0000000001"], seconds),
+        ("flows", &["--reorder", "-1"], "milliseconds go from 0 to 9223372036854"),
+        ("flows", &["--reorder", "9223372036855"], "milliseconds go from 0 to 9223372036854"),
+    ];
+    for (command, options, says) in refused {
+        let ran = with(command, options);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{options:?}: {ran:?}");
+        assert!(ran.said.contains(says), "{options:?}: {ran:?}");
+    }
+    assert!(!dir.path().join("no").exists());
+    let taken: [&[&str]; 4] = [
+        &["--flow-end", "never"],
+        &["--tcp-timeout", "9223372036", "--active-timeout", "9223372036.854775807"],
+        &["--reorder", "9223372036854"],
+        &["--app-buffer", "1024"],
+    ];
+    for options in taken {
+        let ran = with("flows", options);
+        assert_eq!((ran.code, ran.lines().len()), (Some(0), 3), "{options:?}: {ran:?}");
+    }
+    // Folders that are missing are made, and a file that is there is replaced.
+    std::fs::create_dir_all(out.parent().unwrap().parent().unwrap()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(with("flows", &["-o", "OUT"]).code, Some(0));
+        assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 3);
+        std::fs::write(&out, "old").unwrap();
+    }
+}
+
+#[test]
 fn the_schema_names_every_column_with_its_type_and_meaning() {
     let ran = run(["schema", "flows"]);
     assert_eq!(ran.code, Some(0));

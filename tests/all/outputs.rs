@@ -52,7 +52,7 @@ fn a_closed_standard_output_is_an_error_where_something_would_be_written_to_it()
     assert_eq!(run(["synth", file, "--packets", "2000"]).code, Some(0));
     let commands: [&[&str]; 6] = [
         &["compact", file],
-        &["compact", file, "--format", "none", "-o", out],
+        &["compact", file, "--format", "none"],
         &["inspect", file],
         &["synth", "-", "--packets", "2000"],
         &["demo", "--packets", "2000"],

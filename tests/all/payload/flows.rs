@@ -452,8 +452,8 @@ fn limits_are_settable() {
     let ran = run(["flows", "-q", "--app", "--app-items", "2", path.to_str().unwrap()]);
     let flow = &ran.lines()[0];
     assert_eq!((flow["dns_name"].as_array().map(Vec::len), &flow["app_left_out"]), (Some(2), &3.into()));
-    for option in ["--app-buffer", "--app-text"] {
-        let ran = run(["flows", "-q", "--app", option, "0", path.to_str().unwrap()]);
+    for (option, least) in [("--app-buffer", "1024"), ("--app-text", "0")] {
+        let ran = run(["flows", "-q", "--app", option, least, path.to_str().unwrap()]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
     }
 }
