@@ -230,18 +230,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     }
     if !shared.quiet {
         closing(&sum, took, "in flows", &things(counts.flows, "flow"));
-        if counts.packets_behind > 0 {
-            say(&format!(
-                "{} came further behind their time than --reorder puts right; they count, but in the order of arrival",
-                things(counts.packets_behind, "packet")
-            ));
-        }
-        if counts.flows_behind > 0 {
-            say(&format!(
-                "{} of ends that had been silent for longer than the timeout when time went back: each stands for itself",
-                things(counts.flows_behind, "flow")
-            ));
-        }
+        limits(&counts);
     }
     if let Some(path) = &args.writing.stats {
         write_whole(path, stats(args.reading.threads(), sum.read_now(), took).as_bytes())?;
@@ -250,6 +239,37 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         anyhow::bail!("none of the inputs is a capture that can be read");
     }
     Ok(exit)
+}
+
+/// Says where a limit was reached, and what that did.
+fn limits(counts: &FlowCounts) {
+    let reached = [
+        (
+            counts.packets_behind,
+            "packet",
+            "came further behind their time than --reorder puts right; they count, but in the order of arrival",
+        ),
+        (
+            counts.flows_behind,
+            "flow",
+            "of ends that had been silent for longer than the timeout when time went back: each stands for itself",
+        ),
+        (
+            counts.forgotten_holes,
+            "hole",
+            "of TCP sequences forgotten, as too many or too far back; what fills them counts as repeated",
+        ),
+        (counts.app_gaps, "gap", "in TCP payload: it was not captured, or did not fit into --app-buffer"),
+        (
+            counts.app_left_out,
+            "thing",
+            "that payload said did not fit into --app-items or --app-text; `app_left_out` counts them by flow",
+        ),
+        (counts.unread_certificates, "certificate", "could not be read; `tls_certs_unread` counts them by flow"),
+    ];
+    for (n, thing, what) in reached.into_iter().filter(|(n, ..)| *n > 0) {
+        say(&format!("{} {what}", things(n, thing)));
+    }
 }
 
 /// What is written, and by which option.

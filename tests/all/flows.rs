@@ -616,6 +616,15 @@ fn sequence_numbers_that_wrap_are_in_order() {
 }
 
 #[test]
+fn holes_beyond_the_bound_are_counted_in_the_metrics() {
+    let segments: Vec<Sent> = (0..70).map(|n| segment(START + i64::from(n), true, ACK, n * 20, 1, 10)).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &pcap(&segments));
+    let said = say(&[path], Settings { columns: all(), ..Settings::default() }, PLAIN);
+    assert_eq!((said.flows[0].forgotten_holes, number(&said.metrics["forgotten_holes"])), (5, 5));
+}
+
+#[test]
 fn ports_are_used_anew_when_nobody_answered_or_nothing_was_said_for_a_while() {
     let settings = Settings::default();
     let reasons = |packets: &[Sent]| -> Vec<(&str, u64)> {
