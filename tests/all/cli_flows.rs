@@ -3,8 +3,12 @@
 use std::fs::File;
 use std::process::Stdio;
 
+use serde_json::Value;
+
 use crate::command::{Ran, command, run};
+use crate::model::SECOND;
 use crate::run::{balances, file, number};
+use crate::sensors::sensors;
 use crate::traffic::{Body, Frame, START, pcap, v4};
 
 /// Two flows of UDP, one of them of a single packet.
@@ -146,6 +150,53 @@ fn options_that_would_do_nothing_are_refused_with_the_way_out() {
         assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 3);
         std::fs::write(&out, "old").unwrap();
     }
+}
+
+#[test]
+fn sensors_are_merged_or_run_apart() {
+    let root = tempfile::tempdir().unwrap();
+    sensors(root.path());
+    let fixed = ["flows", "--root", root.path().to_str().unwrap(), "--hour", "2023-10-19T12"];
+    let flows = |options: &[&str]| {
+        let ran = run(fixed.iter().chain(options));
+        assert_eq!(ran.code, Some(3), "a file is damaged: {}", ran.said);
+        let metrics = ran.metrics();
+        balances(&metrics);
+        let mut lines = ran.lines();
+        lines.pop();
+        assert_eq!(number(&metrics["flows_emitted"]), lines.len() as u64);
+        let said = |line: &Value| (line["sensor"].as_str().map(str::to_owned), number(&line["pkts_up"]));
+        (lines.iter().map(said).collect::<Vec<_>>(), metrics)
+    };
+    let (merged, of_all) = flows(&[]);
+    assert_eq!(merged, [(None, 9)]);
+    let (apart, of_each) = flows(&["--by-sensor"]);
+    assert_eq!(apart, [(Some("alps".into()), 2), (Some("north".into()), 7)]);
+    assert_eq!(of_each["ledger"], of_all["ledger"]);
+    assert!(of_each.get("sensor").is_none(), "it is of no one sensor");
+    assert_eq!(of_each["files"][1]["sensor"], "north");
+    let (one, _) = flows(&["--by-sensor", "--sensor", "north"]);
+    assert_eq!(one, apart[1..]);
+}
+
+#[test]
+fn a_flow_is_no_longer_than_the_active_timeout() {
+    let dir = tempfile::tempdir().unwrap();
+    let body = Body::Udp { src_port: 40_000, dst_port: 53, payload: vec![0; 12] };
+    let frame = |n: i64| Frame::new(START + n * SECOND, v4(10, 0, 0, 1), v4(9, 0, 0, 1), body.clone());
+    let path = file(dir.path(), "a.pcap", &pcap(&(0..6).map(frame).collect::<Vec<_>>()));
+    let flows = |timeout: &str| {
+        let ran = run(["flows", path.to_str().unwrap(), "--active-timeout", timeout]);
+        balances(&ran.metrics());
+        let mut lines = ran.lines();
+        lines.pop();
+        let said = |line: Value| (line["end_reason"].as_str().unwrap().to_owned(), number(&line["pkts_up"]));
+        lines.into_iter().map(said).collect::<Vec<_>>()
+    };
+    let is = |reason: &str, packets: u64| (reason.to_owned(), packets);
+    assert_eq!(flows("2.999999999"), [is("active", 3), is("eof", 3)]);
+    assert_eq!(flows("3"), [is("active", 4), is("eof", 2)]);
+    assert_eq!(flows("0"), [is("eof", 6)]);
 }
 
 #[test]
