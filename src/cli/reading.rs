@@ -31,7 +31,7 @@ pub(crate) struct Sources {
     /// Only this sensor; may be given several times. Default: all.
     #[arg(long, value_name = "NAME", requires = "root", help_heading = "Sensors")]
     sensor: Vec<String>,
-    /// Run sensors apart: each record names its sensor, each has its own folder under -o. Default: they are merged.
+    /// Run sensors apart: each record names its sensor; a folder of output has one for each. Default: they are merged.
     #[arg(long, help_heading = "Sensors")]
     by_sensor: bool,
 

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::process::Stdio;
 
+use pcap_compactor::views::flows::columns::Group;
 use serde_json::Value;
 
 use crate::command::{Ran, command, run};
@@ -206,4 +207,20 @@ fn the_schema_names_every_column_with_its_type_and_meaning() {
     let rows: Vec<Vec<&str>> = ran.out.lines().map(|line| line.split('\t').collect()).collect();
     assert!(rows.iter().all(|row| row.len() == 6 && row.iter().all(|field| !field.is_empty())), "{rows:?}");
     assert_eq!((rows[1][0], rows[1][1]), ("flow_id", "text"));
+}
+
+#[test]
+fn the_readme_counts_the_columns_as_the_schema_does() {
+    let schema = run(["schema", "flows"]).out;
+    let rows: Vec<Vec<&str>> = schema.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    let group =
+        |row: &&Vec<&str>| Group::ALL.into_iter().find(|group| row[3].strip_prefix('@') == Some(group.about().0));
+    let payload = rows.iter().filter(|row| group(row).expect("it is of a group").is_payload()).count();
+    let default = rows.iter().filter(|row| row[4] == "yes").count();
+    let readme = include_str!("../../README.md");
+    let counts = format!("There are {default} columns by default, {} in all:", rows.len() - payload);
+    assert!(readme.contains(&counts), "{counts}");
+    if cfg!(feature = "payload") {
+        assert!(readme.contains(&format!("in {payload} columns")), "{payload}");
+    }
 }
