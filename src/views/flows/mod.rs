@@ -14,11 +14,13 @@
 
 mod arrival;
 mod cell;
+mod choice;
 pub mod columns;
 mod deadlines;
 pub mod dialects;
 mod feature;
 mod flow;
+mod group;
 mod job;
 mod record;
 mod rows;
