@@ -224,3 +224,13 @@ fn the_readme_counts_the_columns_as_the_schema_does() {
         assert!(readme.contains(&format!("in {payload} columns")), "{payload}");
     }
 }
+
+#[cfg(not(feature = "payload"))]
+#[test]
+fn a_build_that_reads_no_payload_says_how_to_get_one_that_does() {
+    for arguments in [["--app", "-"], ["--app=tls", "-"], ["--columns", "src_ip,tls_sni"], ["--columns", "@app"]] {
+        let ran = run([&["flows"][..], &arguments].concat());
+        assert_eq!((ran.code, ran.said.lines().count()), (Some(2), 1), "{ran:?}");
+        assert!(ran.said.contains("cargo build --release --features full"), "{ran:?}");
+    }
+}
