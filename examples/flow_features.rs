@@ -70,18 +70,23 @@ impl FeatureState for State {
     }
 }
 
+/// Whether all captures could be read to their ends; what is wrong with the others is said.
 #[allow(clippy::print_stderr)]
-fn run(captures: Vec<Input>) -> Result<()> {
+fn run(captures: Vec<Input>) -> Result<bool> {
     let features: Vec<Arc<dyn Feature>> = vec![Arc::new(Bursts)];
     let columns = Columns::parse("src_ip,dst_ip,dst_port,pkts_up,pkts_dn,end_reason")?.with(&features);
     let settings = Settings { columns: columns.clone(), features, ..Settings::default() };
     let mut out = FlowWriter::new(std::io::stdout(), "standard output", Form::Csv, columns, Times::Seconds);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let report = FlowJob::new(settings).engine(Engine::builder().threads(threads)).run(captures, &mut out)?;
-    for error in report.failed {
+    for error in &report.failed {
         eprintln!("{error}");
     }
-    Ok(())
+    let damaged = report.files.iter().filter_map(|file| Some((&file.path, file.capture.message.as_ref()?)));
+    for (path, message) in damaged.clone() {
+        eprintln!("{}: {message}", path.display());
+    }
+    Ok(report.failed.is_empty() && damaged.count() == 0)
 }
 
 #[allow(clippy::print_stderr)]
@@ -92,7 +97,7 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     match run(captures) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(whole) => ExitCode::from(u8::from(!whole)),
         Err(error) => {
             eprintln!("{error}");
             ExitCode::FAILURE

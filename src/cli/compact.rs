@@ -23,6 +23,7 @@ use pcap_compactor::views::groups::{GroupCounts, Window, Windows};
 use pcap_compactor::{Config, Input, Job};
 
 use super::journal::{Journal, Resumed};
+use super::places::{Named, no_file_of_nothing, standard_output};
 use super::progress::Bar;
 use super::reading::{Reading, Sources, Writing};
 use super::summary::{Sum, Watched, closing, complaints, stats};
@@ -89,17 +90,18 @@ struct Setup<'a> {
 
 /// Runs `compact`.
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    if args.format == Format::None && args.output.is_some() {
+        return Err(no_file_of_nothing().into());
+    }
     let setup = setup(args, shared)?;
     let (found, mut exit) = args.sources.find("compact", setup.range, shared)?;
-    if let Some(stats) = &args.writing.stats {
-        found.spare(stats, "--stats")?;
-    }
+    found.spare(outputs(args, &found.units), args.config.as_deref())?;
     interrupt::watch(&setup.progress)?;
     let total = found.bytes();
     let bar = Bar::show(&setup.progress, total, shared.quiet);
     let began = Instant::now();
     let units = found.units.into_iter().filter(|unit| !unit.inputs.is_empty());
-    let done = match args.output.as_ref().filter(|_| args.format != Format::None) {
+    let done = match &args.output {
         Some(folder) => units.map(|unit| into_folder(&setup, unit, folder)).collect::<anyhow::Result<_>>()?,
         None => into_stdout(&setup, units)?,
     };
@@ -126,6 +128,17 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         anyhow::bail!("none of the inputs is a capture that can be read");
     }
     Ok(exit)
+}
+
+/// What a run writes in a folder.
+const OWN: [&str; 4] = ["groups", "scans", "metrics.json", ".pcap-compactor"];
+
+/// What is written, and by which option.
+fn outputs(args: &Args, units: &[Unit]) -> Vec<Named> {
+    let stats = args.writing.stats.clone().map(|path| ("--stats", path));
+    let Some(folder) = &args.output else { return std::iter::once(standard_output()).chain(stats).collect() };
+    let folders = units.iter().map(|unit| unit.folder(folder));
+    folders.flat_map(|folder| OWN.map(|name| ("--output", folder.join(name)))).chain(stats).collect()
 }
 
 fn setup<'a>(args: &'a Args, shared: &Shared) -> anyhow::Result<Setup<'a>> {
@@ -179,7 +192,7 @@ fn into_folder(setup: &Setup<'_>, mut unit: Unit, folder: &Path) -> anyhow::Resu
             "drop_oldest is for output that cannot wait; files can: leave emitter_backpressure_policy at block";
         return Err(Usage(reason.into()).into());
     }
-    let folder = unit.sensor.as_ref().map_or(folder.to_owned(), |sensor| folder.join(sensor));
+    let folder = unit.folder(folder);
     let lock = lock(&folder)?;
     let format = if args.format == Format::Csv { FileFormat::Csv } else { FileFormat::Jsonl };
     let hourly = args.single_window || setup.config.window_seconds.is_multiple_of(3600);

@@ -1,7 +1,7 @@
 //! `flows`: captures in; one row a flow and a ledger out.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,12 +17,13 @@ use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
 use pcap_compactor::{Config, Input};
 
+use super::places::{Named, no_file_of_nothing, standard_output};
 use super::progress::Bar;
 use super::reading::{Reading, Sources, Writing};
 use super::summary::{Sum, closing, complaints, stats};
 use super::text::things;
 use super::units::Found;
-use super::{Exit, Shared, interrupt, say, stdout};
+use super::{Exit, Shared, Usage, interrupt, say, stdout};
 
 /// Arguments of `flows`.
 #[derive(clap::Args)]
@@ -50,21 +51,21 @@ pub(crate) struct Args {
     /// When flows end: by the rules below, or never, which makes one flow of all packets of a 5-tuple.
     #[arg(long, value_enum, default_value_t = EndArg::Rules, help_heading = "Flows")]
     flow_end: EndArg,
-    /// The longest silence inside a TCP flow, in seconds; 0: any.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "300", help_heading = "Flows")]
-    tcp_timeout: i64,
+    /// The longest silence inside a TCP flow, in seconds; 0: any. Default: 300.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true, help_heading = "Flows")]
+    tcp_timeout: Option<i64>,
     /// The longest silence inside a UDP flow, in seconds; 0: any. Default: 120; with --dialect, the dialect's.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Flows")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true, help_heading = "Flows")]
     udp_timeout: Option<i64>,
-    /// The longest silence inside a flow of another protocol, in seconds; 0: any.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "60", help_heading = "Flows")]
-    other_timeout: i64,
-    /// The longest time from a flow's first packet to its last, in seconds; 0: any.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, default_value = "0", help_heading = "Flows")]
-    active_timeout: i64,
+    /// The longest silence inside a flow of another protocol, in seconds; 0: any. Default: 60.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true, help_heading = "Flows")]
+    other_timeout: Option<i64>,
+    /// The longest time from a flow's first packet to its last, in seconds; 0: any. Default: any.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true, help_heading = "Flows")]
+    active_timeout: Option<i64>,
     /// How far behind its flow's newest packet a packet may come and still be put in its place, in milliseconds; 0: packets
     /// are taken as they come.
-    #[arg(long, value_name = "MS", value_parser = milliseconds, default_value = "10", help_heading = "Flows")]
+    #[arg(long, value_name = "MS", value_parser = milliseconds, allow_negative_numbers = true, default_value = "10", help_heading = "Flows")]
     reorder: i64,
     /// Leave out flows with fewer packets.
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Flows")]
@@ -73,11 +74,12 @@ pub(crate) struct Args {
     #[arg(long, help_heading = "Packets")]
     no_retransmissions: bool,
 
-    /// Write into this file instead of standard output; it appears when it is whole.
+    /// Write into this file instead of standard output. It appears when it is whole, in place of one that was there; missing
+    /// folders are made.
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
-    /// What to write; `none` does all the work and prints a digest of the cells and the metrics. Default: jsonl; with
-    /// --dialect, csv.
+    /// What to write; `none` does all the work and prints a digest of the cells and the metrics. Default: as the name of
+    /// --output ends (.csv; .jsonl, .ndjson, .json), else jsonl; with --dialect, csv.
     #[arg(long, value_enum, help_heading = "Output")]
     format: Option<Format>,
     /// Write flows as another program does: wa1kpcap. What flows are, which packets count and the columns are the
@@ -95,8 +97,9 @@ pub(crate) struct Args {
     /// Also write what payload says: of all protocols, or of those listed, parted by commas: --app=tls,dns.
     #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true, default_missing_value = "app", help_heading = "Payload")]
     app: Option<String>,
-    /// Bytes of a direction that wait to be read: TCP segments ahead of their turn, and headers that are not complete.
-    #[arg(long, value_name = "BYTES", default_value_t = 65_536, help_heading = "Payload")]
+    /// Bytes of a direction that wait to be read: TCP segments ahead of their turn, and headers that are not complete. What
+    /// is longer is not read; at least 1024.
+    #[arg(long, value_name = "BYTES", value_parser = buffer, default_value = "65536", help_heading = "Payload")]
     app_buffer: usize,
     /// Requests, responses, names, commands and certificates that are kept of a flow; `app_left_out` counts the others.
     #[arg(long, value_name = "N", default_value_t = 256, help_heading = "Payload")]
@@ -119,7 +122,8 @@ pub(crate) struct Args {
 
 impl Args {
     fn format(&self) -> Format {
-        self.format.unwrap_or(if self.dialect.is_some() { Format::Csv } else { Format::Jsonl })
+        let usual = if self.dialect.is_some() { Format::Csv } else { Format::Jsonl };
+        self.format.or(self.output.as_deref().and_then(Format::of_name)).unwrap_or(usual)
     }
 }
 
@@ -136,6 +140,27 @@ enum Format {
     None,
 }
 
+impl Format {
+    /// What the end of a file's name says that it is.
+    fn of_name(path: &Path) -> Option<Format> {
+        let end = path.extension()?.to_str()?.to_ascii_lowercase();
+        match end.as_str() {
+            "csv" => Some(Format::Csv),
+            "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
+            _ => None,
+        }
+    }
+
+    /// Its name for people.
+    fn about(self) -> &'static str {
+        match self {
+            Format::Jsonl => "JSON Lines",
+            Format::Csv => "CSV",
+            Format::None => "nothing",
+        }
+    }
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 enum MomentsArg {
     Population,
@@ -144,12 +169,18 @@ enum MomentsArg {
 
 /// Seconds with up to nine decimals, as nanoseconds.
 fn seconds(text: &str) -> Result<i64, String> {
-    decimal(text, 9).ok_or_else(|| format!("`{text}` is no number of seconds; write 300 or 0.5"))
+    decimal(text, 9).ok_or_else(|| "seconds go from 0 to 9223372036, with up to 9 decimals: 300 or 0.5".into())
 }
 
 /// Milliseconds with up to six decimals, as nanoseconds.
 fn milliseconds(text: &str) -> Result<i64, String> {
-    decimal(text, 6).ok_or_else(|| format!("`{text}` is no number of milliseconds; write 10 or 0.5"))
+    decimal(text, 6).ok_or_else(|| "milliseconds go from 0 to 9223372036854, with up to 6 decimals: 10 or 0.5".into())
+}
+
+/// Bytes for what waits of a direction. A message that is longer is never read, and a TLS hello alone has hundreds.
+fn buffer(text: &str) -> Result<usize, String> {
+    let bytes = text.parse().ok().filter(|bytes| *bytes >= 1024);
+    bytes.ok_or_else(|| "a number of bytes, at least 1024; to read no payload, leave out --app and its columns".into())
 }
 
 /// A decimal number, not negative, times ten to the power of `places`, exactly.
@@ -164,18 +195,23 @@ fn decimal(text: &str, places: usize) -> Option<i64> {
 
 /// Runs `flows`.
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    if args.format() == Format::None && args.output.is_some() {
+        return Err(no_file_of_nothing().into());
+    }
     let settings = settings(args)?;
     let (found, exit) = args.sources.find("flows", settings.clip, shared)?;
-    for (path, option) in [(&args.writing.stats, "--stats"), (&args.output, "--output")] {
-        if let Some(path) = path {
-            found.spare(path, option)?;
-        }
+    found.spare(outputs(args), args.config.as_deref())?;
+    if let Some(path) = args.output.as_deref()
+        && let Some(by_name) = Format::of_name(path).filter(|by_name| *by_name != args.format() && !shared.quiet)
+    {
+        let (path, format) = (path.display(), args.format().about());
+        say(&format!("{path}: becomes {format}, as --format says, not {}, as its name does", by_name.about()));
     }
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress)?;
     let bar = Bar::show(&progress, found.bytes(), shared.quiet);
     let began = Instant::now();
-    let done = match args.output.as_ref().filter(|_| args.format() != Format::None) {
+    let done = match &args.output {
         Some(path) => {
             let (file, done) = write(args, settings, found, &progress, AtomicFile::create(path)?)?;
             file.commit()?;
@@ -194,18 +230,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     }
     if !shared.quiet {
         closing(&sum, took, "in flows", &things(counts.flows, "flow"));
-        if counts.packets_behind > 0 {
-            say(&format!(
-                "{} came further behind their time than --reorder puts right; they count, but in the order of arrival",
-                things(counts.packets_behind, "packet")
-            ));
-        }
-        if counts.flows_behind > 0 {
-            say(&format!(
-                "{} of ends that had been silent for longer than the timeout when time went back: each stands for itself",
-                things(counts.flows_behind, "flow")
-            ));
-        }
+        limits(&counts);
     }
     if let Some(path) = &args.writing.stats {
         write_whole(path, stats(args.reading.threads(), sum.read_now(), took).as_bytes())?;
@@ -214,6 +239,43 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         anyhow::bail!("none of the inputs is a capture that can be read");
     }
     Ok(exit)
+}
+
+/// Says where a limit was reached, and what that did.
+fn limits(counts: &FlowCounts) {
+    let reached = [
+        (
+            counts.packets_behind,
+            "packet",
+            "came further behind their time than --reorder puts right; they count, but in the order of arrival",
+        ),
+        (
+            counts.flows_behind,
+            "flow",
+            "of ends that had been silent for longer than the timeout when time went back: each stands for itself",
+        ),
+        (
+            counts.forgotten_holes,
+            "hole",
+            "of TCP sequences forgotten, as too many or too far back; what fills them counts as repeated",
+        ),
+        (counts.app_gaps, "gap", "in TCP payload: it was not captured, or did not fit into --app-buffer"),
+        (
+            counts.app_left_out,
+            "thing",
+            "that payload said did not fit into --app-items or --app-text; `app_left_out` counts them by flow",
+        ),
+        (counts.unread_certificates, "certificate", "could not be read; `tls_certs_unread` counts them by flow"),
+    ];
+    for (n, thing, what) in reached.into_iter().filter(|(n, ..)| *n > 0) {
+        say(&format!("{} {what}", things(n, thing)));
+    }
+}
+
+/// What is written, and by which option.
+fn outputs(args: &Args) -> Vec<Named> {
+    let records = args.output.clone().map_or_else(standard_output, |path| ("--output", path));
+    [Some(records), args.writing.stats.clone().map(|path| ("--stats", path))].into_iter().flatten().collect()
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
@@ -228,20 +290,9 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     if let Some(list) = &args.app {
         columns = columns.and_of_payload(list)?;
     }
-    let limit = |ns: i64| (ns > 0).then_some(ns);
-    let lifetime = match args.flow_end {
-        EndArg::Never => Lifetime::NEVER,
-        EndArg::Rules => Lifetime {
-            tcp_idle: limit(args.tcp_timeout),
-            udp_idle: args.udp_timeout.map_or(Lifetime::default().udp_idle, limit),
-            other_idle: limit(args.other_timeout),
-            active: limit(args.active_timeout),
-            tcp_end: true,
-        },
-    };
     let usual = Settings::new(&config);
     let settings = Settings {
-        lifetime,
+        lifetime: lifetime(args)?,
         reorder: args.reorder,
         sequences: args.sequences,
         form: match args.stats_form {
@@ -267,6 +318,36 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         settings.lifetime.udp_idle = limit(timeout);
     }
     Ok(settings)
+}
+
+/// When flows end.
+fn lifetime(args: &Args) -> Result<Lifetime, Usage> {
+    let timeouts = [
+        ("--tcp-timeout", args.tcp_timeout),
+        ("--udp-timeout", args.udp_timeout),
+        ("--other-timeout", args.other_timeout),
+        ("--active-timeout", args.active_timeout),
+    ];
+    if args.flow_end == EndArg::Never {
+        return match timeouts.iter().find(|(_, given)| given.is_some()) {
+            Some((option, _)) => Err(Usage(format!("--flow-end never has no timeouts; leave out {option}"))),
+            None => Ok(Lifetime::NEVER),
+        };
+    }
+    let usual = Lifetime::default();
+    let [tcp_idle, udp_idle, other_idle, active] = timeouts.map(|(_, given)| given);
+    Ok(Lifetime {
+        tcp_idle: tcp_idle.map_or(usual.tcp_idle, limit),
+        udp_idle: udp_idle.map_or(usual.udp_idle, limit),
+        other_idle: other_idle.map_or(usual.other_idle, limit),
+        active: active.map_or(usual.active, limit),
+        tcp_end: true,
+    })
+}
+
+/// A length of time as a limit: 0 is none.
+fn limit(ns: i64) -> Option<i64> {
+    (ns > 0).then_some(ns)
 }
 
 type Done = (pcap_compactor::engine::Report, Outcome, FlowCounts);

@@ -14,6 +14,7 @@ use pcap_compactor::views::groups::Window;
 use pcap_compactor::{Engine, Timestamp};
 
 use super::filter::FilterArgs;
+use super::places::{Named, apart};
 use super::units::{Found, named, nothing_of_sensors, of_sensors, weight};
 use super::{Exit, Shared, Usage, say, times};
 
@@ -30,7 +31,7 @@ pub(crate) struct Sources {
     /// Only this sensor; may be given several times. Default: all.
     #[arg(long, value_name = "NAME", requires = "root", help_heading = "Sensors")]
     sensor: Vec<String>,
-    /// Run sensors apart: each record names its sensor, each has its own folder under -o. Default: they are merged.
+    /// Run sensors apart: each record names its sensor; a folder of output has one for each. Default: they are merged.
     #[arg(long, help_heading = "Sensors")]
     by_sensor: bool,
 
@@ -113,14 +114,13 @@ impl Sources {
 }
 
 impl Found {
-    /// Refuses to write over one of the inputs.
-    pub(crate) fn spare(&self, path: &Path, option: &str) -> anyhow::Result<()> {
-        let Ok(output) = path.canonicalize() else { return Ok(()) };
-        let mut inputs = self.units.iter().flat_map(|unit| &unit.inputs);
-        if inputs.any(|input| input.path().canonicalize().is_ok_and(|input| input == output)) {
-            return Err(Usage(format!("{option} {} is one of the inputs", output.display())).into());
-        }
-        Ok(())
+    /// Refuses outputs that would take the place of one another, of an input, or of the settings.
+    pub(crate) fn spare(&self, outputs: Vec<Named>, config: Option<&Path>) -> anyhow::Result<()> {
+        let inputs = self.units.iter().flat_map(|unit| &unit.inputs).map(|input| match input {
+            Input::Stdin => ("standard input", "/dev/stdin".into()),
+            Input::File(path) => ("an input", path.clone()),
+        });
+        Ok(apart(outputs, inputs.chain(config.map(|path| ("--config", path.to_owned()))))?)
     }
 
     /// Bytes of all inputs, as far as they are known.

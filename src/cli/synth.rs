@@ -10,6 +10,7 @@ use pcap_compactor::sink::atomic::AtomicFile;
 use pcap_compactor::synth::{self, Spec, Truth};
 use serde::Serialize;
 
+use super::places::{apart, standard_output};
 use super::{Exit, Shared, stdout, taken, text};
 
 /// Write a capture of made-up traffic, and print what is in it.
@@ -128,6 +129,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         let _ = writeln!(io::stderr().lock(), "{}", line(&truth)?);
         return Ok(Exit::Ok);
     }
+    apart([("OUT", args.out.clone()), standard_output()], [])?;
     let truth = write_file(&spec, &args.out, args.force, &bar)?;
     bar.finish_and_clear();
     text::print(&format!("{}\n", line(&truth)?))?;

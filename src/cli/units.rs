@@ -17,6 +17,13 @@ pub(crate) struct Unit {
     pub(crate) inputs: Vec<Input>,
 }
 
+impl Unit {
+    /// Its folder under the one for all output: a sensor that runs apart has its own.
+    pub(crate) fn folder(&self, all: &Path) -> PathBuf {
+        self.sensor.as_ref().map_or(all.to_owned(), |sensor| all.join(sensor))
+    }
+}
+
 /// Everything that was found.
 pub(crate) struct Found {
     pub(crate) units: Vec<Unit>,

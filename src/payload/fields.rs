@@ -59,7 +59,7 @@ pub(super) struct Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes that wait to be read, each direction: TCP segments ahead of their turn, and headers that are not complete.
-    /// Default 64 KiB.
+    /// What is longer is not read, so below a few hundred bytes hardly anything is. Default 64 KiB.
     pub stream: usize,
     /// Requests, responses, names, commands and certificates kept. Default 256.
     pub items: usize,

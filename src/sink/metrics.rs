@@ -38,6 +38,10 @@ impl Counted for FlowCounts {
         ENDED.into_iter().zip(self.ended).for_each(|(name, n)| tell(name, n));
         tell("packets_behind", self.packets_behind);
         tell("flows_behind", self.flows_behind);
+        tell("forgotten_holes", self.forgotten_holes);
+        tell("app_gaps", self.app_gaps);
+        tell("app_left_out", self.app_left_out);
+        tell("tls_certs_unread", self.unread_certificates);
     }
 }
 

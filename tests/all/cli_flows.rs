@@ -3,8 +3,13 @@
 use std::fs::File;
 use std::process::Stdio;
 
+use pcap_compactor::views::flows::columns::Group;
+use serde_json::Value;
+
 use crate::command::{Ran, command, run};
+use crate::model::SECOND;
 use crate::run::{balances, file, number};
+use crate::sensors::sensors;
 use crate::traffic::{Body, Frame, START, pcap, v4};
 
 /// Two flows of UDP, one of them of a single packet.
@@ -61,10 +66,171 @@ fn what_is_left_out_is_in_the_ledger_and_what_is_not_there_is_refused() {
 }
 
 #[test]
+fn a_file_is_what_its_name_says_unless_the_format_was_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture());
+    let (csv, json) = ("flow_id,", "{\"type\":\"flow\"");
+    let files: [(&str, &[&str], &str, &str); 10] = [
+        ("a.csv", &[], csv, ""),
+        ("a.CSV", &[], csv, ""),
+        ("a.jsonl", &[], json, ""),
+        ("a.ndjson", &[], json, ""),
+        ("a.json", &[], json, ""),
+        ("a.csv.txt", &[], json, ""),
+        ("a", &[], json, ""),
+        ("a.csv", &["--format", "csv"], csv, ""),
+        ("a.csv", &["--format", "jsonl"], json, "a.csv: becomes JSON Lines, as --format says, not CSV"),
+        ("a.json", &["--format", "csv"], csv, "a.json: becomes CSV, as --format says, not JSON Lines"),
+    ];
+    for (name, options, begins, warning) in files {
+        let out = dir.path().join(name);
+        let ran = run(["flows".as_ref(), path.as_os_str(), "-o".as_ref(), out.as_os_str()]
+            .into_iter()
+            .chain(options.iter().map(|option| option.as_ref())));
+        assert_eq!(ran.code, Some(0), "{name} {options:?}: {ran:?}");
+        assert!(std::fs::read_to_string(&out).unwrap().starts_with(begins), "{name} {options:?}");
+        assert_eq!(ran.said.contains("as --format says"), !warning.is_empty(), "{name} {options:?}: {ran:?}");
+        assert!(ran.said.contains(warning), "{name} {options:?}: {ran:?}");
+    }
+    // A dialect has a default of its own, and a name still goes before it.
+    let dialect = |name: &str| {
+        let out = dir.path().join(name);
+        let words = ["flows", path.to_str().unwrap(), "--dialect", "wa1kpcap", "-o", out.to_str().unwrap()];
+        assert_eq!(run(words).code, Some(0));
+        std::fs::read_to_string(out).unwrap()
+    };
+    assert!(dialect("b").starts_with("key,") && dialect("b.jsonl").starts_with(json));
+}
+
+#[test]
+fn options_that_would_do_nothing_are_refused_with_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture());
+    let out = dir.path().join("no/folder/out.csv");
+    let with = |command: &str, options: &[&str]| {
+        let names = options.iter().map(|option| if *option == "OUT" { out.as_os_str() } else { option.as_ref() });
+        run([command.as_ref(), path.as_os_str()].into_iter().chain(names))
+    };
+    let seconds = "seconds go from 0 to 9223372036";
+    let refused: [(&str, &[&str], &str); 14] = [
+        ("flows", &["--format", "none", "-o", "OUT"], "--format none writes no records"),
+        ("compact", &["--format", "none", "-o", "OUT"], "--format none writes no records"),
+        ("flows", &["--flow-end", "never", "--tcp-timeout", "300"], "leave out --tcp-timeout"),
+        ("flows", &["--flow-end", "never", "--udp-timeout", "0"], "leave out --udp-timeout"),
+        ("flows", &["--flow-end", "never", "--other-timeout", "1"], "leave out --other-timeout"),
+        ("flows", &["--flow-end", "never", "--active-timeout", "1"], "leave out --active-timeout"),
+        ("flows", &["--app-buffer", "0"], "at least 1024"),
+        ("flows", &["--app-buffer", "1023"], "at least 1024"),
+        ("flows", &["--tcp-timeout", "9999999999"], seconds),
+        ("flows", &["--tcp-timeout", "-5"], seconds),
+        ("flows", &["--active-timeout", "-0.5"], seconds),
+        ("flows", &["--udp-timeout", "0.0000000001"], seconds),
+        ("flows", &["--reorder", "-1"], "milliseconds go from 0 to 9223372036854"),
+        ("flows", &["--reorder", "9223372036855"], "milliseconds go from 0 to 9223372036854"),
+    ];
+    for (command, options, says) in refused {
+        let ran = with(command, options);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{options:?}: {ran:?}");
+        assert!(ran.said.contains(says), "{options:?}: {ran:?}");
+    }
+    assert!(!dir.path().join("no").exists());
+    let taken: [&[&str]; 4] = [
+        &["--flow-end", "never"],
+        &["--tcp-timeout", "9223372036", "--active-timeout", "9223372036.854775807"],
+        &["--reorder", "9223372036854"],
+        &["--app-buffer", "1024"],
+    ];
+    for options in taken {
+        let ran = with("flows", options);
+        assert_eq!((ran.code, ran.lines().len()), (Some(0), 3), "{options:?}: {ran:?}");
+    }
+    // Folders that are missing are made, and a file that is there is replaced.
+    std::fs::create_dir_all(out.parent().unwrap().parent().unwrap()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(with("flows", &["-o", "OUT"]).code, Some(0));
+        assert_eq!(std::fs::read_to_string(&out).unwrap().lines().count(), 3);
+        std::fs::write(&out, "old").unwrap();
+    }
+}
+
+#[test]
+fn sensors_are_merged_or_run_apart() {
+    let root = tempfile::tempdir().unwrap();
+    sensors(root.path());
+    let fixed = ["flows", "--root", root.path().to_str().unwrap(), "--hour", "2023-10-19T12"];
+    let flows = |options: &[&str]| {
+        let ran = run(fixed.iter().chain(options));
+        assert_eq!(ran.code, Some(3), "a file is damaged: {}", ran.said);
+        let metrics = ran.metrics();
+        balances(&metrics);
+        let mut lines = ran.lines();
+        lines.pop();
+        assert_eq!(number(&metrics["flows_emitted"]), lines.len() as u64);
+        let said = |line: &Value| (line["sensor"].as_str().map(str::to_owned), number(&line["pkts_up"]));
+        (lines.iter().map(said).collect::<Vec<_>>(), metrics)
+    };
+    let (merged, of_all) = flows(&[]);
+    assert_eq!(merged, [(None, 9)]);
+    let (apart, of_each) = flows(&["--by-sensor"]);
+    assert_eq!(apart, [(Some("alps".into()), 2), (Some("north".into()), 7)]);
+    assert_eq!(of_each["ledger"], of_all["ledger"]);
+    assert!(of_each.get("sensor").is_none(), "it is of no one sensor");
+    assert_eq!(of_each["files"][1]["sensor"], "north");
+    let (one, _) = flows(&["--by-sensor", "--sensor", "north"]);
+    assert_eq!(one, apart[1..]);
+}
+
+#[test]
+fn a_flow_is_no_longer_than_the_active_timeout() {
+    let dir = tempfile::tempdir().unwrap();
+    let body = Body::Udp { src_port: 40_000, dst_port: 53, payload: vec![0; 12] };
+    let frame = |n: i64| Frame::new(START + n * SECOND, v4(10, 0, 0, 1), v4(9, 0, 0, 1), body.clone());
+    let path = file(dir.path(), "a.pcap", &pcap(&(0..6).map(frame).collect::<Vec<_>>()));
+    let flows = |timeout: &str| {
+        let ran = run(["flows", path.to_str().unwrap(), "--active-timeout", timeout]);
+        balances(&ran.metrics());
+        let mut lines = ran.lines();
+        lines.pop();
+        let said = |line: Value| (line["end_reason"].as_str().unwrap().to_owned(), number(&line["pkts_up"]));
+        lines.into_iter().map(said).collect::<Vec<_>>()
+    };
+    let is = |reason: &str, packets: u64| (reason.to_owned(), packets);
+    assert_eq!(flows("2.999999999"), [is("active", 3), is("eof", 3)]);
+    assert_eq!(flows("3"), [is("active", 4), is("eof", 2)]);
+    assert_eq!(flows("0"), [is("eof", 6)]);
+}
+
+#[test]
 fn the_schema_names_every_column_with_its_type_and_meaning() {
     let ran = run(["schema", "flows"]);
     assert_eq!(ran.code, Some(0));
     let rows: Vec<Vec<&str>> = ran.out.lines().map(|line| line.split('\t').collect()).collect();
     assert!(rows.iter().all(|row| row.len() == 6 && row.iter().all(|field| !field.is_empty())), "{rows:?}");
     assert_eq!((rows[1][0], rows[1][1]), ("flow_id", "text"));
+}
+
+#[test]
+fn the_readme_counts_the_columns_as_the_schema_does() {
+    let schema = run(["schema", "flows"]).out;
+    let rows: Vec<Vec<&str>> = schema.lines().skip(1).map(|line| line.split('\t').collect()).collect();
+    let group =
+        |row: &&Vec<&str>| Group::ALL.into_iter().find(|group| row[3].strip_prefix('@') == Some(group.about().0));
+    let payload = rows.iter().filter(|row| group(row).expect("it is of a group").is_payload()).count();
+    let default = rows.iter().filter(|row| row[4] == "yes").count();
+    let readme = include_str!("../../README.md");
+    let counts = format!("There are {default} columns by default, {} in all:", rows.len() - payload);
+    assert!(readme.contains(&counts), "{counts}");
+    if cfg!(feature = "payload") {
+        assert!(readme.contains(&format!("in {payload} columns")), "{payload}");
+    }
+}
+
+#[cfg(not(feature = "payload"))]
+#[test]
+fn a_build_that_reads_no_payload_says_how_to_get_one_that_does() {
+    for arguments in [["--app", "-"], ["--app=tls", "-"], ["--columns", "src_ip,tls_sni"], ["--columns", "@app"]] {
+        let ran = run([&["flows"][..], &arguments].concat());
+        assert_eq!((ran.code, ran.said.lines().count()), (Some(2), 1), "{ran:?}");
+        assert!(ran.said.contains("cargo build --release --features full"), "{ran:?}");
+    }
 }

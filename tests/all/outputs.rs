@@ -52,7 +52,7 @@ fn a_closed_standard_output_is_an_error_where_something_would_be_written_to_it()
     assert_eq!(run(["synth", file, "--packets", "2000"]).code, Some(0));
     let commands: [&[&str]; 6] = [
         &["compact", file],
-        &["compact", file, "--format", "none", "-o", out],
+        &["compact", file, "--format", "none"],
         &["inspect", file],
         &["synth", "-", "--packets", "2000"],
         &["demo", "--packets", "2000"],
@@ -196,4 +196,85 @@ fn a_reader_that_has_seen_enough_ends_the_run_quietly() {
     assert!(line.starts_with("{\"type\":\"group\""));
     let ran = Ran::of(child.wait_with_output().unwrap());
     assert_eq!((ran.code, ran.said.as_str()), (Some(141), ""));
+}
+
+#[test]
+fn no_output_takes_the_place_of_another_or_of_what_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let here = folder.path().canonicalize().unwrap();
+    fs::create_dir(here.join("real")).unwrap();
+    for (link, target) in [("linked", "real"), ("to-be", "real/out")] {
+        std::os::unix::fs::symlink(target, here.join(link)).unwrap();
+    }
+    assert_eq!(run(["synth", here.join("a.pcap").to_str().unwrap(), "--packets", "2000"]).code, Some(0));
+    fs::write(here.join("c.toml"), "").unwrap();
+    let absolute = here.join("out");
+    let absolute = absolute.to_str().unwrap();
+    // The command, what the error names, and the place.
+    let meet: [(&[&str], [&str; 2], &str); 15] = [
+        (&["flows", "a.pcap", "-o", "out", "--stats", "out"], ["--output", "--stats"], "out"),
+        (&["flows", "a.pcap", "-o", "out", "--stats", absolute], ["--output", "--stats"], "out"),
+        (&["flows", "a.pcap", "-o", "real/../out", "--stats", "./out"], ["--output", "--stats"], "out"),
+        (&["flows", "a.pcap", "-o", "no/../out", "--stats", "./out"], ["--output", "--stats"], "out"),
+        (&["flows", "a.pcap", "-o", "real/out", "--stats", "linked/out"], ["--output", "--stats"], "real/out"),
+        (&["flows", "a.pcap", "-o", "real/no/out", "--stats", "linked/no/out"], ["--output", "--stats"], "real/no/out"),
+        (&["flows", "a.pcap", "-o", "to-be", "--stats", "real/out"], ["--output", "--stats"], "real/out"),
+        (&["flows", "a.pcap", "-o", "real/../a.pcap"], ["--output", "an input"], "a.pcap"),
+        (&["flows", "a.pcap", "--stats", "a.pcap"], ["--stats", "an input"], "a.pcap"),
+        (&["flows", "a.pcap", "--config", "c.toml", "-o", "c.toml"], ["--output", "--config"], "c.toml"),
+        (&["compact", "a.pcap", "--stats", "a.pcap"], ["--stats", "an input"], "a.pcap"),
+        (
+            &["compact", "a.pcap", "-o", "out", "--stats", "out/metrics.json"],
+            ["--output", "--stats"],
+            "out/metrics.json",
+        ),
+        (&["compact", "a.pcap", "-o", "out", "--stats", "out/groups/a"], ["--output", "--stats"], "out/groups/a"),
+        (&["compact", "a.pcap", "-o", "out", "--stats", "out"], ["--output", "--stats"], "out"),
+        (
+            &["compact", "a.pcap", "-o", "out", "--by-sensor", "--stats", "out/local/metrics.json"],
+            ["--output", "--stats"],
+            "out/local/metrics.json",
+        ),
+    ];
+    let there = names(&here);
+    for (arguments, options, place) in meet {
+        let ran = Ran::of(command(arguments).current_dir(&here).output().unwrap());
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{arguments:?}: {}", ran.said);
+        for word in options.into_iter().chain([here.join(place).to_str().unwrap()]) {
+            assert!(ran.said.contains(word), "{arguments:?} {word}: {}", ran.said);
+        }
+        assert_eq!((names(&here), names(&here.join("real"))), (there.clone(), vec![]), "{arguments:?}");
+    }
+    // Beside one another, they are fine; so is a device for both.
+    for (output, stats) in [("real/out", "real/stats"), ("/dev/null", "/dev/null")] {
+        let arguments = ["flows", "a.pcap", "-q", "-o", output, "--stats", stats];
+        let ran = Ran::of(command(arguments).current_dir(&here).output().unwrap());
+        assert_eq!((ran.code, ran.said.as_str()), (Some(0), ""), "{arguments:?}");
+    }
+    let ran =
+        Ran::of(command(["compact", "a.pcap", "-q", "-o", "o", "--stats", "o/s"]).current_dir(&here).output().unwrap());
+    assert_eq!((ran.code, ran.said.as_str()), (Some(0), ""));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_shell_redirects_to_is_an_output_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = capture(folder.path());
+    let out = folder.path().join("out");
+    let out = out.to_str().unwrap();
+    for command in ["compact", "flows"] {
+        let ran = redirected(&[command, &file, "--stats", out], &format!("> {out}"));
+        assert_eq!(ran.code, Some(2), "{command}: {}", ran.said);
+        assert!(ran.said.contains("--stats would take the place of standard output"), "{command}: {}", ran.said);
+        let ran = redirected(&[command, "-", "--stats", &file], &format!("< {file}"));
+        assert!(ran.said.contains("--stats would take the place of standard input"), "{command}: {}", ran.said);
+        let before = fs::read(&file).unwrap();
+        let ran = redirected(&[command, &file], &format!(">> {file}"));
+        assert!(ran.said.contains("standard output would take the place of an input"), "{command}: {}", ran.said);
+        assert!(fs::read(&file).unwrap() == before);
+    }
+    let ran = redirected(&["synth", out, "--packets", "2000", "--force"], &format!("> {out}"));
+    assert_eq!(ran.code, Some(2), "{}", ran.said);
+    assert!(ran.said.contains("standard output would take the place of OUT"), "{}", ran.said);
 }

@@ -11,7 +11,7 @@ use crate::run::{balances, number, sum};
 use crate::traffic::{Body, Frame, START, pcap, v4};
 
 /// Two sensors that saw the same conversation, and more of it in the north; one file there is damaged.
-fn sensors(root: &Path) {
+pub(crate) fn sensors(root: &Path) {
     let frames = |n: i64| -> Vec<Frame> {
         let syn = Body::Tcp { src_port: 40_000, dst_port: 80, flags: 0x02, payload: Vec::new() };
         (0..n).map(|i| Frame::new(START + i * SECOND, v4(10, 0, 0, 1), v4(10, 0, 0, 2), syn.clone())).collect()

@@ -65,8 +65,28 @@ pub(super) fn server_hello_message(cipher: u16, thirteen: bool, random: &[u8; 32
     } else {
         extension(16, &long(b"\x02h2"))
     };
-    let body = [&[3, 3][..], random, &[0], &cipher.to_be_bytes(), &[0], &long(&extensions)].concat();
-    handshake(2, &body)
+    hello_of_server(0x0303, random, cipher, &extensions)
+}
+
+fn hello_of_server(version: u16, random: &[u8; 32], cipher: u16, extensions: &[u8]) -> Vec<u8> {
+    let (version, cipher) = (version.to_be_bytes(), cipher.to_be_bytes());
+    handshake(2, &[&version[..], random, &[0], &cipher, &[0], &long(extensions)].concat())
+}
+
+/// A record with the server hello of which a JA3S text is: version, cipher suite and extensions in decimal.
+pub(super) fn server_hello_of_ja3s(text: &str) -> Vec<u8> {
+    let number = |text: &str| text.parse::<u16>().expect("it is a number");
+    let fields: Vec<&str> = text.split(',').collect();
+    let [version, cipher, extensions] = fields[..] else { panic!("three fields: {text}") };
+    let answer = |kind: &str| match number(kind) {
+        // RFC 8422, section 5.2; RFC 6520; RFC 5746.
+        11 => extension(11, &[1, 0]),
+        15 => extension(15, &[1]),
+        65281 => extension(65281, &[0]),
+        other => panic!("no server's answer of this kind is known here: {other}"),
+    };
+    let extensions: Vec<u8> = extensions.split('-').flat_map(answer).collect();
+    record(22, &hello_of_server(number(version), &[8; 32], number(cipher), &extensions))
 }
 
 /// A record with a server hello.

@@ -69,6 +69,25 @@ fn a_second_hello_does_not_replace_the_first_and_the_choice_is_the_last() {
 }
 
 #[test]
+fn ja3s_of_a_server_hello_is_the_published_one() {
+    // Salesforce publishes the hashes: of the servers of Trickbot and Emotet in the README of salesforce/ja3, of Tor in
+    // "TLS Fingerprinting with JA3 and JA3S" (2019). The text of the first is in StamusNetworks/suricata-4-analysts,
+    // source/tls-threat-hunting.rst; those of the others were looked for until one had the hash.
+    let published = [
+        ("769,49172,65281-11", "623de93db17d313345d7ea481e7443cf"),
+        ("771,60,65281", "80b3a14bccc8598a1f3bbe83e71f735f"),
+        ("771,49199,65281-11-15", "a95ca7eab4d47d051a5cd4fb7b6005dc"),
+    ];
+    for (text, hash) in published {
+        let fields = dialogue([50_000, 443], &client_hello("example.org"), &server_hello_of_ja3s(text)).unwrap();
+        let tls = fields.tls.unwrap();
+        assert_eq!(tls.ja3s.as_deref(), Some(hash), "{text}");
+        let numbers: Vec<String> = tls.server_extensions.iter().map(u16::to_string).collect();
+        assert!(text.ends_with(&format!(",{}", numbers.join("-"))), "{text}: {numbers:?}");
+    }
+}
+
+#[test]
 fn half_a_hello_says_what_it_says_but_has_no_fingerprint() {
     let hello = client_hello("example.org");
     let mut play = Play::tcp([50_000, 443]);

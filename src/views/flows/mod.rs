@@ -14,11 +14,13 @@
 
 mod arrival;
 mod cell;
+mod choice;
 pub mod columns;
 mod deadlines;
 pub mod dialects;
 mod feature;
 mod flow;
+mod group;
 mod job;
 mod record;
 mod rows;
@@ -72,6 +74,30 @@ pub struct FlowCounts {
     /// Flows that began where time went back: before their 5-tuple's flow, or before flows that may have left, by more than
     /// the idle timeout.
     pub flows_behind: u64,
+    /// Holes of TCP sequences beyond the bound on those that are remembered.
+    pub forgotten_holes: u64,
+    /// Places where TCP payload was missing, or longer than the buffer for it; 0 where payload is not read, as those below.
+    pub app_gaps: u64,
+    /// Things found in payload but not kept, for want of room.
+    pub app_left_out: u64,
+    /// Certificates that could not be read.
+    pub unread_certificates: u64,
+}
+
+impl FlowCounts {
+    /// Counts a flow.
+    fn add(&mut self, flow: &FlowRecord) {
+        self.flows += 1;
+        self.ended[flow.end_reason as usize] += 1;
+        self.packets_behind += flow.behind;
+        self.forgotten_holes += flow.forgotten_holes;
+        #[cfg(feature = "payload")]
+        if let Some(said) = &flow.app {
+            self.app_gaps += u64::from(said.gaps);
+            self.app_left_out += u64::from(said.left_out);
+            self.unread_certificates += said.tls.as_ref().map_or(0, |tls| u64::from(tls.unread_certificates));
+        }
+    }
 }
 
 impl AddAssign for FlowCounts {
@@ -80,6 +106,10 @@ impl AddAssign for FlowCounts {
         self.ended.iter_mut().zip(other.ended).for_each(|(sum, n)| *sum += n);
         self.packets_behind += other.packets_behind;
         self.flows_behind += other.flows_behind;
+        self.forgotten_holes += other.forgotten_holes;
+        self.app_gaps += other.app_gaps;
+        self.app_left_out += other.app_left_out;
+        self.unread_certificates += other.unread_certificates;
     }
 }
 
@@ -121,12 +151,9 @@ impl<'s> Flows<'s> {
 
     fn emit(&mut self, ended: &mut Ended) -> Result<()> {
         let Ended { ends, reason, flow, words } = ended;
-        let reason = *reason;
-        let mut record = self.finisher.finish(ends, flow, words.take(), reason, self.sensor.clone(), &self.plan);
+        let mut record = self.finisher.finish(ends, flow, words.take(), *reason, self.sensor.clone(), &self.plan);
         self.outcome.kept += record.amount;
-        self.counts.flows += 1;
-        self.counts.ended[reason as usize] += 1;
-        self.counts.packets_behind += record.behind;
+        self.counts.add(&record);
         self.sink.on_flow(&record)?;
         self.finisher.reuse(&mut record);
         Ok(())

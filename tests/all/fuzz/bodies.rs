@@ -14,10 +14,13 @@ use pcap_compactor::app::{Enricher, Notes, Section, Segment};
 use pcap_compactor::capture::{Capture, LinkType, PcapLayout, PcapWriter, Record, Records, Report, Stamp, Status};
 use pcap_compactor::decode::packet::Fragment;
 use pcap_compactor::decode::{Decoder, Packet, Tunnels};
-use pcap_compactor::engine::ledger::balance;
-use pcap_compactor::sink::jsonl::{JsonLines, Lines};
+use pcap_compactor::engine::ledger::{Amount, balance};
+use pcap_compactor::sink::flows::{FlowSink, FlowWriter, Form};
+use pcap_compactor::sink::jsonl::{JsonLines, Lines, Times};
 use pcap_compactor::sink::{Discard, Metrics, Sink};
 use pcap_compactor::table::key::FiveTuple;
+use pcap_compactor::views::flows::dialects::{self, wa1kpcap::Switches};
+use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
 use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
 
 /// Hands out a few bytes a call, as a slow pipe would.
@@ -160,8 +163,9 @@ pub(crate) fn compact(bytes: &[u8]) {
     compact_whole(bytes);
 }
 
-/// Any bytes as Ethernet frames, from end to end: each frame of a length and at a time that the byte in front of it tells.
-pub(crate) fn packets(bytes: &[u8]) {
+/// A capture of any bytes as Ethernet frames, and how many they are: each of a length and at a time that the byte in front
+/// of it tells.
+fn framed(bytes: &[u8]) -> (Vec<u8>, u64) {
     const STEPS: [i64; 4] = [0, 1_000_000, 3_000_000_000, 61_000_000_000];
     let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).expect("memory takes bytes");
     let (mut rest, mut time, mut frames) = (bytes, 1_697_716_800_000_000_000, 0);
@@ -171,7 +175,82 @@ pub(crate) fn packets(bytes: &[u8]) {
         writer.record(Timestamp(time), frame.len() as u32, frame).expect("memory takes bytes");
         (rest, frames) = (next, frames + 1);
     }
-    assert_eq!(compact_whole(&writer.finish().expect("memory takes bytes")), frames);
+    (writer.finish().expect("memory takes bytes"), frames)
+}
+
+/// Any bytes as Ethernet frames, from end to end.
+pub(crate) fn packets(bytes: &[u8]) {
+    let (capture, frames) = framed(bytes);
+    assert_eq!(compact_whole(&capture), frames);
+}
+
+/// Lines of JSON of flows, and whether each packet is in one of them or counted.
+struct Flows<'o> {
+    lines: FlowWriter<&'o mut Vec<u8>>,
+    kept: Amount,
+}
+
+impl FlowSink for Flows<'_> {
+    fn on_flow(&mut self, flow: &FlowRecord) -> pcap_compactor::Result<()> {
+        assert!(flow.first_ts <= flow.last_ts && flow.duration_ns() >= 0, "{flow:?}");
+        assert_eq!(flow.amount.packets, flow.sides.iter().map(|side| side.packets).sum::<u64>(), "{flow:?}");
+        assert!(flow.amount.packets > 0, "{flow:?}");
+        self.kept += flow.amount;
+        self.lines.on_flow(flow)
+    }
+
+    fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> pcap_compactor::Result<()> {
+        let (intake, outcome) = (&metrics.total.intake, &metrics.outcome);
+        intake.check("the input")?;
+        balance("the output", intake.accepted, &[self.kept, outcome.filtered, outcome.out_of_window])?;
+        assert_eq!((outcome.kept, metrics.counts.ended.iter().sum::<u64>()), (self.kept, metrics.counts.flows));
+        self.lines.on_metrics(metrics)
+    }
+}
+
+fn flow_lines(reader: Box<dyn Read + Send>, settings: &Settings, threads: usize) -> (u64, Vec<u8>) {
+    let mut out = Vec::new();
+    let lines = FlowWriter::new(&mut out, "memory", Form::Lines, settings.columns.clone(), Times::Seconds);
+    let job = FlowJob::new(settings.clone()).engine(Engine::builder().threads(threads).dedup(2));
+    let mut sink = Flows { lines, kept: Amount::default() };
+    let report = job.run(vec![Input::stream("any", reader)], &mut sink).expect("any input ends well");
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+    (report.total.intake.read.packets, out)
+}
+
+/// Flows of a capture with all that can be said of them, and in a dialect: neither threads nor the way it comes show.
+fn flows_whole(bytes: &[u8]) -> u64 {
+    let columns = if cfg!(feature = "payload") { "@all,@app" } else { "@all" };
+    // Short timeouts and low bounds, so that few packets go all ways.
+    let all = Settings {
+        lifetime: Lifetime {
+            tcp_idle: Some(60_000_000_000),
+            udp_idle: Some(2_000_000_000),
+            active: Some(100_000_000_000),
+            ..Lifetime::default()
+        },
+        sequences: 3,
+        columns: Columns::parse(columns).expect("there are such columns"),
+        #[cfg(feature = "payload")]
+        payload: pcap_compactor::payload::Limits { stream: 2_000, items: 3, text: 300 },
+        ..Settings::default()
+    };
+    let dialect = dialects::wa1kpcap::dialect(Switches::default()).settings(Settings::default());
+    let packets = [all, dialect].map(|settings| {
+        let [at_once, in_drips] = readers(bytes);
+        let (packets, out) = flow_lines(at_once, &settings, 1);
+        assert_eq!((packets, out), flow_lines(in_drips, &settings, 3));
+        packets
+    });
+    assert_eq!(packets[0], packets[1]);
+    packets[0]
+}
+
+/// Any bytes as a capture, and as Ethernet frames, whose flows are written.
+pub(crate) fn flows(bytes: &[u8]) {
+    flows_whole(bytes);
+    let (capture, frames) = framed(bytes);
+    assert_eq!(flows_whole(&capture), frames);
 }
 
 /// What an enricher makes of segments: the same in any order.

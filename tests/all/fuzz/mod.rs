@@ -100,9 +100,8 @@ fn any_capture_goes_from_end_to_end_with_its_ledger_balanced() {
     try_on(bodies::compact, &captures(), 300);
 }
 
-#[test]
-fn any_packets_go_from_end_to_end_with_their_ledger_balanced() {
-    let frames = frames();
+/// The frames of made-up traffic as the bodies cut them out of bytes, some in each.
+fn packed_frames() -> Vec<Vec<u8>> {
     let packed = |frames: &[Vec<u8>]| -> Vec<u8> {
         frames
             .iter()
@@ -114,8 +113,18 @@ fn any_packets_go_from_end_to_end_with_their_ledger_balanced() {
             })
             .collect()
     };
-    let seeds: Vec<Vec<u8>> = frames.chunks(40).map(packed).collect();
-    try_on(bodies::packets, &seeds, 300);
+    frames().chunks(40).map(packed).collect()
+}
+
+#[test]
+fn any_packets_go_from_end_to_end_with_their_ledger_balanced() {
+    try_on(bodies::packets, &packed_frames(), 300);
+}
+
+#[test]
+fn flows_of_any_bytes_hold_each_packet_once_and_go_forward_in_time() {
+    try_on(bodies::flows, &captures(), 150);
+    try_on(bodies::flows, &packed_frames(), 300);
 }
 
 #[test]

@@ -384,14 +384,19 @@ fn a_name_that_points_to_itself_and_overlapping_segments_do_no_harm() {
     assert_eq!(said.iter().find_map(ssh), Some("SSH-2.0-later"));
 }
 
-#[test]
-fn a_certificate_that_cannot_be_read_leaves_its_cells_empty_and_is_counted() {
+/// A server's hello and a certificate that is none, in one segment.
+fn unreadable_certificate() -> Vec<u8> {
     let message = |kind: u8, body: &[u8]| [&[kind, 0, 0, body.len() as u8][..], body].concat();
     let hello = [&[3, 3][..], &[7; 32], &[0, 0xc0, 0x2f, 0]].concat();
     let chain = [&[0, 0, 8, 0, 0, 5][..], b"what?"].concat();
     let words = [message(2, &hello), message(11, &chain)].concat();
     let record = [&[22, 3, 3, 0, words.len() as u8][..], &words].concat();
-    let packets = [(0, tcp(SERVER, CLIENT, 0x18, 1, &record))];
+    tcp(SERVER, CLIENT, 0x18, 1, &record)
+}
+
+#[test]
+fn a_certificate_that_cannot_be_read_leaves_its_cells_empty_and_is_counted() {
+    let packets = [(0, unreadable_certificate())];
     let said = say(&packets, &settings());
     let dir = tempfile::tempdir().unwrap();
     let lines = written(&[capture(dir.path(), &packets)], &settings(), Form::Lines, PLAIN);
@@ -452,8 +457,37 @@ fn limits_are_settable() {
     let ran = run(["flows", "-q", "--app", "--app-items", "2", path.to_str().unwrap()]);
     let flow = &ran.lines()[0];
     assert_eq!((flow["dns_name"].as_array().map(Vec::len), &flow["app_left_out"]), (Some(2), &3.into()));
-    for option in ["--app-buffer", "--app-text"] {
-        let ran = run(["flows", "-q", "--app", option, "0", path.to_str().unwrap()]);
+    for (option, least) in [("--app-buffer", "1024"), ("--app-text", "0")] {
+        let ran = run(["flows", "-q", "--app", option, least, path.to_str().unwrap()]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+}
+
+#[test]
+fn limits_that_were_reached_are_in_the_metrics_and_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut packets: Vec<_> = (0..4).map(|n| (n, ipv4(CLIENT, SERVER, 17, 1, 0, &query(&format!("n{n}"))))).collect();
+    packets.push((4, unreadable_certificate()));
+    let get = |seq| tcp((3, 40_000), SERVER, 0x18, seq, b"GET / HTTP/1.1\r\n\r\n");
+    packets.extend([(5, get(1)), (6, get(100))]);
+    let path = capture(dir.path(), &packets);
+    let ran = run(["flows", "--app", "--app-items", "2", path.to_str().unwrap()]);
+    let (lines, metrics) = (ran.lines(), ran.metrics());
+    let counts = [
+        ("app_gaps", 1, "1 gap in TCP payload"),
+        ("app_left_out", 2, "2 things that payload said did not fit into --app-items"),
+        ("tls_certs_unread", 1, "1 certificate could not be read"),
+    ];
+    for (name, n, says) in counts {
+        let by_flow: u64 = lines[..lines.len() - 1].iter().filter_map(|line| line[name].as_u64()).sum();
+        assert_eq!((by_flow, &metrics[name]), (n, &n.into()), "{name}: {ran:?}");
+        assert!(ran.said.contains(says), "{says}: {ran:?}");
+    }
+    // Not a word where there is nothing to tell.
+    let path = capture(dir.path(), &packets[..2]);
+    let ran = run(["flows", "--app", path.to_str().unwrap()]);
+    for (name, _, says) in counts {
+        assert_eq!(ran.metrics()[name], 0, "{name}");
+        assert!(!ran.said.contains(&says[2..]), "{says}: {ran:?}");
     }
 }

@@ -1,0 +1,88 @@
+//! When flows begin, end and leave.
+
+use pcap_compactor::sink::Metrics;
+use pcap_compactor::sink::flows::FlowSink;
+use pcap_compactor::views::flows::{FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
+use pcap_compactor::{Engine, Result};
+
+use super::{all, connection, flows_of, pcap, segment, udp};
+use crate::model::SECOND;
+use crate::model::flows::{ACK, RST, SYN, Sent};
+use crate::run::{file, inputs};
+use crate::traffic::START;
+
+/// Counts flows by the marker at which they left.
+#[derive(Default)]
+struct ByMarker {
+    left: Vec<u64>,
+    now: u64,
+}
+
+impl FlowSink for ByMarker {
+    fn on_flow(&mut self, _: &FlowRecord) -> Result<()> {
+        self.now += 1;
+        Ok(())
+    }
+
+    fn on_marker(&mut self) -> Result<()> {
+        self.left.push(std::mem::take(&mut self.now));
+        Ok(())
+    }
+
+    fn on_metrics(&mut self, _: &Metrics<FlowCounts>) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_million_flows_of_one_packet_leave_as_they_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let many = 1_000_000_u32;
+    let packets: Vec<Sent> = (0..many).map(|n| udp(START + i64::from(n) * SECOND / 1000, n)).collect();
+    let paths = [file(dir.path(), "many.pcap", &pcap(&packets))];
+    for threads in [1, 3] {
+        let mut left = ByMarker::default();
+        let engine = Engine::builder().threads(threads);
+        let lifetime = Lifetime { udp_idle: Some(SECOND), ..Lifetime::default() };
+        let settings = Settings { lifetime, columns: all(), ..Settings::default() };
+        FlowJob::new(settings).engine(engine).run(inputs(&paths), &mut left).unwrap();
+        assert_eq!(left.left.iter().sum::<u64>(), u64::from(many));
+        // All but those of the last second have left at each marker.
+        for (place, pair) in left.left.iter().take(15).enumerate() {
+            assert!((64_000..=66_600).contains(pair), "{place}: {:?}", left.left);
+        }
+    }
+}
+
+#[test]
+fn a_closed_connection_ends_with_the_next_one_and_keeps_what_trails() {
+    let mut packets = connection(START, 1000, 5000);
+    packets.push(segment(START + SECOND, false, RST, 6002, 0, 0));
+    packets.extend(connection(START + 2 * SECOND, 70_000, 90_000));
+    let flows = flows_of(&packets, &Settings { columns: all(), ..Settings::default() });
+    let said: Vec<_> = flows.iter().map(|flow| (flow.end_reason.name(), flow.amount.packets)).collect();
+    assert_eq!(said, [("fin", 9), ("fin", 8)]);
+    assert!(flows.iter().all(|flow| flow.handshake_ns == Some(50_000_000) && flow.direction.name() == "syn"));
+    let again = flows_of(&packets, &Settings { lifetime: Lifetime::NEVER, ..Settings::default() });
+    assert_eq!((again.len(), again[0].end_reason.name()), (1, "eof"));
+}
+
+#[test]
+fn ports_are_used_anew_when_nobody_answered_or_nothing_was_said_for_a_while() {
+    let settings = Settings::default();
+    let reasons = |packets: &[Sent]| -> Vec<(&str, u64)> {
+        flows_of(packets, &settings).iter().map(|flow| (flow.end_reason.name(), flow.amount.packets)).collect()
+    };
+    let syn = |at: i64, seq: u32| segment(START + at, true, SYN, seq, 0, 0);
+    // The same SYN again is the same connection; another is another, for nobody has answered.
+    assert_eq!(reasons(&[syn(0, 1), syn(SECOND, 1), syn(2 * SECOND, 7)]), [("reuse", 2), ("eof", 1)]);
+    let open = [
+        segment(START, true, SYN, 1, 0, 0),
+        segment(START + 1, false, SYN | ACK, 9, 2, 0),
+        segment(START + 2, true, ACK, 2, 10, 50),
+    ];
+    let with = |at: i64| [open.as_slice(), &[syn(at, 77)]].concat();
+    assert_eq!(reasons(&with(SECOND / 2)), [("eof", 4)], "a stray SYN cuts no connection at work");
+    assert_eq!(reasons(&with(3 * SECOND)), [("reuse", 3), ("eof", 1)]);
+    assert_eq!(reasons(&with(301 * SECOND)), [("idle", 3), ("eof", 1)]);
+}

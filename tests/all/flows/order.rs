@@ -1,0 +1,61 @@
+//! Packets and sequence numbers out of order, and beyond all bounds.
+
+use pcap_compactor::views::flows::Settings;
+
+use super::{all, connection, flows_of, pcap, say, segment, udp};
+use crate::model::SECOND;
+use crate::model::flows::{ACK, Sent};
+use crate::run::{PLAIN, file, number};
+use crate::traffic::START;
+
+#[test]
+fn sequence_numbers_that_wrap_are_in_order() {
+    for initial in [u32::MAX, u32::MAX - 50, u32::MAX - 101, u32::MAX - 102] {
+        let flows = flows_of(&connection(START, initial, initial), &Settings { columns: all(), ..Settings::default() });
+        assert_eq!((flows.len(), flows[0].end_reason.name()), (1, "fin"), "{initial}");
+        assert!(flows[0].sides.iter().all(|side| side.segments.classes[2..] == [0; 5]), "{flows:#?}");
+    }
+}
+
+#[test]
+fn holes_beyond_the_bound_are_counted_in_the_metrics() {
+    let segments: Vec<Sent> = (0..70).map(|n| segment(START + i64::from(n), true, ACK, n * 20, 1, 10)).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &pcap(&segments));
+    let said = say(&[path], Settings { columns: all(), ..Settings::default() }, PLAIN);
+    assert_eq!((said.flows[0].forgotten_holes, number(&said.metrics["forgotten_holes"])), (5, 5));
+}
+
+#[test]
+fn time_that_jumps_makes_no_long_and_no_negative_flow() {
+    let year = 365 * 86_400 * SECOND;
+    let times = [START, START + 1, START + year, START + year + 1, START + 2, START + 3, START + 3 * year, START + 4];
+    let packets: Vec<Sent> = times.iter().map(|&time| udp(time, 1)).collect();
+    let flows = flows_of(&packets, &Settings::default());
+    assert!(flows.iter().all(|flow| (0..10).contains(&flow.duration_ns())), "{flows:#?}");
+    assert_eq!(flows.iter().map(|flow| flow.amount.packets).sum::<u64>(), 8);
+    // What waits does not keep what is older from its flow.
+    assert_eq!(flows.len(), 4);
+}
+
+#[test]
+fn every_flow_that_begins_where_time_went_back_is_counted() {
+    let hour = 3600 * SECOND;
+    let dir = tempfile::tempdir().unwrap();
+    let told = |times: &[i64]| {
+        let packets: Vec<Sent> = times.iter().map(|&time| udp(START + time, 1)).collect();
+        let said = say(&[file(dir.path(), "a.pcap", &pcap(&packets))], Settings::default(), PLAIN);
+        let behind = said.metrics["flows_behind"].as_u64().unwrap();
+        (said.flows.iter().map(|flow| (flow.first_ts.0 - START, flow.amount.packets)).collect::<Vec<_>>(), behind)
+    };
+    // What waits goes to its own flow first.
+    assert_eq!(told(&[hour, hour + 1, 0, 1, 2]), (vec![(0, 3), (hour, 2)], 1));
+    // Behind a step back, packets are put in order as ever.
+    assert_eq!(told(&[hour, 5, 3, 4, SECOND]).1, 1);
+    assert_eq!(told(&[hour, 5, 3, 4, SECOND]).0, [(3, 4), (hour, 1)]);
+    // Two clocks an hour apart that take turns: each turn back is a flow, and counted.
+    let turns: Vec<i64> = (0..200).map(|n| n * 1_000_000 + if n % 2 == 0 { hour } else { 0 }).collect();
+    let (flows, behind) = told(&turns);
+    assert!(behind > 10, "{flows:?}");
+    assert_eq!(flows.len() as u64, 2 * behind + 1, "{flows:?}");
+}
