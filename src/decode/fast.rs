@@ -45,6 +45,10 @@ pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, packet: 
         0x86dd => ipv6(frame, ip, packet)?,
         _ => return None,
     };
+    // A length beyond the frame is for the general path to cut.
+    if ip as u32 + packet.ip_length > record.wire {
+        return None;
+    }
     packet.transport_offset = transport as u16;
     if packet.fragment == Fragment::Later {
         packet.payload_offset = transport as u16;

@@ -163,22 +163,27 @@ fn part<'f>(packet: &Packet, frame: &'f [u8]) -> Option<Part<'f>> {
     }
     let ip = frame.get(usize::from(packet.ip_offset)..)?;
     let ip = ip.get(..packet.ip_length as usize)?;
+    // Where the frame had no room for all of it, it would end the datagram too early.
+    let claimed = if packet.v6 { 40 + u16_at(ip, 4)? } else { u16_at(ip, 2)? };
+    if claimed > ip.len() {
+        return None;
+    }
     let (protocol, field, unit, data) = if packet.v6 {
         let header = v6_fragment_header(ip)?;
         let bytes = ip.get(header..)?.first_chunk::<8>()?;
-        (bytes[0], u16::from_be_bytes([bytes[2], bytes[3]]), 0xfff8, ip.get(header + 8..)?)
+        (bytes[0], u16_at(bytes, 2)?, 0xfff8, ip.get(header + 8..)?)
     } else {
-        let field = u16::from_be_bytes([*ip.get(6)?, *ip.get(7)?]);
-        (*ip.get(9)?, field, 0x1fff, ip.get(usize::from(*ip.first()? & 15) * 4..)?)
+        (*ip.get(9)?, u16_at(ip, 6)?, 0x1fff, ip.get(usize::from(*ip.first()? & 15) * 4..)?)
     };
-    let (offset, more) = if packet.v6 {
-        (usize::from(field & unit), field & 1 != 0)
-    } else {
-        (usize::from(field & unit) * 8, field & 0x2000 != 0)
-    };
+    let (offset, more) =
+        if packet.v6 { (field & unit, field & 1 != 0) } else { ((field & unit) * 8, field & 0x2000 != 0) };
     // No datagram is longer than its length field can say.
     let whole = offset + data.len() <= usize::from(u16::MAX);
     (whole && (data.len().is_multiple_of(8) || !more)).then_some(Part { protocol, offset, more, bytes: data })
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<usize> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes).into())
 }
 
 /// Where the fragment header of an IPv6 packet is (RFC 8200, section 4.5).

@@ -56,6 +56,22 @@ fn no_tunnel_is_followed_when_the_outer_packet_is_asked_for() {
     assert_eq!(decode_outer(ETHERNET, &tagged).expect("tagged").src, INNER_SRC);
 }
 
+/// The room inside a tunnel is what the headers around it leave, down from the frame's.
+#[test]
+fn lengths_inside_tunnels_end_with_the_room_there() {
+    for (name, kind, mut frame) in frames::tunnels() {
+        let whole = decode(RAW, &frame).expect(name);
+        let field = usize::from(whole.ip_offset) + if whole.v6 { 4 } else { 2 };
+        frame[2] = 0xf0;
+        // Teredo's port is shared with anything; what does not fit there is not of it.
+        if kind != Tunnel::Teredo {
+            frame[field] = 0xf0;
+        }
+        let packet = decode(RAW, &frame).expect(name);
+        assert_eq!(packet, whole, "{name}");
+    }
+}
+
 #[test]
 fn either_end_of_a_udp_tunnel_may_have_the_port() {
     for (name, kind, mut frame) in frames::tunnels().into_iter().filter(|(_, _, frame)| frame[9] == 17) {

@@ -158,5 +158,9 @@ fn a_fragment_that_cannot_be_is_none() {
     let mut fragments = Fragments::default();
     assert_eq!(push(&mut fragments, 0, &fragment(1, 65_528, false, &[1; 16])), None, "beyond the longest datagram");
     assert_eq!(push(&mut fragments, 0, &fragment(1, 8, true, &[1; 9])), None, "not the last, and no multiple of 8");
+    let (mut v4, mut v6) = (fragment(1, 8, false, &[1; 8]), fragment_v6(1, 8, false, &[1; 8]));
+    v4[3] += 8;
+    v6[5] += 8;
+    assert_eq!([v4, v6].map(|lie| push(&mut fragments, 0, &lie)), [None, None], "claims more than there was");
     assert_eq!(fragments.waiting(), 0);
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use pcap_compactor::capture::{PcapLayout, PcapWriter};
+use pcap_compactor::flow::sequence::Class;
 use pcap_compactor::payload::{Fields, Limits};
 use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::flows::{FlowSink, FlowWriter, Form};
@@ -415,6 +416,31 @@ fn a_flow_that_changes_its_protocol_says_both() {
     ];
     let said = say(&packets, &settings());
     assert_eq!(said[0].app.as_deref().map(Fields::apps), Some(vec!["http", "tls"]));
+}
+
+/// A forged acknowledgement claims bytes that were never sent. What is sent in their place is no repetition.
+#[test]
+fn a_length_beyond_the_frame_hides_no_request() {
+    let request = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut forged = tcp(CLIENT, SERVER, 0x10, 1, b"");
+    forged[16..18].copy_from_slice(&60_000_u16.to_be_bytes());
+    let packets = [
+        (0, tcp(CLIENT, SERVER, 0x02, 0, b"")),
+        (1, tcp(SERVER, CLIENT, 0x12, 0, b"")),
+        (2, forged),
+        (3, tcp(CLIENT, SERVER, 0x18, 1, &request[..9])),
+        (4, tcp(CLIENT, SERVER, 0x18, 10, &request[9..])),
+    ];
+    for no_retransmissions in [false, true] {
+        let settings = Settings { columns: Columns::parse("@all,@app").unwrap(), no_retransmissions, ..settings() };
+        let said = say(&packets, &settings);
+        assert_eq!(said.len(), 1);
+        let (up, app) = (&said[0].sides[0], said[0].app.as_deref());
+        assert_eq!((up.packets, up.payload_bytes), (4, request.len() as u64));
+        assert_eq!(up.segments.classes[Class::Retransmission as usize], 0);
+        let http = app.and_then(|fields| fields.http.as_deref()).expect("a request");
+        assert_eq!(http.requests[0].target.as_deref(), Some("/x"));
+    }
 }
 
 // The command line.
