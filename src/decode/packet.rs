@@ -185,6 +185,8 @@ pub struct Packet {
     pub tunnel: Tunnel,
     /// Offset of that tunnel's header from the frame's start; 0 without one.
     pub tunnel_offset: u16,
+    /// VLAN number of the last tag in front of the outermost IP header, whatever else lies between; below 4,096.
+    pub vlan: Option<u16>,
 }
 
 impl Packet {

@@ -37,9 +37,9 @@ prop_compose! {
         }
         transport.extend(&body);
         let mut frame = vec![2; 12];
-        for tag in tags {
+        for (number, tag) in (0x2005_u16..).zip(tags) {
             frame.extend(tag.to_be_bytes());
-            frame.extend([0, 7]);
+            frame.extend(number.to_be_bytes());
         }
         let length = transport.len() as i32 + lies.1;
         if v6 {
@@ -119,6 +119,7 @@ fn used() -> Packet {
         asks: Asks::Receiver,
         tunnel: Tunnel::Vxlan,
         tunnel_offset: 13,
+        vlan: Some(14),
     }
 }
 
