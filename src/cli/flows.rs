@@ -206,6 +206,12 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
                 things(counts.flows_behind, "flow")
             ));
         }
+        if counts.datagrams_let_go > 0 {
+            say(&format!(
+                "{} in fragments, too many of which were open at once: their payload was not read",
+                things(counts.datagrams_let_go, "datagram")
+            ));
+        }
     }
     if let Some(path) = &args.writing.stats {
         write_whole(path, stats(args.reading.threads(), sum.read_now(), took).as_bytes())?;

@@ -45,6 +45,8 @@ pub struct Mark {
     pub newest: Timestamp,
     /// When the next file begins, which may be before this one ends; the latest time if there is none.
     pub next_file: Timestamp,
+    /// Fragments among the packets since the marker before, in this file, of all shards.
+    pub fragments: u32,
 }
 
 /// Records from one [`Mark`] of a file to the next.

@@ -38,6 +38,7 @@ impl Counted for FlowCounts {
         ENDED.into_iter().zip(self.ended).for_each(|(name, n)| tell(name, n));
         tell("packets_behind", self.packets_behind);
         tell("flows_behind", self.flows_behind);
+        tell("datagrams_let_go", self.datagrams_let_go);
     }
 }
 

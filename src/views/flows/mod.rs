@@ -72,6 +72,9 @@ pub struct FlowCounts {
     /// 5-tuples that were taken up again at a time before flows of it may have left: their packets are in flows of their
     /// own.
     pub flows_behind: u64,
+    /// Datagrams that came in fragments and were let go of before they were complete, for want of room: their payload was
+    /// not read. 0 where none is.
+    pub datagrams_let_go: u64,
 }
 
 impl AddAssign for FlowCounts {
@@ -80,6 +83,7 @@ impl AddAssign for FlowCounts {
         self.ended.iter_mut().zip(other.ended).for_each(|(sum, n)| *sum += n);
         self.packets_behind += other.packets_behind;
         self.flows_behind += other.flows_behind;
+        self.datagrams_let_go += other.datagrams_let_go;
     }
 }
 
@@ -149,6 +153,7 @@ impl View for Flows<'_> {
             self.outcome.out_of_window += closed.aside.out_of_window;
             self.outcome.filtered += closed.aside.filtered;
             self.counts.flows_behind += closed.aside.stale;
+            self.counts.datagrams_let_go += closed.aside.let_go;
             workers.push(closed.ended);
         }
         if let [only] = &mut workers[..] {

@@ -78,7 +78,7 @@ impl EndedFlows {
     }
 }
 
-/// Packets that are in no flow that leaves, and packets that are where one would not look for them.
+/// Packets that are in no flow that leaves, and what is not where one would look for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Aside {
     pub(super) out_of_window: Amount,
@@ -86,6 +86,8 @@ pub(super) struct Aside {
     pub(super) filtered: Amount,
     /// Flows that began before the clock, less their idle timeout.
     pub(super) stale: u64,
+    /// Datagrams that were let go of before they were complete.
+    pub(super) let_go: u64,
 }
 
 /// What has a flow id.
@@ -186,7 +188,6 @@ impl Shard {
         self.clock = self.clock.max(now);
         self.newest = self.newest.max(now);
         self.marks += 1;
-        self.listener.forget_before(self.clock);
         for (slot, id) in self.deadlines.passed(now) {
             let row = &mut self.rows[id];
             if !row.live || row.slot != slot {
@@ -216,8 +217,8 @@ impl Shard {
     fn hand_over(&mut self) -> Option<Part> {
         let mut closed = std::mem::take(&mut self.closed);
         closed.ended.sort();
-        let Aside { out_of_window, filtered, stale } = closed.aside;
-        let nothing = closed.ended.flows.is_empty() && out_of_window.packets + filtered.packets + stale == 0;
+        let Aside { out_of_window, filtered, stale, let_go } = closed.aside;
+        let nothing = closed.ended.flows.is_empty() && out_of_window.packets + filtered.packets + stale + let_go == 0;
         if nothing { None } else { Some(Box::new(closed)) }
     }
 }
@@ -329,6 +330,7 @@ impl ShardView for Shard {
     fn mark(&mut self, mark: Mark, table: &FlowTable) -> Option<Part> {
         self.newest = self.newest.max(mark.newest.0);
         self.expire(mark.newest.min(mark.next_file).0, table);
+        self.closed.aside.let_go += self.listener.end_stretch(mark.fragments, self.clock);
         self.hand_over()
     }
 

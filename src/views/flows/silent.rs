@@ -46,7 +46,9 @@ impl Listener {
     ) {
     }
 
-    pub(super) fn forget_before(&mut self, _: i64) {}
+    pub(super) fn end_stretch(&mut self, _: u32, _: i64) -> u64 {
+        0
+    }
 }
 
 pub(super) fn columns() -> impl Iterator<Item = &'static Column> {

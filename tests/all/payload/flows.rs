@@ -418,6 +418,35 @@ fn a_flow_that_changes_its_protocol_says_both() {
     assert_eq!(said[0].app.as_deref().map(Fields::apps), Some(vec!["http", "tls"]));
 }
 
+/// First fragments of forged hosts, without end: datagrams of others come together across some of them, and not across too
+/// many, on any number of threads.
+#[test]
+fn a_flood_of_fragments_is_bounded_and_counted() {
+    let forged = |n: u32| {
+        let mut frame = ipv4((0, 0), (3, 0), 17, 1, 0x2000, &udp((0, 9), (3, 9), &[0; 8]));
+        frame[26..30].copy_from_slice(&(0x0b00_0000 + n).to_be_bytes());
+        frame
+    };
+    let message = query("a");
+    let head = ipv4(CLIENT, SERVER, 17, 7, 0x2000, &message[..16]);
+    let tail = ipv4(CLIENT, SERVER, 17, 7, 2, &message[16..]);
+    for (between, name, let_go) in [(100_000, Some("a"), false), (200_000, None, true)] {
+        let mut packets = vec![(0, head.clone())];
+        packets.extend((0..between).map(|n| (1, forged(n))));
+        packets.push((2, tail.clone()));
+        let dir = tempfile::tempdir().unwrap();
+        let paths = [capture(dir.path(), &packets)];
+        let settings = Settings { columns: Columns::parse("src_ip,@dns").unwrap(), ..settings() };
+        let plain = written(&paths, &settings, Form::Lines, PLAIN);
+        let last: Value = serde_json::from_str(plain.lines().last().unwrap()).unwrap();
+        assert_eq!(last["datagrams_let_go"].as_u64().unwrap() > 0, let_go);
+        assert_eq!(plain.contains("a.test"), name.is_some());
+        for way in WAYS.into_iter().step_by(2) {
+            assert!(written(&paths, &settings, Form::Lines, way) == plain, "{way:?}");
+        }
+    }
+}
+
 /// A forged acknowledgement claims bytes that were never sent. What is sent in their place is no repetition.
 #[test]
 fn a_length_beyond_the_frame_hides_no_request() {

@@ -267,9 +267,12 @@ impl Listener {
         }
     }
 
-    /// No packet before this time will come, but out of order.
-    pub(super) fn forget_before(&mut self, time: i64) {
-        self.fragments.forget_before(Timestamp(time));
+    /// Ends a stretch with this many fragments, for all workers. No packet before this time will come, but out of order. Says
+    /// how many datagrams were let go of for want of room.
+    pub(super) fn end_stretch(&mut self, fragments: u32, before: i64) -> u64 {
+        self.fragments.forget_before(Timestamp(before));
+        self.fragments.end_stretch(fragments);
+        self.fragments.take_let_go()
     }
 }
 
