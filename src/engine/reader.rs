@@ -54,7 +54,7 @@ impl<'p> Reader<'p> {
 
     /// Sets markers, for views that want them; `next_file` is when the next file begins.
     pub(super) fn with_marks(mut self, next_file: Option<Timestamp>) -> Reader<'p> {
-        let mark = |next_file| Mark { newest: Timestamp::MIN, next_file, fragments: 0 };
+        let mark = |next_file| Mark { newest: Timestamp::MIN, last: Timestamp::MIN, next_file, fragments: 0 };
         self.marks = next_file.map(|next_file| Marks { records: 0, mark: mark(next_file) });
         self
     }
@@ -84,6 +84,7 @@ impl<'p> Reader<'p> {
         if let Some(marks) = &mut self.marks {
             marks.records += list.len();
             marks.mark.newest = list.iter().fold(marks.mark.newest, |newest, record| newest.max(record.time));
+            marks.mark.last = list.last().map_or(marks.mark.last, |record| record.time);
         }
         let read = list.iter().fold(Amount::default(), |sum, record| sum + Amount::one(record.wire, record.captured));
         let mut refused = Amount::default();

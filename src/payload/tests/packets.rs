@@ -149,7 +149,7 @@ fn fragments_wait_in_packet_time_and_in_number() {
         assert_eq!(push(&mut fragments, 65, &fragment(id, 0, true, &[1; 8])), None);
     }
     assert_eq!(fragments.waiting(), super::super::fragments::OPEN);
-    assert_eq!(fragments.take_let_go(), 38 - super::super::fragments::OPEN as u64);
+    assert_eq!(fragments.take_let_go(), 39 - super::super::fragments::OPEN as u64);
     assert_eq!(push(&mut fragments, 65, &fragment(2, 8, false, &[2; 8])), None, "the oldest went");
     assert!(push(&mut fragments, 65, &fragment(39, 8, false, &[2; 8])).is_some());
 }

@@ -69,8 +69,8 @@ pub struct FlowCounts {
     pub ended: [u64; EndReason::ALL.len()],
     /// Packets in them that came further behind their time than the reorder window.
     pub packets_behind: u64,
-    /// 5-tuples that were taken up again at a time before flows of it may have left: their packets are in flows of their
-    /// own.
+    /// Flows that began before the clock of the marker behind them, by more than their idle timeout: what came before them
+    /// may have left, and then these packets are in flows of their own.
     pub flows_behind: u64,
     /// Datagrams that came in fragments and were let go of before they were complete, for want of room: their payload was
     /// not read. 0 where none is.

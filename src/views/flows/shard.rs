@@ -4,10 +4,10 @@
 //! the idle timeout, through as many flows as follow one another there; then the table forgets the id. When a flow ends is
 //! decided by its own packets in packet time. The clock of markers only decides when what has ended by it leaves.
 //!
-//! That clock is the newest record since the marker before, but no later than the first record of the next file. So a
-//! file that begins before this one ends finds the flows still there, and one wild time does no harm beyond the next
-//! marker. A packet that is older still, by more than the idle timeout than where the clock has been, begins a flow of
-//! its own and is counted.
+//! That clock is the last record in front of the marker, but no later than the first record of the next file. So a file
+//! that begins before this one ends finds the flows still there. A wild time does no harm unless it is that last record,
+//! and then until the next marker: the clock goes back with time. A flow that begins before the clock, by more than the
+//! idle timeout, is counted: what came before it may have left.
 
 use std::sync::Arc;
 
@@ -123,8 +123,10 @@ pub(super) struct Shard {
     rows: Rows<Row>,
     deadlines: Deadlines,
     listener: Listener,
-    /// Where the clock has been at most.
+    /// The time that the marker behind us told.
     clock: i64,
+    /// Where the clock has been at most: flows from before it may have left.
+    reached: i64,
     /// The newest record of the run.
     newest: i64,
     /// Markers so far.
@@ -142,6 +144,7 @@ impl Shard {
             deadlines: Deadlines::default(),
             listener: Listener::default(),
             clock: i64::MIN,
+            reached: i64::MIN,
             newest: i64::MIN,
             marks: 0,
             closed: Closed::default(),
@@ -164,9 +167,9 @@ impl Shard {
         let idle = self.plan.idle(arrival.protocol);
         if !row.live {
             row.live = true;
-            let stale = arrival.time.saturating_add(idle) < self.clock;
-            let mark = if stale { self.marks } else { 0 };
-            self.closed.aside.stale += u64::from(stale);
+            let silent = arrival.time.saturating_add(idle);
+            let mark = if silent < self.reached { self.marks } else { 0 };
+            self.closed.aside.stale += u64::from(silent < self.clock);
             row.flow.serial = Serial { mark, ..Serial::default() };
             row.slot = self.deadlines.insert(deadline(arrival.time, arrival.time, idle, &self.plan), id);
         }
@@ -185,7 +188,7 @@ impl Shard {
 
     /// Ends the flows that are over at `now`.
     fn expire(&mut self, now: i64, table: &FlowTable) {
-        self.clock = self.clock.max(now);
+        self.reached = self.reached.max(now);
         self.newest = self.newest.max(now);
         self.marks += 1;
         for (slot, id) in self.deadlines.passed(now) {
@@ -328,15 +331,21 @@ impl ShardView for Shard {
     }
 
     fn mark(&mut self, mark: Mark, table: &FlowTable) -> Option<Part> {
+        let now = mark.last.min(mark.next_file).0;
+        // What waits for fragments waits one stretch longer than flows, so that no single time ends it.
+        let before = std::mem::replace(&mut self.clock, now).min(now);
         self.newest = self.newest.max(mark.newest.0);
-        self.expire(mark.newest.min(mark.next_file).0, table);
-        self.closed.aside.let_go += self.listener.end_stretch(mark.fragments, self.clock);
+        self.expire(now, table);
+        self.closed.aside.let_go += self.listener.end_stretch(mark.fragments, before);
         self.hand_over()
     }
 
     fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part> {
         match before {
-            Some(before) => self.expire(before.0, table),
+            Some(before) => {
+                self.clock = self.clock.max(before.0);
+                self.expire(before.0, table);
+            }
             None => {
                 self.closed.ended.flows.reserve_exact(self.rows.iter().filter(|(_, row)| row.live).count());
                 while let Some((first, rows)) = self.rows.pop() {
