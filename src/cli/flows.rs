@@ -266,6 +266,11 @@ fn limits(counts: &FlowCounts) {
             "that payload said did not fit into --app-items or --app-text; `app_left_out` counts them by flow",
         ),
         (counts.unread_certificates, "certificate", "could not be read; `tls_certs_unread` counts them by flow"),
+        (
+            counts.datagrams_let_go,
+            "datagram",
+            "in fragments, too many of which were open at once: their payload was not read",
+        ),
     ];
     for (n, thing, what) in reached.into_iter().filter(|(n, ..)| *n > 0) {
         say(&format!("{} {what}", things(n, thing)));

@@ -9,6 +9,7 @@
 //! every packet twice.
 
 use super::Tunnels;
+use super::layer::VLAN_NUMBER;
 use super::packet::{Asks, Fragment, Packet, Tunnel, protocol};
 use super::transport::is_name_service;
 use super::tunnel::carries_tunnel;
@@ -25,11 +26,12 @@ pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, packet: 
         return None;
     }
     let mut ether_type = u16_at(frame, ETHERNET - 2)?;
-    let mut ip = ETHERNET;
+    let (mut ip, mut vlan) = (ETHERNET, None);
     while ether_type == 0x8100 || ether_type == 0x88a8 {
         if ip > ETHERNET + TAG {
             return None;
         }
+        vlan = Some(u16_at(frame, ip)? & VLAN_NUMBER);
         ether_type = u16_at(frame, ip + 2)?;
         ip += TAG;
     }
@@ -39,12 +41,17 @@ pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, packet: 
     packet.wire = record.wire;
     packet.ip_offset = ip as u16;
     (packet.tunnel, packet.tunnel_offset) = (Tunnel::None, 0);
+    packet.vlan = vlan;
     packet.asks = Asks::Unknown;
     let (transport, room) = match ether_type {
         0x0800 => ipv4(frame, ip, packet)?,
         0x86dd => ipv6(frame, ip, packet)?,
         _ => return None,
     };
+    // A length beyond the frame is for the general path to cut.
+    if ip as u32 + packet.ip_length > record.wire {
+        return None;
+    }
     packet.transport_offset = transport as u16;
     if packet.fragment == Fragment::Later {
         packet.payload_offset = transport as u16;

@@ -19,6 +19,7 @@ pub(super) fn decode(record: &Record, frame: &[u8], tunnels: Tunnels) -> Result<
     let (layer, span) = link::first_layer(record.link, Span::frame(frame, record.wire))?;
     let (mut ip, mut packet) = level(layer, span)?;
     if tunnels == Tunnels::Inner {
+        let vlan = packet.vlan;
         let (mut kind, mut offset) = (Tunnel::None, 0);
         for _ in 1..MAX_LEVELS {
             // Whatever is wrong inside, the packet around it is sound and stands.
@@ -28,7 +29,7 @@ pub(super) fn decode(record: &Record, frame: &[u8], tunnels: Tunnels) -> Result<
             offset = if ip.protocol == protocol::UDP { packet.payload_offset } else { packet.transport_offset };
             (ip, packet) = inner;
         }
-        (packet.tunnel, packet.tunnel_offset) = (kind, offset);
+        (packet.tunnel, packet.tunnel_offset, packet.vlan) = (kind, offset, vlan);
     }
     packet.time = record.time;
     packet.frame = record.offset;
@@ -39,8 +40,8 @@ pub(super) fn decode(record: &Record, frame: &[u8], tunnels: Tunnels) -> Result<
 
 /// From any layer to the next IP packet and its transport header.
 fn level(layer: Layer, span: Span<'_>) -> Result<(Ip<'_>, Packet), Reject> {
-    let (version, span) = layer::descend(layer, span)?;
-    let ip = ip::read(version, span)?;
+    let bottom = layer::descend(layer, span)?;
+    let ip = ip::read(bottom.version, bottom.span)?;
     let packet = transport::read(&ip)?;
-    Ok((ip, packet))
+    Ok((ip, Packet { vlan: bottom.vlan, ..packet }))
 }

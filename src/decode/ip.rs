@@ -5,6 +5,9 @@
 //! where there is only data; stops at a hop-by-hop header that is not the first; follows one authentication header
 //! in IPv4 but any number in IPv6, without a bound; and takes an IPv4 total length below the header length for a
 //! packet that reaches to the end of the frame.
+//!
+//! A packet ends where its header says, or where the layers around it end on the wire, whichever comes first. A snap length
+//! cuts neither. Believed, a greater length would be payload that nobody sent, and what is sent after it a repetition.
 
 use etherparse::err::ipv4::HeaderError as V4Content;
 use etherparse::err::{ipv4::HeaderSliceError as V4Error, ipv6::HeaderSliceError as V6Error};
@@ -37,18 +40,10 @@ pub(super) struct Ip<'f> {
     pub(super) fragment: Fragment,
     /// Offset of the IP header from the frame's start.
     pub(super) offset: usize,
-    /// Bytes of the packet by its header, the header included.
+    /// Bytes of the packet on the wire, the header included.
     pub(super) length: usize,
-    /// What follows the IP headers, up to the packet's end; its wire length may lie below `length`, where the layers
-    /// around the packet left it less room than its header claims.
+    /// What follows the IP headers, up to the packet's end.
     pub(super) rest: Span<'f>,
-}
-
-impl Ip<'_> {
-    /// Bytes behind the IP headers by the packet's own header.
-    pub(super) fn remainder(&self) -> usize {
-        self.length.saturating_sub(self.rest.start() - self.offset)
-    }
 }
 
 /// Reads the IP packet at the start of `span`.
@@ -73,7 +68,7 @@ fn read_v4(span: Span<'_>) -> Result<Ip<'_>, Malformed> {
         // A segment that the network card was to cut up, captured before it did.
         0 => span.wire(),
         length if length < header_length => return Err(Malformed::IpLength),
-        length => length,
+        length => length.min(span.wire()),
     };
     let fragment = fragment(header.fragments_offset().value(), header.more_fragments());
     let rest = span.first(length).skip(header_length).ok_or(Malformed::IpTruncated)?;
@@ -103,7 +98,7 @@ fn read_v6(span: Span<'_>) -> Result<Ip<'_>, Malformed> {
         (0, ip_number::IPV6_NO_NEXT_HEADER) => header_length,
         // A jumbogram (RFC 2675), or a segment captured before the network card cut it up.
         (0, _) => span.wire(),
-        (payload, _) => header_length + payload,
+        (payload, _) => (header_length + payload).min(span.wire()),
     };
     let mut ip = Ip {
         src: u128::from_be_bytes(header.source()),

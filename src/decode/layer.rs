@@ -61,12 +61,25 @@ pub(super) enum Version {
     Either,
 }
 
-/// Follows headers down to IP. The span returned starts at the IP header.
-pub(super) fn descend(mut layer: Layer, mut span: Span<'_>) -> Result<(Version, Span<'_>), Reject> {
-    let mut tags = 0;
+/// The bits of a tag that number the VLAN (IEEE 802.1Q, section 9.6).
+pub(super) const VLAN_NUMBER: u16 = 0x0fff;
+
+/// Where a walk ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bottom<'f> {
+    pub(super) version: Version,
+    /// From the IP header on.
+    pub(super) span: Span<'f>,
+    /// VLAN number of the last tag on the way.
+    pub(super) vlan: Option<u16>,
+}
+
+/// Follows headers down to IP.
+pub(super) fn descend(mut layer: Layer, mut span: Span<'_>) -> Result<Bottom<'_>, Reject> {
+    let (mut tags, mut vlan) = (0, None);
     for _ in 0..MAX_HEADERS {
         (layer, span) = match layer {
-            Layer::Ip(version) => return Ok((version, span)),
+            Layer::Ip(version) => return Ok(Bottom { version, span, vlan }),
             Layer::Ethernet => {
                 let kind = span.u16(12).ok_or(Malformed::LinkTruncated)?;
                 (Layer::EtherType(kind), skip(span, 14)?)
@@ -77,6 +90,7 @@ pub(super) fn descend(mut layer: Layer, mut span: Span<'_>) -> Result<(Version, 
                     return Err(Malformed::LinkDepth.into());
                 }
                 let kind = span.u16(2).ok_or(Malformed::LinkTruncated)?;
+                vlan = span.u16(0).map(|tag| tag & VLAN_NUMBER);
                 (Layer::EtherType(kind), skip(span, 4)?)
             }
             Layer::EtherType(kind) => (announced(kind)?, span),

@@ -153,8 +153,8 @@ pub struct Packet {
     pub captured: u32,
     /// Wire bytes of the whole frame.
     pub wire: u32,
-    /// Bytes of the IP packet by its header, IP header included (0 in the header, as in jumbograms and offloaded
-    /// segments: then what the frame had left on the wire).
+    /// Bytes of the IP packet by its header, IP header included, but no more than the frame had left on the wire; all of that
+    /// where the header says 0, as in jumbograms and offloaded segments.
     pub ip_length: u32,
     /// Bytes of transport payload by the headers; may exceed what was captured. 0 for later fragments, and for TCP
     /// whose data offset was not captured or is wrong.
@@ -185,6 +185,8 @@ pub struct Packet {
     pub tunnel: Tunnel,
     /// Offset of that tunnel's header from the frame's start; 0 without one.
     pub tunnel_offset: u16,
+    /// VLAN number of the last tag in front of the outermost IP header, whatever else lies between; below 4,096.
+    pub vlan: Option<u16>,
 }
 
 impl Packet {

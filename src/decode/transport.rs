@@ -36,9 +36,9 @@ pub(super) fn read(ip: &Ip<'_>) -> Result<Packet, Malformed> {
         }
         protocol::SCTP => {
             ports(&mut packet, ip.rest)?;
-            fixed(12, ip.remainder())
+            fixed(12, ip.rest.wire())
         }
-        _ => (0, ip.remainder()),
+        _ => (0, ip.rest.wire()),
     };
     packet.payload_offset = offset(ip.rest.start() + header)?;
     packet.payload_length = u32::try_from(payload).unwrap_or(u32::MAX);
@@ -73,13 +73,13 @@ fn tcp(packet: &mut Packet, ip: &Ip<'_>) -> (usize, usize) {
         packet.tcp_flags = flags;
         packet.has_flags = true;
     }
-    fixed(header, ip.remainder())
+    fixed(header, ip.rest.wire())
 }
 
 /// RFC 768. A length field that was not captured, or that contradicts the IP header (0 in jumbograms and offloaded
 /// segments, the whole datagram's in a first fragment), yields to the IP header.
 fn udp(ip: &Ip<'_>) -> (usize, usize) {
-    let remainder = ip.remainder();
+    let remainder = ip.rest.wire();
     let length = match ip.rest.u16(4).map(usize::from) {
         Some(length) if (8..=remainder).contains(&length) => length,
         _ => remainder,

@@ -10,7 +10,7 @@ use super::view::{MARK, Mark};
 use super::{FileReport, Progress};
 use crate::capture::Capture;
 use crate::capture::{Record, Records};
-use crate::decode::packet::tcp_flag;
+use crate::decode::packet::{Fragment, tcp_flag};
 use crate::decode::{Decoder, Packet};
 use crate::engine::ledger::Tally;
 use crate::error::Result;
@@ -54,7 +54,8 @@ impl<'p> Reader<'p> {
 
     /// Sets markers, for views that want them; `next_file` is when the next file begins.
     pub(super) fn with_marks(mut self, next_file: Option<Timestamp>) -> Reader<'p> {
-        self.marks = next_file.map(|next_file| Marks { records: 0, mark: Mark { newest: Timestamp::MIN, next_file } });
+        let mark = |next_file| Mark { newest: Timestamp::MIN, last: Timestamp::MIN, next_file, fragments: 0 };
+        self.marks = next_file.map(|next_file| Marks { records: 0, mark: mark(next_file) });
         self
     }
 
@@ -64,12 +65,12 @@ impl<'p> Reader<'p> {
         self.last_mark()
     }
 
-    /// The marker at the end of the file, where markers are wanted.
+    /// The marker at the end of the file, where markers are wanted and none stands there already.
     pub(super) fn last_mark(&mut self) -> Option<Mark> {
-        let marks = self.marks.as_mut()?;
+        let marks = self.marks.as_mut().filter(|marks| marks.records > 0)?;
+        let next = Mark { newest: Timestamp::MIN, fragments: 0, ..marks.mark };
         marks.records = 0;
-        let newest = std::mem::replace(&mut marks.mark.newest, Timestamp::MIN);
-        Some(Mark { newest, ..marks.mark })
+        Some(std::mem::replace(&mut marks.mark, next))
     }
 
     /// Reads a batch and replaces `packets` with its packets; false at the end of the file.
@@ -83,10 +84,11 @@ impl<'p> Reader<'p> {
         if let Some(marks) = &mut self.marks {
             marks.records += list.len();
             marks.mark.newest = list.iter().fold(marks.mark.newest, |newest, record| newest.max(record.time));
+            marks.mark.last = list.last().map_or(marks.mark.last, |record| record.time);
         }
         let read = list.iter().fold(Amount::default(), |sum, record| sum + Amount::one(record.wire, record.captured));
         let mut refused = Amount::default();
-        let mut flags = 0;
+        let (mut flags, mut fragments) = (0, 0);
         // What earlier batches left is written over.
         packets.resize(list.len(), Packet::default());
         let mut used = 0;
@@ -114,6 +116,7 @@ impl<'p> Reader<'p> {
                     used += 1;
                     self.tally.accept(packet);
                     flags += tcp_flag::lanes(packet.tcp_flags);
+                    fragments += u32::from(packet.fragment != Fragment::Whole);
                 }
                 Err(reject) => {
                     refused += Amount::one(record.wire, record.captured);
@@ -123,6 +126,9 @@ impl<'p> Reader<'p> {
         }
         packets.truncate(used);
         self.tally.add_flags(flags);
+        if let Some(marks) = &mut self.marks {
+            marks.mark.fragments += fragments;
+        }
         self.tally.intake.read += read;
         self.tally.intake.accepted += read - refused;
         let at = self.capture.report().bytes_read;

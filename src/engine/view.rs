@@ -43,8 +43,12 @@ impl Batch<'_> {
 pub struct Mark {
     /// The newest of the records since the marker before, in this file.
     pub newest: Timestamp,
+    /// The last of these records: one wild time among them does not show here.
+    pub last: Timestamp,
     /// When the next file begins, which may be before this one ends; the latest time if there is none.
     pub next_file: Timestamp,
+    /// Fragments among the packets since the marker before, in this file, of all shards.
+    pub fragments: u32,
 }
 
 /// Records from one [`Mark`] of a file to the next.

@@ -161,8 +161,10 @@ impl Expression {
             Expression::EtherType(0x0800) => !packet.v6,
             Expression::EtherType(0x86dd) => packet.v6,
             Expression::EtherType(number) => tags::ether_type(subject.link, subject.frame) == Some(*number),
-            Expression::Vlan(None) => tags::vlans(subject.link, subject.frame).next().is_some(),
-            Expression::Vlan(Some(id)) => tags::vlans(subject.link, subject.frame).any(|tag| tag == *id),
+            Expression::Vlan(None) => packet.vlan.is_some(),
+            Expression::Vlan(Some(id)) => {
+                packet.vlan == Some(*id) || tags::vlans(subject.link, subject.frame).any(|tag| tag == *id)
+            }
             Expression::Less(bytes) => packet.wire <= *bytes,
             Expression::Greater(bytes) => packet.wire >= *bytes,
             Expression::Compare(left, relation, right) => {

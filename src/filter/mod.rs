@@ -20,7 +20,7 @@
 //! | `[tcp\|udp\|sctp] [src\|dst ...] port 80`, `portrange 6000-6008` | ports by number or well-known name |
 //! | `tcp` `udp` `sctp` `icmp` `icmp6` `igmp` `pim` `ah` `esp` `vrrp` `ip` `ip6` | a protocol; `icmp` is of IPv4, `icmp6` of IPv6 |
 //! | `[ip\|ip6] proto N`, `ether proto N` | a protocol number or name |
-//! | `vlan`, `vlan N` | a VLAN tag in front of the IP header, or one with this identifier |
+//! | `vlan`, `vlan N` | a VLAN tag of the frame, in front of any tunnel, or one with this identifier |
 //! | `less N`, `greater N` | wire bytes at most, or at least |
 //! | `ip multicast`, `ip6 multicast` | a multicast or broadcast destination |
 //! | `arp`, `rarp` | nothing: packets are IP; frames without IP are counted before any filter |

@@ -104,7 +104,11 @@ fn tags_are_looked_through_and_can_be_asked_for() {
     ] {
         assert!(holds(expression, &packet), "{expression}");
     }
+    // Behind a length, a SNAP header and a PPPoE one.
     let plain = frame(&[], 6, A, B, 0, &tcp([1000, 443], 2, &[]));
+    let session = [&[2; 12][..], &[0, 58, 0xaa, 0xaa, 3, 0, 0, 0, 0x81, 0, 0x20, 9, 0x88, 0x64]].concat();
+    let session = [&session[..], &[0x11, 0, 0, 1, 0, 42, 0, 0x21], &plain[14..]].concat();
+    assert!(holds("vlan and vlan 9 and tcp port 443", &session) && !holds("vlan 5", &session));
     assert!(!holds("vlan", &plain) && !holds("ether proto 0x8100", &plain));
 }
 

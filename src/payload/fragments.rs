@@ -1,8 +1,13 @@
 //! Datagrams out of their IP fragments, for those who read payload.
 //!
-//! Bounds are per pair of hosts and in packet time, so that a datagram comes together or not whatever else is in the
-//! capture. Bytes that came first stay where fragments overlap. A fragment after [`PATIENCE`] begins another datagram of the
-//! same identification.
+//! Datagrams that are not complete wait in packet time, up to [`PATIENCE`] and [`OPEN`] of a pair of hosts, whatever else is
+//! in the capture. A fragment after [`PATIENCE`] begins another datagram of the same identification. Bytes that came first
+//! stay where fragments overlap.
+//!
+//! Pairs are as many as somebody cares to forge, so there is one more bound: where a [stretch](Fragments::end_stretch) of the
+//! capture ends, what began more than [`WAITING`] fragments ago is let go of. These are the fragments of the capture, not
+//! those that are here; so it falls on the same datagrams however pairs are dealt out to workers, and all workers together
+//! hold at most [`WAITING`] fragments and those of the running stretch.
 
 use std::collections::HashMap;
 use std::hash::RandomState;
@@ -18,6 +23,8 @@ use crate::time::NS_PER_SECOND;
 pub const PATIENCE: i64 = 64 * NS_PER_SECOND;
 /// Datagrams of a pair of hosts that may be incomplete at once; the oldest goes first.
 pub const OPEN: usize = 16;
+/// Fragments of the whole capture for which a datagram may wait, from the beginning of the stretch in which it began.
+pub const WAITING: u64 = 131_072;
 /// Fragments of one datagram: as many as 64 KiB have at the least sensible size.
 pub const FRAGMENTS: usize = 256;
 
@@ -37,11 +44,14 @@ pub struct Reassembled<T = ()> {
 #[derive(Debug)]
 pub struct Fragments<T = ()> {
     pairs: HashMap<(u128, u128, bool), Vec<Partial<T>>, RandomState>,
+    /// Fragments of the capture in the stretches behind us.
+    behind: u64,
+    let_go: u64,
 }
 
 impl<T> Default for Fragments<T> {
     fn default() -> Fragments<T> {
-        Fragments { pairs: HashMap::default() }
+        Fragments { pairs: HashMap::default(), behind: 0, let_go: 0 }
     }
 }
 
@@ -49,6 +59,8 @@ impl<T> Default for Fragments<T> {
 struct Partial<T> {
     datagram: Datagram,
     first: Timestamp,
+    /// Fragments of the capture in the stretches before it began.
+    after: u64,
     /// Protocol, as the first fragment says, and what came with it.
     begins: Option<(u8, T)>,
     /// Bytes of the whole, once the last fragment is there.
@@ -77,9 +89,10 @@ impl<T> Fragments<T> {
         let at = waiting.iter().position(|partial| partial.datagram == id).unwrap_or_else(|| {
             if waiting.len() == OPEN {
                 waiting.remove(0);
+                self.let_go += 1;
             }
-            let pieces = Vec::new();
-            waiting.push(Partial { datagram: id, first: packet.time, begins: None, length: None, pieces });
+            let (first, after, pieces) = (packet.time, self.behind, Vec::new());
+            waiting.push(Partial { datagram: id, first, after, begins: None, length: None, pieces });
             waiting.len() - 1
         });
         if !waiting[at].add(part, with) {
@@ -95,10 +108,28 @@ impl<T> Fragments<T> {
     /// Lets go of what waits since before a time. The caller knows that no packet before it will come.
     pub fn forget_before(&mut self, time: Timestamp) {
         let stale = Timestamp(time.ns().saturating_sub(PATIENCE));
+        self.retain(|partial| partial.first >= stale);
+    }
+
+    /// Ends a stretch of the capture in which this many fragments came, those of other workers included. Whoever never calls it
+    /// holds fragments of any number of pairs.
+    pub fn end_stretch(&mut self, fragments: u32) {
+        self.behind += u64::from(fragments);
+        let (behind, waited) = (self.behind, self.waiting());
+        self.retain(|partial| behind - partial.after <= WAITING);
+        self.let_go += (waited - self.waiting()) as u64;
+    }
+
+    fn retain(&mut self, keep: impl Fn(&Partial<T>) -> bool) {
         self.pairs.retain(|_, waiting| {
-            waiting.retain(|partial| partial.first >= stale);
+            waiting.retain(&keep);
             !waiting.is_empty()
         });
+    }
+
+    /// Takes the number of datagrams that were let go of for want of room, by [`OPEN`] or [`WAITING`].
+    pub fn take_let_go(&mut self) -> u64 {
+        std::mem::take(&mut self.let_go)
     }
 
     /// Datagrams that are not complete.
@@ -163,22 +194,27 @@ fn part<'f>(packet: &Packet, frame: &'f [u8]) -> Option<Part<'f>> {
     }
     let ip = frame.get(usize::from(packet.ip_offset)..)?;
     let ip = ip.get(..packet.ip_length as usize)?;
+    // Where the frame had no room for all of it, it would end the datagram too early.
+    let claimed = if packet.v6 { 40 + u16_at(ip, 4)? } else { u16_at(ip, 2)? };
+    if claimed > ip.len() {
+        return None;
+    }
     let (protocol, field, unit, data) = if packet.v6 {
         let header = v6_fragment_header(ip)?;
         let bytes = ip.get(header..)?.first_chunk::<8>()?;
-        (bytes[0], u16::from_be_bytes([bytes[2], bytes[3]]), 0xfff8, ip.get(header + 8..)?)
+        (bytes[0], u16_at(bytes, 2)?, 0xfff8, ip.get(header + 8..)?)
     } else {
-        let field = u16::from_be_bytes([*ip.get(6)?, *ip.get(7)?]);
-        (*ip.get(9)?, field, 0x1fff, ip.get(usize::from(*ip.first()? & 15) * 4..)?)
+        (*ip.get(9)?, u16_at(ip, 6)?, 0x1fff, ip.get(usize::from(*ip.first()? & 15) * 4..)?)
     };
-    let (offset, more) = if packet.v6 {
-        (usize::from(field & unit), field & 1 != 0)
-    } else {
-        (usize::from(field & unit) * 8, field & 0x2000 != 0)
-    };
+    let (offset, more) =
+        if packet.v6 { (field & unit, field & 1 != 0) } else { ((field & unit) * 8, field & 0x2000 != 0) };
     // No datagram is longer than its length field can say.
     let whole = offset + data.len() <= usize::from(u16::MAX);
     (whole && (data.len().is_multiple_of(8) || !more)).then_some(Part { protocol, offset, more, bytes: data })
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Option<usize> {
+    bytes.get(at..)?.first_chunk().map(|bytes| u16::from_be_bytes(*bytes).into())
 }
 
 /// Where the fragment header of an IPv6 packet is (RFC 8200, section 4.5).

@@ -42,6 +42,7 @@ impl Counted for FlowCounts {
         tell("app_gaps", self.app_gaps);
         tell("app_left_out", self.app_left_out);
         tell("tls_certs_unread", self.unread_certificates);
+        tell("datagrams_let_go", self.datagrams_let_go);
     }
 }
 

@@ -3,7 +3,7 @@
 //! Evidence is merged, never overwritten by arrival order: the strongest rank wins, inside a rank the earliest time,
 //! then the smaller end. So the answer depends on the packets alone.
 
-use crate::decode::packet::{Asks, Packet, tcp_flag};
+use crate::decode::packet::{Asks, tcp_flag};
 
 /// The evidence that decided a direction, strongest first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,15 +53,15 @@ impl Direction {
     }
 }
 
-/// What one packet says of the direction by itself: its evidence, and whether the client is the packet's sender.
+/// What one packet says of the direction by itself, by its TCP flags and its payload: the evidence, and whether the client is
+/// the packet's sender.
 #[inline]
 #[must_use]
-pub fn evidence(packet: &Packet) -> Option<(Direction, bool)> {
-    let flags = packet.tcp_flags;
+pub fn evidence(flags: u8, asks: Asks) -> Option<(Direction, bool)> {
     if flags & tcp_flag::SYN != 0 {
         return Some(if flags & tcp_flag::ACK == 0 { (Direction::Syn, true) } else { (Direction::SynAck, false) });
     }
-    match packet.asks {
+    match asks {
         Asks::Unknown => None,
         Asks::Sender => Some((Direction::Request, true)),
         Asks::Receiver => Some((Direction::Request, false)),

@@ -24,6 +24,44 @@ fn lengths_are_the_headers_when_the_snap_length_cut_the_frame() {
     }
 }
 
+/// What a header claims beyond the frame was never sent. A snap length is no such claim.
+#[test]
+fn a_length_beyond_the_wire_ends_with_the_wire() {
+    let segment = tcp(1, 2, 0x18, b"data");
+    let v4 = ethernet(0x0800, &ipv4(INNER_SRC, INNER_DST, 6, &segment));
+    let v6 = ethernet(0x86dd, &ipv6(INNER_SRC, INNER_DST, 6, &segment));
+    for (mut frame, field, length) in [(v4, 16, 44), (v6, 18, 64)] {
+        frame[field..field + 2].copy_from_slice(&60_000_u16.to_be_bytes());
+        let packet = decode(ETHERNET, &frame).expect("the headers are whole");
+        assert_eq!((packet.ip_length, packet.payload_length), (length, 4));
+        assert_eq!(packet.payload(&frame), b"data");
+
+        let kept = frame.len() - 2;
+        let cut = decode_cut(ETHERNET, &frame, kept).expect("the headers are whole");
+        assert_eq!((cut.ip_length, cut.payload_length), (length, 4));
+        assert_eq!(cut.payload(&frame[..kept]), b"da");
+
+        let mut record = record(ETHERNET, &frame);
+        record.wire += 1000;
+        let cut = Decoder::new(Tunnels::Inner).decode(&record, &frame).expect("the headers are whole");
+        assert_eq!((cut.ip_length, cut.payload_length), (length + 1000, 1004));
+    }
+}
+
+#[test]
+fn a_fragment_ends_with_the_wire_too() {
+    let mut first = ipv4_part(1, 2, 17, 0x2000, &udp(1000, 2000, &[1; 16]));
+    let mut later = ipv4_part(1, 2, 17, 0x2003, &[1; 24]);
+    let mut extension = ipv6(1, 2, 44, &join(&[&[17, 0, 0, 1, 0, 0, 0, 9], &udp(1000, 2000, &[1; 16])]));
+    first[2] = 0xff;
+    later[2] = 0xff;
+    extension[4] = 0xff;
+    for (frame, payload) in [(first, 16), (later, 0), (extension, 16)] {
+        let packet = decode(RAW, &frame).expect("a fragment");
+        assert_eq!((packet.ip_length as usize, packet.payload_length), (frame.len(), payload));
+    }
+}
+
 #[test]
 fn a_total_length_of_zero_means_the_rest_of_the_frame_on_the_wire() {
     let mut v4 = inner();

@@ -75,6 +75,38 @@ fn eight_vlan_tags_of_any_kind_are_followed_and_no_more() {
     }
 }
 
+/// The tag that leads to the VLAN's own frames, whatever they carry.
+#[test]
+fn the_innermost_tag_numbers_the_vlan() {
+    let tag = |number: u16, kind: u16, payload: &[u8]| join(&[&number.to_be_bytes(), &kind.to_be_bytes(), payload]);
+    let ip = inner();
+    let pppoe = join(&[&[0x11, 0, 0, 1, 0, 34, 0, 0x21], &ip]);
+    let pseudowire = |inside: &[u8]| join(&[&[0, 1, 1, 64, 0, 0, 0, 0], inside]);
+    let snap = join(&[&[0xaa, 0xaa, 3, 0, 0, 0, 0x81, 0], &tag(5, 0x0800, &ip)]);
+    let cases = [
+        ("none", ethernet(0x0800, &ip), None),
+        ("one, with a priority", ethernet(0x8100, &tag(0xe005, 0x0800, &ip)), Some(5)),
+        ("the least and the greatest", ethernet(0x88a8, &tag(0, 0x8100, &tag(0x0fff, 0x0800, &ip))), Some(0x0fff)),
+        ("a priority alone", ethernet(0x8100, &tag(0xe000, 0x0800, &ip)), Some(0)),
+        ("three", ethernet(0x9100, &tag(7, 0x88a8, &tag(6, 0x8100, &tag(5, 0x0800, &ip)))), Some(5)),
+        ("in front of PPPoE", ethernet(0x8100, &tag(5, 0x8864, &pppoe)), Some(5)),
+        ("in front of MPLS", ethernet(0x8100, &tag(5, 0x8847, &join(&[&[0, 1, 1, 64], &ip]))), Some(5)),
+        ("in front of a pseudowire", ethernet(0x8100, &tag(5, 0x8847, &pseudowire(&ethernet(0x0800, &ip)))), Some(5)),
+        (
+            "in a pseudowire",
+            ethernet(0x8100, &tag(5, 0x8847, &pseudowire(&ethernet(0x8100, &tag(6, 0x0800, &ip))))),
+            Some(6),
+        ),
+        ("behind SNAP", ethernet(snap.len() as u16, &snap), Some(5)),
+    ];
+    for (name, frame, vlan) in cases {
+        let packet = Decoder::new(Tunnels::Inner).decode(&record(ETHERNET, &frame), &frame).expect(name);
+        assert_eq!((packet.src, packet.vlan), (frames::INNER_SRC, vlan), "{name}");
+    }
+    let cooked = frames::links().into_iter().find(|(name, ..)| *name == "cooked, vlan").expect("it is there");
+    assert_eq!(decode(cooked.1, &cooked.2).expect("cooked").vlan, Some(9));
+}
+
 #[test]
 fn endless_stacks_of_headers_end() {
     let labels = ethernet(0x8847, &[0, 1, 0, 64].repeat(2000));

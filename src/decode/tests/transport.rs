@@ -42,6 +42,19 @@ fn a_udp_length_counts_unless_it_contradicts_the_ip_header() {
     }
 }
 
+/// The IP packet ends with the wire, and so does what it carries.
+#[test]
+fn transport_payload_ends_with_the_wire() {
+    let sctp = ipv4(1, 2, 132, &[&[3, 0xe8, 7, 0xd0][..], &[0; 12]].concat());
+    let icmp = ipv4(1, 2, protocol::ICMP, &[8, 0, 0, 0]);
+    let mut datagram = inner();
+    datagram[24..26].copy_from_slice(&1000_u16.to_be_bytes());
+    for (mut frame, payload) in [(sctp, 4), (icmp, 4), (datagram, 4)] {
+        frame[2] = 0xf0;
+        assert_eq!(decode(RAW, &frame).expect("ports are there").payload_length, payload);
+    }
+}
+
 #[test]
 fn sctp_ports_count_and_udp_lite_has_none() {
     let payload = [&[3, 0xe8, 7, 0xd0][..], &[0; 12]].concat();

@@ -46,6 +46,21 @@ fn tunnels_have_their_numbers() {
     assert_eq!(numbers, expected);
 }
 
+/// A tag inside a tunnel is of a network of its own.
+#[test]
+fn the_vlan_is_that_in_front_of_the_tunnel() {
+    let tag = |number: u8, payload: &[u8]| ethernet(0x8100, &join(&[&[0, number, 8, 0], payload]));
+    for (name, kind, frame) in frames::tunnels() {
+        let packet = decode(ETHERNET, &tag(5, &frame)).expect(name);
+        assert_eq!((packet.src, packet.tunnel, packet.vlan), (INNER_SRC, kind, Some(5)), "{name}");
+    }
+    let inside = outer_udp(4789, &join(&[&[8, 0, 0, 0, 0, 0, 5, 0], &tag(6, &inner())]));
+    for decode in [decode, decode_outer] {
+        assert_eq!(decode(ETHERNET, &ethernet(0x0800, &inside)).expect("VXLAN").vlan, None);
+        assert_eq!(decode(ETHERNET, &tag(5, &inside)).expect("VXLAN").vlan, Some(5));
+    }
+}
+
 #[test]
 fn no_tunnel_is_followed_when_the_outer_packet_is_asked_for() {
     for (name, _, frame) in frames::tunnels() {
@@ -54,6 +69,22 @@ fn no_tunnel_is_followed_when_the_outer_packet_is_asked_for() {
     }
     let tagged = ethernet(0x8100, &join(&[&[0, 5, 8, 0], &inner()]));
     assert_eq!(decode_outer(ETHERNET, &tagged).expect("tagged").src, INNER_SRC);
+}
+
+/// The room inside a tunnel is what the headers around it leave, down from the frame's.
+#[test]
+fn lengths_inside_tunnels_end_with_the_room_there() {
+    for (name, kind, mut frame) in frames::tunnels() {
+        let whole = decode(RAW, &frame).expect(name);
+        let field = usize::from(whole.ip_offset) + if whole.v6 { 4 } else { 2 };
+        frame[2] = 0xf0;
+        // Teredo's port is shared with anything; what does not fit there is not of it.
+        if kind != Tunnel::Teredo {
+            frame[field] = 0xf0;
+        }
+        let packet = decode(RAW, &frame).expect(name);
+        assert_eq!(packet, whole, "{name}");
+    }
 }
 
 #[test]

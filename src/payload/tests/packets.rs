@@ -149,8 +149,37 @@ fn fragments_wait_in_packet_time_and_in_number() {
         assert_eq!(push(&mut fragments, 65, &fragment(id, 0, true, &[1; 8])), None);
     }
     assert_eq!(fragments.waiting(), super::super::fragments::OPEN);
+    assert_eq!(fragments.take_let_go(), 39 - super::super::fragments::OPEN as u64);
     assert_eq!(push(&mut fragments, 65, &fragment(2, 8, false, &[2; 8])), None, "the oldest went");
     assert!(push(&mut fragments, 65, &fragment(39, 8, false, &[2; 8])).is_some());
+}
+
+/// Every pair of hosts has its own room, but not as many pairs as there may be.
+#[test]
+fn fragments_of_any_number_of_pairs_have_a_bound() {
+    const STRETCH: u32 = 40_000;
+    let from = |host: u32, mut packet: Vec<u8>| {
+        packet[12..16].copy_from_slice(&host.to_be_bytes());
+        packet
+    };
+    let (head, tail) = (fragment(1, 0, true, &[1; 8]), fragment(1, 8, false, &[2; 8]));
+    // Two workers: one has the pairs that matter, the other as many as come.
+    let (mut few, mut many) = (Fragments::default(), Fragments::default());
+    for stretch in 0..10 {
+        assert_eq!(push(&mut few, 0, &from(stretch, head.clone())), None);
+        for host in 0..STRETCH {
+            assert_eq!(push(&mut many, 0, &from(1_000_000 * stretch + host, head.clone())), None);
+        }
+        few.end_stretch(STRETCH + 1);
+        many.end_stretch(STRETCH + 1);
+        assert!((few.waiting() + many.waiting()) as u64 <= super::super::fragments::WAITING);
+    }
+    // Three stretches are within the bound, a fourth is not.
+    assert_eq!((few.waiting(), few.take_let_go()), (3, 7));
+    assert_eq!((many.waiting() as u32, many.take_let_go() as u32), (3 * STRETCH, 7 * STRETCH));
+    let comes_together: Vec<bool> =
+        (0..10).map(|host| push(&mut few, 0, &from(host, tail.clone())).is_some()).collect();
+    assert_eq!(comes_together, (0..10).map(|host| host > 6).collect::<Vec<_>>());
 }
 
 #[test]
@@ -158,5 +187,9 @@ fn a_fragment_that_cannot_be_is_none() {
     let mut fragments = Fragments::default();
     assert_eq!(push(&mut fragments, 0, &fragment(1, 65_528, false, &[1; 16])), None, "beyond the longest datagram");
     assert_eq!(push(&mut fragments, 0, &fragment(1, 8, true, &[1; 9])), None, "not the last, and no multiple of 8");
+    let (mut v4, mut v6) = (fragment(1, 8, false, &[1; 8]), fragment_v6(1, 8, false, &[1; 8]));
+    v4[3] += 8;
+    v6[5] += 8;
+    assert_eq!([v4, v6].map(|lie| push(&mut fragments, 0, &lie)), [None, None], "claims more than there was");
     assert_eq!(fragments.waiting(), 0);
 }

@@ -1,7 +1,6 @@
 //! What is kept of a packet until its turn in packet time has come.
 
-use super::said::Shows;
-use crate::decode::packet::{Fragment, Packet, Tunnel, protocol, tcp_flag};
+use crate::decode::packet::{Asks, Fragment, Packet, Tunnel, protocol, tcp_flag};
 use crate::flow::sequence::Segment;
 use crate::flow::{Sample, Side};
 use crate::table::direction::{Direction, evidence};
@@ -17,31 +16,41 @@ pub(super) struct Arrival {
     /// Sequence number of TCP; type and code of ICMP and ICMPv6.
     seq: u32,
     ack: u32,
-    /// VLAN number outside of tunnels, the tunnel's number inside.
-    link: u32,
+    /// The innermost tunnel's number.
+    tunnel_id: u32,
     /// Bytes of the frame in front of the IP header, and of the IP header itself.
     below: u16,
     ip_header: u16,
     window: u16,
+    /// Its VLAN in the lower twelve bits, the kind of the innermost tunnel in the others.
+    layers: u16,
     pub(super) flags: u8,
     pub(super) ttl: u8,
     pub(super) protocol: u8,
-    pub(super) tunnel: Tunnel,
-    /// What of its payload is wanted.
-    pub(super) shows: Shows,
     bits: u8,
 }
 
+// Every live flow holds one at least.
+const _: () = assert!(size_of::<Arrival>() == 48);
+
+/// Bits of `layers` below the tunnel's kind.
+const VLAN: u32 = 12;
+const _: () = assert!(Tunnel::ALL.len() <= 1 << (u16::BITS - VLAN));
+
 const FROM_HIGH: u8 = 1;
-/// `seq` means something.
-const NUMBERED: u8 = 1 << 1;
-const WINDOW: u8 = 1 << 2;
-/// `link` means something.
+/// It is TCP, and its flags and numbers were captured.
+const TCP: u8 = 1 << 1;
+/// More of its header was captured: the window of TCP, or type and code of ICMP.
+const HEADER: u8 = 1 << 2;
+/// It has a VLAN.
 const TAGGED: u8 = 1 << 3;
-/// Two bits: no evidence of a direction, or one more than its rank.
-const EVIDENCE: u32 = 4;
-const CLIENT_SENT: u8 = 1 << 6;
-const TCP: u8 = 1 << 7;
+/// Its tunnel has a number.
+const NUMBERED: u8 = 1 << 4;
+/// Its payload is held until its turn has come.
+#[cfg(feature = "payload")]
+const HELD: u8 = 1 << 5;
+/// Two bits: what [`Asks`] is.
+const ASKS: u32 = 6;
 
 impl Arrival {
     /// What is kept of a packet, of whose frame these bytes were captured.
@@ -57,54 +66,39 @@ impl Arrival {
             payload: packet.payload_length,
             flags: packet.tcp_flags,
             protocol: packet.protocol,
-            tunnel: packet.tunnel,
-            bits: if from_high { FROM_HIGH } else { 0 },
+            layers: (packet.tunnel as u16) << VLAN | packet.vlan.unwrap_or(0),
+            bits: (packet.asks as u8) << ASKS
+                | if from_high { FROM_HIGH } else { 0 }
+                | if packet.vlan.is_some() { TAGGED } else { 0 },
             ..Arrival::default()
         };
         let at = usize::from(packet.ip_offset) + if packet.v6 { 7 } else { 8 };
         arrival.ttl = frame.get(at).copied().unwrap_or(0);
         let transport = frame.get(usize::from(packet.transport_offset)..).unwrap_or_default();
         if packet.has_flags {
-            arrival.bits |= TCP;
             if let Some([_, _, _, _, a, b, c, d, e, f, g, h]) = transport.first_chunk::<12>() {
                 arrival.seq = u32::from_be_bytes([*a, *b, *c, *d]);
                 arrival.ack = u32::from_be_bytes([*e, *f, *g, *h]);
-                arrival.bits |= NUMBERED;
+                arrival.bits |= TCP;
             }
             if let Some([.., a, b]) = transport.first_chunk::<16>() {
                 arrival.window = u16::from_be_bytes([*a, *b]);
-                arrival.bits |= WINDOW;
+                arrival.bits |= HEADER;
             }
         } else if matches!(packet.protocol, protocol::ICMP | protocol::ICMPV6)
             && packet.fragment != Fragment::Later
             && let Some([kind, code]) = transport.first_chunk::<2>()
         {
             arrival.seq = u32::from(*kind) << 8 | u32::from(*code);
+            arrival.bits |= HEADER;
+        }
+        if packet.tunnel != Tunnel::None
+            && let Some(id) = packet.tunnel_id(frame)
+        {
+            arrival.tunnel_id = id;
             arrival.bits |= NUMBERED;
         }
-        if let Some((rank, sender)) = evidence(packet) {
-            arrival.bits |= (rank as u8 + 1) << EVIDENCE | if sender { CLIENT_SENT } else { 0 };
-        }
-        if packet.tunnel != Tunnel::None {
-            if let Some(id) = packet.tunnel_id(frame) {
-                arrival.link = id;
-                arrival.bits |= TAGGED;
-            }
-        } else if packet.ip_offset >= 18 {
-            arrival.tag(packet, frame);
-        }
         arrival
-    }
-
-    /// Reads the VLAN tag in front of the IP header, if there is one: its EtherType, its number, and the EtherType of IP.
-    fn tag(&mut self, packet: &Packet, frame: &[u8]) {
-        let end = usize::from(packet.ip_offset);
-        let Some(&[a, b, c, d, e, f]) = frame.get(end - 6..end).and_then(|bytes| bytes.first_chunk()) else { return };
-        let tag = matches!(u16::from_be_bytes([a, b]), 0x8100 | 0x88a8 | 0x9100 | 0x9200);
-        if tag && matches!(u16::from_be_bytes([e, f]), 0x0800 | 0x86dd) {
-            self.link = u32::from(u16::from_be_bytes([c, d]) & 0x0fff);
-            self.bits |= TAGGED;
-        }
     }
 
     fn is(&self, what: u8) -> bool {
@@ -152,19 +146,19 @@ impl Arrival {
     /// The window field, where it was captured.
     #[inline]
     pub(super) fn window(&self) -> Option<u16> {
-        self.is(WINDOW).then_some(self.window)
+        (self.bits & (TCP | HEADER) == TCP | HEADER).then_some(self.window)
     }
 
-    /// It is TCP and its flags were captured.
+    /// It is TCP, with a sound header of which flags and numbers were captured.
     #[inline]
     pub(super) fn is_tcp(&self) -> bool {
         self.is(TCP)
     }
 
-    /// The TCP header, where it is sound and its numbers were captured.
+    /// The TCP header of what [is TCP](Arrival::is_tcp).
     #[inline]
     pub(super) fn segment(&self) -> Option<Segment> {
-        (self.bits & (TCP | NUMBERED) == TCP | NUMBERED).then_some(Segment {
+        self.is_tcp().then_some(Segment {
             seq: self.seq,
             ack: self.ack,
             flags: self.flags,
@@ -175,25 +169,48 @@ impl Arrival {
 
     /// Type and code of an ICMP or ICMPv6 message.
     pub(super) fn icmp(&self) -> Option<[u8; 2]> {
-        (self.bits & (TCP | NUMBERED) == NUMBERED).then_some([(self.seq >> 8) as u8, self.seq as u8])
+        (self.bits & (TCP | HEADER) == HEADER).then_some([(self.seq >> 8) as u8, self.seq as u8])
     }
 
-    /// The innermost VLAN of a packet outside tunnels.
+    /// The innermost VLAN in front of any tunnel.
     pub(super) fn vlan(&self) -> Option<u16> {
-        (self.is(TAGGED) && self.tunnel == Tunnel::None).then_some(self.link as u16)
+        self.is(TAGGED).then_some(self.layers & ((1 << VLAN) - 1))
+    }
+
+    /// The innermost tunnel.
+    pub(super) fn tunnel(&self) -> Tunnel {
+        Tunnel::ALL.get(usize::from(self.layers >> VLAN)).copied().unwrap_or_default()
     }
 
     /// The number of the innermost tunnel, if it has one.
     pub(super) fn tunnel_id(&self) -> Option<u32> {
-        (self.is(TAGGED) && self.tunnel != Tunnel::None).then_some(self.link)
+        self.is(NUMBERED).then_some(self.tunnel_id)
     }
 
     /// What it says of the direction: the evidence, and whether the client is the high end.
     #[inline]
     pub(super) fn evidence(&self) -> Option<(Direction, bool)> {
-        let rank = (self.bits >> EVIDENCE & 3).checked_sub(1)?;
-        let direction = *Direction::ALL.get(usize::from(rank))?;
-        Some((direction, self.is(CLIENT_SENT) == self.sent_by_high()))
+        const SENDER: u8 = Asks::Sender as u8;
+        const RECEIVER: u8 = Asks::Receiver as u8;
+        let asks = match self.bits >> ASKS {
+            SENDER => Asks::Sender,
+            RECEIVER => Asks::Receiver,
+            _ => Asks::Unknown,
+        };
+        let (direction, sender) = evidence(self.flags, asks)?;
+        Some((direction, sender == self.sent_by_high()))
+    }
+
+    /// Its payload is held, and is the first piece when its turn has come.
+    #[cfg(feature = "payload")]
+    pub(super) fn is_held(&self) -> bool {
+        self.is(HELD)
+    }
+
+    /// Notes that its payload is held.
+    #[cfg(feature = "payload")]
+    pub(super) fn hold(&mut self) {
+        self.bits |= HELD;
     }
 
     /// A SYN, with ACK or without.
@@ -205,5 +222,30 @@ impl Arrival {
     /// A SYN without ACK.
     pub(super) fn asks_to_connect(&self) -> bool {
         self.flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_shares_a_word_is_kept_apart() {
+        for tunnel in Tunnel::ALL {
+            for (vlan, asks) in [(None, Asks::Receiver), (Some(0), Asks::Sender), (Some(0x0fff), Asks::Unknown)] {
+                for from_high in [false, true] {
+                    let packet = Packet { tunnel, vlan, asks, ..Packet::default() };
+                    let arrival = Arrival::of(&packet, from_high, &[]);
+                    assert_eq!((arrival.tunnel(), arrival.vlan()), (tunnel, vlan));
+                    let client_high = match asks {
+                        Asks::Unknown => None,
+                        Asks::Sender => Some(from_high),
+                        Asks::Receiver => Some(!from_high),
+                    };
+                    assert_eq!(arrival.evidence(), client_high.map(|high| (Direction::Request, high)));
+                    assert_eq!((arrival.sent_by_high(), arrival.is_tcp(), arrival.icmp()), (from_high, false, None));
+                }
+            }
+        }
     }
 }

@@ -179,7 +179,14 @@ pub const COLUMNS: &[Column] = &[
         |r| r.direction.name().into(),
     ),
     column(Base, "community_id", Text, "", "Community ID, version 1, seed 0", |r| r.community_id().into()),
-    column(Link, "vlan", Integer, "", "VLAN number in front of the IP header of the first packet", |r| r.vlan.into()),
+    column(
+        Link,
+        "vlan",
+        Integer,
+        "",
+        "VLAN number of the first packet: the innermost tag, in front of any tunnel",
+        |r| r.vlan.into(),
+    ),
     column(Link, "tunnel", Text, "", "innermost tunnel of the first packet, or none", |r| r.tunnel.name().into()),
     column(
         Link,

@@ -211,7 +211,7 @@ impl Flow {
         self.began_high = arrival.sent_by_high();
         self.vlan = arrival.vlan();
         self.icmp = arrival.icmp().map(|icmp| (icmp, arrival.sent_by_high()));
-        self.tunnel = arrival.tunnel;
+        self.tunnel = arrival.tunnel();
         self.tunnel_id = arrival.tunnel_id();
     }
 

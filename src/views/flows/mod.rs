@@ -82,6 +82,9 @@ pub struct FlowCounts {
     pub app_left_out: u64,
     /// Certificates that could not be read.
     pub unread_certificates: u64,
+    /// Datagrams that came in fragments and were let go of before they were complete, for want of room: their payload was
+    /// not read. 0 where none is.
+    pub datagrams_let_go: u64,
 }
 
 impl FlowCounts {
@@ -110,6 +113,7 @@ impl AddAssign for FlowCounts {
         self.app_gaps += other.app_gaps;
         self.app_left_out += other.app_left_out;
         self.unread_certificates += other.unread_certificates;
+        self.datagrams_let_go += other.datagrams_let_go;
     }
 }
 
@@ -176,6 +180,7 @@ impl View for Flows<'_> {
             self.outcome.out_of_window += closed.aside.out_of_window;
             self.outcome.filtered += closed.aside.filtered;
             self.counts.flows_behind += closed.aside.stale;
+            self.counts.datagrams_let_go += closed.aside.let_go;
             workers.push(closed.ended);
         }
         if let [only] = &mut workers[..] {

@@ -112,7 +112,7 @@ pub struct FlowRecord {
     pub end_reason: EndReason,
     /// The evidence that decided which end is the client.
     pub direction: Direction,
-    /// Its VLAN: the tag in front of the IP header of its first packet, outside tunnels.
+    /// Its VLAN: the innermost tag of its first packet's frame, in front of any tunnel.
     pub vlan: Option<u16>,
     /// The innermost tunnel that its first packet was taken out of.
     pub tunnel: Tunnel,

@@ -4,10 +4,10 @@
 //! the idle timeout, through as many flows as follow one another there; then the table forgets the id. When a flow ends is
 //! decided by its own packets in packet time. The clock of markers only decides when what has ended by it leaves.
 //!
-//! That clock is the newest record since the marker before, but no later than the first record of the next file. So a
-//! file that begins before this one ends finds the flows still there, and one wild time does no harm beyond the next
-//! marker. A packet that is older still, by more than the idle timeout than where the clock has been, begins a flow of
-//! its own and is counted.
+//! That clock is the last record in front of the marker, but no later than the first record of the next file. So a file
+//! that begins before this one ends finds the flows still there. A wild time does no harm unless it is that last record,
+//! and then until the next marker: the clock goes back with time. A flow that begins before the clock, by more than the
+//! idle timeout, is counted: what came before it may have left.
 
 use std::sync::Arc;
 
@@ -81,7 +81,7 @@ impl EndedFlows {
     }
 }
 
-/// Packets that are in no flow that leaves, and packets that are where one would not look for them.
+/// Packets that are in no flow that leaves, and what is not where one would look for it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Aside {
     pub(super) out_of_window: Amount,
@@ -89,6 +89,8 @@ pub(super) struct Aside {
     pub(super) filtered: Amount,
     /// Flows that began before the clock, or before the flow that was there, by more than the idle timeout.
     pub(super) stale: u64,
+    /// Datagrams that were let go of before they were complete.
+    pub(super) let_go: u64,
 }
 
 /// How many flows lie between asking for what a flow has elsewhere and its turn; its own memory is asked for as many
@@ -136,8 +138,10 @@ pub(super) struct Shard {
     rows: Rows<Row>,
     deadlines: Deadlines,
     listener: Listener,
-    /// Where the clock has been at most.
+    /// The time that the marker behind us told.
     clock: i64,
+    /// Where the clock has been at most: flows from before it may have left.
+    reached: i64,
     /// The newest record of the run.
     newest: i64,
     /// Markers so far.
@@ -157,6 +161,7 @@ impl Shard {
             deadlines: Deadlines::default(),
             listener: Listener::default(),
             clock: i64::MIN,
+            reached: i64::MIN,
             newest: i64::MIN,
             marks: 0,
             closed: Closed::default(),
@@ -179,9 +184,9 @@ impl Shard {
         let row = &mut self.rows[id];
         if !row.live {
             row.live = true;
-            let stale = arrival.time.saturating_add(idle) < self.clock;
-            let mark = if stale { self.marks } else { 0 };
-            self.closed.aside.stale += u64::from(stale);
+            let silent = arrival.time.saturating_add(idle);
+            let mark = if silent < self.reached { self.marks } else { 0 };
+            self.closed.aside.stale += u64::from(silent < self.clock);
             row.flow.serial = Serial { mark, ..Serial::default() };
             row.slot = self.deadlines.insert(deadline(arrival.time, arrival.time, idle, &self.plan), id);
         }
@@ -214,10 +219,9 @@ impl Shard {
 
     /// Ends the flows that are over at `now`.
     fn expire(&mut self, now: i64, table: &FlowTable) {
-        self.clock = self.clock.max(now);
+        self.reached = self.reached.max(now);
         self.newest = self.newest.max(now);
         self.marks += 1;
-        self.listener.forget_before(self.clock);
         let passed = self.deadlines.passed(now);
         self.closed.ended.flows.reserve(self.last.min(passed.len()));
         for (nth, &(slot, id)) in passed.iter().enumerate() {
@@ -256,8 +260,8 @@ impl Shard {
         let mut closed = std::mem::take(&mut self.closed);
         self.last = closed.ended.flows.len();
         closed.ended.sort();
-        let Aside { out_of_window, filtered, stale } = closed.aside;
-        let nothing = closed.ended.flows.is_empty() && out_of_window.packets + filtered.packets + stale == 0;
+        let Aside { out_of_window, filtered, stale, let_go } = closed.aside;
+        let nothing = closed.ended.flows.is_empty() && out_of_window.packets + filtered.packets + stale + let_go == 0;
         if nothing { None } else { Some(Box::new(closed)) }
     }
 }
@@ -361,14 +365,21 @@ impl ShardView for Shard {
     }
 
     fn mark(&mut self, mark: Mark, table: &FlowTable) -> Option<Part> {
+        let now = mark.last.min(mark.next_file).0;
+        // What waits for fragments waits one stretch longer than flows, so that no single time ends it.
+        let before = std::mem::replace(&mut self.clock, now).min(now);
         self.newest = self.newest.max(mark.newest.0);
-        self.expire(mark.newest.min(mark.next_file).0, table);
+        self.expire(now, table);
+        self.closed.aside.let_go += self.listener.end_stretch(mark.fragments, before);
         self.hand_over()
     }
 
     fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part> {
         match before {
-            Some(before) => self.expire(before.0, table),
+            Some(before) => {
+                self.clock = self.clock.max(before.0);
+                self.expire(before.0, table);
+            }
             None => {
                 self.closed.ended.flows.reserve_exact(self.rows.iter().filter(|(_, row)| row.live).count());
                 while let Some((first, rows)) = self.rows.pop() {

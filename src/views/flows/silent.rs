@@ -12,18 +12,13 @@ use crate::table::{Ends, FlowRef, FlowTable};
 /// No words.
 pub(super) type Words = Option<Infallible>;
 
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Shows(());
-
 #[derive(Debug, Default)]
 pub(super) struct Said(());
 
 impl Said {
     pub(super) fn ask(&self) {}
 
-    pub(super) fn take(&mut self, arrival: &Arrival, _: &mut Held, _: impl Fn() -> Ends, _: &Plan) {
-        let Shows(()) = arrival.shows;
-    }
+    pub(super) fn take(&mut self, _: &Arrival, _: &mut Held, _: impl Fn() -> Ends, _: &Plan) {}
 
     pub(super) fn finish(&mut self, _: &Plan) -> Words {
         None
@@ -51,7 +46,9 @@ impl Listener {
     ) {
     }
 
-    pub(super) fn forget_before(&mut self, _: i64) {}
+    pub(super) fn end_stretch(&mut self, _: u32, _: i64) -> u64 {
+        0
+    }
 }
 
 pub(super) fn columns() -> impl Iterator<Item = &'static Column> {

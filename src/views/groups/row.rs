@@ -200,7 +200,7 @@ impl Row {
     #[inline(always)]
     pub(super) fn witness(&mut self, packet: &Packet, from_high: bool) {
         self.state |= u16::from(packet.tcp_flags & tcp_flag::RST == 0) << (1 + u16::from(from_high));
-        if let Some((rank, sender_is_client)) = evidence(packet) {
+        if let Some((rank, sender_is_client)) = evidence(packet.tcp_flags, packet.asks) {
             self.offer(rank, from_high == sender_is_client, packet.time.0);
         }
     }

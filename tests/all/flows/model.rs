@@ -83,7 +83,7 @@ fn check_figures(found: &FlowRecord, expected: &Row) {
                 }
                 match quantity {
                     Quantity::Time => {
-                        values.extend(before.map(|before| (newest - before) as f64 / 1e9));
+                        values.extend(before.map(|before| (newest - before) as f64));
                         before = Some(newest);
                     }
                     Quantity::Window => values.extend((packet.protocol == 6).then_some(f64::from(packet.window))),
@@ -97,9 +97,15 @@ fn check_figures(found: &FlowRecord, expected: &Row) {
             if values.is_empty() {
                 continue;
             }
+            // Times are nanoseconds so far. As seconds, long ones that differ little would lose the digits in which they do.
+            let unit = if quantity == Quantity::Time { 1e9 } else { 1.0 };
+            let least = values[0];
+            let offsets: Vec<f64> = values.iter().map(|value| (value - least) / unit).collect();
+            let centre = offsets.iter().sum::<f64>() / n;
+            let moment = |k: i32| offsets.iter().map(|offset| (offset - centre).powi(k)).sum::<f64>() / n;
+            values.iter_mut().for_each(|value| *value /= unit);
             let sum: f64 = values.iter().sum();
             let mean = sum / n;
-            let moment = |k: i32| values.iter().map(|value| (value - mean).powi(k)).sum::<f64>() / n;
             let (min, max) = (values[0], values[values.len() - 1]);
             let median = (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0;
             let var = moment(2);

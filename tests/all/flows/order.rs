@@ -1,11 +1,11 @@
 //! Packets and sequence numbers out of order, and beyond all bounds.
 
-use pcap_compactor::views::flows::Settings;
+use pcap_compactor::views::flows::{Lifetime, Settings};
 
 use super::{all, connection, flows_of, pcap, say, segment, udp};
 use crate::model::SECOND;
 use crate::model::flows::{ACK, Sent};
-use crate::run::{PLAIN, file, number};
+use crate::run::{PLAIN, Way, file, number};
 use crate::traffic::START;
 
 #[test]
@@ -58,4 +58,51 @@ fn every_flow_that_begins_where_time_went_back_is_counted() {
     let (flows, behind) = told(&turns);
     assert!(behind > 10, "{flows:?}");
     assert_eq!(flows.len() as u64, 2 * behind + 1, "{flows:?}");
+}
+
+/// A packet of the year 2100.
+fn wild() -> Sent {
+    udp(4_102_444_800 * SECOND, 0x00ff_ffff)
+}
+
+/// Records from one marker to the next.
+const STRETCH: usize = 65_536;
+
+#[test]
+fn a_wild_time_inside_a_stretch_ends_no_flow_and_leaves_none_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let lifetime = Lifetime { udp_idle: Some(2 * SECOND), ..Lifetime::default() };
+    let settings = Settings { lifetime, columns: all(), ..Settings::default() };
+    // A thousand flows last from end to end, and others begin all the time.
+    let n = |place: u32| if place.is_multiple_of(2) { place % 2000 } else { 10_000 + place };
+    let sound: Vec<Sent> =
+        (0..3 * STRETCH as u32).map(|place| udp(START + i64::from(place) * SECOND / 2000, n(place))).collect();
+    let mut packets = sound.clone();
+    packets.insert(STRETCH * 3 / 2, wild());
+    let paths = [sound, packets].map(|packets| file(dir.path(), &format!("{}.pcap", packets.len()), &pcap(&packets)));
+    for threads in [1, 3] {
+        let [mut without, mut with] = paths.each_ref().map(|path| {
+            let said = say(std::slice::from_ref(path), settings.clone(), Way { threads, ..PLAIN });
+            assert_eq!(number(&said.metrics["flows_behind"]), 0);
+            said.flows.iter().map(|flow| (flow.flow_id(), flow.first_ts, flow.amount.packets)).collect::<Vec<_>>()
+        });
+        without.push(*with.iter().find(|(_, first, packets)| (first.0, *packets) == (wild().time, 1)).unwrap());
+        without.sort_unstable();
+        with.sort_unstable();
+        assert!(with == without);
+    }
+}
+
+#[test]
+fn a_wild_time_in_front_of_a_marker_counts_until_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut packets: Vec<Sent> =
+        (0..3 * STRETCH as u32).map(|n| udp(START + i64::from(n) * SECOND / 1000, n)).collect();
+    packets[STRETCH - 1] = wild();
+    let paths = [file(dir.path(), "a.pcap", &pcap(&packets))];
+    for threads in [1, 3] {
+        let said = say(&paths, Settings::default(), Way { threads, ..PLAIN });
+        assert_eq!(said.flows.len(), 3 * STRETCH);
+        assert_eq!(number(&said.metrics["flows_behind"]), STRETCH as u64);
+    }
 }

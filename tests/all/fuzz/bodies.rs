@@ -102,6 +102,7 @@ pub(crate) fn decode(bytes: &[u8]) {
         let (ip, transport, payload) = (packet.ip_offset, packet.transport_offset, packet.payload_offset);
         assert!(ip <= transport && transport <= payload && usize::from(transport) <= frame.len(), "{packet:?}");
         assert!(packet.payload_length <= packet.ip_length, "{packet:?}");
+        assert!(u32::from(ip) + packet.ip_length <= record.wire, "{packet:?}");
         assert!(packet.payload(frame).len() <= frame.len());
         assert!(packet.has_flags || packet.tcp_flags == 0, "{packet:?}");
         if packet.fragment == Fragment::Later {

@@ -123,7 +123,8 @@ pub(crate) fn expect(files: &[File<'_>], rules: &Rules) -> (Vec<Row>, u64) {
         let newest = file.packets.iter().map(|packet| packet.time).max().unwrap_or(i64::MIN);
         said.newest = said.newest.max(newest);
         let next = order.get(place + 1).map_or(i64::MAX, |file| file.packets.first().map_or(i64::MIN, |p| p.time));
-        said.mark(newest.min(next), &mut states);
+        let last = file.packets.last().map_or(i64::MIN, |packet| packet.time);
+        said.mark(last.min(next), &mut states);
     }
     let newest = said.newest;
     for mut state in std::mem::take(&mut states).into_values() {

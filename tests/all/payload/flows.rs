@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use pcap_compactor::capture::{PcapLayout, PcapWriter};
+use pcap_compactor::flow::sequence::Class;
 use pcap_compactor::payload::{Fields, Limits};
 use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::flows::{FlowSink, FlowWriter, Form};
@@ -420,6 +421,60 @@ fn a_flow_that_changes_its_protocol_says_both() {
     ];
     let said = say(&packets, &settings());
     assert_eq!(said[0].app.as_deref().map(Fields::apps), Some(vec!["http", "tls"]));
+}
+
+/// First fragments of forged hosts, without end: datagrams of others come together across some of them, and not across too
+/// many, on any number of threads.
+#[test]
+fn a_flood_of_fragments_is_bounded_and_counted() {
+    let forged = |n: u32| {
+        let mut frame = ipv4((0, 0), (3, 0), 17, 1, 0x2000, &udp((0, 9), (3, 9), &[0; 8]));
+        frame[26..30].copy_from_slice(&(0x0b00_0000 + n).to_be_bytes());
+        frame
+    };
+    let message = query("a");
+    let head = ipv4(CLIENT, SERVER, 17, 7, 0x2000, &message[..16]);
+    let tail = ipv4(CLIENT, SERVER, 17, 7, 2, &message[16..]);
+    for (between, name, let_go) in [(100_000, Some("a"), false), (200_000, None, true)] {
+        let mut packets = vec![(0, head.clone())];
+        packets.extend((0..between).map(|n| (1, forged(n))));
+        packets.push((2, tail.clone()));
+        let dir = tempfile::tempdir().unwrap();
+        let paths = [capture(dir.path(), &packets)];
+        let settings = Settings { columns: Columns::parse("src_ip,@dns").unwrap(), ..settings() };
+        let plain = written(&paths, &settings, Form::Lines, PLAIN);
+        let last: Value = serde_json::from_str(plain.lines().last().unwrap()).unwrap();
+        assert_eq!(last["datagrams_let_go"].as_u64().unwrap() > 0, let_go);
+        assert_eq!(plain.contains("a.test"), name.is_some());
+        for way in WAYS.into_iter().step_by(2) {
+            assert!(written(&paths, &settings, Form::Lines, way) == plain, "{way:?}");
+        }
+    }
+}
+
+/// A forged acknowledgement claims bytes that were never sent. What is sent in their place is no repetition.
+#[test]
+fn a_length_beyond_the_frame_hides_no_request() {
+    let request = b"GET /x HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut forged = tcp(CLIENT, SERVER, 0x10, 1, b"");
+    forged[16..18].copy_from_slice(&60_000_u16.to_be_bytes());
+    let packets = [
+        (0, tcp(CLIENT, SERVER, 0x02, 0, b"")),
+        (1, tcp(SERVER, CLIENT, 0x12, 0, b"")),
+        (2, forged),
+        (3, tcp(CLIENT, SERVER, 0x18, 1, &request[..9])),
+        (4, tcp(CLIENT, SERVER, 0x18, 10, &request[9..])),
+    ];
+    for no_retransmissions in [false, true] {
+        let settings = Settings { columns: Columns::parse("@all,@app").unwrap(), no_retransmissions, ..settings() };
+        let said = say(&packets, &settings);
+        assert_eq!(said.len(), 1);
+        let (up, app) = (&said[0].sides[0], said[0].app.as_deref());
+        assert_eq!((up.packets, up.payload_bytes), (4, request.len() as u64));
+        assert_eq!(up.segments.classes[Class::Retransmission as usize], 0);
+        let http = app.and_then(|fields| fields.http.as_deref()).expect("a request");
+        assert_eq!(http.requests[0].target.as_deref(), Some("/x"));
+    }
 }
 
 // The command line.

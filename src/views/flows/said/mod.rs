@@ -30,10 +30,6 @@ pub(super) use columns::columns;
 /// What a flow said, once it has ended.
 pub(super) type Words = Option<Box<Fields>>;
 
-/// Whether a packet's payload is held: it is then the first piece when its turn has come.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Shows(bool);
-
 /// What a flow has said; nothing where it had no payload so far.
 #[derive(Debug, Default)]
 pub(super) struct Said(Option<Box<Conversation>>);
@@ -77,7 +73,7 @@ impl Said {
     /// Takes a packet whose turn has come.
     #[inline]
     pub(super) fn take(&mut self, arrival: &Arrival, held: &mut Held, ends: impl Fn() -> Ends, plan: &Plan) {
-        if arrival.shows.0 {
+        if arrival.is_held() {
             self.show(arrival, held, &ends(), &plan.settings.payload);
         }
     }
@@ -155,7 +151,7 @@ impl Held {
 impl Pieces {
     /// Where a packet will wait among the others: behind those of its time.
     fn insert(&mut self, arrival: &mut Arrival, piece: Piece) {
-        arrival.shows = Shows(true);
+        arrival.hold();
         if self.list.back().is_none_or(|last| last.time <= piece.time) {
             return self.list.push_back(piece);
         }
@@ -270,9 +266,12 @@ impl Listener {
         }
     }
 
-    /// No packet before this time will come, but out of order.
-    pub(super) fn forget_before(&mut self, time: i64) {
-        self.fragments.forget_before(Timestamp(time));
+    /// Ends a stretch with this many fragments, for all workers. No packet before this time will come, but out of order. Says
+    /// how many datagrams were let go of for want of room.
+    pub(super) fn end_stretch(&mut self, fragments: u32, before: i64) -> u64 {
+        self.fragments.forget_before(Timestamp(before));
+        self.fragments.end_stretch(fragments);
+        self.fragments.take_let_go()
     }
 }
 

@@ -24,6 +24,7 @@
 //! | `variance` | | 5 | one pass in floats, which cancels | exact |
 //! | `capture_times` | | 6, 12.10 | pcapng times of other units are taken for microseconds | read as written |
 //! | `zero_ip_length` | | 6, 12.9 | of an IPv4 packet of total length 0, `ip_lengths` is 0, and `trans_lengths` and `app_lengths` wrap below zero | `ip_lengths` is what the frame has left on the wire, as TSO means it, and the others follow from that |
+//! | `long_ip_length` | | 4 | `ip_lengths` are what headers claim | no more than the frame had on the wire |
 //! | `fragments` | | 7, 12.12 | payload of later IPv6 fragments is read as ports, a first fragment counts the whole datagram | flows with ports 0; lengths of the fragment |
 //! | `icmpv6_behind_headers` | | 1.3, 12.21 | `not icmpv6` misses it behind extension headers | left out |
 //! | `tunnels` | | 2 | IP in IP, 6in4, ERSPAN and others are not followed | followed, unless `--tunnels outer` |
@@ -136,6 +137,7 @@ const DIFFERENCES: &[Difference] = &[
         "of an IPv4 packet of total length 0, `ip_lengths` is 0, and `trans_lengths` and `app_lengths` wrap below zero",
         "`ip_lengths` is what the frame has left on the wire, as TSO means it, and the others follow from that",
     ),
+    difference("long_ip_length", "4", "`ip_lengths` are what headers claim", "no more than the frame had on the wire"),
     difference(
         "fragments",
         "7, 12.12",
