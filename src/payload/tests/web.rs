@@ -105,6 +105,22 @@ fn tls_is_found_behind_other_words() {
 }
 
 #[test]
+fn a_warning_in_front_of_the_server_hello_does_not_hide_it() {
+    let server = [record(21, &[1, 112]), server_hello(0xc02f, false)].concat();
+    let tls = dialogue([50_000, 443], &client_hello("example.org"), &server).unwrap().tls.unwrap();
+    assert_eq!(tls.cipher, Some(0xc02f));
+}
+
+#[test]
+fn a_connection_that_was_there_before_is_tls_by_its_records() {
+    let fields = dialogue([50_000, 9999], &record(23, &[7; 17]), &record(23, &[9; 40])).unwrap();
+    assert_eq!(fields.apps(), ["tls"]);
+    assert_eq!(cell(&fields, "tls_version"), serde_json::Value::Null);
+    assert!(dialogue([50_000, 9999], &record(23, &[7; 16]), &[]).is_none());
+    assert!(dialogue([50_000, 9999], &[23, 3, 4, 0, 17, 0], &[]).is_none());
+}
+
+#[test]
 fn dtls_messages_come_together_from_fragments_in_any_order() {
     let hello = client_hello_message("example.org", 0xfefd, &[2, 0xaa, 0xbb]);
     let mut server = server_hello_message(0xc02f, false, &[8; 32]);

@@ -2,7 +2,7 @@
 //!
 //! Over TCP, records may lie across segments and handshake messages across records. Everything up to the first encrypted
 //! record is read; TLS 1.3 sends its certificates encrypted, so there are none. A hello whose end is missing gives what
-//! its beginning says.
+//! its beginning says; a connection of which only encrypted records were captured says no more than that it is TLS.
 
 mod certificate;
 mod fingerprint;
@@ -15,7 +15,7 @@ pub(super) mod dtls;
 pub use certificate::Certificate;
 pub use fingerprint::{Carrier, ClientHello, ServerHello, is_grease, ja3, ja3s, ja4};
 pub(super) use messages::{Messages, kind};
-pub(super) use record::{TlsReader, begins};
+pub(super) use record::{TlsReader, begins, goes_on};
 
 use super::fields::{Fields, Limits};
 use hello::{Extension, Hello};
