@@ -108,7 +108,7 @@ fn small(text: &str, out: &mut Vec<u8>) {
 /// An element of a list of cells.
 fn element(cell: &Cell<'_>, out: &mut Vec<u8>) {
     match cell {
-        Cell::Text(text) => string(text, out),
+        Cell::Text(text) => quote(text, out),
         Cell::Absent => out.extend_from_slice(b"None"),
         Cell::Flag(flag) => out.extend_from_slice(if *flag { b"True" } else { b"False" }),
         Cell::Count(n) | Cell::Id(n) => jsonl::number(out, *n),
@@ -116,29 +116,34 @@ fn element(cell: &Cell<'_>, out: &mut Vec<u8>) {
         Cell::Numbers(numbers) => list(numbers, out, |&n, out| integer(n, out)),
         Cell::Floats(numbers) => list(numbers, out, |&n, out| float(n, out)),
         Cell::List(cells) => list(cells, out, element),
-        Cell::Time(time) => string(&time.to_string(), out),
+        Cell::Time(time) => quote(&time.to_string(), out),
         Cell::Span(ns) => jsonl::number(out, *ns),
-        Cell::Address(address) => string(&address.to_string(), out),
+        Cell::Address(address) => quote(&address.to_string(), out),
     }
 }
 
-/// `repr` of a string.
-fn string(text: &str, out: &mut Vec<u8>) {
+fn quote(text: &str, out: &mut Vec<u8>) {
+    let mut quoted = String::new();
+    string(text, &mut quoted);
+    out.extend_from_slice(quoted.as_bytes());
+}
+
+/// Appends `repr` of a string.
+pub(crate) fn string(text: &str, out: &mut String) {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut written = String::from(quote);
+    out.push(quote);
     for c in text.chars() {
         match c {
-            '\\' => written.push_str("\\\\"),
-            '\n' => written.push_str("\\n"),
-            '\r' => written.push_str("\\r"),
-            '\t' => written.push_str("\\t"),
-            _ if c == quote => written.extend(['\\', c]),
-            _ if c.is_control() => written.push_str(&format!("\\x{:02x}", u32::from(c))),
-            _ => written.push(c),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            _ if c == quote => out.extend(['\\', c]),
+            _ if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            _ => out.push(c),
         }
     }
-    written.push(quote);
-    out.extend_from_slice(written.as_bytes());
+    out.push(quote);
 }
 
 #[cfg(test)]
