@@ -258,6 +258,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
             stream: args.app_buffer,
             items: args.app_items,
             text: args.app_text,
+            details: true,
         },
         ..usual
     };

@@ -53,6 +53,20 @@ fn a_certificate_chain_is_flat_and_one_that_cannot_be_read_is_counted() {
 }
 
 #[test]
+fn without_details_the_own_certificate_is_read_and_nothing_is_hashed() {
+    let chain =
+        [server_hello_message(0xc02f, false, &[8; 32]), certificates(&[&certificate(), &certificate()])].concat();
+    let mut play = Play::tcp([50_000, 443]);
+    play.limits.details = false;
+    let tls =
+        play.say(End::A, &client_hello("example.org")).say(End::B, &record(22, &chain)).end().unwrap().tls.unwrap();
+    assert_eq!((tls.sni.as_deref(), tls.cipher), (Some("example.org"), Some(0xc02f)));
+    assert_eq!((tls.ja3, tls.ja3s, tls.ja4), (None, None, None));
+    assert_eq!(tls.certificates.len(), 1);
+    assert_eq!((tls.certificates[0].subject.as_deref(), &*tls.certificates[0].sha256), (Some("CN=example.org"), ""));
+}
+
+#[test]
 fn a_second_hello_does_not_replace_the_first_and_the_choice_is_the_last() {
     let retry = record(22, &server_hello_message(0x1301, true, &RETRY));
     let change = record(20, &[1]);

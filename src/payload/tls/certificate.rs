@@ -21,7 +21,7 @@ use crate::Timestamp;
 pub struct Certificate {
     /// Bytes of its DER form.
     pub length: u32,
-    /// SHA-256 of its DER form, 64 hexadecimal digits.
+    /// SHA-256 of its DER form, 64 hexadecimal digits; empty where details are not asked for.
     pub sha256: String,
     /// Who it is about, such as `C=US, O=Example, CN=example.org`.
     pub subject: Option<String>,
@@ -48,7 +48,7 @@ impl Certificate {
     pub(super) fn read(der: &[u8], fields: &mut Fields, limits: &Limits) -> Certificate {
         let mut said = Certificate {
             length: u32::try_from(der.len()).unwrap_or(u32::MAX),
-            sha256: hex(&Sha256::digest(der)),
+            sha256: if limits.details { hex(&Sha256::digest(der)) } else { String::new() },
             ..Certificate::default()
         };
         // Of extensions only one is read.

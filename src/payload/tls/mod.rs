@@ -101,8 +101,9 @@ pub(super) fn note_client_hello(body: &[u8], whole: bool, carrier: Carrier, fiel
     tls.client_version = Some(offered.highest_version());
     tls.session_id = hello.session_id.to_vec();
     // A fingerprint of half a hello would be another client's.
-    tls.ja3 = whole.then(|| ja3(&offered));
-    tls.ja4 = whole.then(|| ja4(&offered, carrier));
+    let fingerprints = whole && limits.details;
+    tls.ja3 = fingerprints.then(|| ja3(&offered));
+    tls.ja4 = fingerprints.then(|| ja4(&offered, carrier));
     tls.offered = Some(Box::new(offered));
 }
 
@@ -137,7 +138,7 @@ pub(super) fn note_server_hello(body: &[u8], version: Option<u16>, fields: &mut 
     tls.cipher = Some(said.cipher);
     tls.alpn = alpn;
     tls.group = group;
-    tls.ja3s = Some(ja3s(&said));
+    tls.ja3s = limits.details.then(|| ja3s(&said));
     tls.server_extensions = said.extensions;
 }
 
@@ -153,6 +154,10 @@ pub(super) fn note_certificates(body: &[u8], client: bool, fields: &mut Fields, 
         let length = u32::from_be_bytes([0, length[0], length[1], length[2]]) as usize;
         let Some((der, after)) = after.split_at_checked(length) else { return };
         rest = after;
+        let read = |tls: &Tls| !(if client { &tls.client_certificates } else { &tls.certificates }).is_empty();
+        if !limits.details && fields.tls.as_deref().is_some_and(read) {
+            return;
+        }
         if !fields.room(limits) {
             continue;
         }
