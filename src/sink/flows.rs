@@ -126,7 +126,10 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 for piece in self.columns.pieces(flow) {
                     match piece {
                         Piece::Cell(cell) => digest(&mut self.hash, &cell),
-                        Piece::Lent(cell) => digest(&mut self.hash, cell),
+                        Piece::Lent(cells, run) => {
+                            cells.iter().for_each(|cell| digest(&mut self.hash, cell));
+                            (cells.len()..run).for_each(|_| digest(&mut self.hash, &Cell::Absent));
+                        }
                         #[cfg(feature = "payload")]
                         Piece::Said(cell) => said::digest(&mut self.hash, &cell),
                         Piece::Figures(count, [a, b, c, d, e, f, g, h, i, j, k]) => {
@@ -147,21 +150,36 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 let write = |cell: &Cell<'_>, text: &mut Text, out: &mut Vec<u8>| {
                     if !csv {
                         json(cell, times, text, out);
-                    } else if !notation.writes(cell, out) {
+                    } else if !notation.writes(cell, text, out) {
                         comma_separated(cell, times, text, out);
                     }
                 };
-                let mut heads = self.heads.iter();
-                let mut head = |out: &mut Vec<u8>| {
-                    if let Some(head) = heads.next() {
+                let mut heads = &self.heads[..];
+                let head = |heads: &mut &[Vec<u8>], out: &mut Vec<u8>| {
+                    if let Some((head, rest)) = heads.split_first() {
                         out.extend_from_slice(head);
+                        *heads = rest;
                     }
                 };
                 for piece in self.columns.pieces(flow) {
-                    head(out);
+                    if let Piece::Lent(mut cells, mut run) = piece {
+                        while run > 0 {
+                            // In front of the first column there is no comma.
+                            let first = heads.len() == self.heads.len();
+                            let written = if csv && !first { notation.row(cells, text, out) } else { 0 };
+                            (cells, heads, run) = (&cells[written..], &heads[written..], run - written);
+                            if run > 0 {
+                                head(&mut heads, out);
+                                write(cells.first().unwrap_or(&Cell::Absent), text, out);
+                                (cells, run) = (cells.get(1..).unwrap_or_default(), run - 1);
+                            }
+                        }
+                        continue;
+                    }
+                    head(&mut heads, out);
                     match piece {
                         Piece::Cell(cell) => write(&cell, text, out),
-                        Piece::Lent(cell) => write(cell, text, out),
+                        Piece::Lent(..) => {}
                         #[cfg(feature = "payload")]
                         Piece::Said(cell) if csv => said::csv_cell(&cell, times, text, out),
                         #[cfg(feature = "payload")]
@@ -169,7 +187,7 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                         Piece::Figures(count, numbers) => {
                             write(&Cell::Count(count), text, out);
                             for number in numbers {
-                                head(out);
+                                head(&mut heads, out);
                                 write(&Cell::Float(number), text, out);
                             }
                         }

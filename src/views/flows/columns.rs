@@ -496,15 +496,16 @@ enum Pick {
     Table(&'static Column),
     /// All columns of a quantity and direction: their place in [`STATISTICS`].
     Figures(usize),
-    /// The column of a feature, and its place among the cells of all features.
-    Feature(FeatureColumn, usize),
+    /// The column of a feature, its place among the cells of all features, and how many from here on are written with it; none
+    /// where it is written with one before.
+    Feature(FeatureColumn, usize, usize),
 }
 
 /// Cells of a flow.
 pub(crate) enum Piece<'r> {
     Cell(Cell<'r>),
-    /// That of a feature.
-    Lent(&'r Cell<'r>),
+    /// Those of features, and how many there are to be.
+    Lent(&'r [Cell<'r>], usize),
     /// Twelve: a count, and numbers.
     Figures(u64, [f64; 11]),
     /// One of what payload says.
@@ -612,8 +613,9 @@ impl Columns {
     /// With those of features behind.
     #[must_use]
     pub fn with(mut self, features: &[Arc<dyn Feature>]) -> Columns {
-        let columns = features.iter().flat_map(|feature| feature.columns());
-        self.0.extend(columns.enumerate().map(|(place, column)| Pick::Feature(column, place)));
+        let columns: Vec<_> = features.iter().flat_map(|feature| feature.columns()).collect();
+        let run = |place| if place == 0 { columns.len() } else { 0 };
+        self.0.extend(columns.iter().enumerate().map(|(place, column)| Pick::Feature(*column, place, run(place))));
         self
     }
 
@@ -622,7 +624,7 @@ impl Columns {
         self.0.iter().flat_map(|pick| {
             let (one, many): (_, &[Column]) = match pick {
                 Pick::Table(column) => (Some(column.name), &[]),
-                Pick::Feature(column, _) => (Some(column.name), &[]),
+                Pick::Feature(column, ..) => (Some(column.name), &[]),
                 Pick::Figures(place) => (None, &STATISTICS[*place]),
             };
             one.into_iter().chain(many.iter().map(|column| column.name))
@@ -632,18 +634,22 @@ impl Columns {
     /// The cells of a flow.
     #[inline]
     pub(crate) fn pieces<'r>(&self, record: &'r FlowRecord) -> impl Iterator<Item = Piece<'r>> {
-        self.0.iter().map(|pick| match pick {
+        self.0.iter().filter_map(|pick| match pick {
             Pick::Table(column) => match column.cell {
-                Source::Record(cell) => Piece::Cell(cell(record)),
+                Source::Record(cell) => Some(Piece::Cell(cell(record))),
                 #[cfg(feature = "payload")]
-                Source::Payload(cell) => Piece::Said(record.app.as_deref().map(cell).into()),
+                Source::Payload(cell) => Some(Piece::Said(record.app.as_deref().map(cell).into())),
             },
-            Pick::Feature(_, place) => Piece::Lent(record.features.get(*place).unwrap_or(&Cell::Absent)),
+            Pick::Feature(_, _, 0) => None,
+            Pick::Feature(_, place, run) => {
+                let cells = record.features.get(*place..).unwrap_or_default();
+                Some(Piece::Lent(&cells[..cells.len().min(*run)], *run))
+            }
             Pick::Figures(place) => {
                 let figures = record.figures.as_ref().map(|figures| figures[place / 3][place % 3]);
                 let Figures { count, sum, mean, std, var, min, max, range, median, skew, kurt, cv } =
                     figures.unwrap_or_default();
-                Piece::Figures(count, [sum, mean, std, var, min, max, range, median, skew, kurt, cv])
+                Some(Piece::Figures(count, [sum, mean, std, var, min, max, range, median, skew, kurt, cv]))
             }
         })
     }

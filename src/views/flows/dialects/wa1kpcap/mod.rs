@@ -44,6 +44,7 @@
 mod block;
 mod columns;
 mod packets;
+mod sums;
 #[cfg(feature = "payload")]
 mod words;
 #[cfg(not(feature = "payload"))]
@@ -97,6 +98,9 @@ fn rules(usual: Settings) -> Settings {
         sequences: 0,
         no_retransmissions: true,
         client: ClientRule::FirstPacket,
+        // No column has a fingerprint, or more than the server's own certificate.
+        #[cfg(feature = "payload")]
+        payload: crate::payload::Limits { details: false, ..usual.payload },
         ..usual
     }
 }
