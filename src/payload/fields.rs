@@ -65,8 +65,8 @@ pub struct Limits {
     pub items: usize,
     /// Bytes of text kept, with 24 for each piece. Default 64 KiB.
     pub text: usize,
-    /// Whether hellos are fingerprinted and certificates hashed, and a chain is read behind its first certificate. Default
-    /// true.
+    /// Whether hellos are fingerprinted and certificates read whole and hashed. Otherwise only subject and issuer are read,
+    /// of the first certificate of a chain. Default true.
     pub details: bool,
 }
 

@@ -63,7 +63,10 @@ fn without_details_the_own_certificate_is_read_and_nothing_is_hashed() {
     assert_eq!((tls.sni.as_deref(), tls.cipher), (Some("example.org"), Some(0xc02f)));
     assert_eq!((tls.ja3, tls.ja3s, tls.ja4), (None, None, None));
     assert_eq!(tls.certificates.len(), 1);
-    assert_eq!((tls.certificates[0].subject.as_deref(), &*tls.certificates[0].sha256), (Some("CN=example.org"), ""));
+    let own = &tls.certificates[0];
+    assert_eq!(own.subject.as_deref(), Some("CN=example.org"));
+    assert_eq!(own.issuer.as_deref(), Some("O=Test\\, Inc, CN=Root"));
+    assert_eq!((own.serial.as_deref(), &*own.sha256), (None, ""));
 }
 
 #[test]

@@ -51,6 +51,13 @@ impl Certificate {
             sha256: if limits.details { hex(&Sha256::digest(der)) } else { String::new() },
             ..Certificate::default()
         };
+        if !limits.details {
+            if let Some((issuer, subject)) = names(der) {
+                let mut text = |of: &X509Name<'_>| fields.text(name(of).as_bytes(), limits);
+                (said.subject, said.issuer) = (text(&subject), text(&issuer));
+            }
+            return said;
+        }
         // Of extensions only one is read.
         let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
         let Ok((_, certificate)) = parser.parse(der) else { return said };
@@ -76,6 +83,32 @@ impl Certificate {
         said.signature = Some(oid_name(&certificate.signature_algorithm.algorithm));
         said
     }
+}
+
+/// Issuer and subject of a certificate (RFC 5280, section 4.1), without a look at what is behind them.
+fn names(der: &[u8]) -> Option<(X509Name<'_>, X509Name<'_>)> {
+    let (certificate, _) = element(der)?;
+    let (mut rest, _) = element(certificate)?;
+    // The version is tagged, and may be left out.
+    let in_front = if rest.first() == Some(&0xa0) { 3 } else { 2 };
+    for _ in 0..in_front {
+        (_, rest) = element(rest)?;
+    }
+    let (rest, issuer) = X509Name::from_der(rest).ok()?;
+    let (_, rest) = element(rest)?;
+    let (_, subject) = X509Name::from_der(rest).ok()?;
+    Some((issuer, subject))
+}
+
+/// The content of a DER element, and what is behind it.
+fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&[_, length], rest) = der.split_first_chunk()?;
+    if length < 0x80 {
+        return rest.split_at_checked(length.into());
+    }
+    let (length, rest) = rest.split_at_checked((length & 0x7f).into())?;
+    let length = length.iter().try_fold(0_usize, |sum, &byte| sum.checked_mul(256)?.checked_add(byte.into()))?;
+    rest.split_at_checked(length)
 }
 
 /// Bits of a big-endian number.

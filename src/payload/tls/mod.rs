@@ -163,7 +163,7 @@ pub(super) fn note_certificates(body: &[u8], client: bool, fields: &mut Fields, 
         }
         let certificate = Certificate::read(der, fields, limits);
         let tls = fields.tls.get_or_insert_default();
-        tls.unread_certificates += u32::from(certificate.signature.is_none());
+        tls.unread_certificates += u32::from(limits.details && certificate.signature.is_none());
         let chain = if client { &mut tls.client_certificates } else { &mut tls.certificates };
         chain.push(certificate);
     }
