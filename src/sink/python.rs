@@ -48,7 +48,7 @@ pub(super) fn float(n: f64, text: &mut Writing<'_>) {
 #[inline(always)]
 fn signed(minus: bool, digits: u64, length: usize, text: &mut Writing<'_>) {
     let sign = usize::from(minus);
-    text.word(digits << (8 * sign) | u64::from(b'-') * sign as u64, length + sign);
+    text.word((digits << (8 * sign)) | (u64::from(b'-') * sign as u64), length + sign);
 }
 
 #[inline(never)]

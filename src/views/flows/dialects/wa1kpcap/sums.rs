@@ -70,12 +70,14 @@ impl Sums {
         let in_units = |n: f64| if unit == 1.0 { n } else { n / unit };
         let n = self.count as f64;
         let sum = self.sum as i64 as f64;
-        let var =
-            nearest(u128::from(self.count) * self.squares - u128::from(self.sum) * u128::from(self.sum)) / (n * n);
+        let [squares, square] =
+            [(self.count, self.squares), (self.sum, self.sum.into())].map(|(a, b)| u128::from(a) * b);
+        // Of many sides one packet is all there is.
+        let var = if squares == square { 0.0 } else { nearest(squares - square) / (n * n) };
         Figures {
             count: self.count,
             mean: in_units(sum / n),
-            std: in_units(var.sqrt()),
+            std: if var == 0.0 { 0.0 } else { in_units(var.sqrt()) },
             var: in_units(in_units(var)),
             min: in_units(self.min as i64 as f64),
             max: in_units(self.max as i64 as f64),
