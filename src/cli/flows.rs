@@ -85,7 +85,7 @@ pub(crate) struct Args {
     /// Write flows as another program does: wa1kpcap. What flows are, which packets count and the columns are the
     /// dialect's; `pcap-compactor schema flows --dialect NAME` lists them, and where they are right and the program is not.
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
-        "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form"])]
+        "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app"])]
     dialect: Option<Dialect>,
     /// Columns in their order, parted by commas; groups as @default, @stats, @tcp, @app, and
     /// @all, which is all but @app. Only what they need is computed.
@@ -314,6 +314,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
             stream: args.app_buffer,
             items: args.app_items,
             text: args.app_text,
+            details: true,
         },
         ..usual
     };

@@ -44,6 +44,7 @@ pub(super) fn stream(bytes: &[u8], hint: Hint) -> Verdict<Dialogue> {
     match bytes.first() {
         None => return Verdict::Unsure,
         Some(0x16) if check(tls::begins(bytes)) => return Verdict::Is(Dialogue::Tls(Default::default())),
+        Some(0x17) if tls::goes_on(bytes) => return Verdict::Is(Dialogue::Tls(Default::default())),
         Some(b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'+' | b'*') => {
             if check(http::begins(bytes)) {
                 return Verdict::Is(Dialogue::Http(Default::default()));

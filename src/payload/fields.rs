@@ -55,7 +55,7 @@ pub(super) struct Kept {
     text: usize,
 }
 
-/// Bounds on the memory of one flow.
+/// Bounds on the memory of one flow, and on what is worked out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Bytes that wait to be read, each direction: TCP segments ahead of their turn, and headers that are not complete.
@@ -65,11 +65,14 @@ pub struct Limits {
     pub items: usize,
     /// Bytes of text kept, with 24 for each piece. Default 64 KiB.
     pub text: usize,
+    /// Whether hellos are fingerprinted and certificates read whole and hashed. Otherwise only subject and issuer are read,
+    /// of the first certificate of a chain. Default true.
+    pub details: bool,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { stream: 64 << 10, items: 256, text: 64 << 10 }
+        Limits { stream: 64 << 10, items: 256, text: 64 << 10, details: true }
     }
 }
 

@@ -194,7 +194,7 @@ fn section(section: &Section, out: &mut Vec<u8>) {
 
 pub(super) fn cell(text: &str, out: &mut Vec<u8>) {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\0']);
-    if !formula && !text.contains([',', '"', '\n', '\r']) {
+    if !formula && !text.bytes().any(|byte| matches!(byte, b',' | b'"' | b'\n' | b'\r')) {
         out.extend_from_slice(text.as_bytes());
         return;
     }
@@ -202,7 +202,12 @@ pub(super) fn cell(text: &str, out: &mut Vec<u8>) {
     if formula {
         out.push(b'\'');
     }
-    out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
+    for part in text.as_bytes().split_inclusive(|&byte| byte == b'"') {
+        out.extend_from_slice(part);
+        if part.ends_with(b"\"") {
+            out.push(b'"');
+        }
+    }
     out.push(b'"');
 }
 

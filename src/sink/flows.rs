@@ -126,6 +126,10 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 let hash = &mut self.hash;
                 self.columns.show(flow, |piece| match piece {
                     Piece::Cell(cell) => digest(hash, cell),
+                    Piece::Run(cells, run) => {
+                        cells.iter().for_each(|cell| digest(hash, cell));
+                        (cells.len()..run).for_each(|_| digest(hash, &Cell::Absent));
+                    }
                     #[cfg(feature = "payload")]
                     Piece::Said(cell) => said::digest(hash, &cell),
                     Piece::Figures(count, figures) => {
@@ -144,19 +148,36 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 let write = |cell: &Cell<'_>, text: &mut Text, out: &mut Vec<u8>| {
                     if !csv {
                         json(cell, times, text, out);
-                    } else if !notation.writes(cell, out) {
+                    } else if !notation.writes(cell, text, out) {
                         comma_separated(cell, times, text, out);
                     }
                 };
-                let mut heads = self.heads.iter();
-                let mut head = |out: &mut Vec<u8>| {
-                    if let Some(head) = heads.next() {
+                let all = &self.heads[..];
+                let mut heads = all;
+                let head = |heads: &mut &[Vec<u8>], out: &mut Vec<u8>| {
+                    if let Some((head, rest)) = heads.split_first() {
                         out.extend_from_slice(head);
+                        *heads = rest;
                     }
                 };
                 self.columns.show(flow, |piece| {
-                    head(out);
+                    if let Piece::Run(mut cells, mut run) = piece {
+                        while run > 0 {
+                            // In front of the first column there is no comma.
+                            let first = heads.len() == all.len();
+                            let written = if csv && !first { notation.row(cells, text, out) } else { 0 };
+                            (cells, heads, run) = (&cells[written..], &heads[written..], run - written);
+                            if run > 0 {
+                                head(&mut heads, out);
+                                write(cells.first().unwrap_or(&Cell::Absent), text, out);
+                                (cells, run) = (cells.get(1..).unwrap_or_default(), run - 1);
+                            }
+                        }
+                        return;
+                    }
+                    head(&mut heads, out);
                     match piece {
+                        Piece::Run(..) => {}
                         Piece::Cell(cell) => write(cell, text, out),
                         #[cfg(feature = "payload")]
                         Piece::Said(cell) if csv => said::csv_cell(&cell, times, text, out),
@@ -165,7 +186,7 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                         Piece::Figures(count, numbers) => {
                             write(&Cell::Count(count), text, out);
                             for number in numbers {
-                                head(out);
+                                head(&mut heads, out);
                                 write(&Cell::Float(number), text, out);
                             }
                         }

@@ -211,7 +211,7 @@ pub(super) fn decimal(time: Timestamp, out: &mut Vec<u8>) {
 }
 
 #[inline]
-pub(super) fn number(out: &mut Vec<u8>, n: impl itoa::Integer) {
+pub(crate) fn number(out: &mut Vec<u8>, n: impl itoa::Integer) {
     out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
 
@@ -221,7 +221,7 @@ pub(super) fn field(out: &mut Vec<u8>, name: &[u8], n: impl itoa::Integer) {
     number(out, n);
 }
 
-pub(super) fn address(address: IpAddr, out: &mut Vec<u8>) {
+pub(crate) fn address(address: IpAddr, out: &mut Vec<u8>) {
     match address {
         IpAddr::V4(v4) => {
             for (i, octet) in v4.octets().into_iter().enumerate() {

@@ -3,7 +3,8 @@
 //! A notation writes the cells that look different in its files, and leaves the others to the sink. Text is not its
 //! matter, since what a spreadsheet would run has to be guarded there alike.
 
-use super::{csv, jsonl};
+use super::text::{Text, Writing};
+use super::{csv, jsonl, python};
 use crate::views::flows::Cell;
 
 /// A way to write numbers and lists.
@@ -18,168 +19,184 @@ pub enum Notation {
 
 impl Notation {
     /// Writes a cell of CSV if it looks different in this notation; else returns false.
-    #[inline(always)]
-    pub(super) fn writes(self, cell: &Cell<'_>, out: &mut Vec<u8>) -> bool {
-        match (self, cell) {
-            (Notation::Python, Cell::Absent) => {}
-            (Notation::Python, Cell::Float(n)) => float(*n, out),
-            (Notation::Python, Cell::Count(n @ 0..10)) => out.push(b'0' + *n as u8),
-            (Notation::Python, Cell::Numbers(list)) => quoted(list, out, |&n, out| integer(n, out)),
-            (Notation::Python, Cell::Floats(list)) => quoted(list, out, |&n, out| float(n, out)),
-            (Notation::Python, Cell::List(cells)) => {
-                let mut text = Vec::new();
-                list(cells, &mut text, element);
-                csv::cell(&String::from_utf8_lossy(&text), out);
+    pub(super) fn writes(self, cell: &Cell<'_>, text: &mut Text, out: &mut Vec<u8>) -> bool {
+        if self == Notation::Json {
+            return false;
+        }
+        let mut writing = text.start();
+        let done = number(cell, &mut writing);
+        writing.finish(out);
+        done || list(cell, text, out)
+    }
+
+    /// Writes cells of CSV, a comma in front of each, up to the first that does not look different in this notation; says how
+    /// many.
+    pub(super) fn row(self, cells: &[Cell<'_>], text: &mut Text, out: &mut Vec<u8>) -> usize {
+        if self == Notation::Json {
+            return 0;
+        }
+        let mut rest = cells;
+        loop {
+            let mut writing = text.start();
+            let lists = rest.iter().position(|cell| {
+                writing.make_room(out);
+                writing.put(b",");
+                !number(cell, &mut writing)
+            });
+            writing.finish(out);
+            let Some(at) = lists else { return cells.len() };
+            if !list(&rest[at], text, out) {
+                // Its comma is written by who writes the cell.
+                out.pop();
+                return cells.len() - rest.len() + at;
             }
-            _ => return false,
+            rest = &rest[at + 1..];
         }
-        true
     }
 }
 
-/// A list of what needs no quotes itself. A list of one needs none either.
-#[inline]
-fn quoted<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
-    if items.len() < 2 {
-        return list(items, out, write);
+/// Writes a number or nothing; else returns false.
+#[inline(always)]
+fn number(cell: &Cell<'_>, text: &mut Writing<'_>) -> bool {
+    match cell {
+        Cell::Absent => {}
+        Cell::Float(n) => python::float(*n, text),
+        Cell::Count(n @ 0..10_000) => python::integer(*n as i64, text),
+        Cell::Count(n) => text.number(*n),
+        _ => return false,
     }
-    out.push(b'"');
-    list(items, out, write);
-    out.push(b'"');
+    true
 }
 
-#[inline]
-fn list<T>(items: &[T], out: &mut Vec<u8>, write: impl Fn(&T, &mut Vec<u8>)) {
-    out.push(b'[');
-    for (place, item) in items.iter().enumerate() {
-        if place > 0 {
-            out.extend_from_slice(b", ");
+/// Writes a list in quotes, if it needs them; else returns false.
+fn list(cell: &Cell<'_>, text: &mut Text, out: &mut Vec<u8>) -> bool {
+    // Of what is in a list, numbers need no quotes; one alone has no comma.
+    let quote = |needed: bool, out: &mut Vec<u8>| {
+        if needed {
+            out.push(b'"');
         }
-        write(item, out);
+    };
+    match cell {
+        Cell::Numbers(list) => {
+            quote(list.len() > 1, out);
+            numbers(list, python::integer, text, out);
+            quote(list.len() > 1, out);
+        }
+        Cell::Floats(list) => {
+            quote(list.len() > 1, out);
+            numbers(list, python::float, text, out);
+            quote(list.len() > 1, out);
+        }
+        Cell::List(cells) if cells.iter().all(is_word) => {
+            quote(cells.len() > 1, out);
+            for (place, cell) in cells.iter().enumerate() {
+                out.extend_from_slice(if place == 0 { b"['" } else { b"', '" });
+                if let Cell::Text(word) = cell {
+                    out.extend_from_slice(word.as_bytes());
+                }
+            }
+            out.extend_from_slice(if cells.is_empty() { b"[]" } else { b"']" });
+            quote(cells.len() > 1, out);
+        }
+        Cell::List(_) => {
+            let mut list = String::new();
+            element(cell, text, &mut list);
+            csv::cell(&list, out);
+        }
+        _ => return false,
     }
-    out.push(b']');
+    true
 }
 
-/// An integer. Those of few digits are most, and appending as many bytes as the compiler knows costs least.
-#[inline]
-fn integer(n: i64, out: &mut Vec<u8>) {
-    if n < 0 {
-        out.push(b'-');
-    }
-    let digit = |n: u64| b'0' + (n % 10) as u8;
-    match n.unsigned_abs() {
-        n @ 0..10 => out.push(digit(n)),
-        n @ 10..100 => out.extend_from_slice(&[digit(n / 10), digit(n)]),
-        n @ 100..1000 => out.extend_from_slice(&[digit(n / 100), digit(n / 10), digit(n)]),
-        n @ 1000..10_000 => out.extend_from_slice(&[digit(n / 1000), digit(n / 100), digit(n / 10), digit(n)]),
-        n => jsonl::number(out, n),
-    }
+/// Text without anything that CSV or Python would write otherwise.
+fn is_word(cell: &Cell<'_>) -> bool {
+    matches!(cell, Cell::Text(text) if text.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
-/// `repr` of a float: the shortest digits that read back the same, an exponent below 1e-4 and from 1e16 on, of two digits
-/// at least.
-#[inline]
-fn float(n: f64, out: &mut Vec<u8>) {
-    // Most are whole: lengths, counts, and what is 0.
-    let whole = n as i64;
-    if whole as f64 == n && whole.unsigned_abs() < 1 << 53 && (whole != 0 || n.is_sign_positive()) {
-        integer(whole, out);
-        return out.extend_from_slice(b".0");
+/// A list of numbers.
+#[inline(always)]
+fn numbers<N: Copy>(list: &[N], write: impl Fn(N, &mut Writing<'_>), text: &mut Text, out: &mut Vec<u8>) {
+    let mut writing = text.start();
+    writing.put(b"[");
+    if let Some((&last, list)) = list.split_last() {
+        for &n in list {
+            writing.make_room(out);
+            write(n, &mut writing);
+            writing.put(b", ");
+        }
+        write(last, &mut writing);
     }
-    let mut buffer = zmij::Buffer::new();
-    let text = buffer.format(n);
-    // Only here are the shortest digits laid out otherwise.
-    if (1e-9..1e-4).contains(&n.abs()) { small(text, out) } else { out.extend_from_slice(text.as_bytes()) }
-}
-
-#[cold]
-fn small(text: &str, out: &mut Vec<u8>) {
-    let (sign, magnitude) = text.strip_prefix('-').map_or(("", text), |magnitude| ("-", magnitude));
-    out.extend_from_slice(sign.as_bytes());
-    if let Some(digits) = magnitude.strip_prefix("0.0000") {
-        let (first, rest) = digits.split_at(1);
-        let point = if rest.is_empty() { "" } else { "." };
-        out.extend_from_slice(format!("{first}{point}{rest}e-05").as_bytes());
-    } else {
-        out.extend_from_slice(magnitude.replace("e-", "e-0").as_bytes());
-    }
+    writing.put(b"]");
+    writing.finish(out);
 }
 
 /// An element of a list of cells.
-fn element(cell: &Cell<'_>, out: &mut Vec<u8>) {
+fn element(cell: &Cell<'_>, text: &mut Text, out: &mut String) {
+    let mut plain = |write: &dyn Fn(&mut Text, &mut Vec<u8>)| {
+        let mut bytes = Vec::new();
+        write(text, &mut bytes);
+        out.push_str(&String::from_utf8_lossy(&bytes));
+    };
     match cell {
         Cell::Text(text) => string(text, out),
-        Cell::Absent => out.extend_from_slice(b"None"),
-        Cell::Flag(flag) => out.extend_from_slice(if *flag { b"True" } else { b"False" }),
-        Cell::Count(n) | Cell::Id(n) => jsonl::number(out, *n),
-        Cell::Float(n) => float(*n, out),
-        Cell::Numbers(numbers) => list(numbers, out, |&n, out| integer(n, out)),
-        Cell::Floats(numbers) => list(numbers, out, |&n, out| float(n, out)),
-        Cell::List(cells) => list(cells, out, element),
+        Cell::Absent => out.push_str("None"),
+        Cell::Flag(flag) => out.push_str(if *flag { "True" } else { "False" }),
+        Cell::Count(n) | Cell::Id(n) => plain(&|_, bytes| jsonl::number(bytes, *n)),
+        Cell::Span(ns) => plain(&|_, bytes| jsonl::number(bytes, *ns)),
+        Cell::Float(n) => plain(&|text, bytes| {
+            let mut writing = text.start();
+            python::float(*n, &mut writing);
+            writing.finish(bytes);
+        }),
+        Cell::Numbers(list) => plain(&|text, bytes| numbers(list, python::integer, text, bytes)),
+        Cell::Floats(list) => plain(&|text, bytes| numbers(list, python::float, text, bytes)),
+        Cell::List(cells) => {
+            out.push('[');
+            for (place, cell) in cells.iter().enumerate() {
+                if place > 0 {
+                    out.push_str(", ");
+                }
+                element(cell, text, out);
+            }
+            out.push(']');
+        }
         Cell::Time(time) => string(&time.to_string(), out),
-        Cell::Span(ns) => jsonl::number(out, *ns),
         Cell::Address(address) => string(&address.to_string(), out),
     }
 }
 
-/// `repr` of a string.
-fn string(text: &str, out: &mut Vec<u8>) {
+/// Appends `repr` of a string.
+pub(crate) fn string(text: &str, out: &mut String) {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut written = String::from(quote);
+    out.push(quote);
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'\'' | b'\\')) {
+        out.push_str(text);
+        return out.push(quote);
+    }
     for c in text.chars() {
         match c {
-            '\\' => written.push_str("\\\\"),
-            '\n' => written.push_str("\\n"),
-            '\r' => written.push_str("\\r"),
-            '\t' => written.push_str("\\t"),
-            _ if c == quote => written.extend(['\\', c]),
-            _ if c.is_control() => written.push_str(&format!("\\x{:02x}", u32::from(c))),
-            _ => written.push(c),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            _ if c == quote => out.extend(['\\', c]),
+            _ if c.is_control() => out.push_str(&format!("\\x{:02x}", u32::from(c))),
+            _ => out.push(c),
         }
     }
-    written.push(quote);
-    out.extend_from_slice(written.as_bytes());
+    out.push(quote);
 }
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     fn written(cell: &Cell<'_>) -> String {
-        let mut out = Vec::new();
-        assert!(Notation::Python.writes(cell, &mut out));
+        let (mut text, mut out, mut row) = (Text::default(), Vec::new(), Vec::new());
+        assert!(Notation::Python.writes(cell, &mut text, &mut out));
+        assert_eq!(Notation::Python.row(&[cell.clone(), cell.clone()], &mut text, &mut row), 2);
+        assert_eq!(row, [b",", &out[..], b",", &out].concat());
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn floats_are_those_of_python() {
-        let pairs = [
-            (0.0, "0.0"),
-            (-0.0, "-0.0"),
-            (-7.0, "-7.0"),
-            (9_007_199_254_740_991.0, "9007199254740991.0"),
-            (54.0, "54.0"),
-            (0.1, "0.1"),
-            (0.0001, "0.0001"),
-            (0.00012, "0.00012"),
-            (0.00005, "5e-05"),
-            (-0.000015, "-1.5e-05"),
-            (7.009506225585938e-05, "7.009506225585938e-05"),
-            (1e-5, "1e-05"),
-            (9.5e-6, "9.5e-06"),
-            (1e-9, "1e-09"),
-            (-2.5e-10, "-2.5e-10"),
-            (1e-100, "1e-100"),
-            (1_755_141_753.294776, "1755141753.294776"),
-            (9_999_999_999_999_998.0, "9999999999999998.0"),
-            (1e16, "1e+16"),
-            (1.5e22, "1.5e+22"),
-            (1e100, "1e+100"),
-        ];
-        for (n, text) in pairs {
-            assert_eq!(written(&Cell::Float(n)), text);
-        }
     }
 
     #[test]
@@ -187,17 +204,36 @@ mod tests {
         assert_eq!(written(&Cell::Numbers(vec![])), "[]");
         assert_eq!(written(&Cell::Numbers(vec![-3])), "[-3]");
         assert_eq!(written(&Cell::Numbers(vec![1, -2])), "\"[1, -2]\"");
-        let numbers = [0, 9, -10, 99, 100, -999, 1000, 9999, 10_000, i64::MIN, i64::MAX];
-        assert_eq!(written(&Cell::Numbers(numbers.to_vec())), format!("\"{numbers:?}\""));
         assert_eq!(written(&Cell::Floats(vec![1.0, 0.00001])), "\"[1.0, 1e-05]\"");
         let words = |words: &[&'static str]| Cell::List(words.iter().map(|word| Cell::from(*word)).collect());
+        assert_eq!(written(&words(&[])), "[]");
+        assert_eq!(written(&words(&["IPv4"])), "['IPv4']");
+        assert_eq!(written(&words(&["a,b"])), "\"['a,b']\"");
         assert_eq!(written(&words(&["IPv4", "TCP"])), "\"['IPv4', 'TCP']\"");
         assert_eq!(written(&words(&["it's", "a\\b\n"])), r#""[""it's"", 'a\\b\n']""#);
+        let mixed = vec![Cell::Absent, true.into(), 7_u64.into(), 0.5.into(), Cell::Numbers(vec![1, -2])];
+        assert_eq!(written(&Cell::List(mixed)), "\"[None, True, 7, 0.5, [1, -2]]\"");
+    }
+
+    #[test]
+    fn lists_and_rows_may_be_of_any_length() {
+        let list: Vec<i64> = (0..5_000).map(|n| n * 7_777_777 * (1 - n % 2 * 2)).collect();
+        assert_eq!(written(&Cell::Numbers(list.clone())), format!("\"{list:?}\""));
+        let cells = vec![Cell::Float(-1.797_693_134_862_315_7e308); 500];
+        let (mut text, mut out) = (Text::default(), Vec::new());
+        assert_eq!(Notation::Python.row(&cells, &mut text, &mut out), 500);
+        assert_eq!(String::from_utf8(out).unwrap(), ",-1.7976931348623157e+308".repeat(500));
     }
 
     #[test]
     fn other_cells_are_left_to_the_sink() {
-        assert!(!Notation::Python.writes(&Cell::Count(10), &mut Vec::new()));
-        assert!(!Notation::Json.writes(&Cell::Float(1.0), &mut Vec::new()));
+        let (mut text, mut out) = (Text::default(), Vec::new());
+        let cells = [Cell::Float(1.0), Cell::Absent, Cell::Flag(true), Cell::Absent];
+        assert!(!Notation::Python.writes(&cells[2], &mut text, &mut out));
+        assert!(!Notation::Json.writes(&cells[0], &mut text, &mut out));
+        assert_eq!(Notation::Json.row(&cells, &mut text, &mut out), 0);
+        assert!(out.is_empty());
+        assert_eq!(Notation::Python.row(&cells, &mut text, &mut out), 2);
+        assert_eq!(out, b",1.0,");
     }
 }

@@ -1,5 +1,5 @@
 //! The numbers of a record as text, in a buffer of fixed size: most are of one or two digits, and asking a growing buffer
-//! for room at each of them costs more than writing them.
+//! for room at each of them costs more than writing them. A record that may be longer makes room now and then.
 
 use super::jsonl::Times;
 use crate::time::{NS_PER_SECOND, Timestamp};
@@ -12,6 +12,9 @@ pub(super) struct Text([u8; ROOM]);
 /// More than a record's names and its numbers, were all as long as can be, take together (about 1,000 bytes; a test writes
 /// such a record).
 const ROOM: usize = 1280;
+
+/// Room for a number and what stands around it.
+const SPARE: usize = 64;
 
 /// Text under way. A value of its own, so that its end stays in a register: in memory, each write would wait for the one
 /// before it.
@@ -30,6 +33,21 @@ static PAIRS: [[u8; 2]; 100] = {
     }
     pairs
 };
+
+/// The digits of a number below 10,000, in the low bytes of a word, and how many they are. No branch tells their number:
+/// lengths of packets follow no order.
+#[inline(always)]
+pub(super) fn few(n: u32) -> (u64, usize) {
+    let leading = usize::from(n < 10) + usize::from(n < 100) + usize::from(n < 1000);
+    (u64::from(u32::from_le_bytes(four(n))) >> (8 * leading), 4 - leading)
+}
+
+/// The last four digits of a number.
+#[inline(always)]
+fn four(n: u32) -> [u8; 4] {
+    let ([a, b], [c, d]) = (PAIRS[(n / 100 % 100) as usize], PAIRS[(n % 100) as usize]);
+    [a, b, c, d]
+}
 
 impl Default for Text {
     fn default() -> Self {
@@ -50,6 +68,22 @@ impl Writing<'_> {
     #[inline(always)]
     pub(super) fn finish(self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.bytes[..self.used]);
+    }
+
+    /// Appends the text to `out` where the room runs out, and starts anew.
+    #[inline(always)]
+    pub(super) fn make_room(&mut self, out: &mut Vec<u8>) {
+        if self.used > ROOM - SPARE {
+            out.extend_from_slice(&self.bytes[..self.used]);
+            self.used = 0;
+        }
+    }
+
+    /// Puts the low bytes of a word, up to eight.
+    #[inline(always)]
+    pub(super) fn word(&mut self, word: u64, length: usize) {
+        self.bytes[self.used..self.used + 8].copy_from_slice(&word.to_le_bytes());
+        self.used += length;
     }
 
     #[inline(always)]
@@ -73,7 +107,31 @@ impl Writing<'_> {
                 let ([a, b], [c, d]) = (PAIRS[(n / 100) as usize], PAIRS[(n % 100) as usize]);
                 if n < 1000 { self.put(&[b, c, d]) } else { self.put(&[a, b, c, d]) }
             }
+            10_000..100_000_000 => {
+                let (digits, length) = few((n / 10_000) as u32);
+                self.word(digits, length);
+                self.put(&four((n % 10_000) as u32));
+            }
+            100_000_000..1_000_000_000_000 => {
+                let (digits, length) = few((n / 100_000_000) as u32);
+                let rest = (n % 100_000_000) as u32;
+                self.word(digits, length);
+                self.put(&four(rest / 10_000));
+                self.put(&four(rest));
+            }
             _ => self.slice(itoa::Buffer::new().format(n).as_bytes()),
+        }
+    }
+
+    /// Nanoseconds of a second, not 0, as decimals without trailing zeros.
+    #[inline(always)]
+    pub(super) fn fraction(&mut self, ns: u32) {
+        let ([a, b, c, d], [e, f, g, h]) = (four(ns / 100_000), four(ns / 10));
+        // Last digits are in the high bytes.
+        let zeros = (u64::from_le_bytes([a, b, c, d, e, f, g, h]) ^ u64::from_le_bytes([b'0'; 8])).leading_zeros() / 8;
+        match ns % 10 {
+            0 => self.word(u64::from_le_bytes([a, b, c, d, e, f, g, h]), 8 - zeros as usize),
+            last => self.put(&[a, b, c, d, e, f, g, h, b'0' + last as u8]),
         }
     }
 

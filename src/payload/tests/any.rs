@@ -107,7 +107,7 @@ proptest! {
             Vec::new(),
         ];
         let mut play = Play::datagrams(protocol, [50_000, port]);
-        play.limits = Limits { stream: 500, items: 5, text: 300 };
+        play.limits = Limits { stream: 500, items: 5, text: 300, details: true };
         for (index, (a, seq, flags, payload, cut)) in packets.into_iter().enumerate() {
             let from = if a { End::A } else { End::B };
             let payload = if index < 2 { [&starts[start], &payload[..]].concat() } else { payload };

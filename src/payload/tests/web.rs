@@ -53,6 +53,23 @@ fn a_certificate_chain_is_flat_and_one_that_cannot_be_read_is_counted() {
 }
 
 #[test]
+fn without_details_the_own_certificate_is_read_and_nothing_is_hashed() {
+    let chain =
+        [server_hello_message(0xc02f, false, &[8; 32]), certificates(&[&certificate(), &certificate()])].concat();
+    let mut play = Play::tcp([50_000, 443]);
+    play.limits.details = false;
+    let tls =
+        play.say(End::A, &client_hello("example.org")).say(End::B, &record(22, &chain)).end().unwrap().tls.unwrap();
+    assert_eq!((tls.sni.as_deref(), tls.cipher), (Some("example.org"), Some(0xc02f)));
+    assert_eq!((tls.ja3, tls.ja3s, tls.ja4), (None, None, None));
+    assert_eq!(tls.certificates.len(), 1);
+    let own = &tls.certificates[0];
+    assert_eq!(own.subject.as_deref(), Some("CN=example.org"));
+    assert_eq!(own.issuer.as_deref(), Some("O=Test\\, Inc, CN=Root"));
+    assert_eq!((own.serial.as_deref(), &*own.sha256), (None, ""));
+}
+
+#[test]
 fn a_second_hello_does_not_replace_the_first_and_the_choice_is_the_last() {
     let retry = record(22, &server_hello_message(0x1301, true, &RETRY));
     let change = record(20, &[1]);
@@ -121,6 +138,22 @@ fn tls_is_found_behind_other_words() {
     let fields = mail.end().unwrap();
     assert_eq!(fields.smtp.unwrap().commands, ["EHLO", "STARTTLS"]);
     assert!(fields.tls.is_some());
+}
+
+#[test]
+fn a_warning_in_front_of_the_server_hello_does_not_hide_it() {
+    let server = [record(21, &[1, 112]), server_hello(0xc02f, false)].concat();
+    let tls = dialogue([50_000, 443], &client_hello("example.org"), &server).unwrap().tls.unwrap();
+    assert_eq!(tls.cipher, Some(0xc02f));
+}
+
+#[test]
+fn a_connection_that_was_there_before_is_tls_by_its_records() {
+    let fields = dialogue([50_000, 9999], &record(23, &[7; 17]), &record(23, &[9; 40])).unwrap();
+    assert_eq!(fields.apps(), ["tls"]);
+    assert_eq!(cell(&fields, "tls_version"), serde_json::Value::Null);
+    assert!(dialogue([50_000, 9999], &record(23, &[7; 16]), &[]).is_none());
+    assert!(dialogue([50_000, 9999], &[23, 3, 4, 0, 17, 0], &[]).is_none());
 }
 
 #[test]

@@ -21,7 +21,7 @@ use crate::Timestamp;
 pub struct Certificate {
     /// Bytes of its DER form.
     pub length: u32,
-    /// SHA-256 of its DER form, 64 hexadecimal digits.
+    /// SHA-256 of its DER form, 64 hexadecimal digits; empty where details are not asked for.
     pub sha256: String,
     /// Who it is about, such as `C=US, O=Example, CN=example.org`.
     pub subject: Option<String>,
@@ -48,9 +48,16 @@ impl Certificate {
     pub(super) fn read(der: &[u8], fields: &mut Fields, limits: &Limits) -> Certificate {
         let mut said = Certificate {
             length: u32::try_from(der.len()).unwrap_or(u32::MAX),
-            sha256: hex(&Sha256::digest(der)),
+            sha256: if limits.details { hex(&Sha256::digest(der)) } else { String::new() },
             ..Certificate::default()
         };
+        if !limits.details {
+            if let Some((issuer, subject)) = names(der) {
+                let mut text = |of: &X509Name<'_>| fields.text(name(of).as_bytes(), limits);
+                (said.subject, said.issuer) = (text(&subject), text(&issuer));
+            }
+            return said;
+        }
         // Of extensions only one is read.
         let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
         let Ok((_, certificate)) = parser.parse(der) else { return said };
@@ -76,6 +83,32 @@ impl Certificate {
         said.signature = Some(oid_name(&certificate.signature_algorithm.algorithm));
         said
     }
+}
+
+/// Issuer and subject of a certificate (RFC 5280, section 4.1), without a look at what is behind them.
+fn names(der: &[u8]) -> Option<(X509Name<'_>, X509Name<'_>)> {
+    let (certificate, _) = element(der)?;
+    let (mut rest, _) = element(certificate)?;
+    // The version is tagged, and may be left out.
+    let in_front = if rest.first() == Some(&0xa0) { 3 } else { 2 };
+    for _ in 0..in_front {
+        (_, rest) = element(rest)?;
+    }
+    let (rest, issuer) = X509Name::from_der(rest).ok()?;
+    let (_, rest) = element(rest)?;
+    let (_, subject) = X509Name::from_der(rest).ok()?;
+    Some((issuer, subject))
+}
+
+/// The content of a DER element, and what is behind it.
+fn element(der: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&[_, length], rest) = der.split_first_chunk()?;
+    if length < 0x80 {
+        return rest.split_at_checked(length.into());
+    }
+    let (length, rest) = rest.split_at_checked((length & 0x7f).into())?;
+    let length = length.iter().try_fold(0_usize, |sum, &byte| sum.checked_mul(256)?.checked_add(byte.into()))?;
+    rest.split_at_checked(length)
 }
 
 /// Bits of a big-endian number.

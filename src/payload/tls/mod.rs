@@ -2,7 +2,7 @@
 //!
 //! Over TCP, records may lie across segments and handshake messages across records. Everything up to the first encrypted
 //! record is read; TLS 1.3 sends its certificates encrypted, so there are none. A hello whose end is missing gives what
-//! its beginning says.
+//! its beginning says; a connection of which only encrypted records were captured says no more than that it is TLS.
 
 mod certificate;
 mod fingerprint;
@@ -15,7 +15,7 @@ pub(super) mod dtls;
 pub use certificate::Certificate;
 pub use fingerprint::{Carrier, ClientHello, ServerHello, is_grease, ja3, ja3s, ja4};
 pub(super) use messages::{Messages, kind};
-pub(super) use record::{TlsReader, begins};
+pub(super) use record::{TlsReader, begins, goes_on};
 
 use super::fields::{Fields, Limits};
 use hello::{Extension, Hello};
@@ -101,8 +101,9 @@ pub(super) fn note_client_hello(body: &[u8], whole: bool, carrier: Carrier, fiel
     tls.client_version = Some(offered.highest_version());
     tls.session_id = hello.session_id.to_vec();
     // A fingerprint of half a hello would be another client's.
-    tls.ja3 = whole.then(|| ja3(&offered));
-    tls.ja4 = whole.then(|| ja4(&offered, carrier));
+    let fingerprints = whole && limits.details;
+    tls.ja3 = fingerprints.then(|| ja3(&offered));
+    tls.ja4 = fingerprints.then(|| ja4(&offered, carrier));
     tls.offered = Some(Box::new(offered));
 }
 
@@ -137,7 +138,7 @@ pub(super) fn note_server_hello(body: &[u8], version: Option<u16>, fields: &mut 
     tls.cipher = Some(said.cipher);
     tls.alpn = alpn;
     tls.group = group;
-    tls.ja3s = Some(ja3s(&said));
+    tls.ja3s = limits.details.then(|| ja3s(&said));
     tls.server_extensions = said.extensions;
 }
 
@@ -153,12 +154,16 @@ pub(super) fn note_certificates(body: &[u8], client: bool, fields: &mut Fields, 
         let length = u32::from_be_bytes([0, length[0], length[1], length[2]]) as usize;
         let Some((der, after)) = after.split_at_checked(length) else { return };
         rest = after;
+        let read = |tls: &Tls| !(if client { &tls.client_certificates } else { &tls.certificates }).is_empty();
+        if !limits.details && fields.tls.as_deref().is_some_and(read) {
+            return;
+        }
         if !fields.room(limits) {
             continue;
         }
         let certificate = Certificate::read(der, fields, limits);
         let tls = fields.tls.get_or_insert_default();
-        tls.unread_certificates += u32::from(certificate.signature.is_none());
+        tls.unread_certificates += u32::from(limits.details && certificate.signature.is_none());
         let chain = if client { &mut tls.client_certificates } else { &mut tls.certificates };
         chain.push(certificate);
     }

@@ -13,6 +13,7 @@ const HEADER: usize = 5;
 const MAX_RECORD: u16 = (1 << 14) + 2048;
 
 const CHANGE_CIPHER_SPEC: u8 = 20;
+const ALERT: u8 = 21;
 const HANDSHAKE: u8 = 22;
 const APPLICATION_DATA: u8 = 23;
 
@@ -24,6 +25,16 @@ pub(in crate::payload) fn begins(bytes: &[u8]) -> Option<bool> {
         return Some(false);
     }
     (bytes.len() >= checks.len()).then_some(true)
+}
+
+/// Whether bytes begin a record of encrypted data, as in a connection that was there before the capture. A seal has 16 bytes.
+pub(in crate::payload) fn goes_on(bytes: &[u8]) -> bool {
+    matches!(bytes, &[APPLICATION_DATA, 3, 1..=3, high, low, ..] if (17..=MAX_RECORD).contains(&u16::from_be_bytes([high, low])))
+}
+
+/// Whether bytes begin an alert that is not encrypted. Servers send warnings in front of their hello.
+fn warns(bytes: &[u8]) -> bool {
+    matches!(bytes, [ALERT, 3, 0..=4, 0, 2, 1 | 2, ..])
 }
 
 /// Reads both directions of a TLS connection over TCP.
@@ -72,6 +83,11 @@ impl TlsReader {
             }
         };
         match side.at {
+            Place::Outside if goes_on(bytes) => {
+                fields.tls.get_or_insert_default();
+                return Step::Closed;
+            }
+            Place::Outside if warns(bytes) => side.at = Place::Header,
             Place::Outside => match begins(bytes) {
                 Some(true) => side.at = Place::Header,
                 Some(false) => return Step::Took(bytes.len() as u64),

@@ -12,18 +12,20 @@ use crate::error::{Error, Result};
 use crate::flow::moments::Figures;
 
 /// What is written in one go.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Pick {
     Table(&'static Column),
     /// All columns of a quantity and direction: their place in [`STATISTICS`].
     Figures(usize),
-    /// The column of a feature, and its place among the cells of all features.
-    Feature(FeatureColumn, usize),
+    /// Those of all features.
+    Features(Vec<FeatureColumn>),
 }
 
 /// Cells of a flow.
 pub(crate) enum Piece<'p> {
     Cell(&'p Cell<'p>),
+    /// Those of features, and how many there are to be.
+    Run(&'p [Cell<'p>], usize),
     /// Twelve: a count, and numbers.
     Figures(u64, [f64; 11]),
     /// One of what payload says.
@@ -131,20 +133,18 @@ impl Columns {
     /// With those of features behind.
     #[must_use]
     pub fn with(mut self, features: &[Arc<dyn Feature>]) -> Columns {
-        let columns = features.iter().flat_map(|feature| feature.columns());
-        self.0.extend(columns.enumerate().map(|(place, column)| Pick::Feature(column, place)));
+        self.0.push(Pick::Features(features.iter().flat_map(|feature| feature.columns()).collect()));
         self
     }
 
     /// Their names.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.0.iter().flat_map(|pick| {
-            let (one, many): (_, &[Column]) = match pick {
-                Pick::Table(column) => (Some(column.name), &[]),
-                Pick::Feature(column, _) => (Some(column.name), &[]),
-                Pick::Figures(place) => (None, &STATISTICS[*place]),
-            };
-            one.into_iter().chain(many.iter().map(|column| column.name))
+        self.0.iter().flat_map(|pick| -> Box<dyn Iterator<Item = &'static str> + '_> {
+            match pick {
+                Pick::Table(column) => Box::new(std::iter::once(column.name)),
+                Pick::Figures(place) => Box::new(STATISTICS[*place].iter().map(|column| column.name)),
+                Pick::Features(columns) => Box::new(columns.iter().map(|column| column.name)),
+            }
         })
     }
 
@@ -165,7 +165,10 @@ impl Columns {
                     #[cfg(feature = "payload")]
                     Source::Payload(cell) => to(Piece::Said(record.app.as_deref().map(cell).into())),
                 },
-                Pick::Feature(_, place) => to(Piece::Cell(record.features.get(*place).unwrap_or(&Cell::Absent))),
+                Pick::Features(columns) => {
+                    let cells = &record.features[..record.features.len().min(columns.len())];
+                    to(Piece::Run(cells, columns.len()));
+                }
                 Pick::Figures(place) => {
                     let figures = record.figures.as_ref().map(|figures| figures[place / 3][place % 3]);
                     let Figures { count, sum, mean, std, var, min, max, range, median, skew, kurt, cv } =
@@ -180,7 +183,7 @@ impl Columns {
         self.0.iter().any(|pick| match pick {
             Pick::Table(column) => of(column),
             Pick::Figures(place) => of(&STATISTICS[*place][0]),
-            Pick::Feature(..) => false,
+            Pick::Features(_) => false,
         })
     }
 
@@ -218,11 +221,11 @@ fn together(picks: Vec<Pick>) -> Vec<Pick> {
     let mut rest = picks.as_slice();
     let mut together = Vec::with_capacity(picks.len());
     let is = |pick: &Pick, column: &Column| matches!(pick, Pick::Table(own) if own.name == column.name);
-    while let Some(&first) = rest.first() {
+    while let Some(first) = rest.first() {
         let block = STATISTICS.iter().position(|block| {
             rest.get(..block.len()).is_some_and(|picks| picks.iter().zip(block).all(|(pick, column)| is(pick, column)))
         });
-        together.push(block.map_or(first, Pick::Figures));
+        together.push(block.map_or_else(|| first.clone(), Pick::Figures));
         rest = &rest[block.map_or(1, |place| STATISTICS[place].len())..];
     }
     together

@@ -196,6 +196,7 @@ pub(super) struct Finisher {
     room: Room,
     /// Those of the record before, to be written over.
     figures: Option<Box<FlowFigures>>,
+    features: Vec<Cell<'static>>,
 }
 
 impl Finisher {
@@ -247,7 +248,7 @@ impl Finisher {
             sequence: Sequence::default(),
             #[cfg(feature = "payload")]
             app: words,
-            features: Vec::new(),
+            features: std::mem::take(&mut self.features),
             amount: flow.amount(),
             opened: flow.opened,
             serial: flow.serial,
@@ -287,6 +288,8 @@ impl Finisher {
     /// Takes back what a record need not keep.
     pub(super) fn reuse(&mut self, record: &mut FlowRecord) {
         self.figures = record.figures.take();
+        self.features = std::mem::take(&mut record.features);
+        self.features.clear();
     }
 }
 

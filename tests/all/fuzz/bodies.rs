@@ -233,7 +233,7 @@ fn flows_whole(bytes: &[u8]) -> u64 {
         sequences: 3,
         columns: Columns::parse(columns).expect("there are such columns"),
         #[cfg(feature = "payload")]
-        payload: pcap_compactor::payload::Limits { stream: 2_000, items: 3, text: 300 },
+        payload: pcap_compactor::payload::Limits { stream: 2_000, items: 3, text: 300, details: true },
         ..Settings::default()
     };
     let dialect = dialects::wa1kpcap::dialect(Switches::default()).settings(Settings::default());

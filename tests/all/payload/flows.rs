@@ -229,8 +229,8 @@ fn lists_are_json_in_csv() {
 #[test]
 fn tight_limits_cost_words_and_nothing_else() {
     let Some(corpus) = corpus() else { return };
-    let tight = Settings { payload: Limits { stream: 2000, items: 3, text: 500 }, ..settings() };
-    let none = Settings { payload: Limits { stream: 0, items: 0, text: 0 }, ..settings() };
+    let tight = Settings { payload: Limits { stream: 2000, items: 3, text: 500, details: true }, ..settings() };
+    let none = Settings { payload: Limits { stream: 0, items: 0, text: 0, details: true }, ..settings() };
     for path in corpus.captures.values() {
         let count = |settings| flows(std::slice::from_ref(path), settings).len();
         assert_eq!(count(&tight), count(&none));

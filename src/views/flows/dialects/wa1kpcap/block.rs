@@ -4,7 +4,8 @@
 //! max - min, `median` the middle one or the mean of the two middle ones, `sum`, `count`. `up` is over the positive
 //! values, `down` over the magnitudes of the negative ones; 0 without any. A block without values has empty cells.
 
-use crate::flow::moments::{Figures, Form, Summary};
+use super::sums::{Figures, Sums};
+use crate::flow::moments::{self, Form, Summary};
 use crate::views::flows::columns::Kind;
 use crate::views::flows::{Cell, FeatureColumn};
 
@@ -60,52 +61,113 @@ pub(super) const BLOCKS: [[FeatureColumn; WIDTH]; 8] = [
 ];
 
 /// Works out blocks one after another.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Desk {
-    all: Vec<(i64, u64)>,
-    up: Vec<(i64, u64)>,
-    down: Vec<(i64, u64)>,
+    magnitudes: Vec<u64>,
 }
 
 impl Desk {
-    /// Room for blocks of that many values.
-    pub(super) fn new(most: usize) -> Desk {
-        let [all, up, down] = [(); 3].map(|()| Vec::with_capacity(most));
-        Desk { all, up, down }
-    }
-
     /// Appends the cells of a block of values, of which `unit` make the unit of its columns.
-    pub(super) fn block(&mut self, values: impl Iterator<Item = i64>, unit: f64, cells: &mut Vec<Cell<'static>>) {
-        let Desk { all, up, down } = self;
-        [&mut *all, up, down].into_iter().for_each(Vec::clear);
-        for value in values {
-            let magnitude = (value.saturating_abs(), 1);
-            all.push(magnitude);
-            match value {
-                1.. => up.push(magnitude),
-                0 => {}
-                _ => down.push(magnitude),
-            }
-        }
-        if all.is_empty() {
+    pub(super) fn block(&mut self, values: &[i64], unit: f64, cells: &mut Vec<Cell<'static>>) {
+        if values.is_empty() {
             cells.extend(std::iter::repeat_n(Cell::Absent, WIDTH));
             return;
         }
-        let figures = |pairs| Summary::of(pairs, Form::Population).figures(unit);
-        // What is of one sign is summarised once; the summary of nothing is all 0.
-        let (all, up, down) = match (up.len() == all.len(), down.len() == all.len()) {
-            (false, false) => (figures(all), figures(up), figures(down)),
-            (is_up, _) => {
-                let all = figures(all);
-                if is_up { (all, all, Figures::default()) } else { (all, Figures::default(), all) }
-            }
+        let [mut zero, mut up, mut down] = [Sums::NONE; 3];
+        for &value in values {
+            let side = match value {
+                0 => &mut zero,
+                1.. => &mut up,
+                _ => &mut down,
+            };
+            side.add(value.unsigned_abs());
+        }
+        let all = up.and(&down).and(&zero);
+        let (all, median, up, down) = if all.fit() {
+            let all_figures = all.figures(unit);
+            let median = if all.is_one() { all_figures.mean } else { self.median(values) / unit };
+            // What is of one sign is worked out once.
+            let side = |side: &Sums| if side.count == all.count { all_figures } else { side.figures(unit) };
+            (all_figures, median, side(&up), side(&down))
+        } else {
+            let (all, median) = wide(values.iter().copied(), unit);
+            let (up, _) = wide(values.iter().copied().filter(|&value| value > 0), unit);
+            let (down, _) = wide(values.iter().copied().filter(|&value| value < 0), unit);
+            (all, median, up, down)
         };
-        let Figures { mean, std, var, min, max, range, median, sum, .. } = all;
+        let Figures { count, mean, std, var, min, max, range, sum } = all;
         cells.extend([mean, std, var, min, max, range, median, sum].map(Cell::Float));
         for side in [up, down] {
             cells.extend([side.mean, side.std, side.min, side.max, side.sum].map(Cell::Float));
             cells.push(Cell::Count(side.count));
         }
-        cells.push(Cell::Count(all.count));
+        cells.push(Cell::Count(count));
+    }
+
+    /// The middle magnitude, or the mean of the two middle ones. They have less than 63 bits.
+    fn median(&mut self, values: &[i64]) -> f64 {
+        self.magnitudes.clear();
+        self.magnitudes.extend(values.iter().map(|value| value.unsigned_abs()));
+        let (low, high) = ((values.len() - 1) / 2, values.len() / 2);
+        let (below, &mut upper, _) = self.magnitudes.select_nth_unstable(high);
+        let lower = if low == high { upper } else { below.iter().copied().max().unwrap_or(upper) };
+        (lower + upper) as i64 as f64 / 2.0
+    }
+}
+
+/// The figures and the median of values of any size.
+#[cold]
+fn wide(values: impl Iterator<Item = i64>, unit: f64) -> (Figures, f64) {
+    let mut pairs = values.map(|value| (value.saturating_abs(), 1)).collect();
+    let of = Summary::of(&mut pairs, Form::Population).figures(unit);
+    let moments::Figures { count, sum, mean, std, var, min, max, range, median, .. } = of;
+    (Figures { count, mean, std, var, min, max, range, sum }, median)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The cells of a block by way of the moments.
+    fn plainly(values: &[i64], unit: f64) -> Vec<Cell<'static>> {
+        let mut cells = Vec::new();
+        let sides: [fn(&i64) -> bool; 3] = [|_| true, |value| *value > 0, |value| *value < 0];
+        let sides = sides.map(|side| wide(values.iter().copied().filter(side), unit));
+        let (Figures { mean, std, var, min, max, range, sum, .. }, median) = sides[0];
+        cells.extend([mean, std, var, min, max, range, median, sum].map(Cell::Float));
+        for (side, _) in &sides[1..] {
+            cells.extend([side.mean, side.std, side.min, side.max, side.sum].map(Cell::Float));
+            cells.push(Cell::Count(side.count));
+        }
+        cells.push(Cell::Count(sides[0].0.count));
+        cells
+    }
+
+    fn value() -> impl Strategy<Value = i64> {
+        prop_oneof![
+            8 => -70_000_i64..70_000,
+            2 => Just(0),
+            2 => -1_000_000_000_000_i64..1_000_000_000_000,
+            1 => any::<i64>(),
+            1 => Just(i64::MIN),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn one_pass_gives_what_moments_give(values in prop::collection::vec(value(), 1..80), most in any::<i64>()) {
+            // Some with only small values, and some with only a few different ones.
+            let most = most.checked_abs().unwrap_or(1).max(1) >> (most & 63);
+            let small: Vec<i64> = values.iter().map(|value| value % (most + 1)).collect();
+            for values in [values, small] {
+                for unit in [1.0, 1e9, (1_u64 << 36) as f64] {
+                    let mut cells = Vec::new();
+                    Desk::default().block(&values, unit, &mut cells);
+                    prop_assert_eq!(&cells, &plainly(&values, unit));
+                }
+            }
+        }
     }
 }

@@ -3,6 +3,9 @@
 //! One flow a 5-tuple, however long. Who sent the first packet is `up`. ICMP, ICMPv6, DHCP and repeated TCP segments are left
 //! out, and the ledger counts them as filtered. Packets are taken in the order of the capture.
 //!
+//! `tls`, `http`, `dns` and the names in `ext_protocol` above the transport are what payload says, in builds that read it
+//! (Cargo feature `payload`); in others they are empty. Dicts and lists are text in Python's notation, as there.
+//!
 //! All columns are always there, those of payload too: the original leaves out what no flow of the capture has. Cells of
 //! a block without values (times of one packet, TCP fields of UDP) are empty, as there. Counts stay integers where pandas
 //! makes `13.0` of them. Every packet of a flow stands in its sequences, so memory follows packets, 32 bytes each.
@@ -30,14 +33,24 @@
 //! | `tunnels` | | 2 | IP in IP, 6in4, ERSPAN and others are not followed | followed, unless `--tunnels outer` |
 //! | `sctp_ports` | | 2, 12.16 | SCTP has no ports | it has |
 //! | `vlan` | | 2 | the same ends in two VLANs are two flows | one |
-//! | `link_types` | | 6, 12.11 | frames of link types it does not know vanish | 16 link types; others are counted |
+//! | `link_types` | | 6, 12.11 | frames of link types it does not know, and of PPPoE, vanish | 16 link types and PPPoE; others are counted |
 //! | `flow_limit` | | 1.1, 12.18 | flows from the 100,001st on vanish | there is no limit |
 //! | `order` | | 1.1, 12.19 | rows in no order | by first packet |
-//! | `certificates` | | 9, 12.3 | a TLS certificate ends the export | it does not |
+//! | `tls_version` | | 8, 12.17 | `version` is that of the first record's header | the version that the server chose; None without its hello |
+//! | `tls_records` | | 7, 12.13 | records are cut out in the order of arrival, up to the first hole | in order of sequence, on behind holes |
+//! | `certificates` | | 9, 12.3 | a TLS certificate ends the export | `cert_subject` and `cert_issuer` are those of the server's own, as text |
+//! | `http` | | 8, 12.14 | HTTP is not read | `host` and `user_agent` of the first request, on any port |
+//! | `dns` | | 8, 12.15 | only datagrams of port 53 | also other ports, TCP, mDNS and LLMNR |
 
 mod block;
 mod columns;
 mod packets;
+mod sums;
+#[cfg(feature = "payload")]
+mod words;
+#[cfg(not(feature = "payload"))]
+#[path = "silent.rs"]
+mod words;
 
 use std::sync::Arc;
 
@@ -86,6 +99,9 @@ fn rules(usual: Settings) -> Settings {
         sequences: 0,
         no_retransmissions: true,
         client: ClientRule::FirstPacket,
+        // No column has a fingerprint, or more than the server's own certificate.
+        #[cfg(feature = "payload")]
+        payload: crate::payload::Limits { details: false, ..usual.payload },
         ..usual
     }
 }
@@ -156,12 +172,31 @@ const DIFFERENCES: &[Difference] = &[
     difference(
         "link_types",
         "6, 12.11",
-        "frames of link types it does not know vanish",
-        "16 link types; others are counted",
+        "frames of link types it does not know, and of PPPoE, vanish",
+        "16 link types and PPPoE; others are counted",
     ),
     difference("flow_limit", "1.1, 12.18", "flows from the 100,001st on vanish", "there is no limit"),
     difference("order", "1.1, 12.19", "rows in no order", "by first packet"),
-    difference("certificates", "9, 12.3", "a TLS certificate ends the export", "it does not"),
+    difference(
+        "tls_version",
+        "8, 12.17",
+        "`version` is that of the first record's header",
+        "the version that the server chose; None without its hello",
+    ),
+    difference(
+        "tls_records",
+        "7, 12.13",
+        "records are cut out in the order of arrival, up to the first hole",
+        "in order of sequence, on behind holes",
+    ),
+    difference(
+        "certificates",
+        "9, 12.3",
+        "a TLS certificate ends the export",
+        "`cert_subject` and `cert_issuer` are those of the server's own, as text",
+    ),
+    difference("http", "8, 12.14", "HTTP is not read", "`host` and `user_agent` of the first request, on any port"),
+    difference("dns", "8, 12.15", "only datagrams of port 53", "also other ports, TCP, mDNS and LLMNR"),
 ];
 
 #[cfg(test)]

@@ -76,25 +76,50 @@ struct State {
 const TICKS: f64 = (1_u64 << 36) as f64;
 
 impl State {
-    /// Times between packets, and how many of them make a second.
-    fn gaps(&self) -> (impl Iterator<Item = i64> + Clone, f64) {
+    /// How many units of the times between packets make a second.
+    fn unit(&self) -> f64 {
+        if self.switches.float_times { TICKS } else { NS_PER_SECOND as f64 }
+    }
+
+    /// Times between packets.
+    fn gaps(&self) -> Vec<i64> {
         let floats = self.switches.float_times;
         let gap = move |pair: &[Step]| match *pair {
             [a, b] if floats => ((seconds(Timestamp(b.time)) - seconds(Timestamp(a.time))) * TICKS).round() as i64,
             [a, b] => b.time.saturating_sub(a.time),
             _ => 0,
         };
-        (self.steps.windows(2).map(gap), if floats { TICKS } else { NS_PER_SECOND as f64 })
+        self.steps.windows(2).map(gap).collect()
     }
 
-    fn duration(&self) -> f64 {
-        let (gaps, unit) = self.gaps();
+    fn duration(&self, gaps: &[i64]) -> f64 {
         if self.switches.summed_duration {
-            return gaps.map(|gap| gap.saturating_abs()).fold(0, i64::saturating_add) as f64 / unit;
+            let sum = gaps.iter().map(|gap| gap.saturating_abs()).fold(0, i64::saturating_add);
+            return sum as f64 / self.unit();
         }
         let times = || self.steps.iter().map(|step| step.time);
         let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
         last.saturating_sub(first) as f64 / NS_PER_SECOND as f64
+    }
+
+    /// A length of each packet, negative if it went down.
+    fn signed(&self, client_high: bool, length: impl Fn(&Step) -> u32) -> Vec<i64> {
+        let signed = |step: &Step| {
+            let length = i64::from(length(step));
+            if step.from_high == client_high { length } else { -length }
+        };
+        self.steps.iter().map(signed).collect()
+    }
+
+    /// A field of the TCP header of each packet that has one.
+    fn tcp(&self, field: impl Fn(&Step) -> i64) -> Vec<i64> {
+        // Of one flow either all packets have one or none, but for what was cut off.
+        if self.steps.first().is_none_or(|first| first.udp) {
+            return Vec::new();
+        }
+        let mut fields = Vec::with_capacity(self.steps.len());
+        fields.extend(self.steps.iter().filter(|step| step.tcp).map(field));
+        fields
     }
 }
 
@@ -122,57 +147,51 @@ impl FeatureState for State {
 
     fn finish(&self, client_high: bool, cells: &mut Vec<Cell<'static>>) {
         let steps = &self.steps;
-        let signed = |length: fn(&Step) -> u32| {
-            steps.iter().map(move |step| {
-                let length = i64::from(length(step));
-                if step.from_high == client_high { length } else { -length }
-            })
-        };
-        let frame = signed(|step| step.frame);
-        let ip = signed(|step| step.ip);
-        let trans = signed(|step| step.trans);
-        let app = signed(|step| step.app);
-        let payload = signed(if self.switches.udp_without_payload {
-            |step| if step.udp { 0 } else { step.app }
-        } else {
-            |step| step.app
-        });
-        let tcp = steps.iter().filter(|step| step.tcp);
-        let flags = tcp.clone().map(|step| i64::from(step.flags));
-        let windows = tcp.clone().map(|step| i64::from(step.window));
-        let (gaps, unit) = self.gaps();
+        let frame = self.signed(client_high, |step| step.frame);
+        let ip = self.signed(client_high, |step| step.ip);
+        let trans = self.signed(client_high, |step| step.trans);
+        let app = self.signed(client_high, |step| step.app);
+        let (gaps, unit) = (self.gaps(), self.unit());
+        let flags = self.tcp(|step| step.flags.into());
+        let windows = self.tcp(|step| step.window.into());
 
         cells.reserve(BLOCKS.len() * WIDTH + FLOW.len() + SEQUENCES.len());
-        let mut desk = Desk::new(steps.len());
-        desk.block(frame.clone(), 1.0, cells);
-        desk.block(ip.clone(), 1.0, cells);
-        desk.block(trans.clone(), 1.0, cells);
-        desk.block(app.clone(), 1.0, cells);
-        desk.block(gaps.clone(), unit, cells);
-        if self.switches.udp_without_payload {
-            desk.block(payload.clone(), 1.0, cells);
+        let mut desk = Desk::default();
+        for lengths in [&frame, &ip, &trans, &app] {
+            desk.block(lengths, 1.0, cells);
+        }
+        desk.block(&gaps, unit, cells);
+        let payload = if self.switches.udp_without_payload {
+            let payload = self.signed(client_high, |step| if step.udp { 0 } else { step.app });
+            desk.block(&payload, 1.0, cells);
+            payload
         } else {
             let same = cells.len() - 2 * WIDTH..cells.len() - WIDTH;
             cells.extend_from_within(same);
-        }
-        desk.block(flags.clone(), 1.0, cells);
-        desk.block(windows.clone(), 1.0, cells);
+            app.clone()
+        };
+        desk.block(&flags, 1.0, cells);
+        desk.block(&windows, 1.0, cells);
 
-        let side = |up: bool| frame.clone().filter(move |&length| (length > 0) == up);
-        let bytes = |up| side(up).map(|length| length.unsigned_abs()).sum::<u64>();
-        let ratio = |up: u64, down: u64| if down == 0 { 0.0 } else { up as f64 / down as f64 };
+        let [mut packets, mut bytes] = [[0_u64; 2]; 2];
+        for &length in &frame {
+            let side = usize::from(length <= 0);
+            packets[side] += 1;
+            bytes[side] += length.unsigned_abs();
+        }
+        let ratio = |[up, down]: [u64; 2]| if down == 0 { 0.0 } else { up as f64 / down as f64 };
         cells.push((steps.len() as u64).into());
-        cells.push((bytes(true) + bytes(false)).into());
-        cells.push(ratio(side(true).count() as u64, side(false).count() as u64).into());
-        cells.push(ratio(bytes(true), bytes(false)).into());
-        cells.push(self.duration().into());
+        cells.push((bytes[0] + bytes[1]).into());
+        cells.push(ratio(packets).into());
+        cells.push(ratio(bytes).into());
+        cells.push(self.duration(&gaps).into());
 
         let of_tcp = |list: Vec<i64>| if list.is_empty() { Cell::Absent } else { Cell::Numbers(list) };
-        cells.extend([frame, ip, trans, app].map(|lengths| Cell::Numbers(lengths.collect())));
+        cells.extend([frame, ip, trans, app].map(Cell::Numbers));
         cells.push(Cell::Floats(steps.iter().map(|step| seconds(Timestamp(step.time))).collect()));
-        cells.push(Cell::Floats(gaps.map(|gap| gap as f64 / unit).collect()));
-        cells.push(Cell::Numbers(payload.collect()));
-        cells.push(of_tcp(flags.collect()));
-        cells.push(of_tcp(windows.collect()));
+        cells.push(Cell::Floats(gaps.iter().map(|&gap| gap as f64 / unit).collect()));
+        cells.push(Cell::Numbers(payload));
+        cells.push(of_tcp(flags));
+        cells.push(of_tcp(windows));
     }
 }
