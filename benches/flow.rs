@@ -2,7 +2,6 @@
 //! ids.
 
 use criterion::{BenchmarkId, Criterion, Throughput};
-use pcap_compactor::Timestamp;
 use pcap_compactor::flow::community_id::{Endpoints, community_id};
 use pcap_compactor::flow::moments::Form;
 use pcap_compactor::flow::sequence::{Connection, Segment};
@@ -10,27 +9,26 @@ use pcap_compactor::flow::statistics::{Bounds, Quantity, Room, Sides, Statistics
 use pcap_compactor::flow::{Sample, Side};
 
 /// A download: data down, acknowledgements up.
-fn download(packets: usize) -> Vec<(Timestamp, Sample)> {
+fn download(packets: usize) -> Vec<(i64, Sample)> {
     let mut draw = 1_u64;
-    let mut now = 1_700_000_000_000_000_000_i64;
     let packet = |n| {
         draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        now += (draw >> 44) as i64;
+        let gap = (draw >> 44) as i64;
         let (side, payload) = match n % 3 {
             0 => (Side::Up, 0),
             _ if draw >> 58 == 0 => (Side::Down, (draw >> 32) as u32 % 1448),
             _ => (Side::Down, 1448),
         };
         let window = Some(if n % 3 == 0 { 500 + (draw >> 58) as u16 } else { 509 });
-        (Timestamp(now), Sample { side, frame: payload + 66, ip: payload + 52, l4: payload + 32, payload, window })
+        (gap, Sample { side, frame: payload + 66, ip: payload + 52, l4: payload + 32, payload, window })
     };
     (0..packets).map(packet).collect()
 }
 
-fn statistics(packets: &[(Timestamp, Sample)], bounds: &Bounds) -> Statistics {
+fn statistics(packets: &[(i64, Sample)], bounds: &Bounds) -> Statistics {
     let mut statistics = Statistics::default();
-    for (time, sample) in packets {
-        statistics.add(*time, sample, bounds);
+    for (gap, sample) in packets {
+        statistics.add(*gap, sample, bounds);
     }
     statistics
 }
