@@ -95,7 +95,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     }
     let setup = setup(args, shared)?;
     let (found, mut exit) = args.sources.find("compact", setup.range, shared)?;
-    found.spare(outputs(args, &found.units), args.config.as_deref())?;
+    found.spare(outputs(args, &found.units), &[("--config", args.config.as_deref())])?;
     interrupt::watch(&setup.progress)?;
     let total = found.bytes();
     let bar = Bar::show(&setup.progress, total, shared.quiet);

@@ -14,7 +14,7 @@ use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
 use pcap_compactor::sink::flows::{FlowRuns, FlowSink, FlowWriter, Form};
 use pcap_compactor::views::flows::columns::Group;
 use pcap_compactor::views::flows::dialects::Dialect;
-use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
+use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Labels, Lifetime, Settings};
 use pcap_compactor::{Config, Input};
 
 use super::places::{Named, no_file_of_nothing, standard_output};
@@ -23,7 +23,7 @@ use super::reading::{Reading, Sources, Writing};
 use super::summary::{Sum, closing, complaints, stats};
 use super::text::things;
 use super::units::Found;
-use super::{Exit, Shared, Usage, interrupt, say, stdout};
+use super::{Exit, Shared, Usage, interrupt, labels, say, stdout};
 
 /// Arguments of `flows`.
 #[derive(clap::Args)]
@@ -94,6 +94,10 @@ pub(crate) struct Args {
     /// Also write the first N packets of each flow one by one, as lists: times, lengths, flags, windows.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Output")]
     sequences: usize,
+    /// Rules, as TOML, that say what flows are known to be: a `label` between these hosts and ports, at that time. Adds a
+    /// column `label`, and a report of what the rules came to.
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    label: Option<PathBuf>,
     /// Also write what payload says: of all protocols, or of those listed, parted by commas: --app=tls,dns.
     #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true, default_missing_value = "app", help_heading = "Payload")]
     app: Option<String>,
@@ -200,13 +204,14 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     }
     let settings = settings(args)?;
     let (found, exit) = args.sources.find("flows", settings.clip, shared)?;
-    found.spare(outputs(args), args.config.as_deref())?;
+    found.spare(outputs(args), &[("--config", args.config.as_deref()), ("--label", args.label.as_deref())])?;
     if let Some(path) = args.output.as_deref()
         && let Some(by_name) = Format::of_name(path).filter(|by_name| *by_name != args.format() && !shared.quiet)
     {
         let (path, format) = (path.display(), args.format().about());
         say(&format!("{path}: becomes {format}, as --format says, not {}, as its name does", by_name.about()));
     }
+    let rules = settings.labels.clone();
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress)?;
     let bar = Bar::show(&progress, found.bytes(), shared.quiet);
@@ -231,6 +236,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if !shared.quiet {
         closing(&sum, took, "in flows", &things(counts.flows, "flow"));
         limits(&counts);
+        rules.iter().for_each(|rules| labels::tell(&rules.report()));
     }
     if let Some(path) = &args.writing.stats {
         write_whole(path, stats(args.reading.threads(), sum.read_now(), took).as_bytes())?;
@@ -309,6 +315,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         bytes: args.writing.measure().unwrap_or(usual.bytes),
         clip: args.sources.range()?,
         columns,
+        labels: args.label.as_deref().map(Labels::load).transpose()?.map(Arc::new),
         #[cfg(feature = "payload")]
         payload: pcap_compactor::payload::Limits {
             stream: args.app_buffer,
@@ -318,10 +325,14 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         },
         ..usual
     };
-    let Some(dialect) = &args.dialect else { return Ok(settings) };
-    let mut settings = dialect.settings(settings);
-    if let Some(timeout) = args.udp_timeout {
+    let mut settings = args.dialect.as_ref().map_or(settings.clone(), |dialect| dialect.settings(settings));
+    if args.dialect.is_some()
+        && let Some(timeout) = args.udp_timeout
+    {
         settings.lifetime.udp_idle = limit(timeout);
+    }
+    if settings.labels.is_some() {
+        settings.columns = settings.columns.and_label();
     }
     Ok(settings)
 }

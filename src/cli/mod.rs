@@ -8,6 +8,7 @@ mod flows;
 mod inspect;
 mod interrupt;
 mod journal;
+mod labels;
 mod places;
 mod progress;
 mod reading;

@@ -114,13 +114,14 @@ impl Sources {
 }
 
 impl Found {
-    /// Refuses outputs that would take the place of one another, of an input, or of the settings.
-    pub(crate) fn spare(&self, outputs: Vec<Named>, config: Option<&Path>) -> anyhow::Result<()> {
+    /// Refuses outputs that would take the place of one another, of an input, or of another file that is read.
+    pub(crate) fn spare(&self, outputs: Vec<Named>, read: &[(&'static str, Option<&Path>)]) -> anyhow::Result<()> {
         let inputs = self.units.iter().flat_map(|unit| &unit.inputs).map(|input| match input {
             Input::Stdin => ("standard input", "/dev/stdin".into()),
             Input::File(path) => ("an input", path.clone()),
         });
-        Ok(apart(outputs, inputs.chain(config.map(|path| ("--config", path.to_owned()))))?)
+        let read = read.iter().filter_map(|&(option, path)| Some((option, path?.to_owned())));
+        Ok(apart(outputs, inputs.chain(read))?)
     }
 
     /// Bytes of all inputs, as far as they are known.

@@ -47,6 +47,8 @@ mod names;
 mod parser;
 mod tags;
 
+pub(crate) use names::protocol as protocol_number;
+
 use std::fmt;
 use std::ops::Range;
 

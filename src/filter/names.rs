@@ -114,7 +114,7 @@ fn find<N: Copy>(list: &[(&str, N)], name: &str) -> Option<N> {
 }
 
 /// A protocol's number.
-pub(super) fn protocol(name: &str) -> Option<u8> {
+pub(crate) fn protocol(name: &str) -> Option<u8> {
     let word = PROTOCOLS.iter().find(|(known, ..)| *known == name).map(|&(_, number, _)| number);
     word.or_else(|| find(&MORE_PROTOCOLS, name))
 }

@@ -234,3 +234,32 @@ fn a_build_that_reads_no_payload_says_how_to_get_one_that_does() {
         assert!(ran.said.contains("cargo build --release --features full"), "{ran:?}");
     }
 }
+
+#[test]
+fn flows_have_the_labels_of_rules_and_a_report_says_what_these_came_to() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture());
+    let rules = |text: &str| file(dir.path(), "rules.toml", text.as_bytes());
+    let with = |rules: &std::path::Path, options: &[&str]| {
+        let all: [&std::ffi::OsStr; 4] = ["flows".as_ref(), path.as_os_str(), "--label".as_ref(), rules.as_os_str()];
+        run(all.into_iter().chain(options.iter().map(|option| option.as_ref())))
+    };
+    let one = "[[rule]]\nlabel = \"lookup\"\nsrc_port = 40000\nsrc = \"10.0.0.1\"\nprotocol = \"udp\"\n[[rule]]\nlabel = \"none\"\nprotocol = 6\n";
+    let ran = with(&rules(one), &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let labels: Vec<_> = ran.lines()[..2].iter().map(|line| line["label"].clone()).collect();
+    assert_eq!(labels, ["lookup".into(), Value::Null]);
+    for says in ["labels: lookup 1; 1 flow without a rule", "1 flow of attackers", "line 6 (none) matched no flow"] {
+        assert!(ran.said.contains(says), "{says}: {ran:?}");
+    }
+    let ran = with(&rules(&format!("default = \"other\"\n{one}")), &["--dialect", "wa1kpcap", "-q"]);
+    let ends: Vec<_> = ran.out.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
+    assert_eq!((ends, ran.said.as_str()), (vec!["label", "lookup", "other"], ""), "{ran:?}");
+    let bad = rules("[[rule]]\nlabel = \"a\"\nsrc = \"10.0.0.0/40\"\n");
+    let ran = with(&bad, &[]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.said.contains("rules.toml: line 3, column 7:"), "{ran:?}");
+    let ran = with(&rules(one), &["-o", dir.path().join("rules.toml").to_str().unwrap()]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.said.contains("--label"), "{ran:?}");
+}

@@ -130,6 +130,15 @@ impl Columns {
         self
     }
 
+    /// With the column of labels behind, if there is none, as a dialect may have.
+    #[must_use]
+    pub fn and_label(mut self) -> Columns {
+        if !self.names().any(|name| name.eq_ignore_ascii_case("label")) {
+            all().filter(|column| column.name == "label").for_each(|column| self.put(column));
+        }
+        self
+    }
+
     /// With those of features behind.
     #[must_use]
     pub fn with(mut self, features: &[Arc<dyn Feature>]) -> Columns {

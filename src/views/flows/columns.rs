@@ -334,6 +334,9 @@ pub const COLUMNS: &[Column] = &[
         "no median of the flow is of a histogram (within 1/128)",
         |r| r.figures.as_ref().map(|_| r.medians_exact).into(),
     ),
+    further(Base, "label", Text, "", "what the flow is known to be, by the rules of --label", |r| {
+        r.label.as_deref().into()
+    }),
     column(Sequences, "seq_time_ns", Integers, "ns", "times of the first packets, since 1970", |r| {
         list(r, |step| step.time.0)
     }),

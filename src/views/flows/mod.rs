@@ -22,6 +22,7 @@ mod feature;
 mod flow;
 mod group;
 mod job;
+pub mod labels;
 mod record;
 mod rows;
 #[cfg(feature = "payload")]
@@ -47,6 +48,7 @@ pub use cell::Cell;
 pub use columns::Columns;
 pub use feature::{Feature, FeatureColumn, FeatureState, FlowPacket};
 pub use job::FlowJob;
+pub use labels::Labels;
 pub use record::{EndReason, FlowFigures, FlowRecord, SideRecord};
 pub use segments::{Segments, Windows};
 pub use session::QUIET;
@@ -156,6 +158,7 @@ impl<'s> Flows<'s> {
     fn emit(&mut self, ended: &mut Ended) -> Result<()> {
         let Ended { ends, reason, flow, words } = ended;
         let mut record = self.finisher.finish(ends, flow, words.take(), *reason, self.sensor.clone(), &self.plan);
+        record.label = self.plan.settings.labels.as_ref().and_then(|labels| labels.label(&record));
         self.outcome.kept += record.amount;
         self.counts.add(&record);
         self.sink.on_flow(&record)?;

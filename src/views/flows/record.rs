@@ -137,6 +137,8 @@ pub struct FlowRecord {
     /// What its payload says, where that was asked for and anything was recognised.
     #[cfg(feature = "payload")]
     pub app: Option<Box<crate::payload::Fields>>,
+    /// What it is known to be, where there are [labels](super::labels).
+    pub label: Option<Arc<str>>,
     /// Cells of the caller's features.
     pub features: Vec<Cell<'static>>,
     /// All its packets, in the ledger's measures.
@@ -248,6 +250,7 @@ impl Finisher {
             sequence: Sequence::default(),
             #[cfg(feature = "payload")]
             app: words,
+            label: None,
             features: std::mem::take(&mut self.features),
             amount: flow.amount(),
             opened: flow.opened,

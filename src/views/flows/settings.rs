@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::columns::Columns;
 use super::feature::Feature;
+use super::labels::Labels;
 use crate::config::{Config, Measure};
 use crate::decode::packet::protocol;
 use crate::flow::moments::Form;
@@ -86,6 +87,8 @@ pub struct Settings {
     /// How much of a flow's payload is kept.
     #[cfg(feature = "payload")]
     pub payload: crate::payload::Limits,
+    /// Rules by which flows have labels.
+    pub labels: Option<Arc<Labels>>,
     /// State and columns of the caller's own.
     pub features: Vec<Arc<dyn Feature>>,
 }
@@ -115,6 +118,7 @@ impl Settings {
             columns: Columns::default(),
             #[cfg(feature = "payload")]
             payload: crate::payload::Limits::default(),
+            labels: None,
             features: Vec::new(),
         }
     }
