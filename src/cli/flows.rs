@@ -43,6 +43,7 @@ Examples:
   pcap-compactor flows capture.pcap --flow-end never                   # one flow for each pair of ends
   tcpdump -w - | pcap-compactor flows -                                # flows leave as they end
   pcap-compactor flows capture.pcap --dialect wa1kpcap > features.csv  # as wa1kpcap 0.2.0 writes them
+  pcap-compactor flows capture.pcap --dialect nexus > flows.csv        # as NexusFlowMeter 0.1.5 does
   pcap-compactor schema flows                                          # all columns, with unit and meaning")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -82,7 +83,7 @@ pub(crate) struct Args {
     /// --output ends (.csv; .jsonl, .ndjson, .json), else jsonl; with --dialect, csv.
     #[arg(long, value_enum, help_heading = "Output")]
     format: Option<Format>,
-    /// Write flows as another program does: wa1kpcap. What flows are, which packets count and the columns are the
+    /// Write flows as another program does: wa1kpcap or nexus. What flows are, which packets count and the columns are the
     /// dialect's; `pcap-compactor schema flows --dialect NAME` lists them, and where they are right and the program is not.
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
         "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app"])]
@@ -320,6 +321,10 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     };
     let Some(dialect) = &args.dialect else { return Ok(settings) };
     let mut settings = dialect.settings(settings);
+    if args.writing.measure().is_some_and(|asked| asked != settings.bytes) {
+        let name = dialect.name();
+        return Err(Usage(format!("--dialect {name} has a measure of bytes of its own; leave out --bytes")).into());
+    }
     if let Some(timeout) = args.udp_timeout {
         settings.lifetime.udp_idle = limit(timeout);
     }

@@ -251,6 +251,7 @@ fn float(n: f64, out: &mut Vec<u8>) {
 fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match cell {
         Cell::Absent => out.extend_from_slice(b"null"),
+        Cell::Float(n) if !n.is_finite() => out.extend_from_slice(b"null"),
         Cell::Text(text) => jsonl::string(text, out),
         Cell::Numbers(list) => array(list, out, |&n, out| jsonl::number(out, n)),
         Cell::Floats(list) => array(list, out, |&n, out| float(n, out)),
