@@ -13,6 +13,7 @@ use pcap_compactor::sink::jsonl::Times;
 use pcap_compactor::views::flows::dialects::nexus::dialect;
 use pcap_compactor::views::flows::{FlowJob, Settings};
 use pcap_compactor::{Engine, Timestamp};
+use serde_json::Value;
 
 use crate::command::run;
 use crate::csv::parse;
@@ -62,16 +63,16 @@ fn rows(text: &str) -> Vec<Row> {
 }
 
 /// What the dialect writes of captures.
-fn written(captures: &[PathBuf], threads: usize) -> String {
+fn written(captures: &[PathBuf], threads: usize, form: Form) -> String {
     let dialect = dialect();
     let settings = dialect.settings(Settings::default());
     let mut out = Vec::new();
-    let writer = FlowWriter::new(&mut out, "memory", Form::Csv, settings.columns.clone(), Times::Seconds);
+    let writer = FlowWriter::new(&mut out, "memory", form, settings.columns.clone(), Times::Seconds);
     let mut writer = writer.notation(dialect.notation());
     let engine = Engine::builder().filter(dialect.filter().clone()).threads(threads);
     FlowJob::new(settings).engine(engine).run(inputs(captures), &mut writer).expect("the run ends well");
     drop(writer);
-    String::from_utf8(out).expect("CSV is UTF-8")
+    String::from_utf8(out).expect("it is UTF-8")
 }
 
 fn same(column: &str, ours: &str, theirs: &str) -> bool {
@@ -90,7 +91,7 @@ fn every_value_is_that_of_the_original() {
     for &(name, apart, why) in APART {
         let text = std::fs::read_to_string(folder.join(format!("nexusflowmeter_0.1.5/nx_{name}.csv")));
         let text = text.expect("there is a reference");
-        let ours = written(&[folder.join(format!("pcap/{name}.pcap"))], 2);
+        let ours = written(&[folder.join(format!("pcap/{name}.pcap"))], 2, Form::Csv);
         assert_eq!(ours.lines().next(), text.lines().next(), "the header");
         let (arp, theirs): (Vec<_>, Vec<_>) = rows(&text).into_iter().partition(|row| row["protocol"] == "ARP");
         assert_eq!(arp.len(), apart, "{name}: {why}");
@@ -119,6 +120,27 @@ fn every_value_is_that_of_the_original() {
     }
     assert!(wrong.is_empty(), "{} wrong of {compared}:\n{}", wrong.len(), wrong.join("\n"));
     assert!(compared >= 30_000, "only {compared} values were compared");
+}
+
+/// Without the brackets, and the commas between objects.
+fn objects(array: &str) -> Vec<&str> {
+    let inner = array.strip_prefix("[\n").and_then(|rest| rest.strip_suffix("\n]"));
+    inner
+        .unwrap_or_else(|| panic!("it is an array: {array}"))
+        .split_inclusive("\n  }")
+        .map(|o| o.trim_start_matches(",\n"))
+        .collect()
+}
+
+#[test]
+fn the_array_is_that_of_the_original() {
+    let Some(folder) = reference() else { return };
+    let text = std::fs::read_to_string(folder.join("nexusflowmeter_0.1.5/nx_synthetic_edges.json"));
+    let text = text.expect("there is a reference");
+    let ours = written(&[folder.join("pcap/synthetic_edges.pcap")], 1, Form::Array);
+    let (arp, theirs): (Vec<_>, Vec<_>) = objects(&text).into_iter().partition(|object| object.contains("(ARP)"));
+    assert_eq!((arp.len(), theirs.len()), (1, 11));
+    assert_eq!(objects(&ours), theirs);
 }
 
 fn tcp(at: i64, src: (u8, u16), dst: (u8, u16), flags: u8, payload: &[u8]) -> Frame {
@@ -188,13 +210,39 @@ const ROWS: [&str; 9] = [
      2023-10-19 12:00:00.010000,0.0,1,0,1,False,0.0,46,0,46,0,0,0,0.0,0.0,46,46,46.0,0.0,0.0,0.0,,0,0,0,0,Unknown",
 ];
 
+fn header() -> Vec<&'static str> {
+    dialect().columns().iter().map(|column| column.name).collect()
+}
+
 #[test]
 fn what_is_peculiar_is_as_in_the_original() {
     let folder = tempfile::tempdir().unwrap();
-    let text = written(&[file(folder.path(), "a.pcap", &pcap(&edges()))], 1);
-    let header: Vec<_> = dialect().columns().iter().map(|column| column.name).collect();
-    assert_eq!(text.lines().next(), Some(header.join(",").as_str()));
+    let text = written(&[file(folder.path(), "a.pcap", &pcap(&edges()))], 1, Form::Csv);
+    assert_eq!(text.lines().next(), Some(header().join(",").as_str()));
     assert_eq!(text.lines().skip(1).collect::<Vec<_>>(), ROWS);
+}
+
+#[test]
+fn the_array_has_what_the_rows_say_and_null_for_infinity() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = written(&[file(folder.path(), "a.pcap", &pcap(&edges()))], 1, Form::Array);
+    let array: Value = serde_json::from_str(&text).unwrap();
+    let rows = rows(&format!("{}\n{}\n", header().join(","), ROWS.join("\n")));
+    assert_eq!(array.as_array().unwrap().len(), rows.len());
+    for (object, row) in array.as_array().unwrap().iter().zip(rows) {
+        assert_eq!(object.as_object().unwrap().len(), row.len());
+        for (column, cell) in row {
+            let expected = match (cell.as_str(), cell.parse::<f64>()) {
+                ("inf", _) => Value::Null,
+                ("True" | "False", _) => (cell == "True").into(),
+                (_, Ok(n)) if REALS.contains(&&*column) => ((n * 1e10).round() / 1e10).into(),
+                _ => cell.parse::<u64>().map_or(cell.clone().into(), Value::from),
+            };
+            assert_eq!(object[&column], expected, "{column}");
+        }
+    }
+    let empty = written(&[file(folder.path(), "a.pcap", &pcap(&[]))], 1, Form::Array);
+    assert_eq!(empty, "[]");
 }
 
 #[test]
@@ -204,7 +252,7 @@ fn without_a_link_layer_payload_begins_a_layer_further_in() {
     let mut writer = PcapWriter::new(Vec::new(), layout).unwrap();
     writer.record(Timestamp(START), 35, &bytes[14..]).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let text = written(&[file(folder.path(), "a.pcap", &writer.finish().unwrap())], 1);
+    let text = written(&[file(folder.path(), "a.pcap", &writer.finish().unwrap())], 1, Form::Csv);
     assert_eq!([&rows(&text)[0]["total_bytes"], &rows(&text)[0]["total_payload_bytes"]], ["35", "7"]);
 }
 

@@ -44,9 +44,9 @@ fn id(r: &FlowRecord) -> String {
     }
 }
 
-/// A port, or nothing where it is 0.
+/// A port, or empty text where it is 0, in JSON too.
 fn port(r: &FlowRecord, end: usize) -> Cell<'_> {
-    ports(r).map(|ports| ports[end]).filter(|port| *port != 0).into()
+    ports(r).map(|ports| ports[end]).filter(|port| *port != 0).map_or("".into(), Cell::from)
 }
 
 const fn column(name: &'static str, kind: Kind, about: &'static str, cell: fn(&FlowRecord) -> Cell<'_>) -> Column {

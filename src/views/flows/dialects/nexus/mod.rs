@@ -7,7 +7,7 @@
 //! Kept as they are: `payload` bytes are those of TCP or UDP with their headers and the padding behind them, behind a VLAN tag
 //! with the IP header too; times and times between packets are negative where time goes back, and rates then 0.
 //!
-//! CSV is as pandas writes it.
+//! CSV is as pandas writes it, and an [array](crate::sink::flows::Form::Array) of JSON too, with null for what is infinite.
 //!
 //! # Where it differs from the original
 //!
