@@ -1,7 +1,7 @@
 //! `flows`: captures in; one row a flow and a ledger out.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -43,6 +43,7 @@ Examples:
   pcap-compactor flows capture.pcap --flow-end never                   # one flow for each pair of ends
   tcpdump -w - | pcap-compactor flows -                                # flows leave as they end
   pcap-compactor flows capture.pcap --dialect wa1kpcap > features.csv  # as wa1kpcap 0.2.0 writes them
+  pcap-compactor flows capture.pcap --dialect nexus > flows.csv        # as NexusFlowMeter 0.1.5 does
   pcap-compactor schema flows                                          # all columns, with unit and meaning")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -78,11 +79,12 @@ pub(crate) struct Args {
     /// folders are made.
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
-    /// What to write; `none` does all the work and prints a digest of the cells and the metrics. Default: as the name of
-    /// --output ends (.csv; .jsonl, .ndjson, .json), else jsonl; with --dialect, csv.
+    /// What to write: JSON Lines, CSV, or one JSON array as pandas writes it; `none` does all the work and prints a digest of
+    /// the cells and the metrics. Default: as the name of --output ends (.csv; .jsonl, .ndjson, .json), else jsonl; with
+    /// --dialect csv, and .json is an array.
     #[arg(long, value_enum, help_heading = "Output")]
     format: Option<Format>,
-    /// Write flows as another program does: wa1kpcap. What flows are, which packets count and the columns are the
+    /// Write flows as another program does: wa1kpcap or nexus. What flows are, which packets count and the columns are the
     /// dialect's; `pcap-compactor schema flows --dialect NAME` lists them, and where they are right and the program is not.
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
         "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app"])]
@@ -127,7 +129,18 @@ pub(crate) struct Args {
 impl Args {
     fn format(&self) -> Format {
         let usual = if self.dialect.is_some() { Format::Csv } else { Format::Jsonl };
-        self.format.or(self.output.as_deref().and_then(Format::of_name)).unwrap_or(usual)
+        self.format.or(self.format_by_name()).unwrap_or(usual)
+    }
+
+    /// What the end of the output's name says that it is.
+    fn format_by_name(&self) -> Option<Format> {
+        let end = self.output.as_deref()?.extension()?.to_str()?.to_ascii_lowercase();
+        match end.as_str() {
+            "csv" => Some(Format::Csv),
+            "json" if self.dialect.is_some() || self.format == Some(Format::Json) => Some(Format::Json),
+            "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
+            _ => None,
+        }
     }
 }
 
@@ -141,25 +154,17 @@ enum EndArg {
 enum Format {
     Jsonl,
     Csv,
+    Json,
     None,
 }
 
 impl Format {
-    /// What the end of a file's name says that it is.
-    fn of_name(path: &Path) -> Option<Format> {
-        let end = path.extension()?.to_str()?.to_ascii_lowercase();
-        match end.as_str() {
-            "csv" => Some(Format::Csv),
-            "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
-            _ => None,
-        }
-    }
-
     /// Its name for people.
     fn about(self) -> &'static str {
         match self {
             Format::Jsonl => "JSON Lines",
             Format::Csv => "CSV",
+            Format::Json => "JSON",
             Format::None => "nothing",
         }
     }
@@ -206,7 +211,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let (found, exit) = args.sources.find("flows", settings.clip, shared)?;
     found.spare(outputs(args), &[("--config", args.config.as_deref()), ("--label", args.label.as_deref())])?;
     if let Some(path) = args.output.as_deref()
-        && let Some(by_name) = Format::of_name(path).filter(|by_name| *by_name != args.format() && !shared.quiet)
+        && let Some(by_name) = args.format_by_name().filter(|by_name| *by_name != args.format() && !shared.quiet)
     {
         let (path, format) = (path.display(), args.format().about());
         say(&format!("{path}: becomes {format}, as --format says, not {}, as its name does", by_name.about()));
@@ -325,14 +330,25 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         },
         ..usual
     };
-    let mut settings = args.dialect.as_ref().map_or(settings.clone(), |dialect| dialect.settings(settings));
-    if args.dialect.is_some()
-        && let Some(timeout) = args.udp_timeout
-    {
-        settings.lifetime.udp_idle = limit(timeout);
-    }
+    let mut settings = match &args.dialect {
+        Some(dialect) => of_dialect(dialect, settings, args)?,
+        None => settings,
+    };
     if settings.labels.is_some() {
         settings.columns = settings.columns.and_label();
+    }
+    Ok(settings)
+}
+
+/// The settings of a dialect, where it has some.
+fn of_dialect(dialect: &Dialect, usual: Settings, args: &Args) -> Result<Settings, Usage> {
+    let mut settings = dialect.settings(usual);
+    if args.writing.measure().is_some_and(|asked| asked != settings.bytes) {
+        let name = dialect.name();
+        return Err(Usage(format!("--dialect {name} has a measure of bytes of its own; leave out --bytes")));
+    }
+    if let Some(timeout) = args.udp_timeout {
+        settings.lifetime.udp_idle = limit(timeout);
     }
     Ok(settings)
 }
@@ -380,6 +396,7 @@ fn write<W: Write>(
     let form = match args.format() {
         Format::Jsonl => Form::Lines,
         Format::Csv => Form::Csv,
+        Format::Json => Form::Array,
         Format::None => Form::Digest,
     };
     let name = if args.output.is_some() { "the output" } else { "standard output" };

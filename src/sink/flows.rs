@@ -1,4 +1,4 @@
-//! Where flows go: JSON Lines, CSV, or a digest, all over the columns that were chosen.
+//! Where flows go: JSON Lines, CSV, an array, or a digest, all over the columns that were chosen.
 
 use std::io::Write;
 
@@ -7,6 +7,7 @@ use super::csv;
 use super::jsonl::{self, Times};
 use super::metrics::OwnedMetrics;
 use super::notation::Notation;
+use super::pandas;
 #[cfg(feature = "payload")]
 use super::said;
 use super::text::Text;
@@ -57,6 +58,8 @@ pub enum Form {
     Lines,
     /// A header and one row a flow (RFC 4180), no metrics. Lists are JSON arrays, unless a [`Notation`] says otherwise.
     Csv,
+    /// One JSON array of an object a flow, indented, without metrics: what pandas' `to_json` writes of records.
+    Array,
     /// A digest of all cells in one line of JSON, and the metrics.
     Digest,
 }
@@ -91,6 +94,7 @@ impl<W: Write> FlowWriter<W> {
         let head = |(place, name): (usize, &str)| match form {
             Form::Csv if place == 0 => Vec::new(),
             Form::Csv => b",".to_vec(),
+            Form::Array => format!("{}\n    \"{name}\":", if place == 0 { "" } else { "," }).into_bytes(),
             _ => format!(",\"{name}\":").into_bytes(),
         };
         let heads = columns.names().enumerate().map(head).collect();
@@ -139,14 +143,26 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 });
                 return Ok(());
             }
-            Form::Lines | Form::Csv => {
+            Form::Lines | Form::Csv | Form::Array => {
                 let csv = self.form == Form::Csv;
-                if !csv {
-                    out.extend_from_slice(b"{\"type\":\"flow\"");
-                }
+                let [begin, end]: [&[u8]; 2] = match self.form {
+                    Form::Csv => [b"", b"\n"],
+                    Form::Array if self.flows == 1 => [b"[\n  {", b"\n  }"],
+                    Form::Array => [b",\n  {", b"\n  }"],
+                    _ => [b"{\"type\":\"flow\"", b"}\n"],
+                };
+                out.extend_from_slice(begin);
+                let array = self.form == Form::Array;
                 let (times, notation) = (self.times, self.notation);
                 let write = |cell: &Cell<'_>, text: &mut Text, out: &mut Vec<u8>| {
-                    if !csv {
+                    if array
+                        && let Cell::Float(n) = cell
+                        && n.is_finite()
+                    {
+                        let mut writing = text.start();
+                        pandas::float(*n, &mut writing);
+                        writing.finish(out);
+                    } else if !csv {
                         json(cell, times, text, out);
                     } else if !notation.writes(cell, text, out) {
                         comma_separated(cell, times, text, out);
@@ -192,7 +208,7 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                         }
                     }
                 });
-                out.extend_from_slice(if csv { b"\n" } else { b"}\n" });
+                out.extend_from_slice(end);
             }
         }
         if out.len() >= BUFFER { self.flush() } else { Ok(()) }
@@ -209,8 +225,10 @@ impl<W: Write> FlowSink for FlowWriter<W> {
             let line = format!("{{\"type\":\"digest\",\"records\":{flows},\"digest\":\"{digest:016x}\"}}\n");
             self.buffer.extend_from_slice(line.as_bytes());
         }
-        if self.form != Form::Csv {
-            metrics.write(&mut self.buffer);
+        match self.form {
+            Form::Csv => {}
+            Form::Array => self.buffer.extend_from_slice(if self.flows == 0 { b"[]" } else { b"\n]" }),
+            Form::Lines | Form::Digest => metrics.write(&mut self.buffer),
         }
         self.flush()
     }
@@ -251,6 +269,7 @@ fn float(n: f64, out: &mut Vec<u8>) {
 fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match cell {
         Cell::Absent => out.extend_from_slice(b"null"),
+        Cell::Float(n) if !n.is_finite() => out.extend_from_slice(b"null"),
         Cell::Text(text) => jsonl::string(text, out),
         Cell::Numbers(list) => array(list, out, |&n, out| jsonl::number(out, n)),
         Cell::Floats(list) => array(list, out, |&n, out| float(n, out)),

@@ -10,6 +10,7 @@ pub mod flows;
 pub mod jsonl;
 pub mod metrics;
 pub mod notation;
+mod pandas;
 mod python;
 pub mod runs;
 #[cfg(feature = "payload")]

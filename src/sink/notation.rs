@@ -13,7 +13,7 @@ pub enum Notation {
     /// As JSON: the shortest number that reads back the same, lists without blanks.
     #[default]
     Json,
-    /// As Python's `repr`, and quoted as pandas does: `1e-05`, `[1, 2]`, `['a', 'b']`.
+    /// As Python's `repr`, and quoted as pandas does: `1e-05`, `inf`, `True`, `[1, 2]`, `['a', 'b']`.
     Python,
 }
 
@@ -55,7 +55,7 @@ impl Notation {
     }
 }
 
-/// Writes a number or nothing; else returns false.
+/// Writes a number, a truth or nothing; else returns false.
 #[inline(always)]
 fn number(cell: &Cell<'_>, text: &mut Writing<'_>) -> bool {
     match cell {
@@ -63,6 +63,8 @@ fn number(cell: &Cell<'_>, text: &mut Writing<'_>) -> bool {
         Cell::Float(n) => python::float(*n, text),
         Cell::Count(n @ 0..10_000) => python::integer(*n as i64, text),
         Cell::Count(n) => text.number(*n),
+        Cell::Flag(true) => text.put(b"True"),
+        Cell::Flag(false) => text.put(b"False"),
         _ => return false,
     }
     true
@@ -216,6 +218,12 @@ mod tests {
     }
 
     #[test]
+    fn truths_and_what_is_no_number_are_words() {
+        assert_eq!([true, false].map(|flag| written(&Cell::Flag(flag))), ["True", "False"]);
+        assert_eq!([f64::INFINITY, f64::NEG_INFINITY].map(|n| written(&Cell::Float(n))), ["inf", "-inf"]);
+    }
+
+    #[test]
     fn lists_and_rows_may_be_of_any_length() {
         let list: Vec<i64> = (0..5_000).map(|n| n * 7_777_777 * (1 - n % 2 * 2)).collect();
         assert_eq!(written(&Cell::Numbers(list.clone())), format!("\"{list:?}\""));
@@ -228,7 +236,7 @@ mod tests {
     #[test]
     fn other_cells_are_left_to_the_sink() {
         let (mut text, mut out) = (Text::default(), Vec::new());
-        let cells = [Cell::Float(1.0), Cell::Absent, Cell::Flag(true), Cell::Absent];
+        let cells = [Cell::Float(1.0), Cell::Absent, Cell::Span(1), Cell::Absent];
         assert!(!Notation::Python.writes(&cells[2], &mut text, &mut out));
         assert!(!Notation::Json.writes(&cells[0], &mut text, &mut out));
         assert_eq!(Notation::Json.row(&cells, &mut text, &mut out), 0);

@@ -70,7 +70,7 @@ fn a_file_is_what_its_name_says_unless_the_format_was_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = file(dir.path(), "a.pcap", &capture());
     let (csv, json) = ("flow_id,", "{\"type\":\"flow\"");
-    let files: [(&str, &[&str], &str, &str); 10] = [
+    let files: [(&str, &[&str], &str, &str); 12] = [
         ("a.csv", &[], csv, ""),
         ("a.CSV", &[], csv, ""),
         ("a.jsonl", &[], json, ""),
@@ -80,6 +80,8 @@ fn a_file_is_what_its_name_says_unless_the_format_was_named() {
         ("a", &[], json, ""),
         ("a.csv", &["--format", "csv"], csv, ""),
         ("a.csv", &["--format", "jsonl"], json, "a.csv: becomes JSON Lines, as --format says, not CSV"),
+        ("a.json", &["--format", "json"], "[\n  {\n    \"flow_id\":", ""),
+        ("a.csv", &["--format", "json"], "[\n  {", "a.csv: becomes JSON, as --format says, not CSV"),
         ("a.json", &["--format", "csv"], csv, "a.json: becomes CSV, as --format says, not JSON Lines"),
     ];
     for (name, options, begins, warning) in files {
@@ -100,6 +102,7 @@ fn a_file_is_what_its_name_says_unless_the_format_was_named() {
         std::fs::read_to_string(out).unwrap()
     };
     assert!(dialect("b").starts_with("key,") && dialect("b.jsonl").starts_with(json));
+    assert!(dialect("b.json").starts_with("[\n  {\n    \"key\":"));
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod filter;
 mod flows;
 mod fuzz;
 mod inputs;
+mod nexus;
 mod outputs;
 #[cfg(feature = "payload")]
 mod payload;

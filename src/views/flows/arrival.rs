@@ -19,7 +19,7 @@ pub(super) struct Arrival {
     /// The innermost tunnel's number.
     tunnel_id: u32,
     /// Bytes of the frame in front of the IP header, and of the IP header itself.
-    below: u16,
+    pub(super) below: u16,
     ip_header: u16,
     window: u16,
     /// Its VLAN in the lower twelve bits, the kind of the innermost tunnel in the others.
@@ -40,7 +40,7 @@ const _: () = assert!(Tunnel::ALL.len() <= 1 << (u16::BITS - VLAN));
 const FROM_HIGH: u8 = 1;
 /// It is TCP, and its flags and numbers were captured.
 const TCP: u8 = 1 << 1;
-/// More of its header was captured: the window of TCP, or type and code of ICMP.
+/// More of its header was captured: the window of TCP, or type and code of ICMP. Of UDP, it is there at all.
 const HEADER: u8 = 1 << 2;
 /// It has a VLAN.
 const TAGGED: u8 = 1 << 3;
@@ -85,6 +85,8 @@ impl Arrival {
                 arrival.window = u16::from_be_bytes([*a, *b]);
                 arrival.bits |= HEADER;
             }
+        } else if packet.protocol == protocol::UDP {
+            arrival.bits |= if packet.fragment == Fragment::Later { 0 } else { HEADER };
         } else if matches!(packet.protocol, protocol::ICMP | protocol::ICMPV6)
             && packet.fragment != Fragment::Later
             && let Some([kind, code]) = transport.first_chunk::<2>()
@@ -167,9 +169,15 @@ impl Arrival {
         })
     }
 
+    /// It has a UDP header, which a later fragment has not.
+    pub(super) fn is_udp(&self) -> bool {
+        self.is(HEADER) && self.protocol == protocol::UDP
+    }
+
     /// Type and code of an ICMP or ICMPv6 message.
     pub(super) fn icmp(&self) -> Option<[u8; 2]> {
-        (self.bits & (TCP | HEADER) == HEADER).then_some([(self.seq >> 8) as u8, self.seq as u8])
+        (self.bits & (TCP | HEADER) == HEADER && self.protocol != protocol::UDP)
+            .then_some([(self.seq >> 8) as u8, self.seq as u8])
     }
 
     /// The innermost VLAN in front of any tunnel.

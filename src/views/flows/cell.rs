@@ -14,7 +14,7 @@ pub enum Cell<'r> {
     Flag(bool),
     /// A count.
     Count(u64),
-    /// A number; never infinite, never undefined.
+    /// A number. Where it is infinite or undefined, it is null in JSON.
     Float(f64),
     /// Text.
     Text(Cow<'r, str>),

@@ -34,9 +34,17 @@ pub trait FeatureState: Debug + Send {
     /// Takes the flow's next packet, in packet time.
     fn packet(&mut self, packet: &FlowPacket);
 
-    /// Appends a cell for each column. Which end is the client is known only now: the high one of the 5-tuple, or the
-    /// low one.
-    fn finish(&self, client_high: bool, cells: &mut Vec<Cell<'static>>);
+    /// Appends a cell for each column. Which end is the client is known only now.
+    fn finish(&self, roles: Roles, cells: &mut Vec<Cell<'static>>);
+}
+
+/// What the two ends of a flow are to one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Roles {
+    /// The client is the high end of the 5-tuple, not the low one.
+    pub client_high: bool,
+    /// Both are the same host.
+    pub one_host: bool,
 }
 
 /// A packet of a flow as features see it.
@@ -54,4 +62,12 @@ pub struct FlowPacket {
     pub sample: Sample,
     /// Bytes of its transport payload that were captured; the sample's are by the headers.
     pub captured_payload: u32,
+    /// Bytes of its frame that were captured.
+    pub captured: u32,
+    /// Bytes of its frame in front of the innermost IP header that was followed.
+    pub ip_offset: u16,
+    /// Its VLAN: the last tag in front of the outermost IP header.
+    pub vlan: Option<u16>,
+    /// It has a UDP header: it is UDP, and no later fragment.
+    pub udp: bool,
 }

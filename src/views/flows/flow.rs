@@ -12,6 +12,7 @@ use super::segments::Analysis;
 use super::session::Session;
 use super::settings::Plan;
 use super::steps::Sequence;
+use crate::config::Measure;
 use crate::decode::packet::Tunnel;
 use crate::engine::ledger::Amount;
 use crate::flow::sequence::Class;
@@ -135,6 +136,14 @@ impl Flow {
         Amount { packets: sum(self.packets), wire_bytes: sum(self.wire), captured_bytes: sum(self.captured) }
     }
 
+    /// Bytes of its frames by end, by the measure that counts.
+    pub(super) fn bytes(&self, plan: &Plan) -> [u64; 2] {
+        match plan.settings.bytes {
+            Measure::Wire => self.wire,
+            Measure::Captured => self.captured,
+        }
+    }
+
     /// Why the flow has ended before a packet of it at `time`; nothing if it has not.
     #[inline]
     pub(super) fn over(&self, time: i64, idle: i64, plan: &Plan) -> Option<EndReason> {
@@ -233,6 +242,10 @@ impl Flow {
                 tcp_flags: arrival.is_tcp().then_some(arrival.flags),
                 sample: arrival.sample(),
                 captured_payload: arrival.captured_payload(),
+                captured: arrival.captured,
+                ip_offset: arrival.below,
+                vlan: arrival.vlan(),
+                udp: arrival.is_udp(),
             });
         }
     }

@@ -8,7 +8,7 @@
 //!
 //! Promises: every accepted packet is in exactly one flow or counted, `accepted = kept + filtered + out_of_window`;
 //! output is a function of packets and settings. In each stretch between markers flows are in order of first time, 5-tuple
-//! and number; a flow comes behind those that ended stretches before it.
+//! and number (or of bytes before these, see [`Order`]); a flow comes behind those that ended stretches before it.
 //!
 //! Later fragments of a datagram have no ports, and make a flow with ports 0.
 
@@ -46,13 +46,13 @@ use std::sync::Arc;
 
 pub use cell::Cell;
 pub use columns::Columns;
-pub use feature::{Feature, FeatureColumn, FeatureState, FlowPacket};
+pub use feature::{Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
 pub use job::FlowJob;
 pub use labels::Labels;
 pub use record::{EndReason, FlowFigures, FlowRecord, SideRecord};
 pub use segments::{Segments, Windows};
 pub use session::QUIET;
-pub use settings::{ClientRule, Lifetime, Settings};
+pub use settings::{ClientRule, Lifetime, Order, Settings};
 pub use steps::{Sequence, Step};
 pub use waiting::MOST;
 
@@ -192,7 +192,7 @@ impl View for Flows<'_> {
             }
         }
         while let Some((_, worker)) = {
-            let heads = workers.iter_mut().filter_map(|ended| Some((ended.first()?.order(), ended)));
+            let heads = workers.iter_mut().filter_map(|ended| Some((ended.first()?.order(&self.plan), ended)));
             heads.min_by_key(|(order, _)| *order)
         } && let Some(next) = worker.next()
         {

@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::cell::Cell;
+use super::feature::Roles;
 use super::flow::{Flow, Serial};
 use super::said::Words;
 use super::segments::Segments;
 use super::settings::{ClientRule, Plan};
 use super::steps::Sequence;
-use crate::config::Measure;
 use crate::decode::packet::{Tunnel, address};
 use crate::engine::ledger::Amount;
 use crate::flow::Side;
@@ -217,7 +217,7 @@ impl Finisher {
         let (direction, client_high) = direction(ends, flow, plan);
         let [up, down] = if client_high { [1, 0] } else { [0, 1] };
         let all = [(ends.low, ends.low_port), (ends.high, ends.high_port)];
-        let bytes = if plan.settings.bytes == Measure::Wire { flow.wire } else { flow.captured };
+        let bytes = flow.bytes(plan);
         let side = |end: usize| SideRecord {
             packets: flow.packets[end],
             bytes: bytes[end],
@@ -281,8 +281,9 @@ impl Finisher {
                     *side = if *side == Side::Up { Side::Down } else { Side::Up };
                 }
             }
+            let roles = Roles { client_high, one_host: ends.low == ends.high };
             for feature in more.features {
-                feature.finish(client_high, &mut record.features);
+                feature.finish(roles, &mut record.features);
             }
         }
         record
@@ -303,6 +304,9 @@ fn direction(ends: &Ends, flow: &Flow, plan: &Plan) -> (Direction, bool) {
     let ports = |is_server: &dyn Fn(u16) -> bool| only_one(ends.low_port, ends.high_port, is_server);
     let (direction, client_high) = if plan.settings.client == ClientRule::FirstPacket {
         (Direction::FirstPacket, flow.began_high)
+    } else if plan.settings.client == ClientRule::SmallerText {
+        let text = |bits, port: u16| (address(bits, ends.v6).to_string(), port);
+        (Direction::FirstPacket, text(ends.high, ends.high_port) < text(ends.low, ends.low_port))
     } else if let Some(evidence) = flow.evidence {
         (evidence, flow.client_high)
     } else if let Some(server_high) = ports(&|port| plan.settings.service_ports.contains(&port)) {

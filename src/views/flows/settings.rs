@@ -54,6 +54,18 @@ pub enum ClientRule {
     Evidence,
     /// Who sent the packet that came first, in the order of the capture.
     FirstPacket,
+    /// Whose address is the smaller as text, then whose port is. It says nothing of roles, so `direction` is the weakest.
+    SmallerText,
+}
+
+/// In which order flows leave that leave together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// By first time.
+    #[default]
+    Time,
+    /// Those of more bytes first, by the measure that counts; then by first time.
+    Bytes,
 }
 
 /// How a flows view works.
@@ -78,6 +90,8 @@ pub struct Settings {
     pub bytes: Measure,
     /// Which end is the client. Default by evidence.
     pub client: ClientRule,
+    /// How flows are ordered. Default by first time.
+    pub order: Order,
     /// Ports that name the server of a flow.
     pub service_ports: BTreeSet<u16>,
     /// Only packets of this time range.
@@ -113,6 +127,7 @@ impl Settings {
             no_retransmissions: false,
             bytes: config.bytes,
             client: ClientRule::default(),
+            order: Order::default(),
             service_ports: config.service_port_map.keys().map(|port| port.0).collect(),
             clip: None,
             columns: Columns::default(),

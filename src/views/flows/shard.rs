@@ -17,7 +17,7 @@ use super::flow::{Flow, Serial};
 use super::record::EndReason;
 use super::rows::Rows;
 use super::said::{Held, Listener, Words};
-use super::settings::Plan;
+use super::settings::{Order, Plan};
 use super::waiting::Waiting;
 use crate::decode::packet::Fragment;
 use crate::engine::ledger::Amount;
@@ -36,11 +36,23 @@ pub(super) struct Ended {
 }
 
 impl Ended {
-    /// What orders the flows of one marker: first time, 5-tuple, and the order of flows between two ends.
+    /// What orders the flows of one marker: the rank, first time, 5-tuple, and the order of flows between two ends.
     #[expect(clippy::type_complexity, reason = "it is compared as a whole")]
-    pub(super) fn order(&self) -> (i64, (bool, u128, u16, u128, u16, u8), i64, Serial) {
+    pub(super) fn order(&self, plan: &Plan) -> (i64, i64, (bool, u128, u16, u128, u16, u8), i64, Serial) {
         let Ends { low, high, low_port, high_port, protocol, v6 } = self.ends;
-        (self.flow.first, (v6, low, low_port, high, high_port, protocol), self.flow.opened, self.flow.serial)
+        let ends = (v6, low, low_port, high, high_port, protocol);
+        (self.rank(plan), self.flow.first, ends, self.flow.opened, self.flow.serial)
+    }
+
+    /// What most flows are ordered by.
+    fn rank(&self, plan: &Plan) -> i64 {
+        match plan.settings.order {
+            Order::Time => self.flow.first,
+            Order::Bytes => {
+                let [low, high] = self.flow.bytes(plan);
+                i64::try_from(low.saturating_add(high)).map_or(i64::MIN, |bytes| -bytes)
+            }
+        }
     }
 }
 
@@ -55,15 +67,15 @@ pub(super) struct Closed {
 #[derive(Debug, Default)]
 pub(super) struct EndedFlows {
     flows: Vec<Ended>,
-    /// First times and places, those that leave last in front.
+    /// Ranks and places, those that leave last in front.
     order: Vec<(i64, u32)>,
 }
 
 impl EndedFlows {
-    fn sort(&mut self) {
+    fn sort(&mut self, plan: &Plan) {
         let flows = &self.flows;
-        self.order.extend(flows.iter().map(|ended| ended.flow.first).zip(0..));
-        let order = |(first, place): &(i64, u32)| (*first, flows[*place as usize].order());
+        self.order.extend(flows.iter().map(|ended| ended.rank(plan)).zip(0..));
+        let order = |(_, place): &(i64, u32)| flows[*place as usize].order(plan);
         self.order.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| order(b).cmp(&order(a))));
     }
 
@@ -259,7 +271,7 @@ impl Shard {
     fn hand_over(&mut self) -> Option<Part> {
         let mut closed = std::mem::take(&mut self.closed);
         self.last = closed.ended.flows.len();
-        closed.ended.sort();
+        closed.ended.sort(&self.plan);
         let Aside { out_of_window, filtered, stale, let_go } = closed.aside;
         let nothing = closed.ended.flows.is_empty() && out_of_window.packets + filtered.packets + stale + let_go == 0;
         if nothing { None } else { Some(Box::new(closed)) }

@@ -219,7 +219,7 @@ fn flow_lines(reader: Box<dyn Read + Send>, settings: &Settings, threads: usize)
     (report.total.intake.read.packets, out)
 }
 
-/// Flows of a capture with all that can be said of them, and in a dialect: neither threads nor the way it comes show.
+/// Flows of a capture with all that can be said of them, and in dialects: neither threads nor the way it comes show.
 fn flows_whole(bytes: &[u8]) -> u64 {
     let columns = if cfg!(feature = "payload") { "@all,@app" } else { "@all" };
     // Short timeouts and low bounds, so that few packets go all ways.
@@ -236,14 +236,15 @@ fn flows_whole(bytes: &[u8]) -> u64 {
         payload: pcap_compactor::payload::Limits { stream: 2_000, items: 3, text: 300, details: true },
         ..Settings::default()
     };
-    let dialect = dialects::wa1kpcap::dialect(Switches::default()).settings(Settings::default());
-    let packets = [all, dialect].map(|settings| {
+    let [wa1kpcap, nexus] = [dialects::wa1kpcap::dialect(Switches::default()), dialects::nexus::dialect()]
+        .map(|dialect| dialect.settings(Settings::default()));
+    let packets = [all, wa1kpcap, nexus].map(|settings| {
         let [at_once, in_drips] = readers(bytes);
         let (packets, out) = flow_lines(at_once, &settings, 1);
         assert_eq!((packets, out), flow_lines(in_drips, &settings, 3));
         packets
     });
-    assert_eq!(packets[0], packets[1]);
+    assert_eq!(packets, [packets[0]; 3]);
     packets[0]
 }
 

@@ -5,8 +5,10 @@
 //! gives the columns behind it, and a [`Notation`]. What the original does wrongly is a [`Difference`], right unless the
 //! switch of that name is set; an accumulator has switches, never a copy of itself.
 //!
-//! Columns do not depend on the data. Rows are in the order of flows: by first packet, and the same in every run.
+//! Columns do not depend on the data. Rows are in the order of flows: by first packet unless the settings say otherwise, and
+//! the same in every run.
 
+pub mod nexus;
 pub mod wa1kpcap;
 
 use std::str::FromStr;
@@ -49,7 +51,7 @@ pub struct Difference {
 
 impl Dialect {
     /// The names of all dialects.
-    pub const NAMES: [&str; 1] = ["wa1kpcap"];
+    pub const NAMES: [&str; 2] = ["wa1kpcap", "nexus"];
 
     /// Its name.
     #[must_use]
@@ -104,7 +106,8 @@ impl FromStr for Dialect {
     fn from_str(name: &str) -> Result<Dialect> {
         match name {
             "wa1kpcap" => Ok(wa1kpcap::dialect(wa1kpcap::Switches::default())),
-            _ => Err(Error::config(format!("there is no dialect `{name}`; there is {}", Dialect::NAMES.join(", ")))),
+            "nexus" => Ok(nexus::dialect()),
+            _ => Err(Error::config(format!("there is no dialect `{name}`; there are {}", Dialect::NAMES.join(", ")))),
         }
     }
 }
@@ -114,6 +117,18 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+
+    /// The rows of the table of differences in the documentation of a module.
+    pub(super) fn table(source: &str) -> Vec<String> {
+        source.lines().filter(|line| line.starts_with("//! | `")).map(str::to_owned).collect()
+    }
+
+    /// What such a row has to be.
+    pub(super) fn row(difference: &Difference) -> String {
+        let Difference { name, switch, original, here, section } = difference;
+        let switch = if *switch { "yes | " } else { "| " };
+        format!("//! | `{name}` | {switch}{section} | {original} | {here} |")
+    }
 
     #[test]
     fn a_dialect_is_found_by_its_name_and_no_column_stands_twice() {

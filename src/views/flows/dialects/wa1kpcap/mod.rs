@@ -201,17 +201,12 @@ const DIFFERENCES: &[Difference] = &[
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{row, table};
     use super::*;
 
     #[test]
     fn the_documentation_has_every_difference() {
-        let documented: Vec<_> = include_str!("mod.rs").lines().filter(|line| line.starts_with("//! | `")).collect();
-        let expected = DIFFERENCES.iter().map(|difference| {
-            let Difference { name, switch, original, here, section } = difference;
-            let switch = if *switch { "yes | " } else { "| " };
-            format!("//! | `{name}` | {switch}{section} | {original} | {here} |")
-        });
-        assert_eq!(documented, expected.collect::<Vec<_>>());
+        assert_eq!(table(include_str!("mod.rs")), DIFFERENCES.iter().map(row).collect::<Vec<_>>());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::columns::seconds;
 use crate::decode::packet::protocol;
 use crate::time::{NS_PER_SECOND, Timestamp};
 use crate::views::flows::columns::Kind;
-use crate::views::flows::{Cell, Feature, FeatureColumn, FeatureState, FlowPacket};
+use crate::views::flows::{Cell, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
 
 /// The feature behind the columns.
 #[derive(Debug)]
@@ -145,7 +145,7 @@ impl FeatureState for State {
         });
     }
 
-    fn finish(&self, client_high: bool, cells: &mut Vec<Cell<'static>>) {
+    fn finish(&self, Roles { client_high, .. }: Roles, cells: &mut Vec<Cell<'static>>) {
         let steps = &self.steps;
         let frame = self.signed(client_high, |step| step.frame);
         let ip = self.signed(client_high, |step| step.ip);

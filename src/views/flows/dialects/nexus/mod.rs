@@ -1,0 +1,122 @@
+//! NexusFlowMeter 0.1.5: the 34 columns that it writes of a capture, in its order.
+//!
+//! One flow a 5-tuple, however long, in the order of the capture. `src` is the end whose address is the smaller as text, then
+//! whose port is, so it is often the server; `forward` is what its host sent. Bytes are those that were captured. Rows are in order
+//! of `total_bytes`, the greatest first, then of time. Memory follows flows, not their packets.
+//!
+//! Kept as they are: `payload` bytes are those of TCP or UDP with their headers and the padding behind them, behind a VLAN tag
+//! with the IP header too; times and times between packets are negative where time goes back, and rates then 0.
+//!
+//! CSV is as pandas writes it, and an [array](crate::sink::flows::Form::Array) of JSON too, with null for what is infinite.
+//!
+//! # Where it differs from the original
+//!
+//! Sections are those of the description of the original, CICFlowMeter and NexusFlowMeter.
+//!
+//! | difference | switch | section | the original | here |
+//! |---|---|---|---|---|
+//! | `arp` | | 5 | ARP is a flow of the hosts that it names | it is not IP, and stands in the ledger |
+//! | `unknown` | | 5 | of all other protocols two hosts have one flow, `Unknown` | one a protocol, each `Unknown` |
+//! | `fragments` | | 5 | later fragments are of the flow `Unknown` | of a flow without ports, which is `ICMP` for ICMP, else `Unknown` |
+//! | `sctp_ports` | | 5 | SCTP has no ports | its ports tell flows apart |
+//! | `cut_headers` | | 5 | with TCP and UDP headers that were not captured whole a packet is `Unknown` | it is of the flow of its ports |
+//! | `ns_flag` | | 5 | `tcp_flags` have N for the bit in front of CWR | that bit is not read |
+//! | `zone` | | 5 | local time | UTC |
+//! | `fine_times` | | 5 | times finer than microseconds are rounded after they were floats | rounded as they are |
+//! | `tunnels` | | 5 | GRE and others have the outer addresses with inner ports, if any | the innermost of both, unless `--tunnels outer` |
+//! | `layers` | | 5 | `payload` bytes begin two layers in, also in PPPoE, MPLS and IPv6 extension headers | there as in their absence |
+//! | `order` | | 5 | rows of equal bytes in no order | by first time, then by ends |
+//! | `chunks` | | 5 | above 1 GiB in pieces, whose flows are put together without the gaps between them | one |
+//! | `empty` | | 5 | a capture without flows is an error | a header without rows |
+//! | `options` | | 5 | `--protocols tcp,udp` | `--filter 'tcp or udp'` |
+
+mod columns;
+mod counts;
+
+use std::sync::Arc;
+
+use super::{Dialect, Difference, Notation};
+use crate::config::Measure;
+use crate::filter::Filter;
+use crate::views::flows::{ClientRule, Lifetime, Order, Settings};
+
+/// The dialect.
+#[must_use]
+pub fn dialect() -> Dialect {
+    Dialect {
+        name: "nexus",
+        about: "NexusFlowMeter 0.1.5",
+        filter: Filter::default(),
+        rules,
+        columns: columns::BASE,
+        accumulator: Arc::new(counts::Counts),
+        notation: Notation::Python,
+        differences: DIFFERENCES,
+    }
+}
+
+fn rules(usual: Settings) -> Settings {
+    Settings {
+        lifetime: Lifetime::NEVER,
+        reorder: 0,
+        sequences: 0,
+        no_retransmissions: false,
+        bytes: Measure::Captured,
+        client: ClientRule::SmallerText,
+        order: Order::Bytes,
+        ..usual
+    }
+}
+
+const fn difference(name: &'static str, original: &'static str, here: &'static str) -> Difference {
+    Difference { name, switch: false, original, here, section: "5" }
+}
+
+/// What the table in the module's documentation says.
+const DIFFERENCES: &[Difference] = &[
+    difference("arp", "ARP is a flow of the hosts that it names", "it is not IP, and stands in the ledger"),
+    difference(
+        "unknown",
+        "of all other protocols two hosts have one flow, `Unknown`",
+        "one a protocol, each `Unknown`",
+    ),
+    difference(
+        "fragments",
+        "later fragments are of the flow `Unknown`",
+        "of a flow without ports, which is `ICMP` for ICMP, else `Unknown`",
+    ),
+    difference("sctp_ports", "SCTP has no ports", "its ports tell flows apart"),
+    difference(
+        "cut_headers",
+        "with TCP and UDP headers that were not captured whole a packet is `Unknown`",
+        "it is of the flow of its ports",
+    ),
+    difference("ns_flag", "`tcp_flags` have N for the bit in front of CWR", "that bit is not read"),
+    difference("zone", "local time", "UTC"),
+    difference("fine_times", "times finer than microseconds are rounded after they were floats", "rounded as they are"),
+    difference(
+        "tunnels",
+        "GRE and others have the outer addresses with inner ports, if any",
+        "the innermost of both, unless `--tunnels outer`",
+    ),
+    difference(
+        "layers",
+        "`payload` bytes begin two layers in, also in PPPoE, MPLS and IPv6 extension headers",
+        "there as in their absence",
+    ),
+    difference("order", "rows of equal bytes in no order", "by first time, then by ends"),
+    difference("chunks", "above 1 GiB in pieces, whose flows are put together without the gaps between them", "one"),
+    difference("empty", "a capture without flows is an error", "a header without rows"),
+    difference("options", "`--protocols tcp,udp`", "`--filter 'tcp or udp'`"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{row, table};
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_every_difference() {
+        assert_eq!(table(include_str!("mod.rs")), DIFFERENCES.iter().map(row).collect::<Vec<_>>());
+    }
+}
