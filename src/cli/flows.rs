@@ -14,6 +14,7 @@ use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
 use pcap_compactor::sink::flows::{FlowRuns, FlowSink, FlowWriter, Form};
 use pcap_compactor::views::flows::columns::Group;
 use pcap_compactor::views::flows::dialects::Dialect;
+use pcap_compactor::views::flows::dialects::nexus::Report;
 use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
 use pcap_compactor::{Config, Input};
 
@@ -89,6 +90,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
         "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app"])]
     dialect: Option<Dialect>,
+    /// With --dialect nexus, also write its text report of all flows into this file.
+    #[arg(long, value_name = "FILE", help_heading = "Output", requires = "dialect")]
+    report: Option<PathBuf>,
     /// Columns in their order, parted by commas; groups as @default, @stats, @tcp, @app, and
     /// @all, which is all but @app. Only what they need is computed.
     #[arg(long, value_name = "LIST", help_heading = "Output")]
@@ -204,6 +208,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         return Err(no_file_of_nothing().into());
     }
     let settings = settings(args)?;
+    let mut about = report(args)?;
     let (found, exit) = args.sources.find("flows", settings.clip, shared)?;
     found.spare(outputs(args), args.config.as_deref())?;
     if let Some(path) = args.output.as_deref()
@@ -218,11 +223,11 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let done = match &args.output {
         Some(path) => {
-            let (file, done) = write(args, settings, found, &progress, AtomicFile::create(path)?)?;
+            let (file, done) = write(args, settings, found, &progress, about.as_mut(), AtomicFile::create(path)?)?;
             file.commit()?;
             done
         }
-        None => write(args, settings, found, &progress, stdout::lock()?)?.1,
+        None => write(args, settings, found, &progress, about.as_mut(), stdout::lock()?)?.1,
     };
     drop(bar);
     let took = began.elapsed();
@@ -236,6 +241,11 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if !shared.quiet {
         closing(&sum, took, "in flows", &things(counts.flows, "flow"));
         limits(&counts);
+    }
+    if let (Some(path), Some(about)) = (&args.report, about) {
+        let read = done.iter().flat_map(|(report, ..)| &report.files);
+        let names: Vec<_> = read.map(|file| file.path.display().to_string()).collect();
+        write_whole(path, about.text(&names.join(", ")).as_bytes())?;
     }
     if let Some(path) = &args.writing.stats {
         write_whole(path, stats(args.reading.threads(), sum.read_now(), took).as_bytes())?;
@@ -285,7 +295,19 @@ fn limits(counts: &FlowCounts) {
 /// What is written, and by which option.
 fn outputs(args: &Args) -> Vec<Named> {
     let records = args.output.clone().map_or_else(standard_output, |path| ("--output", path));
-    [Some(records), args.writing.stats.clone().map(|path| ("--stats", path))].into_iter().flatten().collect()
+    let others = [("--stats", &args.writing.stats), ("--report", &args.report)];
+    let others = others.into_iter().filter_map(|(option, path)| Some((option, path.clone()?)));
+    std::iter::once(records).chain(others).collect()
+}
+
+/// The report, if it is to be written.
+fn report(args: &Args) -> Result<Option<Report>, Usage> {
+    match (&args.report, &args.dialect) {
+        (Some(_), Some(dialect)) if dialect.name() != "nexus" => {
+            Err(Usage(format!("--dialect {} has no report; leave out --report", dialect.name())))
+        }
+        (report, _) => Ok(report.as_ref().map(|_| Report::default())),
+    }
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
@@ -373,6 +395,7 @@ fn write<W: Write>(
     settings: Settings,
     found: Found,
     progress: &Arc<Progress>,
+    mut about: Option<&mut Report>,
     out: W,
 ) -> anyhow::Result<(W, Vec<Done>)> {
     let form = match args.format() {
@@ -396,22 +419,28 @@ fn write<W: Write>(
         let apart = unit.sensor.is_some();
         let sensor = unit.sensor.as_deref().or(args.sources.are_named().then_some("local"));
         let job = FlowJob::new(settings.clone()).engine(engine.clone()).sensor(sensor, apart);
-        let mut watched = Watched { sink: &mut runs, outcome: Outcome::default(), counts: FlowCounts::default() };
+        let about = about.as_deref_mut();
+        let mut watched =
+            Watched { sink: &mut runs, about, outcome: Outcome::default(), counts: FlowCounts::default() };
         let report = job.run(unit.inputs.into_iter().map(Input::from).collect(), &mut watched)?;
         done.push((report, watched.outcome, watched.counts));
     }
     Ok((runs.finish()?.into_inner(), done))
 }
 
-/// Passes flows on and remembers what the metrics say.
-struct Watched<S> {
+/// Passes flows on, tells the report of them, and remembers what the metrics say.
+struct Watched<'r, S> {
     sink: S,
+    about: Option<&'r mut Report>,
     outcome: Outcome,
     counts: FlowCounts,
 }
 
-impl<S: FlowSink> FlowSink for Watched<S> {
+impl<S: FlowSink> FlowSink for Watched<'_, S> {
     fn on_flow(&mut self, flow: &FlowRecord) -> pcap_compactor::Result<()> {
+        if let Some(about) = &mut self.about {
+            about.add(flow);
+        }
         self.sink.on_flow(flow)
     }
     fn on_marker(&mut self) -> pcap_compactor::Result<()> {

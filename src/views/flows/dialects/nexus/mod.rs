@@ -7,7 +7,8 @@
 //! Kept as they are: `payload` bytes are those of TCP or UDP with their headers and the padding behind them, behind a VLAN tag
 //! with the IP header too; times and times between packets are negative where time goes back, and rates then 0.
 //!
-//! CSV is as pandas writes it, and an [array](crate::sink::flows::Form::Array) of JSON too, with null for what is infinite.
+//! CSV is as pandas writes it, and an [array](crate::sink::flows::Form::Array) of JSON too, with null for what is infinite. [`Report`] is the
+//! text beside it.
 //!
 //! # Where it differs from the original
 //!
@@ -28,12 +29,16 @@
 //! | `order` | | 5 | rows of equal bytes in no order | by first time, then by ends |
 //! | `chunks` | | 5 | above 1 GiB in pieces, whose flows are put together without the gaps between them | one |
 //! | `empty` | | 5 | a capture without flows is an error | a header without rows |
+//! | `report` | | 5 | the report has when and how long it was made | neither, so it is the same in every run |
 //! | `options` | | 5 | `--protocols tcp,udp` | `--filter 'tcp or udp'` |
 
 mod columns;
 mod counts;
+mod report;
 
 use std::sync::Arc;
+
+pub use report::Report;
 
 use super::{Dialect, Difference, Notation};
 use crate::config::Measure;
@@ -107,6 +112,7 @@ const DIFFERENCES: &[Difference] = &[
     difference("order", "rows of equal bytes in no order", "by first time, then by ends"),
     difference("chunks", "above 1 GiB in pieces, whose flows are put together without the gaps between them", "one"),
     difference("empty", "a capture without flows is an error", "a header without rows"),
+    difference("report", "the report has when and how long it was made", "neither, so it is the same in every run"),
     difference("options", "`--protocols tcp,udp`", "`--filter 'tcp or udp'`"),
 ];
 
