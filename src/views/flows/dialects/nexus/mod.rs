@@ -25,7 +25,10 @@
 //! | `zone` | | 5 | local time | UTC |
 //! | `fine_times` | | 5 | times finer than microseconds are rounded after they were floats | rounded as they are |
 //! | `tunnels` | | 5 | GRE and others have the outer addresses with inner ports, if any | the innermost of both, unless `--tunnels outer` |
-//! | `layers` | | 5 | `payload` bytes begin two layers in, also in PPPoE, MPLS and IPv6 extension headers | there as in their absence |
+//! | `layers` | | 5 | `payload` bytes begin two layers in, whatever these are: PPPoE, MPLS, PPP, radio, IPv6 extension headers | at the TCP or UDP header, but for a VLAN tag and without a link layer |
+//! | `lengths` | | 5 | a packet of which it read more (Kerberos, IGMP) is as long as it would write it | as it was captured |
+//! | `malformed` | | 5 | a packet counts as far as it can be read | it stands in the ledger |
+//! | `link_types` | | 5 | frames of link types and families that it does not know are of no flow | 16 link types; others are counted |
 //! | `order` | | 5 | rows of equal bytes in no order | by first time, then by ends |
 //! | `chunks` | | 5 | above 1 GiB in pieces, whose flows are put together without the gaps between them | one |
 //! | `empty` | | 5 | a capture without flows is an error | a header without rows |
@@ -106,8 +109,19 @@ const DIFFERENCES: &[Difference] = &[
     ),
     difference(
         "layers",
-        "`payload` bytes begin two layers in, also in PPPoE, MPLS and IPv6 extension headers",
-        "there as in their absence",
+        "`payload` bytes begin two layers in, whatever these are: PPPoE, MPLS, PPP, radio, IPv6 extension headers",
+        "at the TCP or UDP header, but for a VLAN tag and without a link layer",
+    ),
+    difference(
+        "lengths",
+        "a packet of which it read more (Kerberos, IGMP) is as long as it would write it",
+        "as it was captured",
+    ),
+    difference("malformed", "a packet counts as far as it can be read", "it stands in the ledger"),
+    difference(
+        "link_types",
+        "frames of link types and families that it does not know are of no flow",
+        "16 link types; others are counted",
     ),
     difference("order", "rows of equal bytes in no order", "by first time, then by ends"),
     difference("chunks", "above 1 GiB in pieces, whose flows are put together without the gaps between them", "one"),
