@@ -14,6 +14,7 @@ use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
 use pcap_compactor::sink::flows::{FlowRuns, FlowSink, FlowWriter, Form};
 use pcap_compactor::views::flows::columns::Group;
 use pcap_compactor::views::flows::dialects::Dialect;
+use pcap_compactor::views::flows::dialects::nexus::Report;
 use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Labels, Lifetime, Settings};
 use pcap_compactor::{Config, Input};
 
@@ -65,7 +66,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true, help_heading = "Flows")]
     active_timeout: Option<i64>,
     /// How far behind its flow's newest packet a packet may come and still be put in its place, in milliseconds; 0: packets
-    /// are taken as they come.
+    /// are taken as they come. At most 33 packets of a flow wait, whatever the time.
     #[arg(long, value_name = "MS", value_parser = milliseconds, allow_negative_numbers = true, default_value = "10", help_heading = "Flows")]
     reorder: i64,
     /// Leave out flows with fewer packets.
@@ -89,6 +90,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
         "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app"])]
     dialect: Option<Dialect>,
+    /// With --dialect nexus, also write its text report of all flows into this file.
+    #[arg(long, value_name = "FILE", help_heading = "Output", requires = "dialect")]
+    report: Option<PathBuf>,
     /// Columns in their order, parted by commas; groups as @default, @stats, @tcp, @app, and
     /// @all, which is all but @app. Only what they need is computed.
     #[arg(long, value_name = "LIST", help_heading = "Output")]
@@ -104,7 +108,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true, default_missing_value = "app", help_heading = "Payload")]
     app: Option<String>,
     /// Bytes of a direction that wait to be read: TCP segments ahead of their turn, and headers that are not complete. What
-    /// is longer is not read; at least 1024.
+    /// is longer is not read; 1024 to 1048576.
     #[arg(long, value_name = "BYTES", value_parser = buffer, default_value = "65536", help_heading = "Payload")]
     app_buffer: usize,
     /// Requests, responses, names, commands and certificates that are kept of a flow; `app_left_out` counts the others.
@@ -188,8 +192,9 @@ fn milliseconds(text: &str) -> Result<i64, String> {
 
 /// Bytes for what waits of a direction. A message that is longer is never read, and a TLS hello alone has hundreds.
 fn buffer(text: &str) -> Result<usize, String> {
-    let bytes = text.parse().ok().filter(|bytes| *bytes >= 1024);
-    bytes.ok_or_else(|| "a number of bytes, at least 1024; to read no payload, leave out --app and its columns".into())
+    let bytes = text.parse().ok().filter(|bytes| (1024..=1 << 20).contains(bytes));
+    bytes
+        .ok_or_else(|| "a number of bytes, 1024 to 1048576; to read no payload, leave out --app and its columns".into())
 }
 
 /// A decimal number, not negative, times ten to the power of `places`, exactly.
@@ -208,6 +213,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         return Err(no_file_of_nothing().into());
     }
     let settings = settings(args)?;
+    let mut about = report(args)?;
     let (found, exit) = args.sources.find("flows", settings.clip, shared)?;
     found.spare(outputs(args), &[("--config", args.config.as_deref()), ("--label", args.label.as_deref())])?;
     if let Some(path) = args.output.as_deref()
@@ -223,11 +229,11 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let done = match &args.output {
         Some(path) => {
-            let (file, done) = write(args, settings, found, &progress, AtomicFile::create(path)?)?;
+            let (file, done) = write(args, settings, found, &progress, about.as_mut(), AtomicFile::create(path)?)?;
             file.commit()?;
             done
         }
-        None => write(args, settings, found, &progress, stdout::lock()?)?.1,
+        None => write(args, settings, found, &progress, about.as_mut(), stdout::lock()?)?.1,
     };
     drop(bar);
     let took = began.elapsed();
@@ -242,6 +248,11 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         closing(&sum, took, "in flows", &things(counts.flows, "flow"));
         limits(&counts);
         rules.iter().for_each(|rules| labels::tell(&rules.report()));
+    }
+    if let (Some(path), Some(about)) = (&args.report, about) {
+        let read = done.iter().flat_map(|(report, ..)| &report.files);
+        let names: Vec<_> = read.map(|file| file.path.display().to_string()).collect();
+        write_whole(path, about.text(&names.join(", ")).as_bytes())?;
     }
     if let Some(path) = &args.writing.stats {
         write_whole(path, stats(args.reading.threads(), sum.read_now(), took).as_bytes())?;
@@ -258,7 +269,7 @@ fn limits(counts: &FlowCounts) {
         (
             counts.packets_behind,
             "packet",
-            "came further behind their time than --reorder puts right; they count, but in the order of arrival",
+            "behind the time or the 33 packets within which --reorder puts right: counted, but in the order of arrival",
         ),
         (
             counts.flows_behind,
@@ -291,7 +302,19 @@ fn limits(counts: &FlowCounts) {
 /// What is written, and by which option.
 fn outputs(args: &Args) -> Vec<Named> {
     let records = args.output.clone().map_or_else(standard_output, |path| ("--output", path));
-    [Some(records), args.writing.stats.clone().map(|path| ("--stats", path))].into_iter().flatten().collect()
+    let others = [("--stats", &args.writing.stats), ("--report", &args.report)];
+    let others = others.into_iter().filter_map(|(option, path)| Some((option, path.clone()?)));
+    std::iter::once(records).chain(others).collect()
+}
+
+/// The report, if it is to be written.
+fn report(args: &Args) -> Result<Option<Report>, Usage> {
+    match (&args.report, &args.dialect) {
+        (Some(_), Some(dialect)) if dialect.name() != "nexus" => {
+            Err(Usage(format!("--dialect {} has no report; leave out --report", dialect.name())))
+        }
+        (report, _) => Ok(report.as_ref().map(|_| Report::default())),
+    }
 }
 
 fn settings(args: &Args) -> anyhow::Result<Settings> {
@@ -302,6 +325,8 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
     let mut columns = args.columns.as_deref().map_or(Ok(Columns::default()), Columns::parse)?;
     if args.sequences > 0 {
         columns = columns.and(Group::Sequences);
+    } else if args.columns.as_deref().is_some_and(|list| list.contains("seq_") || list.contains("@sequences")) {
+        return Err(Usage("columns of sequences need --sequences N, which says of how many packets".into()).into());
     }
     if let Some(list) = &args.app {
         columns = columns.and_of_payload(list)?;
@@ -391,6 +416,7 @@ fn write<W: Write>(
     settings: Settings,
     found: Found,
     progress: &Arc<Progress>,
+    mut about: Option<&mut Report>,
     out: W,
 ) -> anyhow::Result<(W, Vec<Done>)> {
     let form = match args.format() {
@@ -414,22 +440,28 @@ fn write<W: Write>(
         let apart = unit.sensor.is_some();
         let sensor = unit.sensor.as_deref().or(args.sources.are_named().then_some("local"));
         let job = FlowJob::new(settings.clone()).engine(engine.clone()).sensor(sensor, apart);
-        let mut watched = Watched { sink: &mut runs, outcome: Outcome::default(), counts: FlowCounts::default() };
+        let about = about.as_deref_mut();
+        let mut watched =
+            Watched { sink: &mut runs, about, outcome: Outcome::default(), counts: FlowCounts::default() };
         let report = job.run(unit.inputs.into_iter().map(Input::from).collect(), &mut watched)?;
         done.push((report, watched.outcome, watched.counts));
     }
     Ok((runs.finish()?.into_inner(), done))
 }
 
-/// Passes flows on and remembers what the metrics say.
-struct Watched<S> {
+/// Passes flows on, tells the report of them, and remembers what the metrics say.
+struct Watched<'r, S> {
     sink: S,
+    about: Option<&'r mut Report>,
     outcome: Outcome,
     counts: FlowCounts,
 }
 
-impl<S: FlowSink> FlowSink for Watched<S> {
+impl<S: FlowSink> FlowSink for Watched<'_, S> {
     fn on_flow(&mut self, flow: &FlowRecord) -> pcap_compactor::Result<()> {
+        if let Some(about) = &mut self.about {
+            about.add(flow);
+        }
         self.sink.on_flow(flow)
     }
     fn on_marker(&mut self) -> pcap_compactor::Result<()> {

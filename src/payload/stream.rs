@@ -8,6 +8,8 @@
 //! A reader may skip bytes that it does not want, such as a body whose length it knows. They are neither copied nor
 //! missed when they were not captured.
 
+use std::collections::VecDeque;
+
 /// What a reader makes of the bytes it is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
@@ -41,7 +43,7 @@ pub(super) struct Stream {
     /// Bytes shown to the reader that it has not used.
     backlog: Vec<u8>,
     /// Pieces ahead of their turn, in order and without overlaps.
-    ahead: Vec<Piece>,
+    ahead: VecDeque<Piece>,
     /// What `ahead` counts against the limit.
     held: usize,
     /// Gaps that were given up.
@@ -232,7 +234,7 @@ impl Stream {
         let place = |seq: u32| u64::from(seq.wrapping_sub(next));
         let (mut at, end) = (place(seq), place(seq) + payload.len() as u64);
         let from = place(seq);
-        let mut index = 0;
+        let mut index = self.ahead.partition_point(|piece| place(piece.seq) + piece.bytes.len() as u64 <= at);
         while at < end {
             let (gap_end, resume) = match self.ahead.get(index) {
                 Some(piece) => (place(piece.seq).min(end), place(piece.seq) + piece.bytes.len() as u64),
@@ -252,12 +254,10 @@ impl Stream {
 
     /// Takes the pieces whose turn has come.
     fn catch_up(&mut self, limit: usize, read: &mut impl FnMut(Shown<'_>) -> Step) {
-        // Pieces are few, and mostly none: taking them off the front is no loop to fear, since each was paid for.
-        while let Some(piece) = self.ahead.first() {
+        while let Some(piece) = self.ahead.pop_front() {
             if self.distance_from_next(piece.seq) > 0 {
-                return;
+                return self.ahead.push_front(piece);
             }
-            let piece = self.ahead.remove(0);
             self.held -= piece.bytes.len() + PIECE;
             self.turn(piece.seq, &piece.bytes, piece.cut, limit, read);
         }
@@ -269,7 +269,7 @@ impl Stream {
 
     /// Stops waiting for the bytes in front of the first piece.
     fn give_up(&mut self, limit: usize, read: &mut impl FnMut(Shown<'_>) -> Step) {
-        let Some(first) = self.ahead.first() else {
+        let Some(first) = self.ahead.front() else {
             // Without pieces the backlog alone is over the limit, which `show` does not let happen.
             return self.close();
         };

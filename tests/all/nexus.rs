@@ -285,6 +285,61 @@ fn the_command_writes_the_same_on_any_number_of_threads() {
     }
 }
 
+/// Its lines, but those that say what was read, when, and how long that took.
+fn lines_of(report: &str) -> Vec<&str> {
+    let of_run = ["Source file: ", "Analysis time: ", "Processing duration: "];
+    report.lines().filter(|line| !of_run.iter().any(|begin| line.starts_with(begin))).collect()
+}
+
+#[test]
+fn the_report_is_that_of_the_original() {
+    let Some(folder) = reference() else { return };
+    let place = tempfile::tempdir().unwrap();
+    let report = place.path().join("report.txt");
+    // Those without ARP.
+    for name in ["443-firefox", "WebattackRCE", "bittorrent"] {
+        let capture = folder.join(format!("pcap/{name}.pcap"));
+        let (capture, out) = (capture.to_str().unwrap(), report.to_str().unwrap());
+        assert_eq!(run(["flows", capture, "--dialect", "nexus", "--report", out]).code, Some(0));
+        let ours = std::fs::read_to_string(&report).unwrap();
+        assert!(ours.contains(&format!("\n\nSource file: {capture}\nTotal flows analyzed: ")), "{ours}");
+        let theirs = std::fs::read_to_string(folder.join(format!("nexusflowmeter_0.1.5/nx_{name}_flow_report.txt")));
+        assert_eq!(lines_of(&ours), lines_of(&theirs.expect("there is a reference")), "{name}");
+    }
+}
+
+#[test]
+fn the_report_tells_of_all_flows_and_is_of_this_dialect() {
+    let folder = tempfile::tempdir().unwrap();
+    let capture = file(folder.path(), "a.pcap", &pcap(&edges()));
+    let report = folder.path().join("report.txt");
+    let (capture, out) = (capture.to_str().unwrap(), report.to_str().unwrap());
+    assert_eq!(run(["flows", capture, "--dialect", "nexus", "--report", out]).code, Some(0));
+    let text = std::fs::read_to_string(&report).unwrap();
+    for line in [
+        "Total flows analyzed: 9",
+        "  TCP     :      3 flows ( 33.3%)",
+        "  Unknown :      2 flows ( 22.2%)",
+        "  Max packets/flow:      4",
+        "  10.0.0.10: <-> 10.0.0.9: (ICMP): 2 packets",
+        "  Unidirectional flows: 6 (66.7%)",
+    ] {
+        assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+    }
+    let [protocols, top] =
+        ["  TCP  ", "  10.0.0.10"].map(|begin| text.lines().position(|line| line.starts_with(begin)));
+    assert!(protocols < top && top.is_some(), "{text}");
+
+    let empty = file(folder.path(), "empty.pcap", &pcap(&[]));
+    assert_eq!(run(["flows", empty.to_str().unwrap(), "--dialect", "nexus", "--report", out]).code, Some(0));
+    assert!(std::fs::read_to_string(&report).unwrap().contains("  Average:     0.00 seconds"));
+
+    for options in [&["--report", out][..], &["--report", out, "--dialect", "wa1kpcap"]] {
+        assert_eq!(run([&["flows", capture], options].concat()).code, Some(2), "{options:?}");
+    }
+    assert_eq!(run(["flows", capture, "--dialect", "nexus", "--report", capture]).code, Some(2));
+}
+
 #[test]
 fn without_flows_there_is_a_header_and_no_error() {
     let folder = tempfile::tempdir().unwrap();

@@ -63,9 +63,10 @@ impl<'b> Hello<'b> {
         })
     }
 
-    /// Reads the body of a server hello, those of the TLS 1.3 drafts included.
+    /// Reads the body of a server hello, that of TLS 1.3 draft 18 included. Drafts from 22 on have the form of TLS
+    /// 1.2; those between are not read.
     pub(super) fn server(body: &'b [u8]) -> Option<Hello<'b>> {
-        let (_, hello) = parse_tls_handshake_msg_server_hello(body).ok()?;
+        let (rest, hello) = parse_tls_handshake_msg_server_hello(body).ok()?;
         let (version, random, session_id, cipher, extensions) = match hello {
             TlsMessageHandshake::ServerHello(hello) => {
                 (hello.version, hello.random, hello.session_id, hello.cipher, hello.ext)
@@ -80,7 +81,8 @@ impl<'b> Hello<'b> {
             random,
             session_id: session_id.unwrap_or_default(),
             ciphers: vec![cipher.0],
-            extensions: extensions_of(extensions.unwrap_or_default(), true),
+            // The parser stops in front of those of SSL 3.0.
+            extensions: extensions_of(extensions.or(rest.get(2..)).unwrap_or_default(), true),
         })
     }
 }

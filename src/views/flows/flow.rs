@@ -22,7 +22,7 @@ use crate::table::direction::Direction;
 use crate::time::Timestamp;
 
 /// Tells flows of one 5-tuple apart that begin at one time. All 0 for most: `count` rises when a flow is followed by
-/// another without a gap in time, the others where time goes back behind a flow that may have been emitted.
+/// another that may begin at its own time, the others where time goes back behind a flow that may have been emitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Serial {
     /// Number of the marker behind which time had gone back.

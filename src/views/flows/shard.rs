@@ -136,11 +136,9 @@ impl Row {
         self.waiting.is_late(time, window) && earliest.saturating_sub(time) > idle
     }
 
-    /// When what it holds is over, if nothing more comes.
+    /// When all it holds is over, if nothing more comes.
     fn deadline(&self, idle: i64, plan: &Plan) -> i64 {
-        let last = self.newest();
-        let opened = if self.flow.has_begun() { self.flow.opened } else { last };
-        deadline(opened, last, idle, plan)
+        deadline(self.newest(), idle, plan)
     }
 }
 
@@ -200,7 +198,7 @@ impl Shard {
             let mark = if silent < self.reached { self.marks } else { 0 };
             self.closed.aside.stale += u64::from(silent < self.clock);
             row.flow.serial = Serial { mark, ..Serial::default() };
-            row.slot = self.deadlines.insert(deadline(arrival.time, arrival.time, idle, &self.plan), id);
+            row.slot = self.deadlines.insert(deadline(arrival.time, idle, &self.plan), id);
         }
         let back = arrival.time < row.newest();
         let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle };
@@ -225,7 +223,7 @@ impl Shard {
         desk.close(std::mem::take(&mut row.flow), EndReason::Idle, ends);
         row.flow.serial = Serial { mark: self.marks, turns, count: 0 };
         row.waiting = Waiting::default();
-        row.slot = self.deadlines.insert(deadline(time, time, idle, &self.plan), id);
+        row.slot = self.deadlines.insert(deadline(time, idle, &self.plan), id);
         self.closed.aside.stale += 1;
     }
 
@@ -278,9 +276,10 @@ impl Shard {
     }
 }
 
-/// When a flow has to be looked at.
-fn deadline(opened: i64, last: i64, idle: i64, plan: &Plan) -> i64 {
-    last.saturating_add(idle).min(opened.saturating_add(plan.active))
+/// When all flows of a row are over whose newest packet came at `last`. Which flow that packet is of is open while it waits, so
+/// when its flow began does not matter here.
+fn deadline(last: i64, idle: i64, plan: &Plan) -> i64 {
+    last.saturating_add(idle.min(plan.active))
 }
 
 /// Where packets go whose turn has come.
@@ -312,8 +311,7 @@ impl Desk<'_> {
     fn follows(&self, flow: &Flow, arrival: &Arrival) -> Option<(EndReason, Serial)> {
         let Serial { mark, turns, count } = flow.serial;
         if let Some(reason) = flow.over(arrival.time, self.idle, self.plan) {
-            let count = if reason == EndReason::Idle { 0 } else { count + 1 };
-            return Some((reason, Serial { mark, turns, count }));
+            return Some((reason, Serial { mark, turns, count: 0 }));
         }
         let reopens = flow.is_followed_by(arrival, self.plan);
         reopens.then_some((EndReason::Reuse, Serial { mark, turns, count: count + 1 }))

@@ -2,13 +2,13 @@
 
 use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::flows::FlowSink;
-use pcap_compactor::views::flows::{FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
+use pcap_compactor::views::flows::{EndReason, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
 use pcap_compactor::{Engine, Result};
 
-use super::{all, connection, flows_of, pcap, segment, udp};
+use super::{all, connection, flows_of, pcap, say, segment, udp};
 use crate::model::SECOND;
 use crate::model::flows::{ACK, RST, SYN, Sent};
-use crate::run::{file, inputs};
+use crate::run::{PLAIN, file, inputs};
 use crate::traffic::START;
 
 /// Counts flows by the marker at which they left.
@@ -85,4 +85,34 @@ fn ports_are_used_anew_when_nobody_answered_or_nothing_was_said_for_a_while() {
     assert_eq!(reasons(&with(SECOND / 2)), [("eof", 4)], "a stray SYN cuts no connection at work");
     assert_eq!(reasons(&with(3 * SECOND)), [("reuse", 3), ("eof", 1)]);
     assert_eq!(reasons(&with(301 * SECOND)), [("idle", 3), ("eof", 1)]);
+}
+
+#[test]
+fn markers_cut_no_flow_that_the_active_timeout_does_not() {
+    let step = 3 * SECOND / 10;
+    let settings = Settings {
+        lifetime: Lifetime { active: Some(SECOND / 2), ..Lifetime::default() },
+        columns: all(),
+        ..Settings::default()
+    };
+    // Each flow has two packets: the next is beyond the timeout. Enough for markers inside of the file.
+    let (tuples, rounds) = (20, 8000);
+    let packets: Vec<Sent> = (0..rounds * tuples)
+        .map(|n| udp(START + i64::from(n / tuples) * step + i64::from(n % tuples) * SECOND / 100, n % tuples))
+        .collect();
+    let dir = tempfile::tempdir().unwrap();
+    let whole = [file(dir.path(), "whole.pcap", &pcap(&packets))];
+    let parts: Vec<_> =
+        packets.chunks(7777).zip(0..).map(|(part, n)| file(dir.path(), &format!("{n}.pcap"), &pcap(part))).collect();
+    let said = |paths: &[std::path::PathBuf]| {
+        let mut flows = say(paths, settings.clone(), PLAIN).flows;
+        flows.sort_by_key(|flow| (flow.first_ts, flow.src_ip));
+        flows.iter().map(|flow| (flow.flow_id(), flow.end_reason, flow.amount.packets)).collect::<Vec<_>>()
+    };
+    let flows = said(&whole);
+    assert_eq!(flows.len(), (rounds * tuples / 2) as usize);
+    assert!(flows.iter().all(|&(_, _, packets)| packets == 2));
+    let active = flows.iter().filter(|(_, reason, _)| *reason == EndReason::Active).count();
+    assert_eq!(active, flows.len() - tuples as usize);
+    assert!(said(&parts) == flows);
 }

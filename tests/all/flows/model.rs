@@ -4,7 +4,7 @@ use pcap_compactor::flow::statistics::Quantity;
 use pcap_compactor::views::flows::FlowRecord;
 use proptest::prelude::*;
 
-use super::random::{packets, rules, settings, way};
+use super::random::{files, rules, settings, way};
 use super::{say, write};
 use crate::model::flows::{File, Row, Rules, Sent, expect};
 use crate::properties::cases;
@@ -138,7 +138,7 @@ proptest! {
 
     #[test]
     fn the_flows_are_those_of_the_model(
-        files in prop::collection::vec(packets(60), 1..4),
+        files in files(5, 60),
         rules in rules(),
         way in way(),
     ) {

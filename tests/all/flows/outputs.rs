@@ -4,7 +4,7 @@ use pcap_compactor::sink::flows::Form;
 use pcap_compactor::views::flows::Settings;
 use proptest::prelude::*;
 
-use super::random::{packets, rules, settings};
+use super::random::{files, rules, settings};
 use super::{all, write, written};
 use crate::corpus::corpus;
 use crate::properties::cases;
@@ -14,7 +14,7 @@ proptest! {
     #![proptest_config(cases(60))]
 
     #[test]
-    fn no_way_of_running_shows(files in prop::collection::vec(packets(80), 1..5), rules in rules()) {
+    fn no_way_of_running_shows(files in files(5, 80), rules in rules()) {
         let dir = tempfile::tempdir().unwrap();
         let paths = write(dir.path(), &files);
         let settings = settings(&rules);

@@ -96,6 +96,20 @@ pub(super) fn packets(most: usize) -> impl Strategy<Value = Vec<Sent>> {
     })
 }
 
+/// Files that mostly follow one another in time, so that flows end at the markers between them.
+pub(super) fn files(most: usize, packets_each: usize) -> impl Strategy<Value = Vec<Vec<Sent>>> {
+    prop::collection::vec((packets(packets_each), prop::bool::weighted(0.7)), 1..most).prop_map(|files| {
+        let mut end = START;
+        let place = |(mut packets, follows): (Vec<Sent>, bool)| {
+            let by = if follows { end - START } else { 0 };
+            packets.iter_mut().for_each(|packet| packet.time += by);
+            end = packets.last().map_or(end, |packet| packet.time);
+            packets
+        };
+        files.into_iter().map(place).collect()
+    })
+}
+
 pub(super) fn rules() -> impl Strategy<Value = Rules> {
     let idle = || prop::sample::select(vec![Some(0), Some(SECOND), Some(60 * SECOND), Some(300 * SECOND), None]);
     let life = (idle(), idle(), idle(), prop_oneof![2 => Just(None), 1 => idle()], any::<bool>());

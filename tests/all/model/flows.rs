@@ -221,9 +221,11 @@ impl Said {
     fn mark(&mut self, now: i64, states: &mut BTreeMap<Tuple, State>) {
         self.newest = self.newest.max(now);
         let over = |state: &State, said: &Said| {
-            let mut all = state.flow.clone();
-            all.extend(state.waiting.last().cloned());
-            said.over(&all, now).is_some()
+            // Which flow a packet that waits is of is open, so its time alone tells.
+            let newest = state.flow.iter().chain(&state.waiting).map(|packet| packet.time).max().unwrap();
+            let protocol = state.flow.iter().chain(&state.waiting).next().unwrap().protocol;
+            let limit = said.idle(protocol).min(said.rules.lifetime.active.unwrap_or(i64::MAX));
+            now.saturating_sub(newest) > limit
         };
         let mut gone: Vec<State> = Vec::new();
         let keys: Vec<Tuple> = states.iter().filter(|(_, state)| over(state, self)).map(|(key, _)| *key).collect();

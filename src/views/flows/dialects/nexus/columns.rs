@@ -27,7 +27,8 @@ fn ports(r: &FlowRecord) -> Option<[u16; 2]> {
     (matches!(r.protocol, protocol::TCP | protocol::UDP) && ports != [0; 2]).then_some(ports)
 }
 
-fn name(r: &FlowRecord) -> &'static str {
+/// Its protocol, as the dialect calls it.
+pub(super) fn name(r: &FlowRecord) -> &'static str {
     match (r.protocol, ports(r)) {
         (protocol::TCP, Some(_)) => "TCP",
         (protocol::UDP, Some(_)) => "UDP",
@@ -44,9 +45,14 @@ fn id(r: &FlowRecord) -> String {
     }
 }
 
-/// A port, or empty text where it is 0, in JSON too.
-fn port(r: &FlowRecord, end: usize) -> Cell<'_> {
-    ports(r).map(|ports| ports[end]).filter(|port| *port != 0).map_or("".into(), Cell::from)
+/// A port, unless it is 0.
+pub(super) fn port(r: &FlowRecord, end: usize) -> Option<u16> {
+    ports(r).map(|ports| ports[end]).filter(|port| *port != 0)
+}
+
+/// Empty text where there is none, in JSON too.
+fn or_empty(port: Option<u16>) -> Cell<'static> {
+    port.map_or("".into(), Cell::from)
 }
 
 const fn column(name: &'static str, kind: Kind, about: &'static str, cell: fn(&FlowRecord) -> Cell<'_>) -> Column {
@@ -60,8 +66,8 @@ pub(super) const BASE: &[Column] = &[
     column("flow_id", Text, "`A:p <-> B:q (NAME)`, without ports where one is 0", |r| id(r).into()),
     column("src_ip", Address, "the address that is the smaller as text", |r| r.src_ip.into()),
     column("dst_ip", Address, "the other address", |r| r.dst_ip.into()),
-    column("src_port", Integer, "port of src_ip, of TCP and UDP; empty where it is 0", |r| port(r, 0)),
-    column("dst_port", Integer, "port of dst_ip, of TCP and UDP; empty where it is 0", |r| port(r, 1)),
+    column("src_port", Integer, "port of src_ip, of TCP and UDP; empty where it is 0", |r| or_empty(port(r, 0))),
+    column("dst_port", Integer, "port of dst_ip, of TCP and UDP; empty where it is 0", |r| or_empty(port(r, 1))),
     column("protocol", Text, "TCP, UDP, ICMP or Unknown", |r| name(r).into()),
     column("start_time", Text, "time of the packet that came first, UTC, YYYY-MM-DD HH:MM:SS.ffffff", |r| {
         civil(micros(r.opened())).into()

@@ -7,7 +7,8 @@
 //! Kept as they are: `payload` bytes are those of TCP or UDP with their headers and the padding behind them, behind a VLAN tag
 //! with the IP header too; times and times between packets are negative where time goes back, and rates then 0.
 //!
-//! CSV is as pandas writes it, and an [array](crate::sink::flows::Form::Array) of JSON too, with null for what is infinite.
+//! CSV is as pandas writes it, and an [array](crate::sink::flows::Form::Array) of JSON too, with null for what is infinite. [`Report`] is the
+//! text beside it.
 //!
 //! # Where it differs from the original
 //!
@@ -24,16 +25,23 @@
 //! | `zone` | | 5 | local time | UTC |
 //! | `fine_times` | | 5 | times finer than microseconds are rounded after they were floats | rounded as they are |
 //! | `tunnels` | | 5 | GRE and others have the outer addresses with inner ports, if any | the innermost of both, unless `--tunnels outer` |
-//! | `layers` | | 5 | `payload` bytes begin two layers in, also in PPPoE, MPLS and IPv6 extension headers | there as in their absence |
+//! | `layers` | | 5 | `payload` bytes begin two layers in, whatever these are: PPPoE, MPLS, PPP, radio, IPv6 extension headers | at the TCP or UDP header, but for a VLAN tag and without a link layer |
+//! | `lengths` | | 5 | a packet of which it read more (Kerberos, IGMP) is as long as it would write it | as it was captured |
+//! | `malformed` | | 5 | a packet counts as far as it can be read | it stands in the ledger |
+//! | `link_types` | | 5 | frames of link types and families that it does not know are of no flow | 16 link types; others are counted |
 //! | `order` | | 5 | rows of equal bytes in no order | by first time, then by ends |
 //! | `chunks` | | 5 | above 1 GiB in pieces, whose flows are put together without the gaps between them | one |
 //! | `empty` | | 5 | a capture without flows is an error | a header without rows |
+//! | `report` | | 5 | the report has when and how long it was made | neither, so it is the same in every run |
 //! | `options` | | 5 | `--protocols tcp,udp` | `--filter 'tcp or udp'` |
 
 mod columns;
 mod counts;
+mod report;
 
 use std::sync::Arc;
+
+pub use report::Report;
 
 use super::{Dialect, Difference, Notation};
 use crate::config::Measure;
@@ -101,12 +109,24 @@ const DIFFERENCES: &[Difference] = &[
     ),
     difference(
         "layers",
-        "`payload` bytes begin two layers in, also in PPPoE, MPLS and IPv6 extension headers",
-        "there as in their absence",
+        "`payload` bytes begin two layers in, whatever these are: PPPoE, MPLS, PPP, radio, IPv6 extension headers",
+        "at the TCP or UDP header, but for a VLAN tag and without a link layer",
+    ),
+    difference(
+        "lengths",
+        "a packet of which it read more (Kerberos, IGMP) is as long as it would write it",
+        "as it was captured",
+    ),
+    difference("malformed", "a packet counts as far as it can be read", "it stands in the ledger"),
+    difference(
+        "link_types",
+        "frames of link types and families that it does not know are of no flow",
+        "16 link types; others are counted",
     ),
     difference("order", "rows of equal bytes in no order", "by first time, then by ends"),
     difference("chunks", "above 1 GiB in pieces, whose flows are put together without the gaps between them", "one"),
     difference("empty", "a capture without flows is an error", "a header without rows"),
+    difference("report", "the report has when and how long it was made", "neither, so it is the same in every run"),
     difference("options", "`--protocols tcp,udp`", "`--filter 'tcp or udp'`"),
 ];
 

@@ -27,6 +27,8 @@
 //! | `variance` | | 5 | one pass in floats, which cancels | exact |
 //! | `capture_times` | | 6, 12.10 | pcapng times of other units are taken for microseconds | read as written |
 //! | `zero_ip_length` | | 6, 12.9 | of an IPv4 packet of total length 0, `ip_lengths` is 0, and `trans_lengths` and `app_lengths` wrap below zero | `ip_lengths` is what the frame has left on the wire, as TSO means it, and the others follow from that |
+//! | `short_ip_length` | | 6, 12.9 | an IPv4 packet of total length below its header is a row | malformed, and counted so |
+//! | `memory` | | 5 | everything in memory until the end | the packets of a flow, 32 bytes each, until it ends, which is the end of input |
 //! | `long_ip_length` | | 4 | `ip_lengths` are what headers claim | no more than the frame had on the wire |
 //! | `fragments` | | 7, 12.12 | payload of later IPv6 fragments is read as ports, a first fragment counts the whole datagram | flows with ports 0; lengths of the fragment |
 //! | `icmpv6_behind_headers` | | 1.3, 12.21 | `not icmpv6` misses it behind extension headers | left out |
@@ -152,6 +154,18 @@ const DIFFERENCES: &[Difference] = &[
         "6, 12.9",
         "of an IPv4 packet of total length 0, `ip_lengths` is 0, and `trans_lengths` and `app_lengths` wrap below zero",
         "`ip_lengths` is what the frame has left on the wire, as TSO means it, and the others follow from that",
+    ),
+    difference(
+        "short_ip_length",
+        "6, 12.9",
+        "an IPv4 packet of total length below its header is a row",
+        "malformed, and counted so",
+    ),
+    difference(
+        "memory",
+        "5",
+        "everything in memory until the end",
+        "the packets of a flow, 32 bytes each, until it ends, which is the end of input",
     ),
     difference("long_ip_length", "4", "`ip_lengths` are what headers claim", "no more than the frame had on the wire"),
     difference(

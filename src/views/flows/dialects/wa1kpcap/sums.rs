@@ -3,6 +3,8 @@
 //! A variance is exact: n Σ b² - (Σ b)² is an integer, and only its quotient by n² is rounded, as in
 //! [`crate::flow::moments`]. What has not enough room in integers of 128 bits is worked out there.
 
+use crate::flow::moments::LIMIT;
+
 /// Sums of magnitudes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sums {
@@ -49,10 +51,10 @@ impl Sums {
         }
     }
 
-    /// Whether neither the sum has more than 63 bits nor anything of the variance more than 126.
+    /// Whether no magnitude counts as less than it is ([`LIMIT`]), and neither the sum has more than 63 bits nor anything of the variance more than 126.
     pub(super) fn fit(&self) -> bool {
         let bits = |n: u64| u64::BITS - n.leading_zeros();
-        bits(self.count) + bits(self.max) <= 63
+        self.max <= LIMIT.unsigned_abs() && bits(self.count) + bits(self.max) <= 63
     }
 
     /// All magnitudes are this one.
