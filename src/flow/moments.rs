@@ -185,8 +185,9 @@ pub(super) fn summarise(pairs: &mut Vec<(i64, u64)>, sketches: &[Sketch], form: 
     let spread = max.abs_diff(min);
     let moments = match (&pairs[..], sketches) {
         (&[one, other], []) => of_two(one.min(other).1, one.max(other).1, spread),
-        _ => moments(pairs, sketches, Bulk { count, sum, spread }),
+        _ => None,
     };
+    let moments = moments.unwrap_or_else(|| self::moments(pairs, sketches, Bulk { count, sum, spread }));
     let median_is_exact = sketches.iter().all(|sketch| sketch.count() == 0);
     sketches.iter().for_each(|sketch| sketch.buckets(pairs));
     let median = median(pairs, count).clamp(min as f64, max as f64);
@@ -235,12 +236,16 @@ struct Moments {
 /// with d the spread:
 ///
 /// n² M_2 = a b d², n³ M_3 = a b (a - b) d³, n⁴ M_4 = a b (a² - a b + b²) d⁴
-fn of_two(a: u64, b: u64, spread: u64) -> Moments {
+///
+/// The first is rounded once, as ever; nothing where it has more than 128 bits.
+fn of_two(a: u64, b: u64, spread: u64) -> Option<Moments> {
+    let exact = (u128::from(a) * u128::from(b)).checked_mul(u128::from(spread) * u128::from(spread))?;
+    let second = u64::try_from(exact).map_or(exact as f64, |exact| exact as f64);
     let (d, difference) = (spread as f64, a as f64 - b as f64);
-    let (a, b) = (a as f64, b as f64);
-    let second = a * b * (d * d);
+    let product = a as f64 * b as f64;
     // a² - a b + b² = (a - b)² + a b: nothing cancels.
-    Moments { second, third: second * difference * d, fourth: second * (difference * difference + a * b) * (d * d) }
+    let fourth = second * (difference * difference + product) * (d * d);
+    Some(Moments { second, third: second * difference * d, fourth })
 }
 
 /// What is known before the moments.
