@@ -94,6 +94,8 @@ fn ja3s_of_a_server_hello_is_the_published_one() {
         ("769,49172,65281-11", "623de93db17d313345d7ea481e7443cf"),
         ("771,60,65281", "80b3a14bccc8598a1f3bbe83e71f735f"),
         ("771,49199,65281-11-15", "a95ca7eab4d47d051a5cd4fb7b6005dc"),
+        // Of SSL 3.0, by Wireshark.
+        ("768,49169,65281", "59e3f99fd4b68388f5ba9349e0ca71a4"),
     ];
     for (text, hash) in published {
         let fields = dialogue([50_000, 443], &client_hello("example.org"), &server_hello_of_ja3s(text)).unwrap();
