@@ -37,6 +37,11 @@ pub trait FeatureState: Debug + Send {
     /// Appends a cell for each column. Which end is the client is known only now: the high one of the 5-tuple, or the
     /// low one.
     fn finish(&self, client_high: bool, cells: &mut Vec<Cell<'static>>);
+
+    /// The state of a flow that [goes on](super::GoesOn) from this one, which has ended; nothing: a new one.
+    fn heir(&mut self) -> Option<Box<dyn FeatureState>> {
+        None
+    }
 }
 
 /// A packet of a flow as features see it.
@@ -54,4 +59,12 @@ pub struct FlowPacket {
     pub sample: Sample,
     /// Bytes of its transport payload that were captured; the sample's are by the headers.
     pub captured_payload: u32,
+    /// Sequence and acknowledgement number of a TCP header.
+    pub numbers: Option<(u32, u32)>,
+    /// Type and code of an ICMP or ICMPv6 message.
+    pub icmp: Option<[u8; 2]>,
+    /// The client is the high end, where that follows from the flow's first packet ([`ClientRule`](super::ClientRule)).
+    pub client_high: bool,
+    /// Both ends are one address.
+    pub one_host: bool,
 }

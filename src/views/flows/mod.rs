@@ -35,6 +35,7 @@ mod settings;
 mod shard;
 mod statistics;
 mod steps;
+mod teardown;
 mod waiting;
 
 #[cfg(test)]
@@ -50,7 +51,7 @@ pub use job::FlowJob;
 pub use record::{EndReason, FlowFigures, FlowRecord, SideRecord};
 pub use segments::{Segments, Windows};
 pub use session::QUIET;
-pub use settings::{ClientRule, Lifetime, Settings};
+pub use settings::{ClientRule, GoesOn, Lifetime, Settings, TcpEnd};
 pub use steps::{Sequence, Step};
 pub use waiting::MOST;
 

@@ -17,7 +17,8 @@ use super::flow::{Flow, Serial};
 use super::record::EndReason;
 use super::rows::Rows;
 use super::said::{Held, Listener, Words};
-use super::settings::Plan;
+use super::settings::{Plan, TcpEnd};
+use super::teardown::Verdict;
 use super::waiting::Waiting;
 use crate::decode::packet::Fragment;
 use crate::engine::ledger::Amount;
@@ -268,7 +269,7 @@ impl Shard {
 
 /// When a flow has to be looked at.
 fn deadline(opened: i64, last: i64, idle: i64, plan: &Plan) -> i64 {
-    last.saturating_add(idle).min(opened.saturating_add(plan.active))
+    last.saturating_add(idle).min(opened.saturating_add(plan.held))
 }
 
 /// Where packets go whose turn has come.
@@ -285,13 +286,23 @@ impl Desk<'_> {
         if flow.has_begun()
             && let Some((reason, serial)) = self.follows(flow, arrival)
         {
-            let ended = std::mem::take(flow);
+            let mut ended = std::mem::take(flow);
+            if ended.goes_on(arrival, self.idle, self.plan) {
+                *flow = ended.heir(self.plan);
+            }
             flow.serial = serial;
             self.close(ended, reason, ends());
         }
-        flow.said.take(arrival, held, ends, self.plan);
-        if !flow.add(arrival, self.plan) {
+        flow.said.take(arrival, held, &ends, self.plan);
+        let verdict = if self.plan.judges { flow.judge(arrival, &ends, self.plan) } else { Verdict::Stays };
+        if verdict == Verdict::LeftOut || !flow.add(arrival, &ends, self.plan) {
             self.closed.aside.filtered += Amount::one(arrival.wire, arrival.captured);
+        }
+        if let Verdict::Ends(reason) = verdict {
+            let Serial { mark, turns, count } = flow.serial;
+            let ended = std::mem::take(flow);
+            flow.serial = Serial { mark, turns, count: count + 1 };
+            self.close(ended, reason, ends());
         }
     }
 
@@ -317,7 +328,7 @@ impl Desk<'_> {
             self.closed.aside.filtered += amount;
             return;
         }
-        let closed = flow.session.closed.filter(|_| self.plan.settings.lifetime.tcp_end);
+        let closed = flow.session.closed.filter(|_| self.plan.settings.lifetime.tcp_end == TcpEnd::Closed);
         let reason = closed.unwrap_or(reason);
         let words = flow.said.finish(self.plan);
         self.closed.ended.flows.push(Ended { ends, reason, flow, words });

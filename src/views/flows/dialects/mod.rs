@@ -7,6 +7,7 @@
 //!
 //! Columns do not depend on the data. Rows are in the order of flows: by first packet, and the same in every run.
 
+pub mod cic;
 pub mod wa1kpcap;
 
 use std::str::FromStr;
@@ -30,6 +31,8 @@ pub struct Dialect {
     accumulator: Arc<dyn Feature>,
     notation: Notation,
     differences: &'static [Difference],
+    /// What can be set by name.
+    switches: Option<(cic::Preset, cic::Switches)>,
 }
 
 /// Where a dialect deliberately differs from the original.
@@ -49,7 +52,7 @@ pub struct Difference {
 
 impl Dialect {
     /// The names of all dialects.
-    pub const NAMES: [&str; 1] = ["wa1kpcap"];
+    pub const NAMES: [&str; 5] = ["wa1kpcap", "cic", "cic-java", "cic-engelen", "cic-2018"];
 
     /// Its name.
     #[must_use]
@@ -94,7 +97,29 @@ impl Dialect {
     pub fn settings(&self, usual: Settings) -> Settings {
         let features = vec![Arc::clone(&self.accumulator)];
         let columns = Columns::of(self.columns).with(&features);
+        let usual = match &self.switches {
+            Some((_, switches)) => switches.settings(usual),
+            None => usual,
+        };
         Settings { columns, features, ..(self.rules)(usual) }
+    }
+
+    /// The switches that can be set by name, as they stand.
+    #[must_use]
+    pub fn switches(&self) -> Vec<cic::Switch> {
+        self.switches.map_or_else(Vec::new, |(_, switches)| switches.list())
+    }
+
+    /// With a switch set.
+    ///
+    /// # Errors
+    /// There is no such switch or value; the message has the nearest.
+    pub fn set(self, switch: &str, value: &str) -> Result<Dialect> {
+        let Some((preset, mut switches)) = self.switches else {
+            return Err(Error::config(format!("the dialect {} has no switches to be set", self.name)));
+        };
+        switches.set(switch, value)?;
+        Ok(cic::dialect(preset, switches))
     }
 }
 
@@ -102,9 +127,15 @@ impl FromStr for Dialect {
     type Err = Error;
     /// The dialect of a name, with everything right that has a switch.
     fn from_str(name: &str) -> Result<Dialect> {
+        if let Some(preset) = cic::Preset::ALL.into_iter().find(|preset| preset.name() == name) {
+            return Ok(cic::dialect(preset, preset.switches()));
+        }
         match name {
             "wa1kpcap" => Ok(wa1kpcap::dialect(wa1kpcap::Switches::default())),
-            _ => Err(Error::config(format!("there is no dialect `{name}`; there is {}", Dialect::NAMES.join(", ")))),
+            _ => {
+                let (all, nearest) = (Dialect::NAMES.join(", "), cic::nearest(name, Dialect::NAMES));
+                Err(Error::config(format!("there is no dialect `{name}`; the nearest is `{nearest}`, of {all}")))
+            }
         }
     }
 }
