@@ -12,7 +12,7 @@ use super::segments::Analysis;
 use super::session::Session;
 use super::settings::{ClientRule, Plan, TcpEnd};
 use super::steps::Sequence;
-use super::teardown::{Teardown, Verdict};
+use super::teardown::Verdict;
 use crate::decode::packet::{Tunnel, tcp_flag};
 use crate::engine::ledger::Amount;
 use crate::flow::sequence::Class;
@@ -55,9 +55,6 @@ pub(super) struct Flow {
     /// The packet that came first did; by other rules for the client, or where the flow goes on from another, the end that is
     /// the client.
     pub(super) began_high: bool,
-    /// It goes on from another flow.
-    goes_on: bool,
-    teardown: Teardown,
     pub(super) session: Session,
     /// Packets that came further behind their time than the reorder window.
     pub(super) behind: u64,
@@ -106,8 +103,6 @@ impl Default for Flow {
             client_high: false,
             first_high: false,
             began_high: false,
-            goes_on: false,
-            teardown: Teardown::default(),
             session: Session::default(),
             behind: 0,
             ttl: [[u8::MAX, 0]; 2],
@@ -179,7 +174,7 @@ impl Flow {
         if let (Some(([kind, code], _)), Some([other, another])) = (self.icmp, arrival.icmp()) {
             return kind != other && code != another;
         }
-        self.teardown.is_ready() && arrival.flags & tcp_flag::SYN != 0
+        self.session.teardown.is_ready() && arrival.flags & tcp_flag::SYN != 0
     }
 
     /// What becomes of a packet by rules that look at flags alone.
@@ -189,7 +184,7 @@ impl Flow {
         }
         let opens = !self.has_begun();
         let backward = !opens && arrival.sent_by_high() != self.began_high && !is_one_host(&ends());
-        self.teardown.judge(plan.settings.lifetime.tcp_end, arrival.flags, backward, opens)
+        self.session.teardown.judge(plan.settings.lifetime.tcp_end, arrival.flags, backward, opens)
     }
 
     /// Whether a packet at `time`, behind the active timeout, goes on with it in another flow.
@@ -201,13 +196,11 @@ impl Flow {
 
     /// A flow that goes on from this one.
     pub(super) fn heir(&mut self, plan: &Plan) -> Flow {
-        let mut heir = Flow { goes_on: true, began_high: self.began_high, ..Flow::default() };
-        if let Some(more) = &mut self.more {
-            let heirs = more.features.iter_mut().zip(&plan.settings.features);
-            let features = heirs.map(|(state, feature)| state.heir().unwrap_or_else(|| feature.start())).collect();
-            heir.more = Some(Box::new(More { features, one_host: more.one_host, ..More::default() }));
-        }
-        heir
+        let more = self.more.get_or_insert_default();
+        let heirs = more.features.iter_mut().zip(&plan.settings.features);
+        let features = heirs.map(|(state, feature)| state.heir().unwrap_or_else(|| feature.start())).collect();
+        let more = Some(Box::new(More { features, one_host: more.one_host, ..More::default() }));
+        Flow { began_high: self.began_high, more, ..Flow::default() }
     }
 
     /// Adds a packet; false if it is left out as a repetition.
@@ -263,7 +256,8 @@ impl Flow {
 
     fn begin(&mut self, arrival: &Arrival, plan: &Plan) {
         self.opened = arrival.time;
-        if !self.goes_on {
+        // Nothing but an heir has more before its first packet.
+        if self.more.is_none() {
             let answers = plan.settings.client == ClientRule::Opener && arrival.answers();
             self.began_high = arrival.sent_by_high() != answers;
         }

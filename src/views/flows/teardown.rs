@@ -4,25 +4,19 @@ use super::record::EndReason;
 use super::settings::TcpEnd;
 use crate::decode::packet::tcp_flag;
 
-/// How far the connection of a flow has come.
+/// How far the connection of a flow has come: bits, since every flow has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Teardown {
-    /// The client, the server sent a FIN.
-    fins: [bool; 2],
-    state: State,
-}
+pub(super) struct Teardown(u8);
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
-    #[default]
-    Open,
-    /// There was a FIN.
-    First,
-    /// Both ends sent one.
-    Both,
-    /// A SYN begins another flow.
-    Ready,
-}
+/// The client sent a FIN; the server's is the next bit.
+const FIN: u8 = 1;
+const FINS: u8 = FIN | FIN << 1;
+/// A FIN came behind the first packet.
+const FIRST: u8 = 1 << 2;
+/// So did another, when both ends had sent one.
+const BOTH: u8 = 1 << 3;
+/// A SYN begins another flow.
+const READY: u8 = 1 << 4;
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +33,9 @@ impl Teardown {
     /// Takes the next segment by a rule that judges; `opens` is true for that which begins the flow.
     pub(super) fn judge(&mut self, rule: TcpEnd, flags: u8, backward: bool, opens: bool) -> Verdict {
         let [fin, rst, ack] = [tcp_flag::FIN, tcp_flag::RST, tcp_flag::ACK].map(|flag| flags & flag != 0);
-        let seen = self.fins[usize::from(backward)];
-        self.fins[usize::from(backward)] |= fin;
+        let own = FIN << u8::from(backward);
+        let seen = self.is(own);
+        self.0 |= if fin { own } else { 0 };
         match rule {
             TcpEnd::Closed | TcpEnd::Never => {}
             // What begins a flow is not asked, and its FIN not remembered.
@@ -51,23 +46,19 @@ impl Teardown {
             TcpEnd::BackwardFin if rst && !fin => return Verdict::Ends(EndReason::Rst),
             TcpEnd::FirstFin | TcpEnd::BackwardFin => {}
             TcpEnd::States if opens => {}
-            TcpEnd::States => {
-                self.state = match self.state {
-                    State::Open if fin => State::First,
-                    State::First if fin && self.fins == [true; 2] => State::Both,
-                    state if fin => state,
-                    _ if rst => State::Ready,
-                    State::Both if ack => State::Ready,
-                    state => state,
-                }
-            }
+            TcpEnd::States if fin => self.0 |= if self.is(FIRST | FINS) { BOTH } else { FIRST },
+            TcpEnd::States => self.0 |= if rst || ack && self.is(BOTH) { READY } else { 0 },
         }
         Verdict::Stays
     }
 
     /// A SYN is of another flow.
     pub(super) fn is_ready(self) -> bool {
-        self.state == State::Ready
+        self.is(READY)
+    }
+
+    fn is(self, what: u8) -> bool {
+        self.0 & what == what
     }
 }
 

@@ -52,7 +52,7 @@ pub struct Difference {
 
 impl Dialect {
     /// The names of all dialects.
-    pub const NAMES: [&str; 5] = ["wa1kpcap", "cic", "cic-java", "cic-engelen", "cic-2018"];
+    pub const NAMES: [&str; 6] = ["wa1kpcap", "cic", "cic-java", "cic-engelen", "cic-2018", "cic-2017"];
 
     /// Its name.
     #[must_use]

@@ -29,6 +29,13 @@ pub(super) struct Done {
     pub(super) time: i64,
 }
 
+impl Done {
+    /// Where time jumps back and forth by centuries, there is an end to what can be added up.
+    fn last_for(&mut self, time: i64) {
+        self.time = self.time.saturating_add(time);
+    }
+}
+
 impl Bulk {
     /// Takes a packet at `time`, in microseconds; `other` is of the other direction, where that interrupts.
     pub(super) fn take(&mut self, time: i64, payload: u32, other: Option<&Bulk>) {
@@ -48,11 +55,11 @@ impl Bulk {
                     self.done.bulks += 1;
                     self.done.packets += LEAST;
                     self.done.size += self.size;
-                    self.done.time += time - start;
+                    self.done.last_for(time - start);
                 } else if self.packets > LEAST {
                     self.done.packets += 1;
                     self.done.size += size;
-                    self.done.time += time - last;
+                    self.done.last_for(time - last);
                 }
             }
             _ => (self.start, self.packets, self.size) = (Some(time), 1, size),

@@ -18,6 +18,35 @@ pub(super) enum Layout {
     Extended,
     /// The 84 of 2018, with short names.
     Short,
+    /// The 85 of 2017, with long names; one is there twice.
+    Long,
+}
+
+/// Names of 2017 that are no longer in use, by those of 2022.
+const LONG: [(&str, &str); 18] = [
+    ("Total Fwd Packet", "Total Fwd Packets"),
+    ("Total Bwd packets", "Total Backward Packets"),
+    ("Total Length of Fwd Packet", "Total Length of Fwd Packets"),
+    ("Total Length of Bwd Packet", "Total Length of Bwd Packets"),
+    ("Packet Length Min", "Min Packet Length"),
+    ("Packet Length Max", "Max Packet Length"),
+    ("Fwd Segment Size Avg", "Avg Fwd Segment Size"),
+    ("Bwd Segment Size Avg", "Avg Bwd Segment Size"),
+    ("Fwd Bytes/Bulk Avg", "Fwd Avg Bytes/Bulk"),
+    ("Fwd Packet/Bulk Avg", "Fwd Avg Packets/Bulk"),
+    ("Fwd Bulk Rate Avg", "Fwd Avg Bulk Rate"),
+    ("Bwd Bytes/Bulk Avg", "Bwd Avg Bytes/Bulk"),
+    ("Bwd Packet/Bulk Avg", "Bwd Avg Packets/Bulk"),
+    ("Bwd Bulk Rate Avg", "Bwd Avg Bulk Rate"),
+    ("FWD Init Win Bytes", "Init_Win_bytes_forward"),
+    ("Bwd Init Win Bytes", "Init_Win_bytes_backward"),
+    ("Fwd Act Data Pkts", "act_data_pkt_fwd"),
+    ("Fwd Seg Size Min", "min_seg_size_forward"),
+];
+
+/// The name that a column had in 2017.
+fn long(name: &'static str) -> &'static str {
+    LONG.iter().find(|(now, _)| *now == name).map_or(name, |(_, then)| then)
 }
 
 /// What a cell is made of.
@@ -198,8 +227,8 @@ struct Item {
     /// Its name, and where another is in use the short one.
     name: &'static str,
     short: &'static str,
-    /// Only the extended layout has it.
-    extra: bool,
+    /// The one layout that has it, if not all do.
+    only: Option<Layout>,
     kind: Kind,
     unit: &'static str,
     about: &'static str,
@@ -213,7 +242,7 @@ const fn item(
     about: &'static str,
     cell: fn(&Figured<'_>) -> Cell<'static>,
 ) -> Item {
-    Item { name, short, extra: false, kind, unit, about, cell }
+    Item { name, short, only: None, kind, unit, about, cell }
 }
 
 const fn extra(
@@ -222,7 +251,7 @@ const fn extra(
     about: &'static str,
     cell: fn(&Figured<'_>) -> Cell<'static>,
 ) -> Item {
-    Item { extra: true, ..item((name, name), Kind::Integer, unit, about, cell) }
+    Item { only: Some(Layout::Extended), ..item((name, name), Kind::Integer, unit, about, cell) }
 }
 
 use Kind::{Float, Integer, Text};
@@ -293,6 +322,7 @@ const TABLE: &[Item] = &[
     item(("Average Packet Size", "Pkt Size Avg"), Float, "bytes", "sum of payload / packets", |f| (f.both.map_or(0.0, |both| both.sum) / f.packets.max(1) as f64).into()),
     item(("Fwd Segment Size Avg", "Fwd Seg Size Avg"), Float, "bytes", "mean payload forward", |f| or_zero(&f.lengths[0], MEAN)),
     item(("Bwd Segment Size Avg", "Bwd Seg Size Avg"), Float, "bytes", "mean payload backward", |f| or_zero(&f.lengths[1], MEAN)),
+    Item { only: Some(Layout::Long), ..item(("Fwd Header Length.1", ""), Integer, "bytes", "Fwd Header Length", |f| f.side(0).headers.into()) },
     item(("Fwd Bytes/Bulk Avg", "Fwd Byts/b Avg"), Float, "bytes", "payload of bulks / bulks, forward", |f| { let done = f.side(0).bulk.done; f.part(done.size, done.bulks) }),
     item(("Fwd Packet/Bulk Avg", "Fwd Pkts/b Avg"), Float, "packets", "packets of bulks / bulks, forward", |f| { let done = f.side(0).bulk.done; f.part(done.packets, done.bulks) }),
     item(("Fwd Bulk Rate Avg", "Fwd Blk Rate Avg"), Float, "bytes/s", "payload of bulks / their duration, forward", |f| f.bulk_rate(0)),
@@ -336,12 +366,16 @@ impl Layout {
     }
 
     fn items(self) -> impl Iterator<Item = &'static Item> {
-        TABLE.iter().filter(move |item| self.has_extra() || !item.extra)
+        TABLE.iter().filter(move |item| item.only.is_none_or(|only| only == self))
     }
 
     pub(super) fn columns(self) -> Vec<FeatureColumn> {
         let column = |&Item { name, short, kind, unit, about, .. }: &Item| {
-            let name = if self == Layout::Short { short } else { name };
+            let name = match self {
+                Layout::Short => short,
+                Layout::Long => long(name),
+                Layout::Classic | Layout::Extended => name,
+            };
             FeatureColumn { name, kind, unit, about }
         };
         self.items().map(column).collect()

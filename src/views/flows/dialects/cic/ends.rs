@@ -11,33 +11,48 @@ use crate::views::flows::{Cell, FlowRecord};
 
 /// The columns of a layout; protocols decide which have a number.
 pub(super) fn columns(layout: Layout, protocols: Protocols) -> &'static [Column] {
-    match (layout, protocols) {
-        (Layout::Short, Protocols::All) => &ORDERED_ALL,
-        (Layout::Short, Protocols::Five) => &ORDERED_FIVE,
-        (Layout::Short, Protocols::TcpUdp) => &ORDERED_TCP_UDP,
-        (_, Protocols::All) => &ALL,
-        (_, Protocols::Five) => &FIVE,
-        (_, Protocols::TcpUdp) => &TCP_UDP,
+    let [all, five, tcp_udp] = match layout {
+        Layout::Classic | Layout::Extended => &SHORT,
+        Layout::Short => &ORDERED,
+        Layout::Long => &LONG,
+    };
+    match protocols {
+        Protocols::All => all,
+        Protocols::Five => five,
+        Protocols::TcpUdp => tcp_udp,
     }
 }
 
-static ALL: [Column; 6] = table(|r| id(r, r.protocol, false), |r| r.protocol.into());
-static FIVE: [Column; 6] = table(|r| id(r, five(r), false), |r| five(r).into());
-static TCP_UDP: [Column; 6] = table(|r| id(r, tcp_udp(r), false), |r| tcp_udp(r).into());
-static ORDERED_ALL: [Column; 6] = table(|r| id(r, r.protocol, true), |r| r.protocol.into());
-static ORDERED_FIVE: [Column; 6] = table(|r| id(r, five(r), true), |r| five(r).into());
-static ORDERED_TCP_UDP: [Column; 6] = table(|r| id(r, tcp_udp(r), true), |r| tcp_udp(r).into());
-
 type Get = fn(&FlowRecord) -> Cell<'_>;
+type Table = [Column; 6];
 
-const fn table(id: Get, protocol: Get) -> [Column; 6] {
+static SHORT: [Table; 3] = [
+    table(NAMES, |r| id(r, r.protocol, false), |r| r.protocol.into()),
+    table(NAMES, |r| id(r, five(r), false), |r| five(r).into()),
+    table(NAMES, |r| id(r, tcp_udp(r), false), |r| tcp_udp(r).into()),
+];
+static LONG: [Table; 3] = [
+    table(LONG_NAMES, |r| id(r, r.protocol, false), |r| r.protocol.into()),
+    table(LONG_NAMES, |r| id(r, five(r), false), |r| five(r).into()),
+    table(LONG_NAMES, |r| id(r, tcp_udp(r), false), |r| tcp_udp(r).into()),
+];
+static ORDERED: [Table; 3] = [
+    table(NAMES, |r| id(r, r.protocol, true), |r| r.protocol.into()),
+    table(NAMES, |r| id(r, five(r), true), |r| five(r).into()),
+    table(NAMES, |r| id(r, tcp_udp(r), true), |r| tcp_udp(r).into()),
+];
+
+const NAMES: [&str; 4] = ["Src IP", "Src Port", "Dst IP", "Dst Port"];
+const LONG_NAMES: [&str; 4] = ["Source IP", "Source Port", "Destination IP", "Destination Port"];
+
+const fn table([src, src_port, dst, dst_port]: [&'static str; 4], id: Get, protocol: Get) -> Table {
     use Kind::{Address, Integer, Text};
     [
         column("Flow ID", Text, "`src-dst-sport-dport-protocol`", id),
-        column("Src IP", Address, "address of the source", |r| r.src_ip.into()),
-        column("Src Port", Integer, "port of the source; 0 without", |r| r.src_port.into()),
-        column("Dst IP", Address, "address of the destination", |r| r.dst_ip.into()),
-        column("Dst Port", Integer, "port of the destination; 0 without", |r| r.dst_port.into()),
+        column(src, Address, "address of the source", |r| r.src_ip.into()),
+        column(src_port, Integer, "port of the source; 0 without", |r| r.src_port.into()),
+        column(dst, Address, "address of the destination", |r| r.dst_ip.into()),
+        column(dst_port, Integer, "port of the destination; 0 without", |r| r.dst_port.into()),
         column("Protocol", Integer, "IP protocol number; 0 for what has none here", protocol),
     ]
 }

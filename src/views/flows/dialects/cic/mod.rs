@@ -10,8 +10,11 @@
 //! | `cic-engelen` | the fork of Engelen, Liu and others, commit 4dd5319 of June 2024 | 94 |
 //! | `cic-2018` | CICFlowMeter, commit 99dc827 of June 2019, as in 2018 | 84 |
 //!
-//! The data sets CIC-IDS2017 and CSE-CIC-IDS2018 were made by builds that were not published; `cic-2018` has the names of the
-//! latter, and the values of that commit.
+//! | `cic-2017` | `cic-java` under the names of CIC-IDS2017 | 85 |
+//!
+//! The data sets CIC-IDS2017 and CSE-CIC-IDS2018 were made by builds that were not published: `cic-2017` and `cic-2018` have their
+//! names, but not their values to the last digit. `Fwd Header Length` is there twice in that of 2017; the second is
+//! `Fwd Header Length.1` here, as pandas calls it when it reads either.
 //!
 //! Only `cic` ends a flow that has fallen silent. The programs do not, and the presets that follow them hold every 5-tuple to the
 //! end; `cic-engelen` every distinct segment too, 16 bytes each.
@@ -23,11 +26,11 @@
 //! | difference | switch | section | the original | here |
 //! |---|---|---|---|---|
 //! | `ghosts` | | 2.1 | what is not IPv4 is read as if it were: ARP becomes 8.0.6.4, IPv6 134.221.96.4 | not IPv4, and counted as that |
-//! | `icmp_errors` | | 2.1 | of ICMP errors the ports, protocol and lengths are those of the packet that they quote | left out by `cic-java` and `cic-2018`, ICMP in the others |
+//! | `icmp_errors` | | 2.1 | of ICMP errors the ports, protocol and lengths are those of the packet that they quote | left out where `packets` says so, else ICMP |
 //! | `protocol_zero` | | 2.1 | between two hosts all is one flow that has no number here | a flow for each protocol |
 //! | `sctp_ports` | | 2.1 | SCTP has no ports, but in the fork | it has |
 //! | `link_types` | | 2.1 | frames that do not begin with Ethernet are dropped | 16 link types; others are counted |
-//! | `order` | | 2.2 | rows as flows end, those that are left in the order of a hash | by first packet |
+//! | `order` | | 2.2 | rows as flows end, those that are left in the order of a hash | in stretches as they end, by first packet in each |
 //! | `precision` | | 2.4 | means and variances are updated value by value in floats | exact, rounded once |
 //! | `local_time` | | 2.4 | times are of the machine's zone | UTC |
 
@@ -63,6 +66,8 @@ pub enum Preset {
     Engelen,
     /// `cic-2018`.
     Of2018,
+    /// `cic-2017`.
+    Of2017,
 }
 
 /// What the corrections come to.
@@ -148,7 +153,7 @@ pub const OF_2018: Switches = Switches {
 
 impl Preset {
     /// Every preset.
-    pub const ALL: [Preset; 4] = [Preset::Corrected, Preset::Java, Preset::Engelen, Preset::Of2018];
+    pub const ALL: [Preset; 5] = [Preset::Corrected, Preset::Java, Preset::Engelen, Preset::Of2018, Preset::Of2017];
 
     /// Its name as a dialect.
     #[must_use]
@@ -158,6 +163,7 @@ impl Preset {
             Preset::Java => "cic-java",
             Preset::Engelen => "cic-engelen",
             Preset::Of2018 => "cic-2018",
+            Preset::Of2017 => "cic-2017",
         }
     }
 
@@ -166,7 +172,7 @@ impl Preset {
     pub const fn switches(self) -> Switches {
         match self {
             Preset::Corrected => CIC,
-            Preset::Java => JAVA,
+            Preset::Java | Preset::Of2017 => JAVA,
             Preset::Engelen => ENGELEN,
             Preset::Of2018 => OF_2018,
         }
@@ -178,6 +184,7 @@ impl Preset {
             Preset::Java => "CICFlowMeter 98a5eba (2022), with its errors",
             Preset::Engelen => "CICFlowMeter of Engelen, Liu and others, 4dd5319 (2024)",
             Preset::Of2018 => "CICFlowMeter 99dc827 (2019), as in 2018, with its errors",
+            Preset::Of2017 => "CICFlowMeter 98a5eba (2022), with its errors, under the names of 2017",
         }
     }
 
@@ -186,6 +193,7 @@ impl Preset {
             Preset::Corrected | Preset::Java => Layout::Classic,
             Preset::Engelen => Layout::Extended,
             Preset::Of2018 => Layout::Short,
+            Preset::Of2017 => Layout::Long,
         }
     }
 }
@@ -228,7 +236,7 @@ const DIFFERENCES: &[Difference] = &[
         "icmp_errors",
         "2.1",
         "of ICMP errors the ports, protocol and lengths are those of the packet that they quote",
-        "left out by `cic-java` and `cic-2018`, ICMP in the others",
+        "left out where `packets` says so, else ICMP",
     ),
     difference(
         "protocol_zero",
@@ -267,7 +275,7 @@ mod tests {
 
     #[test]
     fn presets_have_filters_and_the_columns_of_their_programs() {
-        for (preset, columns) in Preset::ALL.into_iter().zip([84, 84, 94, 84]) {
+        for (preset, columns) in Preset::ALL.into_iter().zip([84, 84, 94, 84, 85]) {
             for packets in Switches::values("packets").unwrap() {
                 let mut switches = preset.switches();
                 switches.set("packets", packets).unwrap();
