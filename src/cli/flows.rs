@@ -15,7 +15,9 @@ use pcap_compactor::sink::flows::{FlowRuns, FlowSink, FlowWriter, Form};
 use pcap_compactor::views::flows::columns::Group;
 use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::dialects::nexus::Report;
-use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Labels, Lifetime, Settings};
+use pcap_compactor::views::flows::{
+    Columns, FlowCounts, FlowJob, FlowRecord, GoesOn, Labels, Lifetime, Settings, TcpEnd,
+};
 use pcap_compactor::{Config, Input};
 
 use super::places::{Named, no_file_of_nothing, standard_output};
@@ -85,7 +87,8 @@ pub(crate) struct Args {
     /// --dialect csv, and .json is an array.
     #[arg(long, value_enum, help_heading = "Output")]
     format: Option<Format>,
-    /// Write flows as another program does: wa1kpcap or nexus. What flows are, which packets count and the columns are the
+    /// Write flows as another program does: wa1kpcap, cic (CICFlowMeter, corrected), cic-java, cic-engelen, cic-2018, cic-2017,
+    /// nexus. What flows are, which packets count and the columns are the
     /// dialect's; `pcap-compactor schema flows --dialect NAME` lists them, and where they are right and the program is not.
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
         "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app"])]
@@ -93,6 +96,10 @@ pub(crate) struct Args {
     /// With --dialect nexus, also write its text report of all flows into this file.
     #[arg(long, value_name = "FILE", help_heading = "Output", requires = "dialect")]
     report: Option<PathBuf>,
+    /// Set a switch of a CICFlowMeter dialect: --set std=population. May be given more than once;
+    /// `pcap-compactor schema flows --dialect NAME` lists the switches.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = switch, requires = "dialect", help_heading = "Output")]
+    set: Vec<(String, String)>,
     /// Columns in their order, parted by commas; groups as @default, @stats, @tcp, @app, and
     /// @all, which is all but @app. Only what they need is computed.
     #[arg(long, value_name = "LIST", help_heading = "Output")]
@@ -131,6 +138,14 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// The dialect, with its switches.
+    fn dialect(&self) -> anyhow::Result<Option<Dialect>> {
+        let Some(dialect) = self.dialect.clone() else { return Ok(None) };
+        let mut set = self.set.iter().map(|(switch, value)| (switch.as_str(), value.as_str()));
+        let set = set.try_fold(dialect, |dialect, (switch, value)| dialect.set(switch, value));
+        Ok(Some(set.map_err(|mistake| Usage(format!("--set: {mistake}")))?))
+    }
+
     fn format(&self) -> Format {
         let usual = if self.dialect.is_some() { Format::Csv } else { Format::Jsonl };
         self.format.or(self.format_by_name()).unwrap_or(usual)
@@ -180,6 +195,12 @@ enum MomentsArg {
     Sample,
 }
 
+/// A switch and its value.
+fn switch(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("a switch and its value, as in std=population")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
 /// Seconds with up to nine decimals, as nanoseconds.
 fn seconds(text: &str) -> Result<i64, String> {
     decimal(text, 9).ok_or_else(|| "seconds go from 0 to 9223372036, with up to 9 decimals: 300 or 0.5".into())
@@ -212,7 +233,8 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if args.format() == Format::None && args.output.is_some() {
         return Err(no_file_of_nothing().into());
     }
-    let settings = settings(args)?;
+    let dialect = args.dialect()?;
+    let settings = settings(args, dialect.as_ref())?;
     let mut about = report(args)?;
     let (found, exit) = args.sources.find("flows", settings.clip, shared)?;
     found.spare(outputs(args), &[("--config", args.config.as_deref()), ("--label", args.label.as_deref())])?;
@@ -229,11 +251,12 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let done = match &args.output {
         Some(path) => {
-            let (file, done) = write(args, settings, found, &progress, about.as_mut(), AtomicFile::create(path)?)?;
+            let file = AtomicFile::create(path)?;
+            let (file, done) = write(args, dialect.as_ref(), settings, found, &progress, about.as_mut(), file)?;
             file.commit()?;
             done
         }
-        None => write(args, settings, found, &progress, about.as_mut(), stdout::lock()?)?.1,
+        None => write(args, dialect.as_ref(), settings, found, &progress, about.as_mut(), stdout::lock()?)?.1,
     };
     drop(bar);
     let took = began.elapsed();
@@ -317,7 +340,7 @@ fn report(args: &Args) -> Result<Option<Report>, Usage> {
     }
 }
 
-fn settings(args: &Args) -> anyhow::Result<Settings> {
+fn settings(args: &Args, dialect: Option<&Dialect>) -> anyhow::Result<Settings> {
     let config = match &args.config {
         Some(path) => Config::load(path)?,
         None => Config::default(),
@@ -355,7 +378,7 @@ fn settings(args: &Args) -> anyhow::Result<Settings> {
         },
         ..usual
     };
-    let mut settings = match &args.dialect {
+    let mut settings = match dialect {
         Some(dialect) => of_dialect(dialect, settings, args)?,
         None => settings,
     };
@@ -399,7 +422,8 @@ fn lifetime(args: &Args) -> Result<Lifetime, Usage> {
         udp_idle: udp_idle.map_or(usual.udp_idle, limit),
         other_idle: other_idle.map_or(usual.other_idle, limit),
         active: active.map_or(usual.active, limit),
-        tcp_end: true,
+        tcp_end: TcpEnd::Closed,
+        goes_on: GoesOn::Never,
     })
 }
 
@@ -413,6 +437,7 @@ type Done = (pcap_compactor::engine::Report, Outcome, FlowCounts);
 /// Runs all units into one stream.
 fn write<W: Write>(
     args: &Args,
+    dialect: Option<&Dialect>,
     settings: Settings,
     found: Found,
     progress: &Arc<Progress>,
@@ -427,7 +452,7 @@ fn write<W: Write>(
     };
     let name = if args.output.is_some() { "the output" } else { "standard output" };
     let writer = FlowWriter::new(out, name, form, settings.columns.clone(), args.writing.times());
-    let (writer, engine) = match &args.dialect {
+    let (writer, engine) = match dialect {
         Some(dialect) => {
             let filter = args.reading.filter.filter().and(dialect.filter().clone());
             (writer.notation(dialect.notation()), args.reading.engine(progress).filter(filter))

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use pcap_compactor::views::flows::columns::{Group, all};
 use pcap_compactor::views::flows::dialects::Dialect;
+use pcap_compactor::views::flows::dialects::cic::{Switch, Switches};
 
 use super::{Exit, text};
 
@@ -12,7 +13,8 @@ pub(crate) struct Args {
     /// Whose columns.
     #[arg(value_enum)]
     product: Product,
-    /// Those of a dialect of `flows`, and behind an empty line where it is right and the program is not.
+    /// Those of a dialect of `flows`, and behind an empty line where it is right and the program is not, and its
+    /// switches.
     #[arg(long, value_name = "NAME")]
     dialect: Option<Dialect>,
 }
@@ -55,5 +57,13 @@ fn of_dialect(dialect: &Dialect, out: &mut String) {
         let (name, section, original, here) =
             (difference.name, difference.section, difference.original, difference.here);
         out.push_str(&format!("{name}\t{switch}\t{section}\t{original}\t{here}\n"));
+    }
+    let switches = dialect.switches();
+    if !switches.is_empty() {
+        out.push_str("\nswitch\tvalue\tvalues\tmeaning\n");
+    }
+    for Switch { name, value, about } in switches {
+        let values = Switches::values(name).unwrap_or_default().join(", ");
+        out.push_str(&format!("{name}\t{value}\t{values}\t{about}\n"));
     }
 }

@@ -300,6 +300,7 @@ fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match *cell {
         Cell::Count(n @ 0..10) => out.push(b'0' + n as u8),
         Cell::Count(n) => jsonl::number(out, n),
+        Cell::Integer(n) => jsonl::number(out, n),
         Cell::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
         Cell::Float(n) => float(n, out),
         Cell::Id(id) => {
@@ -328,7 +329,7 @@ fn digest(hash: &mut StableHash, cell: &Cell<'_>) {
         Cell::Float(n) => hash.number(n.to_bits()),
         Cell::Text(text) => hash.text(text),
         Cell::Time(time) => hash.number(time.0 as u64),
-        Cell::Span(ns) => hash.number(*ns as u64),
+        Cell::Span(n) | Cell::Integer(n) => hash.number(*n as u64),
         Cell::Address(address) => hash.address(*address),
         Cell::Numbers(list) => {
             hash.number(list.len() as u64);

@@ -7,6 +7,7 @@ pub mod csv;
 pub mod digest;
 pub mod files;
 pub mod flows;
+mod java;
 pub mod jsonl;
 pub mod metrics;
 pub mod notation;

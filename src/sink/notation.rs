@@ -4,7 +4,7 @@
 //! matter, since what a spreadsheet would run has to be guarded there alike.
 
 use super::text::{Text, Writing};
-use super::{csv, jsonl, python};
+use super::{csv, java, jsonl, python};
 use crate::views::flows::Cell;
 
 /// A way to write numbers and lists.
@@ -15,16 +15,19 @@ pub enum Notation {
     Json,
     /// As Python's `repr`, and quoted as pandas does: `1e-05`, `inf`, `True`, `[1, 2]`, `['a', 'b']`.
     Python,
+    /// As Java's `Double.toString`: `1.0E-5`. Lists are as in Python.
+    Java,
 }
 
 impl Notation {
     /// Writes a cell of CSV if it looks different in this notation; else returns false.
     pub(super) fn writes(self, cell: &Cell<'_>, text: &mut Text, out: &mut Vec<u8>) -> bool {
-        if self == Notation::Json {
-            return false;
-        }
         let mut writing = text.start();
-        let done = number(cell, &mut writing);
+        let done = match self {
+            Notation::Json => return false,
+            Notation::Python => number(cell, python::float, &mut writing),
+            Notation::Java => number(cell, java::float, &mut writing),
+        };
         writing.finish(out);
         done || list(cell, text, out)
     }
@@ -32,35 +35,43 @@ impl Notation {
     /// Writes cells of CSV, a comma in front of each, up to the first that does not look different in this notation; says how
     /// many.
     pub(super) fn row(self, cells: &[Cell<'_>], text: &mut Text, out: &mut Vec<u8>) -> usize {
-        if self == Notation::Json {
-            return 0;
+        match self {
+            Notation::Json => 0,
+            Notation::Python => row(cells, python::float, text, out),
+            Notation::Java => row(cells, java::float, text, out),
         }
-        let mut rest = cells;
-        loop {
-            let mut writing = text.start();
-            let lists = rest.iter().position(|cell| {
-                writing.make_room(out);
-                writing.put(b",");
-                !number(cell, &mut writing)
-            });
-            writing.finish(out);
-            let Some(at) = lists else { return cells.len() };
-            if !list(&rest[at], text, out) {
-                // Its comma is written by who writes the cell.
-                out.pop();
-                return cells.len() - rest.len() + at;
-            }
-            rest = &rest[at + 1..];
+    }
+}
+
+/// A run of cells, by a way to write floats.
+#[inline(always)]
+fn row(cells: &[Cell<'_>], float: impl Copy + Fn(f64, &mut Writing<'_>), text: &mut Text, out: &mut Vec<u8>) -> usize {
+    let mut rest = cells;
+    loop {
+        let mut writing = text.start();
+        let lists = rest.iter().position(|cell| {
+            writing.make_room(out);
+            writing.put(b",");
+            !number(cell, float, &mut writing)
+        });
+        writing.finish(out);
+        let Some(at) = lists else { return cells.len() };
+        if !list(&rest[at], text, out) {
+            // Its comma is written by who writes the cell.
+            out.pop();
+            return cells.len() - rest.len() + at;
         }
+        rest = &rest[at + 1..];
     }
 }
 
 /// Writes a number, a truth or nothing; else returns false.
 #[inline(always)]
-fn number(cell: &Cell<'_>, text: &mut Writing<'_>) -> bool {
+fn number(cell: &Cell<'_>, float: impl Fn(f64, &mut Writing<'_>), text: &mut Writing<'_>) -> bool {
     match cell {
         Cell::Absent => {}
-        Cell::Float(n) => python::float(*n, text),
+        Cell::Float(n) => float(*n, text),
+        Cell::Integer(n) => python::integer(*n, text),
         Cell::Count(n @ 0..10_000) => python::integer(*n as i64, text),
         Cell::Count(n) => text.number(*n),
         Cell::Flag(true) => text.put(b"True"),
@@ -144,7 +155,7 @@ fn element(cell: &Cell<'_>, text: &mut Text, out: &mut String) {
         Cell::Absent => out.push_str("None"),
         Cell::Flag(flag) => out.push_str(if *flag { "True" } else { "False" }),
         Cell::Count(n) | Cell::Id(n) => plain(&|_, bytes| jsonl::number(bytes, *n)),
-        Cell::Span(ns) => plain(&|_, bytes| jsonl::number(bytes, *ns)),
+        Cell::Span(n) | Cell::Integer(n) => plain(&|_, bytes| jsonl::number(bytes, *n)),
         Cell::Float(n) => plain(&|text, bytes| {
             let mut writing = text.start();
             python::float(*n, &mut writing);

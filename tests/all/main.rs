@@ -6,6 +6,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "clippy knows tests, but not what helps them")]
 
+mod cic;
 mod command;
 mod model;
 mod run;

@@ -227,6 +227,12 @@ impl Arrival {
         self.flags & tcp_flag::SYN != 0
     }
 
+    /// A SYN with ACK.
+    pub(super) fn answers(&self) -> bool {
+        const BOTH: u8 = tcp_flag::SYN | tcp_flag::ACK;
+        self.flags & BOTH == BOTH
+    }
+
     /// A SYN without ACK.
     pub(super) fn asks_to_connect(&self) -> bool {
         self.flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN

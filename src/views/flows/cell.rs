@@ -14,6 +14,8 @@ pub enum Cell<'r> {
     Flag(bool),
     /// A count.
     Count(u64),
+    /// A whole number that may be negative.
+    Integer(i64),
     /// A number. Where it is infinite or undefined, it is null in JSON.
     Float(f64),
     /// Text.

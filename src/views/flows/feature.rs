@@ -36,6 +36,11 @@ pub trait FeatureState: Debug + Send {
 
     /// Appends a cell for each column. Which end is the client is known only now.
     fn finish(&self, roles: Roles, cells: &mut Vec<Cell<'static>>);
+
+    /// The state of a flow that [goes on](super::GoesOn) from this one, which has ended; nothing: a new one.
+    fn heir(&mut self) -> Option<Box<dyn FeatureState>> {
+        None
+    }
 }
 
 /// What the two ends of a flow are to one another.
@@ -70,4 +75,12 @@ pub struct FlowPacket {
     pub vlan: Option<u16>,
     /// It has a UDP header: it is UDP, and no later fragment.
     pub udp: bool,
+    /// Sequence and acknowledgement number of a TCP header.
+    pub numbers: Option<(u32, u32)>,
+    /// Type and code of an ICMP or ICMPv6 message.
+    pub icmp: Option<[u8; 2]>,
+    /// The client is the high end, where that follows from the flow's first packet ([`ClientRule`](super::ClientRule)).
+    pub client_high: bool,
+    /// Both ends are one address.
+    pub one_host: bool,
 }

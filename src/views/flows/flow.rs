@@ -10,14 +10,16 @@ use super::record::EndReason;
 use super::said::Said;
 use super::segments::Analysis;
 use super::session::Session;
-use super::settings::Plan;
+use super::settings::{ClientRule, Plan, TcpEnd};
 use super::steps::Sequence;
+use super::teardown::Verdict;
 use crate::config::Measure;
-use crate::decode::packet::Tunnel;
+use crate::decode::packet::{Tunnel, tcp_flag};
 use crate::engine::ledger::Amount;
 use crate::flow::sequence::Class;
 use crate::flow::statistics::Statistics;
 use crate::prefetch::prefetch_all;
+use crate::table::Ends;
 use crate::table::direction::Direction;
 use crate::time::Timestamp;
 
@@ -51,7 +53,8 @@ pub(super) struct Flow {
     pub(super) client_high: bool,
     /// The earliest packet came from the high end.
     pub(super) first_high: bool,
-    /// The packet that came first did.
+    /// The packet that came first did; by other rules for the client, or where the flow goes on from another, the end that is
+    /// the client.
     pub(super) began_high: bool,
     pub(super) session: Session,
     /// Packets that came further behind their time than the reorder window.
@@ -75,6 +78,12 @@ pub(super) struct Flow {
 pub(super) struct More {
     pub(super) sequence: Sequence,
     pub(super) features: Vec<Box<dyn FeatureState>>,
+    /// Both ends are one address.
+    one_host: bool,
+}
+
+fn is_one_host(ends: &Ends) -> bool {
+    ends.low == ends.high
 }
 
 impl Default for Flow {
@@ -159,14 +168,53 @@ impl Flow {
     /// Whether a packet is of the next connection between the same ports.
     #[inline]
     pub(super) fn is_followed_by(&self, arrival: &Arrival, plan: &Plan) -> bool {
-        let silence = arrival.time.saturating_sub(self.last);
-        plan.settings.lifetime.tcp_end
-            && arrival.segment().is_some_and(|segment| self.session.is_followed_by(arrival.end(), &segment, silence))
+        match plan.settings.lifetime.tcp_end {
+            TcpEnd::Closed => {
+                let silence = arrival.time.saturating_sub(self.last);
+                let end = arrival.end();
+                arrival.segment().is_some_and(|segment| self.session.is_followed_by(end, &segment, silence))
+            }
+            TcpEnd::States => self.is_followed_by_states(arrival),
+            TcpEnd::Never | TcpEnd::FirstFin | TcpEnd::BackwardFin => false,
+        }
+    }
+
+    fn is_followed_by_states(&self, arrival: &Arrival) -> bool {
+        if let (Some(([kind, code], _)), Some([other, another])) = (self.icmp, arrival.icmp()) {
+            return kind != other && code != another;
+        }
+        self.session.teardown.is_ready() && arrival.flags & tcp_flag::SYN != 0
+    }
+
+    /// What becomes of a packet by rules that look at flags alone.
+    pub(super) fn judge(&mut self, arrival: &Arrival, ends: impl Fn() -> Ends, plan: &Plan) -> Verdict {
+        if !arrival.is_tcp() {
+            return Verdict::Stays;
+        }
+        let opens = !self.has_begun();
+        let backward = !opens && arrival.sent_by_high() != self.began_high && !is_one_host(&ends());
+        self.session.teardown.judge(plan.settings.lifetime.tcp_end, arrival.flags, backward, opens)
+    }
+
+    /// Whether a packet at `time`, behind the active timeout, goes on with it in another flow.
+    pub(super) fn goes_on(&self, arrival: &Arrival, idle: i64, plan: &Plan) -> bool {
+        plan.goes_on(arrival.protocol)
+            && arrival.time.saturating_sub(self.last) <= idle
+            && !self.is_followed_by(arrival, plan)
+    }
+
+    /// A flow that goes on from this one.
+    pub(super) fn heir(&mut self, plan: &Plan) -> Flow {
+        let more = self.more.get_or_insert_default();
+        let heirs = more.features.iter_mut().zip(&plan.settings.features);
+        let features = heirs.map(|(state, feature)| state.heir().unwrap_or_else(|| feature.start())).collect();
+        let more = Some(Box::new(More { features, one_host: more.one_host, ..More::default() }));
+        Flow { began_high: self.began_high, more, ..Flow::default() }
     }
 
     /// Adds a packet; false if it is left out as a repetition.
     #[inline]
-    pub(super) fn add(&mut self, arrival: &Arrival, plan: &Plan) -> bool {
+    pub(super) fn add(&mut self, arrival: &Arrival, ends: impl Fn() -> Ends, plan: &Plan) -> bool {
         if plan.tcp && arrival.is_tcp() {
             let segments = self.segments.get_or_insert_default();
             let verdict = segments.judge(arrival);
@@ -178,7 +226,7 @@ impl Flow {
         }
         let (time, end) = (arrival.time, arrival.end());
         if !self.has_begun() {
-            self.begin(arrival);
+            self.begin(arrival, plan);
         } else if time < self.last {
             self.behind += 1;
         }
@@ -210,14 +258,18 @@ impl Flow {
         }
         self.last = newest;
         if plan.keeps_more() {
-            self.add_more(arrival, plan);
+            self.add_more(arrival, ends, plan);
         }
         true
     }
 
-    fn begin(&mut self, arrival: &Arrival) {
+    fn begin(&mut self, arrival: &Arrival, plan: &Plan) {
         self.opened = arrival.time;
-        self.began_high = arrival.sent_by_high();
+        // Nothing but an heir has more before its first packet.
+        if self.more.is_none() {
+            let answers = plan.settings.client == ClientRule::Opener && arrival.answers();
+            self.began_high = arrival.sent_by_high() != answers;
+        }
         self.vlan = arrival.vlan();
         self.icmp = arrival.icmp().map(|icmp| (icmp, arrival.sent_by_high()));
         self.tunnel = arrival.tunnel();
@@ -225,11 +277,12 @@ impl Flow {
     }
 
     #[inline(never)]
-    fn add_more(&mut self, arrival: &Arrival, plan: &Plan) {
+    fn add_more(&mut self, arrival: &Arrival, ends: impl Fn() -> Ends, plan: &Plan) {
         let settings = &plan.settings;
+        let client_high = self.began_high;
         let more = self.more.get_or_insert_with(|| {
             let features = settings.features.iter().map(|feature| feature.start()).collect();
-            Box::new(More { features, ..More::default() })
+            Box::new(More { features, one_host: is_one_host(&ends()), ..More::default() })
         });
         if settings.sequences > 0 {
             more.sequence.add(arrival, settings.sequences);
@@ -246,6 +299,10 @@ impl Flow {
                 ip_offset: arrival.below,
                 vlan: arrival.vlan(),
                 udp: arrival.is_udp(),
+                numbers: arrival.segment().map(|segment| (segment.seq, segment.ack)),
+                icmp: arrival.icmp(),
+                client_high,
+                one_host: more.one_host,
             });
         }
     }

@@ -36,6 +36,7 @@ mod settings;
 mod shard;
 mod statistics;
 mod steps;
+mod teardown;
 mod waiting;
 
 #[cfg(test)]
@@ -52,7 +53,7 @@ pub use labels::Labels;
 pub use record::{EndReason, FlowFigures, FlowRecord, SideRecord};
 pub use segments::{Segments, Windows};
 pub use session::QUIET;
-pub use settings::{ClientRule, Lifetime, Order, Settings};
+pub use settings::{ClientRule, GoesOn, Lifetime, Order, Settings, TcpEnd};
 pub use steps::{Sequence, Step};
 pub use waiting::MOST;
 

@@ -7,6 +7,7 @@
 //! cut a connection at work.
 
 use super::record::EndReason;
+use super::teardown::Teardown;
 use crate::decode::packet::tcp_flag;
 use crate::flow::sequence::Segment;
 use crate::time::NS_PER_SECOND;
@@ -24,6 +25,8 @@ pub(super) struct Session {
     /// Bits by end.
     known: u8,
     pub(super) closed: Option<EndReason>,
+    /// The same by rules that look at flags alone.
+    pub(super) teardown: Teardown,
 }
 
 /// `initial` means something.

@@ -24,8 +24,43 @@ pub struct Lifetime {
     pub other_idle: Option<i64>,
     /// The longest time from a flow's first packet to its last; nothing, the default: any.
     pub active: Option<i64>,
-    /// Whether FIN, RST and SYN end TCP flows. Default true.
-    pub tcp_end: bool,
+    /// How FIN, RST and SYN end TCP flows. Default as [`TcpEnd::Closed`].
+    pub tcp_end: TcpEnd,
+    /// Which flows go on behind the active timeout. Default none.
+    pub goes_on: GoesOn,
+}
+
+/// How FIN, RST and SYN end TCP flows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TcpEnd {
+    /// When both FINs were acknowledged, or by a RST. Trailing packets stay with the flow; a SYN of the next connection begins
+    /// another.
+    #[default]
+    Closed,
+    /// Not at all.
+    Never,
+    /// At once, by the first FIN; as CICFlowMeter of 2018.
+    FirstFin,
+    /// At once, by the server's first FIN or any RST, but not by the packet that began the flow. Further FINs of the client are
+    /// left out. As CICFlowMeter of 2022.
+    BackwardFin,
+    /// By a SYN behind a RST, or behind an ACK that follows FINs of both ends. ICMP of another type and another code also begins
+    /// another flow. As the corrected CICFlowMeter.
+    States,
+}
+
+/// Which flows go on behind the active timeout: the next packet of the 5-tuple, unless it comes later than the idle timeout,
+/// begins a flow between the same client and server, which takes over what features
+/// [hand on](super::FeatureState::heir). Of them 5-tuples are held until they are idle, not only for the active timeout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GoesOn {
+    /// None: every flow begins anew.
+    #[default]
+    Never,
+    /// Those of TCP and UDP.
+    TcpAndUdp,
+    /// All.
+    Always,
 }
 
 impl Default for Lifetime {
@@ -35,15 +70,22 @@ impl Default for Lifetime {
             udp_idle: Some(120 * NS_PER_SECOND),
             other_idle: Some(60 * NS_PER_SECOND),
             active: None,
-            tcp_end: true,
+            tcp_end: TcpEnd::Closed,
+            goes_on: GoesOn::Never,
         }
     }
 }
 
 impl Lifetime {
     /// One flow a 5-tuple, whatever happens.
-    pub const NEVER: Lifetime =
-        Lifetime { tcp_idle: None, udp_idle: None, other_idle: None, active: None, tcp_end: false };
+    pub const NEVER: Lifetime = Lifetime {
+        tcp_idle: None,
+        udp_idle: None,
+        other_idle: None,
+        active: None,
+        tcp_end: TcpEnd::Never,
+        goes_on: GoesOn::Never,
+    };
 }
 
 /// How the client of a flow is told from the server.
@@ -56,6 +98,8 @@ pub enum ClientRule {
     FirstPacket,
     /// Whose address is the smaller as text, then whose port is. It says nothing of roles, so `direction` is the weakest.
     SmallerText,
+    /// As [`ClientRule::FirstPacket`], but for a SYN with ACK, which the server sends.
+    Opener,
 }
 
 /// In which order flows leave that leave together.
@@ -153,6 +197,10 @@ pub(super) struct Plan {
     /// Longest silence by protocol; the greatest number is never.
     idle: [i64; 3],
     pub(super) active: i64,
+    /// The longest time for which a 5-tuple is held from a flow's first packet on.
+    pub(super) held: i64,
+    /// Packets are asked whether they end their flow at once.
+    pub(super) judges: bool,
 }
 
 impl Plan {
@@ -166,6 +214,8 @@ impl Plan {
             said: settings.columns.need_payload(),
             idle: [never(life.tcp_idle), never(life.udp_idle), never(life.other_idle)],
             active: never(life.active),
+            held: if life.goes_on == GoesOn::Never { never(life.active) } else { i64::MAX },
+            judges: matches!(life.tcp_end, TcpEnd::FirstFin | TcpEnd::BackwardFin | TcpEnd::States),
             settings,
         }
     }
@@ -176,6 +226,15 @@ impl Plan {
             protocol::TCP => self.idle[0],
             protocol::UDP => self.idle[1],
             _ => self.idle[2],
+        }
+    }
+
+    /// Whether flows of a protocol go on behind the active timeout.
+    pub(super) fn goes_on(&self, number: u8) -> bool {
+        match self.settings.lifetime.goes_on {
+            GoesOn::Never => false,
+            GoesOn::TcpAndUdp => matches!(number, protocol::TCP | protocol::UDP),
+            GoesOn::Always => true,
         }
     }
 

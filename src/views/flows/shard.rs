@@ -17,7 +17,8 @@ use super::flow::{Flow, Serial};
 use super::record::EndReason;
 use super::rows::Rows;
 use super::said::{Held, Listener, Words};
-use super::settings::{Order, Plan};
+use super::settings::{Order, Plan, TcpEnd};
+use super::teardown::Verdict;
 use super::waiting::Waiting;
 use crate::decode::packet::Fragment;
 use crate::engine::ledger::Amount;
@@ -279,7 +280,7 @@ impl Shard {
 /// When all flows of a row are over whose newest packet came at `last`. Which flow that packet is of is open while it waits, so
 /// when its flow began does not matter here.
 fn deadline(last: i64, idle: i64, plan: &Plan) -> i64 {
-    last.saturating_add(idle.min(plan.active))
+    last.saturating_add(idle.min(plan.held))
 }
 
 /// Where packets go whose turn has come.
@@ -296,13 +297,23 @@ impl Desk<'_> {
         if flow.has_begun()
             && let Some((reason, serial)) = self.follows(flow, arrival)
         {
-            let ended = std::mem::take(flow);
+            let mut ended = std::mem::take(flow);
+            if ended.goes_on(arrival, self.idle, self.plan) {
+                *flow = ended.heir(self.plan);
+            }
             flow.serial = serial;
             self.close(ended, reason, ends());
         }
-        flow.said.take(arrival, held, ends, self.plan);
-        if !flow.add(arrival, self.plan) {
+        flow.said.take(arrival, held, &ends, self.plan);
+        let verdict = if self.plan.judges { flow.judge(arrival, &ends, self.plan) } else { Verdict::Stays };
+        if verdict == Verdict::LeftOut || !flow.add(arrival, &ends, self.plan) {
             self.closed.aside.filtered += Amount::one(arrival.wire, arrival.captured);
+        }
+        if let Verdict::Ends(reason) = verdict {
+            let Serial { mark, turns, count } = flow.serial;
+            let ended = std::mem::take(flow);
+            flow.serial = Serial { mark, turns, count: count + 1 };
+            self.close(ended, reason, ends());
         }
     }
 
@@ -327,7 +338,7 @@ impl Desk<'_> {
             self.closed.aside.filtered += amount;
             return;
         }
-        let closed = flow.session.closed.filter(|_| self.plan.settings.lifetime.tcp_end);
+        let closed = flow.session.closed.filter(|_| self.plan.settings.lifetime.tcp_end == TcpEnd::Closed);
         let reason = closed.unwrap_or(reason);
         let words = flow.said.finish(self.plan);
         self.closed.ended.flows.push(Ended { ends, reason, flow, words });

@@ -24,7 +24,7 @@ use crate::model::flows::{ACK, FIN, SYN, Sent};
 use crate::run::{PLAIN, Way, balances, file, inputs};
 
 /// The frame of a packet.
-fn frame(packet: &Sent) -> Vec<u8> {
+pub(crate) fn frame(packet: &Sent) -> Vec<u8> {
     let [_, ip, l4, payload] = packet.lengths();
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
     match (packet.src.0, packet.dst.0) {
@@ -73,7 +73,7 @@ fn frame(packet: &Sent) -> Vec<u8> {
     frame
 }
 
-fn pcap(packets: &[Sent]) -> Vec<u8> {
+pub(crate) fn pcap(packets: &[Sent]) -> Vec<u8> {
     let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).expect("memory takes bytes");
     for packet in packets {
         let frame = frame(packet);
@@ -134,7 +134,7 @@ fn write(dir: &Path, files: &[Vec<Sent>]) -> Vec<PathBuf> {
     files.iter().enumerate().map(|(n, packets)| file(dir, &format!("{n:03}.pcap"), &pcap(packets))).collect()
 }
 
-fn udp(time: i64, n: u32) -> Sent {
+pub(crate) fn udp(time: i64, n: u32) -> Sent {
     Sent {
         time,
         src: (Ipv4Addr::from_bits(0x0a00_0000 + n).into(), 40_000),
@@ -156,7 +156,7 @@ fn flows_of(packets: &[Sent], settings: &Settings) -> Vec<FlowRecord> {
 }
 
 /// A segment from the client, or the server, of a connection.
-fn segment(time: i64, up: bool, flags: u8, seq: u32, ack: u32, payload: u32) -> Sent {
+pub(crate) fn segment(time: i64, up: bool, flags: u8, seq: u32, ack: u32, payload: u32) -> Sent {
     let client = (Ipv4Addr::new(10, 0, 0, 1).into(), 40_000);
     let server = (Ipv4Addr::new(9, 0, 0, 1).into(), 80);
     let (src, dst) = if up { (client, server) } else { (server, client) };

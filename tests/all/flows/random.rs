@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use pcap_compactor::views::flows::{Lifetime, Settings};
+use pcap_compactor::views::flows::{GoesOn, Lifetime, Settings, TcpEnd};
 use proptest::prelude::*;
 
 use super::all;
@@ -116,7 +116,9 @@ pub(super) fn rules() -> impl Strategy<Value = Rules> {
     let life = prop_oneof![
         2 => Just(Lifetime::default()),
         2 => life.prop_map(|(tcp_idle, udp_idle, other_idle, active, tcp_end)| Lifetime {
-            tcp_idle, udp_idle, other_idle, active, tcp_end,
+            tcp_idle, udp_idle, other_idle, active,
+            tcp_end: if tcp_end { TcpEnd::Closed } else { TcpEnd::Never },
+            goes_on: GoesOn::Never,
         }),
         1 => Just(Lifetime::NEVER),
     ];

@@ -19,7 +19,7 @@ use pcap_compactor::sink::flows::{FlowSink, FlowWriter, Form};
 use pcap_compactor::sink::jsonl::{JsonLines, Lines, Times};
 use pcap_compactor::sink::{Discard, Metrics, Sink};
 use pcap_compactor::table::key::FiveTuple;
-use pcap_compactor::views::flows::dialects::{self, wa1kpcap::Switches};
+use pcap_compactor::views::flows::dialects::{self, cic, wa1kpcap::Switches};
 use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
 use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
 
@@ -238,13 +238,15 @@ fn flows_whole(bytes: &[u8]) -> u64 {
     };
     let [wa1kpcap, nexus] = [dialects::wa1kpcap::dialect(Switches::default()), dialects::nexus::dialect()]
         .map(|dialect| dialect.settings(Settings::default()));
-    let packets = [all, wa1kpcap, nexus].map(|settings| {
+    let [java, fork] = [cic::Preset::Java, cic::Preset::Engelen]
+        .map(|preset| cic::dialect(preset, preset.switches()).settings(Settings::default()));
+    let packets = [all, wa1kpcap, nexus, java, fork].map(|settings| {
         let [at_once, in_drips] = readers(bytes);
         let (packets, out) = flow_lines(at_once, &settings, 1);
         assert_eq!((packets, out), flow_lines(in_drips, &settings, 3));
         packets
     });
-    assert_eq!(packets, [packets[0]; 3]);
+    assert_eq!(packets, [packets[0]; 5]);
     packets[0]
 }
 

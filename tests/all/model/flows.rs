@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use pcap_compactor::flow::Side;
 use pcap_compactor::flow::sequence::{Class, Connection, Segment};
-use pcap_compactor::views::flows::{Lifetime, MOST, QUIET};
+use pcap_compactor::views::flows::{Lifetime, MOST, QUIET, TcpEnd};
 
 /// A packet as it is sent, and as the model sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -196,7 +196,7 @@ impl Said {
         if !state.flow.is_empty() {
             let reason = if let Some(reason) = self.over(&state.flow, packet.time) {
                 Some(reason)
-            } else if self.rules.lifetime.tcp_end && reopens(&state.flow, packet) {
+            } else if self.rules.lifetime.tcp_end == TcpEnd::Closed && reopens(&state.flow, packet) {
                 Some("reuse")
             } else {
                 None
@@ -263,7 +263,8 @@ impl Said {
             self.filtered += flow.len() as u64;
             return;
         }
-        let reason = if self.rules.lifetime.tcp_end { closed(&flow).unwrap_or(reason) } else { reason };
+        let reason =
+            if self.rules.lifetime.tcp_end == TcpEnd::Closed { closed(&flow).unwrap_or(reason) } else { reason };
         let (direction, client) = direction(&flow);
         let sides: Vec<usize> = flow.iter().map(|packet| usize::from(packet.end() != client)).collect();
         let (mut classes, mut duplicate_acks, mut zero_windows) = ([[0; 7]; 2], [0; 2], [0; 2]);

@@ -8,6 +8,7 @@
 //! Columns do not depend on the data. Rows are in the order of flows: by first packet unless the settings say otherwise, and
 //! the same in every run.
 
+pub mod cic;
 pub mod nexus;
 pub mod wa1kpcap;
 
@@ -32,6 +33,8 @@ pub struct Dialect {
     accumulator: Arc<dyn Feature>,
     notation: Notation,
     differences: &'static [Difference],
+    /// What can be set by name.
+    switches: Option<(cic::Preset, cic::Switches)>,
 }
 
 /// Where a dialect deliberately differs from the original.
@@ -51,7 +54,7 @@ pub struct Difference {
 
 impl Dialect {
     /// The names of all dialects.
-    pub const NAMES: [&str; 2] = ["wa1kpcap", "nexus"];
+    pub const NAMES: [&str; 7] = ["wa1kpcap", "cic", "cic-java", "cic-engelen", "cic-2018", "cic-2017", "nexus"];
 
     /// Its name.
     #[must_use]
@@ -96,7 +99,29 @@ impl Dialect {
     pub fn settings(&self, usual: Settings) -> Settings {
         let features = vec![Arc::clone(&self.accumulator)];
         let columns = Columns::of(self.columns).with(&features);
+        let usual = match &self.switches {
+            Some((_, switches)) => switches.settings(usual),
+            None => usual,
+        };
         Settings { columns, features, ..(self.rules)(usual) }
+    }
+
+    /// The switches that can be set by name, as they stand.
+    #[must_use]
+    pub fn switches(&self) -> Vec<cic::Switch> {
+        self.switches.map_or_else(Vec::new, |(_, switches)| switches.list())
+    }
+
+    /// With a switch set.
+    ///
+    /// # Errors
+    /// There is no such switch or value; the message has the nearest.
+    pub fn set(self, switch: &str, value: &str) -> Result<Dialect> {
+        let Some((preset, mut switches)) = self.switches else {
+            return Err(Error::config(format!("the dialect {} has no switches to be set", self.name)));
+        };
+        switches.set(switch, value)?;
+        Ok(cic::dialect(preset, switches))
     }
 }
 
@@ -104,10 +129,16 @@ impl FromStr for Dialect {
     type Err = Error;
     /// The dialect of a name, with everything right that has a switch.
     fn from_str(name: &str) -> Result<Dialect> {
+        if let Some(preset) = cic::Preset::ALL.into_iter().find(|preset| preset.name() == name) {
+            return Ok(cic::dialect(preset, preset.switches()));
+        }
         match name {
             "wa1kpcap" => Ok(wa1kpcap::dialect(wa1kpcap::Switches::default())),
             "nexus" => Ok(nexus::dialect()),
-            _ => Err(Error::config(format!("there is no dialect `{name}`; there are {}", Dialect::NAMES.join(", ")))),
+            _ => {
+                let (all, nearest) = (Dialect::NAMES.join(", "), cic::nearest(name, Dialect::NAMES));
+                Err(Error::config(format!("there is no dialect `{name}`; the nearest is `{nearest}`, of {all}")))
+            }
         }
     }
 }

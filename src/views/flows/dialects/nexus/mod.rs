@@ -54,6 +54,7 @@ pub fn dialect() -> Dialect {
     Dialect {
         name: "nexus",
         about: "NexusFlowMeter 0.1.5",
+        switches: None,
         filter: Filter::default(),
         rules,
         columns: columns::BASE,

@@ -91,6 +91,7 @@ pub fn dialect(switches: Switches) -> Dialect {
         accumulator: Arc::new(packets::Packets(switches)),
         notation: Notation::Python,
         differences: DIFFERENCES,
+        switches: None,
     }
 }
 

@@ -1,0 +1,265 @@
+//! The accumulator: what all columns of the family follow from, in a size that does not grow with the packets of a flow, but
+//! for the segments that [repetitions](Extra) are told by.
+
+use std::collections::HashSet;
+
+use super::bulk::Bulk;
+use super::columns::{Figured, Layout};
+use super::sums::Sums;
+use super::switches::{Bulks, Compare, Counted, FirstPacket, InitWinBwd, LengthSource, Protocols, Switches};
+use crate::decode::packet::{protocol, tcp_flag};
+use crate::views::flows::{Cell, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
+
+/// Microseconds of silence that part active periods.
+const IDLE: i64 = 5_000_000;
+/// Microseconds of silence that part subflows.
+const PAUSE: i64 = 1_000_000;
+
+const PSH: u8 = 0x08;
+const URG: u8 = 0x20;
+
+/// The accumulator of a dialect.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cic {
+    pub(super) switches: Switches,
+    pub(super) layout: Layout,
+}
+
+impl Feature for Cic {
+    fn columns(&self) -> Vec<FeatureColumn> {
+        self.layout.columns()
+    }
+
+    fn start(&self) -> Box<dyn FeatureState> {
+        let extra = self.layout.has_extra().then(Box::default);
+        Box::new(State { cic: *self, flow: Flow::default(), extra })
+    }
+}
+
+/// The state of one flow.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) cic: Cic,
+    pub(super) flow: Flow,
+    pub(super) extra: Option<Box<Extra>>,
+}
+
+/// What one direction has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Direction {
+    pub(super) lengths: Sums,
+    pub(super) gaps: Sums,
+    /// Bytes of transport headers, and of the least.
+    pub(super) headers: u64,
+    pub(super) least_header: Option<u32>,
+    pub(super) psh: u64,
+    pub(super) urg: u64,
+    pub(super) rst: u64,
+    /// Packets with payload.
+    pub(super) data: u64,
+    pub(super) bulk: Bulk,
+    /// Time of its last packet.
+    last: i64,
+    /// The window of its first packet, and by the switch that which stands for it.
+    pub(super) first_window: Option<u16>,
+    pub(super) window: Option<u16>,
+}
+
+/// Times in microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flow {
+    /// Forward, backward.
+    pub(super) sides: [Direction; 2],
+    pub(super) begun: bool,
+    pub(super) start: i64,
+    pub(super) last: i64,
+    pub(super) earliest: i64,
+    pub(super) latest: i64,
+    pub(super) gaps: Sums,
+    /// Packets by flag, FIN first.
+    pub(super) flags: [u64; 8],
+    /// Payload of the first packet, and which direction it is of.
+    pub(super) first_payload: u32,
+    pub(super) first_backward: bool,
+    /// Pauses between subflows.
+    pub(super) pauses: u64,
+    /// Where the active period began that lasts.
+    pub(super) active_since: i64,
+    pub(super) active: Sums,
+    pub(super) idle: Sums,
+}
+
+/// What only the longest layout has.
+#[derive(Debug, Default)]
+pub(super) struct Extra {
+    /// Segments of the connection: 16 bytes each.
+    seen: HashSet<(bool, u32, u32, u32, u16)>,
+    /// Segments that had been seen, by direction.
+    pub(super) repeated: [u64; 2],
+    /// Code and type of the first packet.
+    pub(super) icmp: Option<[u8; 2]>,
+    /// The connection has a duration.
+    connected: bool,
+    /// From the beginning of the connection to that of the flow, microseconds; the end of the flow before.
+    before: i64,
+    ended: Option<i64>,
+}
+
+impl Extra {
+    /// The duration of the connection up to now, microseconds; 0 of what is neither TCP nor UDP.
+    pub(super) fn connection(&self, flow: &Flow) -> i64 {
+        if self.connected { self.before + (flow.last - flow.start) } else { 0 }
+    }
+}
+
+/// Which of a packet counts.
+struct Lengths {
+    payload: u32,
+    header: u32,
+}
+
+impl State {
+    fn lengths(&self, packet: &FlowPacket) -> Lengths {
+        let payload = match self.cic.switches.length_source {
+            LengthSource::Headers => packet.sample.payload,
+            LengthSource::Captured => packet.captured_payload,
+        };
+        let sctp = self.cic.switches.protocols != Protocols::TcpUdp;
+        let header = match packet.protocol {
+            protocol::TCP if packet.tcp_flags.is_some() => packet.sample.l4.saturating_sub(packet.sample.payload),
+            // A fragment that is not the first has no header, and no payload of its own.
+            protocol::UDP if packet.sample.payload > 0 || packet.sample.l4 == 8 => 8,
+            protocol::SCTP if sctp && packet.sample.payload > 0 => 12,
+            _ => return Lengths { payload: 0, header: 0 },
+        };
+        Lengths { payload, header }
+    }
+
+    fn is_backward(&self, packet: &FlowPacket) -> bool {
+        let switches = &self.cic.switches;
+        match switches.first_packet {
+            FirstPacket::Forward if !self.flow.begun => false,
+            FirstPacket::Backward if !self.flow.begun => true,
+            _ if packet.one_host && switches.direction_compare == Compare::Ip => false,
+            _ => packet.from_high != packet.client_high,
+        }
+    }
+
+    /// Counts a packet of a connection, of which a flow may be a part.
+    fn add_extra(&mut self, packet: &FlowPacket, time: i64, payload: u32, backward: bool) {
+        let Some(extra) = &mut self.extra else { return };
+        if !self.flow.begun {
+            extra.icmp = packet.icmp;
+            extra.connected = matches!(packet.protocol, protocol::TCP | protocol::UDP);
+            if let Some(ended) = extra.ended.take() {
+                extra.before += time - ended;
+            }
+        }
+        if let Some((seq, ack)) = packet.numbers {
+            let from = packet.from_high && !packet.one_host;
+            let segment = (from, seq, ack, payload, packet.sample.window.unwrap_or(0));
+            if !extra.seen.insert(segment) {
+                extra.repeated[usize::from(backward)] += 1;
+            }
+        }
+    }
+}
+
+impl FeatureState for State {
+    fn packet(&mut self, packet: &FlowPacket) {
+        let switches = self.cic.switches;
+        let time = packet.time.ns().div_euclid(1000);
+        let Lengths { payload, header } = self.lengths(packet);
+        let backward = self.is_backward(packet);
+        self.add_extra(packet, time, payload, backward);
+        let flow = &mut self.flow;
+        let first = !std::mem::replace(&mut flow.begun, true);
+        let flags = packet.tcp_flags.unwrap_or(0);
+        if first {
+            (flow.start, flow.last, flow.active_since) = (time, time, time);
+            (flow.earliest, flow.latest) = (time, time);
+            (flow.first_payload, flow.first_backward) = (payload, backward);
+        } else {
+            flow.pass(time - flow.last, time, switches.fin_keeps_idle && flags & tcp_flag::FIN != 0);
+        }
+        flow.bulk(switches.bulk, backward, time, payload);
+        if first || switches.flags == Counted::All {
+            for (bit, count) in flow.flags.iter_mut().enumerate() {
+                *count += u64::from(flags >> bit & 1);
+            }
+        }
+        let side = &mut flow.sides[usize::from(backward)];
+        if side.lengths.count > 0 {
+            side.gaps.add(time - side.last);
+        }
+        side.last = time;
+        side.lengths.add(payload.into());
+        side.headers += u64::from(header);
+        side.least_header = Some(side.least_header.map_or(header, |least| least.min(header)));
+        if first || switches.psh_urg == Counted::All {
+            side.psh += u64::from(flags & PSH != 0);
+            side.urg += u64::from(flags & URG != 0);
+        }
+        side.rst += u64::from(flags & tcp_flag::RST != 0);
+        side.data += u64::from(payload > 0 && !(first && switches.act_data_skip_first));
+        side.see_window(packet.sample.window, switches.init_win_bwd);
+    }
+
+    fn finish(&self, _: Roles, cells: &mut Vec<Cell<'static>>) {
+        self.cic.layout.cells(&Figured::of(self), cells);
+    }
+
+    fn heir(&mut self) -> Option<Box<dyn FeatureState>> {
+        let flow = &self.flow;
+        let extra = self.extra.as_mut().map(|extra| {
+            let (before, ended) = (extra.connection(flow), Some(flow.last));
+            Box::new(Extra { seen: std::mem::take(&mut extra.seen), before, ended, ..Extra::default() })
+        });
+        Some(Box::new(State { cic: self.cic, flow: Flow::default(), extra }))
+    }
+}
+
+impl Flow {
+    /// Goes on to the next packet, which comes at `time`, so long behind the one before.
+    fn pass(&mut self, gap: i64, time: i64, keeps_idle: bool) {
+        self.gaps.add(gap);
+        self.pauses += u64::from(gap > PAUSE);
+        if gap > IDLE && !keeps_idle {
+            let active = self.last - self.active_since;
+            if active > 0 {
+                self.active.add(active);
+            }
+            self.idle.add(gap);
+            self.active_since = time;
+        }
+        self.last = time;
+        self.earliest = self.earliest.min(time);
+        self.latest = self.latest.max(time);
+    }
+
+    fn bulk(&mut self, rule: Bulks, backward: bool, time: i64, payload: u32) {
+        let [forth, back] = &mut self.sides;
+        match rule {
+            Bulks::Off => {}
+            Bulks::MergedBackward => back.bulk.take(time, payload, None),
+            Bulks::PerDirection if backward => back.bulk.take(time, payload, Some(&forth.bulk)),
+            Bulks::PerDirection => forth.bulk.take(time, payload, Some(&back.bulk)),
+        }
+    }
+}
+
+impl Direction {
+    fn see_window(&mut self, window: Option<u16>, rule: InitWinBwd) {
+        if self.lengths.count == 1 {
+            self.first_window = window;
+        }
+        let stands = match rule {
+            InitWinBwd::First => self.lengths.count > 1,
+            InitWinBwd::FirstNonzero => self.window.is_some_and(|window| window > 0),
+            InitWinBwd::Last => false,
+        };
+        if !stands {
+            self.window = window;
+        }
+    }
+}

@@ -1,0 +1,410 @@
+//! The switches by which programs of the family differ: a preset is a set of them, and each can be set by name.
+
+use crate::error::{Error, Result};
+use crate::time::NS_PER_SECOND;
+use crate::views::flows::{ClientRule, GoesOn, Lifetime, Settings, TcpEnd};
+
+/// Values with names.
+pub(super) trait Named: Copy + PartialEq + 'static {
+    /// All values and their names.
+    const ALL: &'static [(&'static str, Self)];
+
+    fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, value)| *value == self).map_or("", |(name, _)| name)
+    }
+}
+
+macro_rules! values {
+    ($($(#[$about:meta])* $switch:ident { $($(#[$what:meta])* $value:ident = $name:literal,)+ })+) => { $(
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $switch { $($(#[$what])* $value,)+ }
+        impl Named for $switch {
+            const ALL: &'static [(&'static str, $switch)] = &[$(($name, $switch::$value)),+];
+        }
+    )+ };
+}
+
+impl Named for TcpEnd {
+    const ALL: &'static [(&'static str, TcpEnd)] = &[
+        ("states", TcpEnd::States),
+        ("closed", TcpEnd::Closed),
+        ("first-bwd-fin", TcpEnd::BackwardFin),
+        ("first-fin", TcpEnd::FirstFin),
+        ("none", TcpEnd::Never),
+    ];
+}
+
+impl Named for GoesOn {
+    const ALL: &'static [(&'static str, GoesOn)] =
+        &[("tcp-udp", GoesOn::TcpAndUdp), ("always", GoesOn::Always), ("never", GoesOn::Never)];
+}
+
+impl Named for bool {
+    const ALL: &'static [(&'static str, bool)] = &[("no", false), ("yes", true)];
+}
+
+values! {
+    /// Which packets count.
+    Packets {
+        /// IPv4 and IPv6.
+        All = "all",
+        /// IPv4.
+        Ipv4 = "ipv4",
+        /// IPv4, without ICMP messages that quote a packet.
+        WithoutIcmpErrors = "ipv4-without-icmp-errors",
+    }
+    /// What silence ends a flow.
+    Idle {
+        /// 120 s.
+        All = "120s",
+        /// 120 s of UDP alone.
+        Udp = "udp-120s",
+        /// None.
+        Off = "off",
+    }
+    /// How packets are ordered in a flow.
+    Order {
+        /// By time, as far as they come within 10 ms.
+        Time = "time",
+        /// As they come.
+        Capture = "capture",
+    }
+    /// Which direction a flow's first packet is of.
+    FirstPacket {
+        /// By who sent it.
+        BySource = "by-source",
+        /// Forward, also where the flow goes on from another and the destination sent it.
+        Forward = "forward",
+        /// Backward.
+        Backward = "backward",
+    }
+    /// Packets that are counted for flags.
+    Counted {
+        /// All.
+        All = "all",
+        /// The first of the flow.
+        First = "first",
+    }
+    /// How bulks are found.
+    Bulks {
+        /// Apart, and each direction interrupts the other.
+        PerDirection = "per-direction",
+        /// Of both directions together, as backward.
+        MergedBackward = "merged-backward",
+        /// Not.
+        Off = "off",
+    }
+    /// How numbers are divided.
+    Division {
+        /// With fractions.
+        Real = "real",
+        /// Rounded down.
+        Integer = "integer",
+    }
+    /// What subflows are.
+    Subflow {
+        /// Stretches between pauses longer than 1 s.
+        Stretches = "gaps+1",
+        /// The pauses; without one all is 0.
+        Gaps = "gaps",
+        /// The flow.
+        Whole = "whole",
+    }
+    /// The first window forward.
+    InitWinFwd {
+        /// Of the first packet forward.
+        First = "first",
+        /// Of the flow's first packet, if that is forward.
+        OfFirstPacket = "of-first-packet",
+    }
+    /// The first window backward.
+    InitWinBwd {
+        /// Of the first packet backward.
+        First = "first",
+        /// The first that is not 0.
+        FirstNonzero = "first-nonzero",
+        /// Of the last packet backward.
+        Last = "last",
+    }
+    /// What stands for a window that was not seen.
+    NoWindow {
+        /// 0.
+        Zero = "zero",
+        /// -1, also for what has no windows.
+        MinusOne = "minus-one",
+    }
+    /// The least header.
+    SegSizeMin {
+        /// Of the direction's packets.
+        OfDirection = "of-direction",
+        /// Of the direction's packets if the flow's first is of it; else 0.
+        FromZero = "from-zero",
+    }
+    /// Where lengths are from.
+    LengthSource {
+        /// Headers.
+        Headers = "ip-header",
+        /// What was captured.
+        Captured = "captured",
+    }
+    /// The standard deviation and variance.
+    Std {
+        /// Divided by n - 1.
+        Sample = "sample",
+        /// Divided by n.
+        Population = "population",
+    }
+    /// What stands for bytes and packets per second of a flow without duration.
+    ZeroDuration {
+        /// -1.
+        MinusOne = "minus-one",
+        /// Infinity, or NaN for 0 bytes.
+        Inf = "inf",
+        /// 0.
+        Zero = "zero",
+        /// Nothing.
+        Empty = "empty",
+    }
+    /// The duration.
+    Duration {
+        /// Latest less earliest time.
+        Span = "span",
+        /// Time of the last packet less that of the first, negative where time goes back.
+        LastLessFirst = "last-less-first",
+    }
+    /// Time as text; UTC.
+    TimeText {
+        /// `2017-07-06 12:00:30`, with milli- or microseconds unless they are 0.
+        Iso = "iso-utc",
+        /// `06/07/2017 12:00:30 PM`.
+        TwelveHours = "12h-utc",
+    }
+    /// By what the direction of a packet is known.
+    Compare {
+        /// The source's address and port.
+        IpAndPort = "ip+port",
+        /// Its address: all packets between ports of one host are forward.
+        Ip = "ip",
+    }
+    /// Which protocols have a number, and lengths if they have ports.
+    Protocols {
+        /// All.
+        All = "all",
+        /// ICMP, IGMP, TCP, UDP and SCTP; others are 0.
+        Five = "five",
+        /// TCP and UDP; others are 0.
+        TcpUdp = "tcp-udp",
+    }
+}
+
+/// A switch as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// Its name.
+    pub name: &'static str,
+    /// The value that it has.
+    pub value: &'static str,
+    /// What it decides.
+    pub about: &'static str,
+}
+
+macro_rules! switches {
+    ($($(#[doc = $about:literal])+ $name:ident: $kind:ty,)+) => {
+        /// All switches.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct Switches { $($(#[doc = $about])+ pub $name: $kind,)+ }
+
+        impl Switches {
+            /// Every switch with its value.
+            #[must_use]
+            pub fn list(&self) -> Vec<Switch> {
+                vec![$(Switch {
+                    name: stringify!($name),
+                    value: self.$name.name(),
+                    about: concat!($($about),+).trim_ascii_start(),
+                }),+]
+            }
+
+            /// The values that a switch may have.
+            #[must_use]
+            pub fn values(name: &str) -> Option<Vec<&'static str>> {
+                match name {
+                    $(stringify!($name) => Some(<$kind>::ALL.iter().map(|(name, _)| *name).collect()),)+
+                    _ => None,
+                }
+            }
+
+            /// Sets a switch to a value.
+            ///
+            /// # Errors
+            /// A name or value that there is not; the message has the nearest.
+            pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+                match name {
+                    $(stringify!($name) => self.$name = find(name, value)?,)+
+                    _ => {
+                        let names = [$(stringify!($name)),+];
+                        return Err(Error::config(format!(
+                            "there is no switch `{name}`; the nearest is `{}`", nearest(name, names)
+                        )));
+                    }
+                }
+                Ok(())
+            }
+        }
+    };
+}
+
+switches! {
+    /// which packets count
+    packets: Packets,
+    /// how FIN, RST and SYN end flows of TCP; by states, ICMP of another type and code ends one too
+    tcp_end: TcpEnd,
+    /// the silence that ends a flow, beside 120 s from its start
+    idle_timeout: Idle,
+    /// which flows that ended 120 s from their start go on with the same source and destination
+    goes_on: GoesOn,
+    /// whether a flow that begins with SYN and ACK was begun by its receiver
+    synack_swaps: bool,
+    /// whether flows of one packet are left out
+    leave_out_single: bool,
+    /// how packets are ordered in a flow
+    order: Order,
+    /// by what the direction of a packet is known
+    direction_compare: Compare,
+    /// which direction the first packet of a flow is of
+    first_packet: FirstPacket,
+    /// whether the payload of the first packet counts twice in the lengths of both directions
+    first_payload_twice: bool,
+    /// packets whose flags are counted
+    flags: Counted,
+    /// packets whose PSH and URG are counted by direction
+    psh_urg: Counted,
+    /// how bulks are found
+    bulk: Bulks,
+    /// how the ratio, subflows and bulks divide
+    division: Division,
+    /// what subflows are
+    subflow: Subflow,
+    /// the first window forward
+    init_win_fwd: InitWinFwd,
+    /// the first window backward
+    init_win_bwd: InitWinBwd,
+    /// what stands for a window that was not seen
+    no_window: NoWindow,
+    /// whether the first packet of a flow never has data
+    act_data_skip_first: bool,
+    /// the least header of a direction
+    seg_size_min: SegSizeMin,
+    /// whether the active period in which a flow ends counts
+    last_active_period: bool,
+    /// whether a FIN behind a pause does not end it
+    fin_keeps_idle: bool,
+    /// where lengths are from
+    length_source: LengthSource,
+    /// standard deviation and variance
+    std: Std,
+    /// bytes and packets per second of a flow without duration
+    zero_duration: ZeroDuration,
+    /// the duration
+    duration: Duration,
+    /// the time as text
+    timestamp: TimeText,
+    /// which protocols have a number, and lengths if they have ports
+    protocols: Protocols,
+}
+
+fn find<T: Named>(switch: &str, value: &str) -> Result<T> {
+    let found = T::ALL.iter().find(|(name, _)| *name == value);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<_> = T::ALL.iter().map(|(name, _)| *name).collect();
+        let (nearest, all) = (nearest(value, names.iter().copied()), names.join(", "));
+        Error::config(format!("`{switch}` cannot be `{value}`; the nearest is `{nearest}`, of {all}"))
+    })
+}
+
+/// The name that is the fewest letters away.
+pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> &'n str {
+    names.into_iter().min_by_key(|name| distance(word, name)).unwrap_or_default()
+}
+
+/// Letters to be put in, taken out or changed (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (at, left) in a.chars().enumerate() {
+        let mut corner = std::mem::replace(&mut row[0], at + 1);
+        for (place, right) in b.chars().enumerate() {
+            let changed = corner + usize::from(left != right);
+            corner = row[place + 1];
+            row[place + 1] = changed.min(corner + 1).min(row[place] + 1);
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+/// The longest time from a flow's first packet to its last, and the longest silence where there is one.
+const TIMEOUT: i64 = 120 * NS_PER_SECOND;
+
+impl Switches {
+    /// The settings of flows that they ask for.
+    pub(in super::super) fn settings(&self, usual: Settings) -> Settings {
+        let idle = |all: bool| all.then_some(TIMEOUT);
+        let all = self.idle_timeout == Idle::All;
+        let lifetime = Lifetime {
+            tcp_idle: idle(all),
+            udp_idle: idle(self.idle_timeout != Idle::Off),
+            other_idle: idle(all),
+            active: Some(TIMEOUT),
+            tcp_end: self.tcp_end,
+            goes_on: self.goes_on,
+        };
+        Settings {
+            lifetime,
+            reorder: if self.order == Order::Time { usual.reorder } else { 0 },
+            sequences: 0,
+            no_retransmissions: false,
+            min_packets: usual.min_packets.max(if self.leave_out_single { 2 } else { 0 }),
+            client: if self.synack_swaps { ClientRule::Opener } else { ClientRule::FirstPacket },
+            ..usual
+        }
+    }
+
+    /// The filter that they ask for.
+    pub(super) fn filter(&self) -> &'static str {
+        match self.packets {
+            Packets::All => "ip or ip6",
+            Packets::Ipv4 => "ip",
+            Packets::WithoutIcmpErrors => {
+                "ip and not (icmp[0] = 3 or icmp[0] = 4 or icmp[0] = 5 or icmp[0] = 11 or icmp[0] = 12)"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CIC;
+    use super::*;
+
+    #[test]
+    fn every_value_of_every_switch_can_be_set_by_name() {
+        for switch in CIC.list() {
+            assert!(!switch.value.is_empty() && !switch.about.is_empty(), "{switch:?}");
+            for value in Switches::values(switch.name).unwrap() {
+                let mut switches = CIC;
+                switches.set(switch.name, value).unwrap();
+                let now = switches.list().into_iter().find(|now| now.name == switch.name).unwrap();
+                assert_eq!(now.value, value);
+            }
+        }
+    }
+
+    #[test]
+    fn the_nearest_names_are_told() {
+        let mut switches = CIC;
+        let said = |mistake: Result<()>| mistake.unwrap_err().to_string();
+        assert!(said(switches.set("zero_duratoin", "inf")).contains("`zero_duration`"));
+        assert!(said(switches.set("std", "populaton")).contains("`population`"));
+        assert_eq!(switches, CIC);
+    }
+}
