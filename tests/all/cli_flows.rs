@@ -258,6 +258,8 @@ fn flows_have_the_labels_of_rules_and_a_report_says_what_these_came_to() {
     let ran = with(&rules(&format!("default = \"other\"\n{one}")), &["--dialect", "wa1kpcap", "-q"]);
     let ends: Vec<_> = ran.out.lines().map(|line| line.rsplit(',').next().unwrap()).collect();
     assert_eq!((ends, ran.said.as_str()), (vec!["label", "lookup", "other"], ""), "{ran:?}");
+    let ran = with(&rules(one), &["--dialect", "cic-engelen", "-q"]);
+    assert!(ran.out.contains(",lookup") && ran.out.contains(",NeedManualLabel"), "{ran:?}");
     let bad = rules("[[rule]]\nlabel = \"a\"\nsrc = \"10.0.0.0/40\"\n");
     let ran = with(&bad, &[]);
     assert_eq!(ran.code, Some(2), "{ran:?}");

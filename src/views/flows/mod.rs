@@ -159,12 +159,25 @@ impl<'s> Flows<'s> {
     fn emit(&mut self, ended: &mut Ended) -> Result<()> {
         let Ended { ends, reason, flow, words } = ended;
         let mut record = self.finisher.finish(ends, flow, words.take(), *reason, self.sensor.clone(), &self.plan);
-        record.label = self.plan.settings.labels.as_ref().and_then(|labels| labels.label(&record));
+        self.label(&mut record);
         self.outcome.kept += record.amount;
         self.counts.add(&record);
         self.sink.on_flow(&record)?;
         self.finisher.reuse(&mut record);
         Ok(())
+    }
+}
+
+impl Flows<'_> {
+    /// Labels a flow, where there are rules.
+    fn label(&self, record: &mut FlowRecord) {
+        let Some(labels) = &self.plan.settings.labels else { return };
+        record.label = labels.label(record);
+        if let (Some(label), Some(at)) = (&record.label, self.plan.label_at)
+            && let Some(cell) = record.features.get_mut(at)
+        {
+            *cell = label.to_string().into();
+        }
     }
 }
 

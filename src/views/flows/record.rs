@@ -302,11 +302,11 @@ impl Finisher {
 fn direction(ends: &Ends, flow: &Flow, plan: &Plan) -> (Direction, bool) {
     let one_end = ends.low == ends.high && ends.low_port == ends.high_port;
     let ports = |is_server: &dyn Fn(u16) -> bool| only_one(ends.low_port, ends.high_port, is_server);
-    let (direction, client_high) = if plan.settings.client != ClientRule::Evidence {
-        (Direction::FirstPacket, flow.began_high)
-    } else if plan.settings.client == ClientRule::SmallerText {
+    let (direction, client_high) = if plan.settings.client == ClientRule::SmallerText {
         let text = |bits, port: u16| (address(bits, ends.v6).to_string(), port);
         (Direction::FirstPacket, text(ends.high, ends.high_port) < text(ends.low, ends.low_port))
+    } else if plan.settings.client != ClientRule::Evidence {
+        (Direction::FirstPacket, flow.began_high)
     } else if let Some(evidence) = flow.evidence {
         (evidence, flow.client_high)
     } else if let Some(server_high) = ports(&|port| plan.settings.service_ports.contains(&port)) {

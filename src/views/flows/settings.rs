@@ -194,6 +194,8 @@ pub(super) struct Plan {
     pub(super) tcp: bool,
     /// What payload says is wanted.
     pub(super) said: bool,
+    /// The cell of features that is a label: rules come before what stands there.
+    pub(super) label_at: Option<usize>,
     /// Longest silence by protocol; the greatest number is never.
     idle: [i64; 3],
     pub(super) active: i64,
@@ -207,6 +209,8 @@ impl Plan {
     pub(super) fn new(settings: Settings) -> Plan {
         let life = settings.lifetime;
         let never = |limit: Option<i64>| limit.unwrap_or(i64::MAX).max(0);
+        let mut cells = settings.features.iter().flat_map(|feature| feature.columns());
+        let label_at = cells.position(|column| column.name.eq_ignore_ascii_case("label"));
         Plan {
             statistics: settings.columns.quantities().contains(&true),
             quantities: settings.columns.quantities(),
@@ -216,6 +220,7 @@ impl Plan {
             active: never(life.active),
             held: if life.goes_on == GoesOn::Never { never(life.active) } else { i64::MAX },
             judges: matches!(life.tcp_end, TcpEnd::FirstFin | TcpEnd::BackwardFin | TcpEnd::States),
+            label_at,
             settings,
         }
     }
