@@ -251,7 +251,12 @@ const DIFFERENCES: &[Difference] = &[
         "frames that do not begin with Ethernet are dropped",
         "16 link types; others are counted",
     ),
-    difference("order", "2.2", "rows as flows end, those that are left in the order of a hash", "by first packet"),
+    difference(
+        "order",
+        "2.2",
+        "rows as flows end, those that are left in the order of a hash",
+        "in stretches as they end, by first packet in each",
+    ),
     difference("precision", "2.4", "means and variances are updated value by value in floats", "exact, rounded once"),
     difference("local_time", "2.4", "times are of the machine's zone", "UTC"),
 ];
