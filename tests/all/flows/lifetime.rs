@@ -2,12 +2,14 @@
 
 use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::flows::FlowSink;
-use pcap_compactor::views::flows::{EndReason, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
+use pcap_compactor::views::flows::{
+    ClientRule, EndReason, FlowCounts, FlowJob, FlowRecord, GoesOn, Lifetime, Settings, TcpEnd,
+};
 use pcap_compactor::{Engine, Result};
 
 use super::{all, connection, flows_of, pcap, say, segment, udp};
 use crate::model::SECOND;
-use crate::model::flows::{ACK, RST, SYN, Sent};
+use crate::model::flows::{ACK, FIN, RST, SYN, Sent};
 use crate::run::{PLAIN, file, inputs};
 use crate::traffic::START;
 
@@ -115,4 +117,63 @@ fn markers_cut_no_flow_that_the_active_timeout_does_not() {
     let active = flows.iter().filter(|(_, reason, _)| *reason == EndReason::Active).count();
     assert_eq!(active, flows.len() - tuples as usize);
     assert!(said(&parts) == flows);
+}
+
+#[test]
+fn rules_that_look_at_flags_end_flows_at_once_or_with_the_next_syn() {
+    let mut packets = connection(START, 1000, 5000);
+    // The client's FIN comes twice.
+    packets.insert(6, Sent { time: START + SECOND / 10, ..packets[5].clone() });
+    packets.extend(connection(START + 2 * SECOND, 70_000, 90_000));
+    let said = |tcp_end| -> Vec<(&str, u64)> {
+        let lifetime = Lifetime { tcp_end, ..Lifetime::default() };
+        // The ledger is asked by the sink of these tests.
+        let flows = flows_of(&packets, &Settings { lifetime, client: ClientRule::FirstPacket, ..Settings::default() });
+        flows.iter().map(|flow| (flow.end_reason.name(), flow.amount.packets)).collect()
+    };
+    assert_eq!(said(TcpEnd::Closed), [("fin", 9), ("fin", 8)]);
+    assert_eq!(said(TcpEnd::States), [("reuse", 9), ("eof", 8)]);
+    assert_eq!(said(TcpEnd::Never), [("eof", 17)]);
+    // The second FIN is left out; the last ACK and what follows are of another flow.
+    assert_eq!(said(TcpEnd::BackwardFin), [("fin", 7), ("fin", 8), ("eof", 1)]);
+    // What a FIN begins it does not end; the next one does.
+    assert_eq!(said(TcpEnd::FirstFin), [("fin", 6), ("fin", 2), ("fin", 7), ("eof", 2)]);
+}
+
+#[test]
+fn what_goes_on_behind_the_active_timeout_keeps_its_client() {
+    let at = |second: i64, up: bool| segment(START + second * SECOND, up, ACK, 1, 1, 10);
+    let packets = [at(0, true), at(5, true), at(11, false), at(12, true), at(33, false)];
+    let clients = |goes_on| -> Vec<(u16, u64)> {
+        let lifetime =
+            Lifetime { tcp_idle: Some(20 * SECOND), active: Some(10 * SECOND), goes_on, ..Lifetime::default() };
+        let flows = flows_of(&packets, &Settings { lifetime, client: ClientRule::FirstPacket, ..Settings::default() });
+        flows.iter().map(|flow| (flow.src_port, flow.amount.packets)).collect()
+    };
+    // But not behind the idle timeout.
+    assert_eq!(clients(GoesOn::TcpAndUdp), [(40_000, 2), (40_000, 2), (80, 1)]);
+    assert_eq!(clients(GoesOn::Never), [(40_000, 2), (80, 2), (80, 1)]);
+}
+
+/// While a FIN waits, what comes behind it may be of the next flow.
+#[cfg(feature = "payload")]
+#[test]
+fn payload_behind_a_fin_that_ends_at_once_is_of_the_next_flow() {
+    use crate::run::PLAIN;
+    use crate::traffic::{Body, Frame, v4};
+    use pcap_compactor::views::flows::Columns;
+
+    let sent = |ms: i64, flags, payload: &[u8]| {
+        let body = Body::Tcp { src_port: 40_000, dst_port: 80, flags, payload: payload.to_vec() };
+        Frame::new(START + ms * SECOND / 1000, v4(10, 0, 0, 1), v4(9, 0, 0, 1), body)
+    };
+    let frames = [sent(0, ACK, b""), sent(100, FIN | ACK, b""), sent(105, ACK, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")];
+    let dir = tempfile::tempdir().unwrap();
+    let paths = [file(dir.path(), "a.pcap", &crate::traffic::pcap(&frames))];
+    let lifetime = Lifetime { tcp_end: TcpEnd::FirstFin, ..Lifetime::default() };
+    let columns = Columns::parse("@app").unwrap();
+    let flows = super::say(&paths, Settings { lifetime, columns, ..Settings::default() }, PLAIN).flows;
+    let requests =
+        |flow: &FlowRecord| flow.app.as_ref().and_then(|app| app.http.as_ref()).map(|http| http.requests.len());
+    assert_eq!(flows.iter().map(requests).collect::<Vec<_>>(), [None, Some(1)]);
 }

@@ -160,12 +160,14 @@ impl Pieces {
     }
 }
 
-/// Whether a packet may be of another flow than `flow` is now. What waits in front of it can only shorten its silence.
+/// Whether a packet may be of another flow than `flow` is now. What waits in front of it can only shorten its silence, but by
+/// rules that judge end it.
 #[inline]
 fn may_follow(arrival: &Arrival, flow: &Flow, idle: i64, plan: &Plan) -> bool {
     !flow.has_begun()
         || plan.settings.reorder > idle.min(plan.active)
         || arrival.has_syn()
+        || plan.judges
         || flow.over(arrival.time, idle, plan).is_some()
 }
 

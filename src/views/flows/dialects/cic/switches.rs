@@ -159,7 +159,7 @@ values! {
     ZeroDuration {
         /// -1.
         MinusOne = "minus-one",
-        /// Infinity, or NaN for 0 bytes.
+        /// Infinity, or NaN for 0 bytes; text in JSON, which has no such numbers.
         Inf = "inf",
         /// 0.
         Zero = "zero",
