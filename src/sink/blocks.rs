@@ -47,7 +47,9 @@ impl BlockWriter {
     /// The file cannot be asked what it is.
     pub(super) fn new(file: File) -> io::Result<BlockWriter> {
         let way = if file.metadata()?.is_file() { Way::Untried } else { Way::Cached };
-        Ok(BlockWriter { file, bytes: Vec::new(), start: 0, way, sealer: Sealer::default() })
+        let mut writer = BlockWriter { file, bytes: Vec::new(), start: 0, way, sealer: Sealer::default() };
+        writer.align();
+        Ok(writer)
     }
 
     /// Appends what `with` appends; it must leave alone what is there. Saves a copy.
@@ -107,9 +109,9 @@ impl BlockWriter {
         Ok(())
     }
 
-    /// Moves what waits to where a page begins. Only the first block and a record longer than the room make that necessary.
+    /// Moves what waits to where a page begins. Only the start and a record longer than the room make that necessary.
     fn align(&mut self) {
-        if self.bytes.as_ptr().wrapping_add(self.start).align_offset(PAGE) == 0 {
+        if self.bytes.capacity() > 0 && self.bytes.as_ptr().wrapping_add(self.start).align_offset(PAGE) == 0 {
             return;
         }
         let mut bytes: Vec<u8> = Vec::with_capacity(PAGE + self.waiting().len().max(BLOCK) + OVER);
@@ -129,7 +131,8 @@ impl BlockWriter {
 
 impl Write for BlockWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.get(..BLOCK).unwrap_or(bytes);
+        // No more than fills a block, so that there is always room for it.
+        let taken = bytes.get(..BLOCK - self.waiting().len()).unwrap_or(bytes);
         self.append(|waiting| waiting.extend_from_slice(taken))?;
         Ok(taken.len())
     }
