@@ -6,13 +6,13 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "clippy knows tests, but not what helps them")]
 
-mod cic;
 mod command;
 mod model;
 mod run;
 mod traffic;
 
 mod bad_input;
+mod cic;
 mod cli_damage;
 mod cli_flows;
 mod corpus;

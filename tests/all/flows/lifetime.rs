@@ -9,7 +9,7 @@ use pcap_compactor::{Engine, Result};
 
 use super::{all, connection, flows_of, pcap, say, segment, udp};
 use crate::model::SECOND;
-use crate::model::flows::{ACK, FIN, RST, SYN, Sent};
+use crate::model::flows::{ACK, RST, SYN, Sent};
 use crate::run::{PLAIN, file, inputs};
 use crate::traffic::START;
 
@@ -159,6 +159,7 @@ fn what_goes_on_behind_the_active_timeout_keeps_its_client() {
 #[cfg(feature = "payload")]
 #[test]
 fn payload_behind_a_fin_that_ends_at_once_is_of_the_next_flow() {
+    use crate::model::flows::FIN;
     use crate::run::PLAIN;
     use crate::traffic::{Body, Frame, v4};
     use pcap_compactor::views::flows::Columns;
