@@ -1,7 +1,7 @@
 //! `flows`: captures in; one row a flow and a ledger out.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -233,6 +233,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if args.format() == Format::None && args.output.is_some() {
         return Err(no_file_of_nothing().into());
     }
+    args.output.as_deref().map_or(Ok(()), of_no_other_kind)?;
     let dialect = args.dialect()?;
     let settings = settings(args, dialect.as_ref())?;
     let mut about = report(args)?;
@@ -284,6 +285,19 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         anyhow::bail!("none of the inputs is a capture that can be read");
     }
     Ok(exit)
+}
+
+/// Refuses names of files of a kind that is not written.
+fn of_no_other_kind(path: &Path) -> Result<(), Usage> {
+    let end = path.extension().and_then(|end| end.to_str()).map(str::to_ascii_lowercase);
+    let others = ["gz", "zst", "xz", "bz2", "zip", "parquet", "arrow", "feather", "xlsx"];
+    match end.filter(|end| others.contains(&&**end)) {
+        Some(end) => Err(Usage(format!(
+            "{}: no .{end} is written; name it .csv, .jsonl or .json, or leave out --output and pass the rows on",
+            path.display()
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Says where a limit was reached, and what that did.

@@ -178,7 +178,7 @@ fn element(cell: &Cell<'_>, text: &mut Text, out: &mut String) {
     }
 }
 
-/// Appends `repr` of a string.
+/// Appends text as `repr` of Python has it, but for characters beyond ASCII that are not printed: they stay as they are.
 pub(crate) fn string(text: &str, out: &mut String) {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     out.push(quote);

@@ -115,13 +115,15 @@ fn options_that_would_do_nothing_are_refused_with_the_way_out() {
         run([command.as_ref(), path.as_os_str()].into_iter().chain(names))
     };
     let seconds = "seconds go from 0 to 9223372036";
-    let refused: [(&str, &[&str], &str); 14] = [
+    let refused: [(&str, &[&str], &str); 16] = [
         ("flows", &["--format", "none", "-o", "OUT"], "--format none writes no records"),
         ("compact", &["--format", "none", "-o", "OUT"], "--format none writes no records"),
         ("flows", &["--flow-end", "never", "--tcp-timeout", "300"], "leave out --tcp-timeout"),
         ("flows", &["--flow-end", "never", "--udp-timeout", "0"], "leave out --udp-timeout"),
         ("flows", &["--flow-end", "never", "--other-timeout", "1"], "leave out --other-timeout"),
         ("flows", &["--flow-end", "never", "--active-timeout", "1"], "leave out --active-timeout"),
+        ("flows", &["-o", "rows.csv.gz"], "no .gz is written"),
+        ("flows", &["-o", "rows.Parquet"], "no .parquet is written"),
         ("flows", &["--app-buffer", "0"], "1024 to 1048576"),
         ("flows", &["--app-buffer", "1048577"], "1024 to 1048576"),
         ("flows", &["--tcp-timeout", "9999999999"], seconds),
