@@ -9,7 +9,6 @@
 //! | `cic-java` | CICFlowMeter, commit 98a5eba of January 2022 | 84 |
 //! | `cic-engelen` | the fork of Engelen, Liu and others, commit 4dd5319 of June 2024 | 94 |
 //! | `cic-2018` | CICFlowMeter, commit 99dc827 of June 2019, as in 2018 | 84 |
-//!
 //! | `cic-2017` | `cic-java` under the names of CIC-IDS2017 | 85 |
 //!
 //! The data sets CIC-IDS2017 and CSE-CIC-IDS2018 were made by builds that were not published: `cic-2017` and `cic-2018` have their
