@@ -1,8 +1,8 @@
 //! Rows of plain data in an anonymous memory map.
 //!
 //! Promises: rows start zeroed, indices stay valid until [`Arena::clear`], growth doubles and moves no row where the
-//! system can remap pages. The map asks for huge pages, which cost a tenth of small ones to touch first. Does not
-//! promise stable addresses.
+//! system can remap pages. From a huge page on the map asks for those, which cost a tenth of small ones to touch first.
+//! Does not promise stable addresses.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -10,8 +10,9 @@ use std::ops::{Deref, DerefMut};
 use bytemuck::Pod;
 use memmap2::MmapMut;
 
-/// Below this many bytes the rows live on the heap, where small runs are cheapest.
-const MAP_FROM: usize = 1 << 20;
+/// Below this many bytes the rows live on the heap, where small runs are cheapest. Above it the allocator keeps a region for
+/// each size that growth passes through, and touching the first bytes of one clears a huge page.
+const MAP_FROM: usize = 64 << 10;
 
 /// A growable array of zero-initialised rows.
 pub struct Arena<T> {
@@ -106,7 +107,7 @@ impl<T: Pod> Arena<T> {
             words.resize(bytes.div_ceil(8), 0);
             return;
         }
-        let bytes = bytes.next_multiple_of(HUGE);
+        let bytes = bytes.next_multiple_of(if bytes < HUGE { PAGE } else { HUGE });
         #[cfg(target_os = "linux")]
         if let Store::Map(map) = &mut self.store
             && remap(map, bytes)
@@ -123,10 +124,11 @@ impl<T: Pod> Arena<T> {
 }
 
 const HUGE: usize = 2 << 20;
+const PAGE: usize = 4 << 10;
 
 fn advise(map: &MmapMut) {
     #[cfg(target_os = "linux")]
-    {
+    if map.len() >= HUGE {
         // A refusal (no huge pages configured) only costs speed.
         let _ = map.advise(memmap2::Advice::HugePage);
     }
