@@ -1,4 +1,4 @@
-//! Rows by flow id, in blocks that never move: growing copies nothing, and what has ended leaves a block at a time.
+//! Rows by number, in blocks that never move: growing copies nothing, and they leave a block at a time.
 
 use std::ops::{Index, IndexMut};
 
@@ -19,8 +19,7 @@ impl<T: Default> Rows<T> {
     /// Makes a row for every id below `len`.
     #[inline]
     pub(super) fn reach(&mut self, len: usize) {
-        let there = self.0.last().map_or(0, |last| (self.0.len() - 1) * BLOCK + last.len());
-        if len > there {
+        if len > self.len() {
             self.grow(len);
         }
     }
@@ -33,6 +32,24 @@ impl<T: Default> Rows<T> {
             }
             self.0[block].resize_with(BLOCK.min(len - block * BLOCK), T::default);
         }
+    }
+}
+
+impl<T> Rows<T> {
+    /// Appends a row.
+    pub(super) fn push(&mut self, row: T) {
+        match self.0.last_mut() {
+            Some(last) if last.len() < BLOCK => last.push(row),
+            _ => {
+                let mut block = Vec::with_capacity(BLOCK);
+                block.push(row);
+                self.0.push(block);
+            }
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.last().map_or(0, |last| (self.0.len() - 1) * BLOCK + last.len())
     }
 
     /// The row of an id, if there is one.
@@ -100,5 +117,17 @@ mod tests {
             ids.push(first);
         }
         assert_eq!(ids, [4096, 3072, 2048, 1024, 0]);
+    }
+
+    #[test]
+    fn rows_are_appended_behind_those_that_are_there() {
+        let mut rows = Rows::default();
+        for n in 0..3000_u32 {
+            assert_eq!(rows.len(), n as usize);
+            rows.push(n);
+            assert_eq!(rows[n], n);
+        }
+        assert!(rows.iter().all(|(place, &row)| row == place));
+        assert_eq!(rows.pop().map(|(first, block)| (first, block.len())), Some((2048, 952)));
     }
 }

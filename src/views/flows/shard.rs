@@ -27,8 +27,9 @@ use crate::prefetch::{prefetch, prefetch_all};
 use crate::table::{Ends, FlowTable};
 use crate::time::Timestamp;
 
-/// A flow that has ended.
+/// A flow that has ended. As large as a [`Row`]: blocks of those that the end of input empties hold what was in them.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(super) struct Ended {
     pub(super) ends: Ends,
     pub(super) reason: EndReason,
@@ -67,7 +68,7 @@ pub(super) struct Closed {
 /// Flows that have ended, and the order in which they leave. Flows are large: they stay where they are, and places are sorted.
 #[derive(Debug, Default)]
 pub(super) struct EndedFlows {
-    flows: Vec<Ended>,
+    flows: Rows<Ended>,
     /// Ranks and places, those that leave last in front.
     order: Vec<(i64, u32)>,
 }
@@ -75,22 +76,23 @@ pub(super) struct EndedFlows {
 impl EndedFlows {
     fn sort(&mut self, plan: &Plan) {
         let flows = &self.flows;
-        self.order.extend(flows.iter().map(|ended| ended.rank(plan)).zip(0..));
-        let order = |(_, place): &(i64, u32)| flows[*place as usize].order(plan);
+        self.order.reserve_exact(flows.len());
+        self.order.extend(flows.iter().map(|(place, ended)| (ended.rank(plan), place)));
+        let order = |(_, place): &(i64, u32)| flows[*place].order(plan);
         self.order.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| order(b).cmp(&order(a))));
     }
 
     /// The flow that leaves next.
     pub(super) fn first(&self) -> Option<&Ended> {
-        self.order.last().map(|(_, place)| &self.flows[*place as usize])
+        self.order.last().map(|(_, place)| &self.flows[*place])
     }
 
     /// Takes the flow that leaves next, and asks for the memory of those behind it.
     pub(super) fn next(&mut self) -> Option<&mut Ended> {
-        let behind = |n: usize| Some(&self.flows[self.order.get(self.order.len().checked_sub(n)?)?.1 as usize]);
+        let behind = |n: usize| Some(&self.flows[self.order.get(self.order.len().checked_sub(n)?)?.1]);
         behind(1 + 2 * AHEAD).into_iter().for_each(prefetch_all);
         behind(1 + AHEAD).into_iter().for_each(|ended| ended.flow.ask());
-        self.order.pop().map(|(_, place)| &mut self.flows[place as usize])
+        self.order.pop().map(|(_, place)| &mut self.flows[place])
     }
 }
 
@@ -109,6 +111,8 @@ pub(super) struct Aside {
 /// How many flows lie between asking for what a flow has elsewhere and its turn; its own memory is asked for as many
 /// before.
 const AHEAD: usize = 8;
+
+const _: () = assert!(size_of::<Ended>() == size_of::<Row>());
 
 /// What has a flow id; whole cache lines.
 #[derive(Debug, Default)]
@@ -158,8 +162,6 @@ pub(super) struct Shard {
     /// Markers so far.
     marks: u32,
     closed: Closed,
-    /// Flows that had ended by the last marker.
-    last: usize,
     /// Ids that are no longer needed.
     free: Vec<u32>,
 }
@@ -176,7 +178,6 @@ impl Shard {
             newest: i64::MIN,
             marks: 0,
             closed: Closed::default(),
-            last: 0,
             free: Vec::new(),
         }
     }
@@ -234,7 +235,6 @@ impl Shard {
         self.newest = self.newest.max(now);
         self.marks += 1;
         let passed = self.deadlines.passed(now);
-        self.closed.ended.flows.reserve(self.last.min(passed.len()));
         for (nth, &(slot, id)) in passed.iter().enumerate() {
             if let Some(&(_, later)) = passed.get(nth + 2 * AHEAD) {
                 self.ask(later);
@@ -269,10 +269,9 @@ impl Shard {
     /// What has ended, in order.
     fn hand_over(&mut self) -> Option<Part> {
         let mut closed = std::mem::take(&mut self.closed);
-        self.last = closed.ended.flows.len();
         closed.ended.sort(&self.plan);
         let Aside { out_of_window, filtered, stale, let_go } = closed.aside;
-        let nothing = closed.ended.flows.is_empty() && out_of_window.packets + filtered.packets + stale + let_go == 0;
+        let nothing = closed.ended.flows.len() == 0 && out_of_window.packets + filtered.packets + stale + let_go == 0;
         if nothing { None } else { Some(Box::new(closed)) }
     }
 }
@@ -402,7 +401,6 @@ impl ShardView for Shard {
                 self.expire(before.0, table);
             }
             None => {
-                self.closed.ended.flows.reserve_exact(self.rows.iter().filter(|(_, row)| row.live).count());
                 while let Some((first, rows)) = self.rows.pop() {
                     for (row, id) in rows.into_iter().zip(first..).filter(|(row, _)| row.live) {
                         let ends = table.ends(id);
