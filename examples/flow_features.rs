@@ -11,7 +11,7 @@ use pcap_compactor::sink::flows::{FlowWriter, Form};
 use pcap_compactor::sink::jsonl::Times;
 use pcap_compactor::views::flows::columns::Kind;
 use pcap_compactor::views::flows::{
-    Cell, Columns, Feature, FeatureColumn, FeatureState, FlowJob, FlowPacket, Roles, Settings,
+    Cell, Cells, Columns, Feature, FeatureColumn, FeatureState, FlowJob, FlowPacket, Roles, Settings,
 };
 use pcap_compactor::{Engine, Input, Result, Timestamp};
 
@@ -64,7 +64,7 @@ impl FeatureState for State {
         self.current = Some((packet.from_high, packet.time, length));
     }
 
-    fn finish(&self, Roles { client_high, .. }: Roles, cells: &mut Vec<Cell<'static>>) {
+    fn finish(&self, Roles { client_high, .. }: Roles, cells: &mut Cells) {
         let [up, down] = if client_high { [1, 0] } else { [0, 1] };
         cells.extend([self.bursts[up], self.bursts[down], self.longest].map(Cell::Count));
     }

@@ -81,7 +81,7 @@ pub struct FlowWriter<W: Write> {
 }
 
 /// Bytes gathered before they are written.
-const BUFFER: usize = 256 << 10;
+const BUFFER: usize = 48 << 10;
 
 impl<W: Write> FlowWriter<W> {
     /// Writes to `out`, a header first where there is one; `name` names it in errors.
@@ -130,10 +130,7 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 let hash = &mut self.hash;
                 self.columns.show(flow, |piece| match piece {
                     Piece::Cell(cell) => digest(hash, cell),
-                    Piece::Run(cells, run) => {
-                        cells.iter().for_each(|cell| digest(hash, cell));
-                        (cells.len()..run).for_each(|_| digest(hash, &Cell::Absent));
-                    }
+                    Piece::Run(cells, run) => (0..run).for_each(|at| cells.show(at, |cell| digest(hash, cell))),
                     #[cfg(feature = "payload")]
                     Piece::Said(cell) => said::digest(hash, &cell),
                     Piece::Figures(count, figures) => {
@@ -177,16 +174,17 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                     }
                 };
                 self.columns.show(flow, |piece| {
-                    if let Piece::Run(mut cells, mut run) = piece {
-                        while run > 0 {
+                    if let Piece::Run(cells, run) = piece {
+                        let mut at = 0;
+                        while at < run {
                             // In front of the first column there is no comma.
                             let first = heads.len() == all.len();
-                            let written = if csv && !first { notation.row(cells, text, out) } else { 0 };
-                            (cells, heads, run) = (&cells[written..], &heads[written..], run - written);
-                            if run > 0 {
+                            let written = if csv && !first { notation.row(cells, at..run, text, out) } else { 0 };
+                            (at, heads) = (at + written, &heads[written..]);
+                            if at < run {
                                 head(&mut heads, out);
-                                write(cells.first().unwrap_or(&Cell::Absent), text, out);
-                                (cells, run) = (cells.get(1..).unwrap_or_default(), run - 1);
+                                cells.show(at, |cell| write(cell, text, out));
+                                at += 1;
                             }
                         }
                         return;

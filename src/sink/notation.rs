@@ -3,9 +3,11 @@
 //! A notation writes the cells that look different in its files, and leaves the others to the sink. Text is not its
 //! matter, since what a spreadsheet would run has to be guarded there alike.
 
+use std::ops::Range;
+
 use super::text::{Text, Writing};
 use super::{csv, java, jsonl, python};
-use crate::views::flows::Cell;
+use crate::views::flows::{Cell, Cells, Plain};
 
 /// A way to write numbers and lists.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,63 +24,77 @@ pub enum Notation {
 impl Notation {
     /// Writes a cell of CSV if it looks different in this notation; else returns false.
     pub(super) fn writes(self, cell: &Cell<'_>, text: &mut Text, out: &mut Vec<u8>) -> bool {
+        let plain = match cell {
+            Cell::Absent => Plain::Absent,
+            Cell::Flag(flag) => Plain::Flag(*flag),
+            Cell::Count(n) => Plain::Count(*n),
+            Cell::Integer(n) => Plain::Integer(*n),
+            Cell::Float(n) => Plain::Float(*n),
+            _ => return self != Notation::Json && list(cell, text, out),
+        };
         let mut writing = text.start();
-        let done = match self {
+        match self {
             Notation::Json => return false,
-            Notation::Python => number(cell, python::float, &mut writing),
-            Notation::Java => number(cell, java::float, &mut writing),
+            Notation::Python => number(plain, python::float, &mut writing),
+            Notation::Java => number(plain, java::float, &mut writing),
         };
         writing.finish(out);
-        done || list(cell, text, out)
+        true
     }
 
-    /// Writes cells of CSV, a comma in front of each, up to the first that does not look different in this notation; says how
-    /// many.
-    pub(super) fn row(self, cells: &[Cell<'_>], text: &mut Text, out: &mut Vec<u8>) -> usize {
+    /// Writes cells of CSV in these places, a comma in front of each, up to the first that does not look different in this
+    /// notation; says how many.
+    pub(super) fn row(self, cells: &Cells, places: Range<usize>, text: &mut Text, out: &mut Vec<u8>) -> usize {
         match self {
             Notation::Json => 0,
-            Notation::Python => row(cells, python::float, text, out),
-            Notation::Java => row(cells, java::float, text, out),
+            Notation::Python => row(cells, places, python::float, text, out),
+            Notation::Java => row(cells, places, java::float, text, out),
         }
     }
 }
 
 /// A run of cells, by a way to write floats.
 #[inline(always)]
-fn row(cells: &[Cell<'_>], float: impl Copy + Fn(f64, &mut Writing<'_>), text: &mut Text, out: &mut Vec<u8>) -> usize {
-    let mut rest = cells;
+fn row(
+    cells: &Cells,
+    places: Range<usize>,
+    float: impl Copy + Fn(f64, &mut Writing<'_>),
+    text: &mut Text,
+    out: &mut Vec<u8>,
+) -> usize {
+    let run = cells.plain().get(places.start..places.end.min(cells.len())).unwrap_or_default();
+    let mut rest = run.iter();
     loop {
         let mut writing = text.start();
-        let lists = rest.iter().position(|cell| {
+        let other = rest.find_map(|&plain| {
             writing.make_room(out);
             writing.put(b",");
-            !number(cell, float, &mut writing)
+            number(plain, float, &mut writing)
         });
         writing.finish(out);
-        let Some(at) = lists else { return cells.len() };
-        if !list(&rest[at], text, out) {
+        let Some(other) = other else { return run.len() };
+        if !list(cells.other(other), text, out) {
             // Its comma is written by who writes the cell.
             out.pop();
-            return cells.len() - rest.len() + at;
+            return run.len() - rest.len() - 1;
         }
-        rest = &rest[at + 1..];
     }
 }
 
-/// Writes a number, a truth or nothing; else returns false.
+/// Writes a number, a truth or nothing; else returns the place of what it is.
 #[inline(always)]
-fn number(cell: &Cell<'_>, float: impl Fn(f64, &mut Writing<'_>), text: &mut Writing<'_>) -> bool {
-    match cell {
-        Cell::Absent => {}
-        Cell::Float(n) => float(*n, text),
-        Cell::Integer(n) => python::integer(*n, text),
-        Cell::Count(n @ 0..10_000) => python::integer(*n as i64, text),
-        Cell::Count(n) => text.number(*n),
-        Cell::Flag(true) => text.put(b"True"),
-        Cell::Flag(false) => text.put(b"False"),
-        _ => return false,
+fn number(plain: Plain, float: impl Fn(f64, &mut Writing<'_>), text: &mut Writing<'_>) -> Option<u32> {
+    match plain {
+        Plain::Absent => {}
+        Plain::Float(n) => float(n, text),
+        Plain::Integer(n) => python::integer(n, text),
+        Plain::Count(n @ 0..10_000) => python::integer(n as i64, text),
+        Plain::Count(n) => text.number(n),
+        Plain::Flag(true) => text.put(b"True"),
+        Plain::Flag(false) => text.put(b"False"),
+        Plain::Other(other) => return Some(other),
     }
-    true
+    None
 }
 
 /// Writes a list in quotes, if it needs them; else returns false.
@@ -204,10 +220,12 @@ pub(crate) fn string(text: &str, out: &mut String) {
 mod tests {
     use super::*;
 
-    fn written(cell: &Cell<'_>) -> String {
+    fn written(cell: &Cell<'static>) -> String {
         let (mut text, mut out, mut row) = (Text::default(), Vec::new(), Vec::new());
         assert!(Notation::Python.writes(cell, &mut text, &mut out));
-        assert_eq!(Notation::Python.row(&[cell.clone(), cell.clone()], &mut text, &mut row), 2);
+        let mut cells = Cells::default();
+        cells.extend([cell.clone(), cell.clone()]);
+        assert_eq!(Notation::Python.row(&cells, 0..2, &mut text, &mut row), 2);
         assert_eq!(row, [b",", &out[..], b",", &out].concat());
         String::from_utf8(out).unwrap()
     }
@@ -238,21 +256,26 @@ mod tests {
     fn lists_and_rows_may_be_of_any_length() {
         let list: Vec<i64> = (0..5_000).map(|n| n * 7_777_777 * (1 - n % 2 * 2)).collect();
         assert_eq!(written(&Cell::Numbers(list.clone())), format!("\"{list:?}\""));
-        let cells = vec![Cell::Float(-1.797_693_134_862_315_7e308); 500];
+        let mut cells = Cells::default();
+        cells.extend([-1.797_693_134_862_315_7e308; 500].map(Cell::Float));
         let (mut text, mut out) = (Text::default(), Vec::new());
-        assert_eq!(Notation::Python.row(&cells, &mut text, &mut out), 500);
+        assert_eq!(Notation::Python.row(&cells, 0..500, &mut text, &mut out), 500);
         assert_eq!(String::from_utf8(out).unwrap(), ",-1.7976931348623157e+308".repeat(500));
     }
 
     #[test]
     fn other_cells_are_left_to_the_sink() {
         let (mut text, mut out) = (Text::default(), Vec::new());
-        let cells = [Cell::Float(1.0), Cell::Absent, Cell::Span(1), Cell::Absent];
-        assert!(!Notation::Python.writes(&cells[2], &mut text, &mut out));
-        assert!(!Notation::Json.writes(&cells[0], &mut text, &mut out));
-        assert_eq!(Notation::Json.row(&cells, &mut text, &mut out), 0);
+        assert!(!Notation::Python.writes(&Cell::Span(1), &mut text, &mut out));
+        assert!(!Notation::Json.writes(&Cell::Float(1.0), &mut text, &mut out));
+        let mut cells = Cells::default();
+        cells.extend([Cell::Float(1.0), Cell::Absent, Cell::Span(1), Cell::Absent]);
+        assert_eq!(Notation::Json.row(&cells, 0..4, &mut text, &mut out), 0);
         assert!(out.is_empty());
-        assert_eq!(Notation::Python.row(&cells, &mut text, &mut out), 2);
+        assert_eq!(Notation::Python.row(&cells, 0..4, &mut text, &mut out), 2);
         assert_eq!(out, b",1.0,");
+        assert_eq!(Notation::Python.row(&cells, 3..9, &mut text, &mut out), 1);
+        assert_eq!(Notation::Python.row(&cells, 0..1, &mut text, &mut out), 1);
+        assert_eq!(out, b",1.0,,,1.0");
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cell::Cell;
+use super::cells::Cells;
 use super::columns::{Column, Source, all};
 use super::feature::{Feature, FeatureColumn};
 use super::group::Group;
@@ -25,7 +26,7 @@ enum Pick {
 pub(crate) enum Piece<'p> {
     Cell(&'p Cell<'p>),
     /// Those of features, and how many there are to be.
-    Run(&'p [Cell<'p>], usize),
+    Run(&'p Cells, usize),
     /// Twelve: a count, and numbers.
     Figures(u64, [f64; 11]),
     /// One of what payload says.
@@ -174,10 +175,7 @@ impl Columns {
                     #[cfg(feature = "payload")]
                     Source::Payload(cell) => to(Piece::Said(record.app.as_deref().map(cell).into())),
                 },
-                Pick::Features(columns) => {
-                    let cells = &record.features[..record.features.len().min(columns.len())];
-                    to(Piece::Run(cells, columns.len()));
-                }
+                Pick::Features(columns) => to(Piece::Run(&record.features, columns.len())),
                 Pick::Figures(place) => {
                     let figures = record.figures.as_ref().map(|figures| figures[place / 3][place % 3]);
                     let Figures { count, sum, mean, std, var, min, max, range, median, skew, kurt, cv } =

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use super::cell::Cell;
+use super::cells::Cells;
 use super::columns::Kind;
 use crate::flow::Sample;
 use crate::time::Timestamp;
@@ -35,7 +35,7 @@ pub trait FeatureState: Debug + Send {
     fn packet(&mut self, packet: &FlowPacket);
 
     /// Appends a cell for each column. Which end is the client is known only now.
-    fn finish(&self, roles: Roles, cells: &mut Vec<Cell<'static>>);
+    fn finish(&self, roles: Roles, cells: &mut Cells);
 
     /// The state of a flow that [goes on](super::GoesOn) from this one, which has ended; nothing: a new one.
     fn heir(&mut self) -> Option<Box<dyn FeatureState>> {

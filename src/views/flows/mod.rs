@@ -14,6 +14,7 @@
 
 mod arrival;
 mod cell;
+mod cells;
 mod choice;
 pub mod columns;
 mod deadlines;
@@ -46,6 +47,8 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 
 pub use cell::Cell;
+pub use cells::Cells;
+pub(crate) use cells::Plain;
 pub use columns::Columns;
 pub use feature::{Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
 pub use job::FlowJob;
@@ -173,10 +176,8 @@ impl Flows<'_> {
     fn label(&self, record: &mut FlowRecord) {
         let Some(labels) = &self.plan.settings.labels else { return };
         record.label = labels.label(record);
-        if let (Some(label), Some(at)) = (&record.label, self.plan.label_at)
-            && let Some(cell) = record.features.get_mut(at)
-        {
-            *cell = label.to_string().into();
+        if let (Some(label), Some(at)) = (&record.label, self.plan.label_at) {
+            record.features.set(at, label.to_string().into());
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::cell::Cell;
+use super::cells::Cells;
 use super::feature::Roles;
 use super::flow::{Flow, Serial};
 use super::said::Words;
@@ -140,7 +140,7 @@ pub struct FlowRecord {
     /// What it is known to be, where there are [labels](super::labels).
     pub label: Option<Arc<str>>,
     /// Cells of the caller's features.
-    pub features: Vec<Cell<'static>>,
+    pub features: Cells,
     /// All its packets, in the ledger's measures.
     pub amount: Amount,
     opened: i64,
@@ -198,7 +198,7 @@ pub(super) struct Finisher {
     room: Room,
     /// Those of the record before, to be written over.
     figures: Option<Box<FlowFigures>>,
-    features: Vec<Cell<'static>>,
+    features: Cells,
 }
 
 impl Finisher {

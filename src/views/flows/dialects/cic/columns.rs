@@ -7,7 +7,7 @@ use super::switches::{
 };
 use crate::capture::civil_from_days;
 use crate::views::flows::columns::Kind;
-use crate::views::flows::{Cell, FeatureColumn};
+use crate::views::flows::{Cell, Cells, FeatureColumn};
 
 /// Which columns there are, and what they are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -381,7 +381,7 @@ impl Layout {
         self.items().map(column).collect()
     }
 
-    pub(super) fn cells(self, figured: &Figured<'_>, cells: &mut Vec<Cell<'static>>) {
+    pub(super) fn cells(self, figured: &Figured<'_>, cells: &mut Cells) {
         cells.extend(self.items().map(|item| (item.cell)(figured)));
     }
 }

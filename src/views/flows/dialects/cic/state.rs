@@ -8,7 +8,7 @@ use super::columns::{Figured, Layout};
 use super::sums::Sums;
 use super::switches::{Bulks, Compare, Counted, FirstPacket, InitWinBwd, LengthSource, Protocols, Switches};
 use crate::decode::packet::{protocol, tcp_flag};
-use crate::views::flows::{Cell, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
+use crate::views::flows::{Cells, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
 
 /// Microseconds of silence that part active periods.
 const IDLE: i64 = 5_000_000;
@@ -205,7 +205,7 @@ impl FeatureState for State {
         side.see_window(packet.sample.window, switches.init_win_bwd);
     }
 
-    fn finish(&self, _: Roles, cells: &mut Vec<Cell<'static>>) {
+    fn finish(&self, _: Roles, cells: &mut Cells) {
         self.cic.layout.cells(&Figured::of(self), cells);
     }
 

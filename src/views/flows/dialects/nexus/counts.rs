@@ -3,7 +3,7 @@
 use super::columns::{civil, micros};
 use crate::decode::packet::tcp_flag;
 use crate::views::flows::columns::Kind;
-use crate::views::flows::{Cell, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
+use crate::views::flows::{Cell, Cells, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
 
 /// The feature behind the columns.
 #[derive(Debug)]
@@ -168,7 +168,7 @@ impl FeatureState for State {
         self.payload[end] += u64::from(payload(packet));
     }
 
-    fn finish(&self, roles: Roles, cells: &mut Vec<Cell<'static>>) {
+    fn finish(&self, roles: Roles, cells: &mut Cells) {
         let duration = seconds(self.last.saturating_sub(self.first));
         let rate = |n: u64| if duration > 0.0 { n as f64 / duration } else { 0.0 };
         let split = |[low, high]: [u64; 2]| match roles {

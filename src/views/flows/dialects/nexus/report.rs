@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::columns::{name, port};
-use crate::views::flows::{Cell, FlowRecord};
+use crate::views::flows::{FlowRecord, Plain};
 
 /// Gathers the flows of the dialect, in their order, and tells about all of them. It keeps eight bytes a flow.
 ///
@@ -41,8 +41,8 @@ const TOP: usize = 5;
 impl Report {
     /// Takes a flow that was made with the dialect's settings; does nothing about others.
     pub fn add(&mut self, flow: &FlowRecord) {
-        let [_, Cell::Float(duration), Cell::Count(packets), _, _, Cell::Flag(both), _, Cell::Count(bytes), ..] =
-            flow.features[..]
+        let [_, Plain::Float(duration), Plain::Count(packets), _, _, Plain::Flag(both), _, Plain::Count(bytes), ..] =
+            *flow.features.plain()
         else {
             return;
         };

@@ -7,7 +7,7 @@
 use super::sums::{Figures, Sums};
 use crate::flow::moments::{self, Form, Summary};
 use crate::views::flows::columns::Kind;
-use crate::views::flows::{Cell, FeatureColumn};
+use crate::views::flows::{Cells, FeatureColumn, Plain};
 
 /// How many columns a block has.
 pub(super) const WIDTH: usize = 21;
@@ -66,12 +66,55 @@ pub(super) struct Desk {
     magnitudes: Vec<u64>,
 }
 
+/// The figures of a block.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Block {
+    all: Figures,
+    median: f64,
+    up: Figures,
+    down: Figures,
+}
+
+impl Block {
+    fn cells(&self) -> [Plain; WIDTH] {
+        let Block { all, median, up, down } = self;
+        let (f, c) = (Plain::Float, Plain::Count);
+        [
+            f(all.mean),
+            f(all.std),
+            f(all.var),
+            f(all.min),
+            f(all.max),
+            f(all.range),
+            f(*median),
+            f(all.sum),
+            f(up.mean),
+            f(up.std),
+            f(up.min),
+            f(up.max),
+            f(up.sum),
+            c(up.count),
+            f(down.mean),
+            f(down.std),
+            f(down.min),
+            f(down.max),
+            f(down.sum),
+            c(down.count),
+            c(all.count),
+        ]
+    }
+}
+
+/// Appends the cells of a block, or empty ones where there are no values.
+pub(super) fn show(block: &Option<Block>, cells: &mut Cells) {
+    cells.put(block.as_ref().map_or([Plain::Absent; WIDTH], Block::cells));
+}
+
 impl Desk {
-    /// Appends the cells of a block of values, of which `unit` make the unit of its columns.
-    pub(super) fn block(&mut self, values: &[i64], unit: f64, cells: &mut Vec<Cell<'static>>) {
+    /// The block of values, of which `unit` make the unit of its columns; nothing without any.
+    pub(super) fn block(&mut self, values: &[i64], unit: f64) -> Option<Block> {
         if values.is_empty() {
-            cells.extend(std::iter::repeat_n(Cell::Absent, WIDTH));
-            return;
+            return None;
         }
         let [mut zero, mut up, mut down] = [Sums::NONE; 3];
         for &value in values {
@@ -83,25 +126,14 @@ impl Desk {
             side.add(value.unsigned_abs());
         }
         let all = up.and(&down).and(&zero);
-        let (all, median, up, down) = if all.fit() {
-            let all_figures = all.figures(unit);
-            let median = if all.is_one() { all_figures.mean } else { self.median(values) / unit };
-            // What is of one sign is worked out once.
-            let side = |side: &Sums| if side.count == all.count { all_figures } else { side.figures(unit) };
-            (all_figures, median, side(&up), side(&down))
-        } else {
-            let (all, median) = wide(values.iter().copied(), unit);
-            let (up, _) = wide(values.iter().copied().filter(|&value| value > 0), unit);
-            let (down, _) = wide(values.iter().copied().filter(|&value| value < 0), unit);
-            (all, median, up, down)
-        };
-        let Figures { count, mean, std, var, min, max, range, sum } = all;
-        cells.extend([mean, std, var, min, max, range, median, sum].map(Cell::Float));
-        for side in [up, down] {
-            cells.extend([side.mean, side.std, side.min, side.max, side.sum].map(Cell::Float));
-            cells.push(Cell::Count(side.count));
+        if !all.fit() {
+            return Some(wide(values, unit));
         }
-        cells.push(Cell::Count(count));
+        let all_figures = all.figures(unit);
+        let median = if all.is_one() { all_figures.mean } else { self.median(values) / unit };
+        // What is of one sign is worked out once.
+        let side = |side: &Sums| if side.count == all.count { all_figures } else { side.figures(unit) };
+        Some(Block { all: all_figures, median, up: side(&up), down: side(&down) })
     }
 
     /// The middle magnitude, or the mean of the two middle ones. They have less than 63 bits.
@@ -115,13 +147,17 @@ impl Desk {
     }
 }
 
-/// The figures and the median of values of any size.
+/// The block of values of any size.
 #[cold]
-fn wide(values: impl Iterator<Item = i64>, unit: f64) -> (Figures, f64) {
-    let mut pairs = values.map(|value| (value.saturating_abs(), 1)).collect();
-    let of = Summary::of(&mut pairs, Form::Population).figures(unit);
-    let moments::Figures { count, sum, mean, std, var, min, max, range, median, .. } = of;
-    (Figures { count, mean, std, var, min, max, range, sum }, median)
+fn wide(values: &[i64], unit: f64) -> Block {
+    let side = |is_of: fn(&i64) -> bool| {
+        let mut pairs = values.iter().copied().filter(is_of).map(|value| (value.saturating_abs(), 1)).collect();
+        let of = Summary::of(&mut pairs, Form::Population).figures(unit);
+        let moments::Figures { count, sum, mean, std, var, min, max, range, median, .. } = of;
+        (Figures { count, mean, std, var, min, max, range, sum }, median)
+    };
+    let ((all, median), (up, _), (down, _)) = (side(|_| true), side(|value| *value > 0), side(|value| *value < 0));
+    Block { all, median, up, down }
 }
 
 #[cfg(test)]
@@ -129,21 +165,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-
-    /// The cells of a block by way of the moments.
-    fn plainly(values: &[i64], unit: f64) -> Vec<Cell<'static>> {
-        let mut cells = Vec::new();
-        let sides: [fn(&i64) -> bool; 3] = [|_| true, |value| *value > 0, |value| *value < 0];
-        let sides = sides.map(|side| wide(values.iter().copied().filter(side), unit));
-        let (Figures { mean, std, var, min, max, range, sum, .. }, median) = sides[0];
-        cells.extend([mean, std, var, min, max, range, median, sum].map(Cell::Float));
-        for (side, _) in &sides[1..] {
-            cells.extend([side.mean, side.std, side.min, side.max, side.sum].map(Cell::Float));
-            cells.push(Cell::Count(side.count));
-        }
-        cells.push(Cell::Count(sides[0].0.count));
-        cells
-    }
 
     fn value() -> impl Strategy<Value = i64> {
         prop_oneof![
@@ -163,9 +184,7 @@ mod tests {
             let small: Vec<i64> = values.iter().map(|value| value % (most + 1)).collect();
             for values in [values, small] {
                 for unit in [1.0, 1e9, (1_u64 << 36) as f64] {
-                    let mut cells = Vec::new();
-                    Desk::default().block(&values, unit, &mut cells);
-                    prop_assert_eq!(&cells, &plainly(&values, unit));
+                    prop_assert_eq!(Desk::default().block(&values, unit), Some(wide(&values, unit)));
                 }
             }
         }

@@ -8,7 +8,7 @@
 //!
 //! All columns are always there, those of payload too: the original leaves out what no flow of the capture has. Cells of
 //! a block without values (times of one packet, TCP fields of UDP) are empty, as there. Counts stay integers where pandas
-//! makes `13.0` of them. Every packet of a flow stands in its sequences, so memory follows packets, 32 bytes each.
+//! makes `13.0` of them. Every packet of a flow stands in its sequences, so memory follows packets, 16 bytes each.
 //!
 //! Kept as they are: `up` and `down` of a block are its positive and its negative values, so packets without payload are
 //! of neither, times between packets are `up` unless time goes back, and flags and windows are always `up`.
@@ -28,7 +28,7 @@
 //! | `capture_times` | | 6, 12.10 | pcapng times of other units are taken for microseconds | read as written |
 //! | `zero_ip_length` | | 6, 12.9 | of an IPv4 packet of total length 0, `ip_lengths` is 0, and `trans_lengths` and `app_lengths` wrap below zero | `ip_lengths` is what the frame has left on the wire, as TSO means it, and the others follow from that |
 //! | `short_ip_length` | | 6, 12.9 | an IPv4 packet of total length below its header is a row | malformed, and counted so |
-//! | `memory` | | 5 | everything in memory until the end | the packets of a flow, 32 bytes each, until it ends, which is the end of input |
+//! | `memory` | | 5 | everything in memory until the end | the packets of a flow, 16 bytes each, until it ends, which is the end of input |
 //! | `long_ip_length` | | 4 | `ip_lengths` are what headers claim | no more than the frame had on the wire |
 //! | `fragments` | | 7, 12.12 | payload of later IPv6 fragments is read as ports, a first fragment counts the whole datagram | flows with ports 0; lengths of the fragment |
 //! | `icmpv6_behind_headers` | | 1.3, 12.21 | `not icmpv6` misses it behind extension headers | left out |
@@ -47,6 +47,7 @@
 mod block;
 mod columns;
 mod packets;
+mod steps;
 mod sums;
 #[cfg(feature = "payload")]
 mod words;
@@ -166,7 +167,7 @@ const DIFFERENCES: &[Difference] = &[
         "memory",
         "5",
         "everything in memory until the end",
-        "the packets of a flow, 32 bytes each, until it ends, which is the end of input",
+        "the packets of a flow, 16 bytes each, until it ends, which is the end of input",
     ),
     difference("long_ip_length", "4", "`ip_lengths` are what headers claim", "no more than the frame had on the wire"),
     difference(

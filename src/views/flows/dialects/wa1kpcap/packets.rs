@@ -1,12 +1,13 @@
 //! The accumulator: a flow's packets one by one, and what is worked out of them when it has ended.
 
 use super::Switches;
-use super::block::{BLOCKS, Desk, WIDTH};
+use super::block::{self, BLOCKS, Desk};
 use super::columns::seconds;
+use super::steps::{Step, Steps};
 use crate::decode::packet::protocol;
 use crate::time::{NS_PER_SECOND, Timestamp};
 use crate::views::flows::columns::Kind;
-use crate::views::flows::{Cell, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
+use crate::views::flows::{Cell, Cells, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
 
 /// The feature behind the columns.
 #[derive(Debug)]
@@ -18,7 +19,7 @@ impl Feature for Packets {
     }
 
     fn start(&self) -> Box<dyn FeatureState> {
-        Box::new(State { switches: self.0, steps: Vec::new() })
+        Box::new(State { switches: self.0, steps: Steps::default() })
     }
 }
 
@@ -50,26 +51,11 @@ const SEQUENCES: [FeatureColumn; 9] = [
     column("feature.tcp_window_sizes", Integers, "", "TCP window fields, not scaled; empty for other protocols"),
 ];
 
-/// One packet.
-#[derive(Clone, Copy, Debug)]
-struct Step {
-    time: i64,
-    frame: u32,
-    ip: u32,
-    trans: u32,
-    app: u32,
-    window: u16,
-    flags: u8,
-    tcp: bool,
-    udp: bool,
-    from_high: bool,
-}
-
 /// The packets of a flow.
 #[derive(Debug)]
 struct State {
     switches: Switches,
-    steps: Vec<Step>,
+    steps: Steps,
 }
 
 /// Ticks of a float time, in which differences of times since 1972 are whole.
@@ -81,45 +67,21 @@ impl State {
         if self.switches.float_times { TICKS } else { NS_PER_SECOND as f64 }
     }
 
-    /// Times between packets.
-    fn gaps(&self) -> Vec<i64> {
-        let floats = self.switches.float_times;
-        let gap = move |pair: &[Step]| match *pair {
-            [a, b] if floats => ((seconds(Timestamp(b.time)) - seconds(Timestamp(a.time))) * TICKS).round() as i64,
-            [a, b] => b.time.saturating_sub(a.time),
-            _ => 0,
-        };
-        self.steps.windows(2).map(gap).collect()
+    /// The time from one packet to the next.
+    fn gap(&self, before: i64, time: i64) -> i64 {
+        if self.switches.float_times {
+            return ((seconds(Timestamp(time)) - seconds(Timestamp(before))) * TICKS).round() as i64;
+        }
+        time.saturating_sub(before)
     }
 
-    fn duration(&self, gaps: &[i64]) -> f64 {
+    /// The duration of a flow with these times between packets, and this earliest and latest time.
+    fn duration(&self, gaps: &[i64], [first, last]: [i64; 2]) -> f64 {
         if self.switches.summed_duration {
             let sum = gaps.iter().map(|gap| gap.saturating_abs()).fold(0, i64::saturating_add);
             return sum as f64 / self.unit();
         }
-        let times = || self.steps.iter().map(|step| step.time);
-        let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
         last.saturating_sub(first) as f64 / NS_PER_SECOND as f64
-    }
-
-    /// A length of each packet, negative if it went down.
-    fn signed(&self, client_high: bool, length: impl Fn(&Step) -> u32) -> Vec<i64> {
-        let signed = |step: &Step| {
-            let length = i64::from(length(step));
-            if step.from_high == client_high { length } else { -length }
-        };
-        self.steps.iter().map(signed).collect()
-    }
-
-    /// A field of the TCP header of each packet that has one.
-    fn tcp(&self, field: impl Fn(&Step) -> i64) -> Vec<i64> {
-        // Of one flow either all packets have one or none, but for what was cut off.
-        if self.steps.first().is_none_or(|first| first.udp) {
-            return Vec::new();
-        }
-        let mut fields = Vec::with_capacity(self.steps.len());
-        fields.extend(self.steps.iter().filter(|step| step.tcp).map(field));
-        fields
     }
 }
 
@@ -128,15 +90,13 @@ impl FeatureState for State {
         let sample = &packet.sample;
         let udp = packet.protocol == protocol::UDP;
         let counts = udp || packet.tcp_flags.is_some();
-        let app = if counts { packet.captured_payload } else { 0 };
+        let payload = if counts { packet.captured_payload } else { 0 };
         // Of TCP, what was captured; of UDP, what its header says.
-        let cut = if udp { 0 } else { sample.payload - app.min(sample.payload) };
+        let cut = if udp { 0 } else { sample.payload - payload.min(sample.payload) };
+        let transport = if counts { sample.l4.saturating_sub(cut) } else { 0 };
         self.steps.push(Step {
             time: packet.time.0,
-            frame: sample.frame,
-            ip: sample.ip,
-            trans: if counts { sample.l4.saturating_sub(cut) } else { 0 },
-            app,
+            lengths: [sample.frame, sample.ip, transport, payload],
             window: sample.window.unwrap_or(0),
             flags: packet.tcp_flags.unwrap_or(0),
             tcp: packet.tcp_flags.is_some() && sample.window.is_some(),
@@ -145,36 +105,58 @@ impl FeatureState for State {
         });
     }
 
-    fn finish(&self, Roles { client_high, .. }: Roles, cells: &mut Vec<Cell<'static>>) {
+    fn finish(&self, Roles { client_high, .. }: Roles, cells: &mut Cells) {
         let steps = &self.steps;
-        let frame = self.signed(client_high, |step| step.frame);
-        let ip = self.signed(client_high, |step| step.ip);
-        let trans = self.signed(client_high, |step| step.trans);
-        let app = self.signed(client_high, |step| step.app);
-        let (gaps, unit) = (self.gaps(), self.unit());
-        let flags = self.tcp(|step| step.flags.into());
-        let windows = self.tcp(|step| step.window.into());
-
-        cells.reserve(BLOCKS.len() * WIDTH + FLOW.len() + SEQUENCES.len());
-        let mut desk = Desk::default();
-        for lengths in [&frame, &ip, &trans, &app] {
-            desk.block(lengths, 1.0, cells);
+        let mut lengths = [0, 1, 2, 3].map(|place| cells.numbers(place));
+        let mut times = cells.floats(4);
+        let mut iats = cells.floats(5);
+        let mut payload = cells.numbers(6);
+        let [mut flags, mut windows] = [7, 8].map(|place| cells.numbers(place));
+        for list in lengths.iter_mut().chain([&mut payload, &mut flags, &mut windows]) {
+            list.reserve_exact(steps.len());
         }
-        desk.block(&gaps, unit, cells);
-        let payload = if self.switches.udp_without_payload {
-            let payload = self.signed(client_high, |step| if step.udp { 0 } else { step.app });
-            desk.block(&payload, 1.0, cells);
-            payload
+        times.reserve_exact(steps.len());
+        let mut gaps = Vec::with_capacity(steps.len());
+        let mut range = [i64::MAX, i64::MIN];
+        let mut before = None;
+        for step in steps.iter() {
+            gaps.extend(before.map(|before| self.gap(before, step.time)));
+            before = Some(step.time);
+            range = [range[0].min(step.time), range[1].max(step.time)];
+            let sign = if step.from_high == client_high { 1 } else { -1 };
+            for (list, length) in lengths.iter_mut().zip(step.lengths) {
+                list.push(sign * i64::from(length));
+            }
+            times.push(seconds(Timestamp(step.time)));
+            if step.tcp {
+                flags.push(step.flags.into());
+                windows.push(step.window.into());
+            }
+        }
+        // Of one flow either all packets have a TCP header or none, but for what was cut off.
+        if steps.iter().next().is_some_and(|first| first.udp) {
+            flags.clear();
+            windows.clear();
+        }
+        let unit = self.unit();
+        iats.extend(gaps.iter().map(|&gap| gap as f64 / unit));
+
+        let mut desk = Desk::default();
+        let blocks = lengths.each_ref().map(|list| desk.block(list, 1.0));
+        blocks.iter().for_each(|block| block::show(block, cells));
+        block::show(&desk.block(&gaps, unit), cells);
+        payload.extend_from_slice(&lengths[3]);
+        if self.switches.udp_without_payload {
+            payload.iter_mut().zip(steps.iter()).filter(|(_, step)| step.udp).for_each(|(length, _)| *length = 0);
+            block::show(&desk.block(&payload, 1.0), cells);
         } else {
-            let same = cells.len() - 2 * WIDTH..cells.len() - WIDTH;
-            cells.extend_from_within(same);
-            app.clone()
-        };
-        desk.block(&flags, 1.0, cells);
-        desk.block(&windows, 1.0, cells);
+            block::show(&blocks[3], cells);
+        }
+        block::show(&desk.block(&flags, 1.0), cells);
+        block::show(&desk.block(&windows, 1.0), cells);
 
         let [mut packets, mut bytes] = [[0_u64; 2]; 2];
-        for &length in &frame {
+        for &length in &lengths[0] {
             let side = usize::from(length <= 0);
             packets[side] += 1;
             bytes[side] += length.unsigned_abs();
@@ -184,14 +166,12 @@ impl FeatureState for State {
         cells.push((bytes[0] + bytes[1]).into());
         cells.push(ratio(packets).into());
         cells.push(ratio(bytes).into());
-        cells.push(self.duration(&gaps).into());
+        cells.push(self.duration(&gaps, range).into());
 
         let of_tcp = |list: Vec<i64>| if list.is_empty() { Cell::Absent } else { Cell::Numbers(list) };
-        cells.extend([frame, ip, trans, app].map(Cell::Numbers));
-        cells.push(Cell::Floats(steps.iter().map(|step| seconds(Timestamp(step.time))).collect()));
-        cells.push(Cell::Floats(gaps.iter().map(|&gap| gap as f64 / unit).collect()));
+        cells.extend(lengths.map(Cell::Numbers));
+        cells.extend([times, iats].map(Cell::Floats));
         cells.push(Cell::Numbers(payload));
-        cells.push(of_tcp(flags));
-        cells.push(of_tcp(windows));
+        cells.extend([flags, windows].map(of_tcp));
     }
 }
