@@ -72,6 +72,14 @@ impl Sources {
         self.root.is_none()
     }
 
+    /// A capture's path inside the folder in which it was found; its name, if it was named itself.
+    pub(crate) fn inside<'p>(&self, capture: &'p Path) -> &'p Path {
+        let named = self.inputs.iter().chain(&self.root);
+        let inside = named.into_iter().find_map(|folder| capture.strip_prefix(folder).ok());
+        let name = capture.file_name().map_or(capture, Path::new);
+        inside.filter(|inside| !inside.as_os_str().is_empty()).unwrap_or(name)
+    }
+
     /// The captures of a command, and whether some that were named are left out, which has then been said.
     pub(crate) fn find(&self, command: &str, range: Option<Window>, shared: &Shared) -> anyhow::Result<(Found, Exit)> {
         let found = self.look_for(command, range)?;
