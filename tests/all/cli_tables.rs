@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::command::{Ran, command, run};
 use crate::run::{balances, file, number};
+use crate::sensors::sensors;
 use crate::traffic::{Body, Frame, START, pcap, v4};
 
 /// Two flows of UDP; one of two packets, one of `n`.
@@ -277,4 +278,32 @@ fn tables_lie_beside_their_captures_and_are_replaced_only_when_asked() {
     assert_eq!(each(&["--force"]).code, Some(0));
     assert!(files(&here) == written, "and what was written before is written again");
     assert_eq!(flows(&[folder, "--force"]).code, Some(2), "without --each");
+}
+
+#[test]
+fn segments_of_sensors_have_tables_where_they_lie() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dir.path().join("root"), dir.path().join("out"));
+    sensors(&root);
+    for (options, sensor) in [(&[][..], Value::Null), (&["--by-sensor"], "north".into())] {
+        let fixed =
+            ["--root", root.to_str().unwrap(), "--hour", "2023-10-19T12", "--each", "-o", out.to_str().unwrap()];
+        let ran = flows(&[&fixed, options].concat());
+        assert_eq!(ran.code, Some(3), "{ran:?}");
+        let tables = files(&out);
+        let segments = ["alps/2023/10/19/12/a", "north/2023/10/19/12/a", "north/2023/10/19/12/b"];
+        let names = segments.map(|segment| format!("{segment}.pcap.jsonl"));
+        let others = ["metrics.json", "schema.json"].map(str::to_owned);
+        assert_eq!(
+            tables.keys().cloned().collect::<Vec<_>>(),
+            [&names[..1], &others[..1], &names[1..], &others[1..]].concat()
+        );
+        let line = tables[&names[1]].split(|byte| *byte == b'\n').next().unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(line).unwrap()["sensor"], sensor);
+        let metrics: Value = serde_json::from_slice(&tables["metrics.json"]).unwrap();
+        balances(&metrics);
+        assert_eq!((number(&metrics["segments_seen"]), number(&metrics["flows_emitted"])), (3, 3));
+        assert_eq!(metrics["files"][1].get("sensor").cloned().unwrap_or_default(), sensor);
+        fs::remove_dir_all(&out).unwrap();
+    }
 }

@@ -16,6 +16,7 @@ mod cic;
 mod cli_damage;
 mod cli_flows;
 mod cli_tables;
+mod comparison;
 mod corpus;
 mod csv;
 mod damage;

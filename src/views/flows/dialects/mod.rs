@@ -9,6 +9,7 @@
 //! the same in every run.
 
 pub mod cic;
+pub mod comparison;
 pub mod nexus;
 pub mod wa1kpcap;
 
