@@ -43,7 +43,7 @@ pub(crate) struct Args {
     /// A report for people, or the same as JSON.
     #[arg(long, value_enum, default_value_t = Format::Text, help_heading = "Output")]
     format: Format,
-    /// Flows that either may have; they take about 3 KB each.
+    /// Flows that either may have; they take 3 to 8 KB each, by how much differs.
     #[arg(long, value_name = "N", default_value_t = MOST_ROWS, help_heading = "Processing")]
     max_flows: usize,
     #[command(flatten)]

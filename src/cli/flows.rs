@@ -313,8 +313,14 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Refuses names of files of a kind that is not written.
+/// Refuses folders, and names of files of a kind that is not written.
 fn of_no_other_kind(path: &Path) -> Result<(), Usage> {
+    if path.is_dir() {
+        let path = path.display();
+        return Err(Usage(format!(
+            "{path}: is a folder; name a file, or take --each for a table of each capture in there"
+        )));
+    }
     let end = path.extension().and_then(|end| end.to_str()).map(str::to_ascii_lowercase);
     let others = ["gz", "zst", "xz", "bz2", "zip", "parquet", "arrow", "feather", "xlsx"];
     match end.filter(|end| others.contains(&&**end)) {

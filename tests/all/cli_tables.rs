@@ -120,6 +120,8 @@ fn nothing_stands_beside_a_table_where_none_is_wanted_or_can_be() {
     assert_eq!(flows(&[path, "-o", out, "--no-schema"]).code, Some(0));
     assert!(!beside.exists());
     assert_eq!(flows(&[path, "--no-schema"]).code, Some(2));
+    let ran = flows(&[path, "-o", dir.path().to_str().unwrap()]);
+    assert!(ran.code == Some(2) && ran.said.contains("is a folder; name a file, or take --each"), "{ran:?}");
     #[cfg(unix)]
     assert_eq!(flows(&[path, "-o", "/dev/null"]).code, Some(0));
     assert!(!Path::new("/dev/null.schema.json").exists());
@@ -251,6 +253,8 @@ fn what_is_no_capture_has_no_table_and_what_would_share_one_is_refused() {
     let (ran, _) = each(&["in/schema", "--dialect", "nexus", "--format", "json"]);
     assert!(ran.code == Some(2) && ran.said.contains("the schema in --output"), "{ran:?}");
     assert_eq!(each(&["in/schema", "--dialect", "nexus", "--format", "json", "--no-schema"]).0.code, Some(0));
+    let (ran, names) = each(&["in/x", "in/x/../y/../empty.pcap"]);
+    assert_eq!((ran.code, &names[..2]), (Some(0), &["a.pcap.jsonl", "empty.pcap.jsonl"].map(str::to_owned)[..]));
     assert_eq!(each(&["in/x", "in/x/a.pcap"]).0.code, Some(0), "it is one capture, named twice");
     assert_eq!(run(["flows", "-", "--each"]).code, Some(2), "without a folder");
 }

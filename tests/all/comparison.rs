@@ -119,7 +119,8 @@ fn what_two_switches_make_together_is_put_down_to_both() {
 #[test]
 fn every_pair_of_the_family_is_explained_whatever_the_threads() {
     let capture = Captured::new(&everything());
-    for [first, second] in Preset::ALL.into_iter().flat_map(|a| Preset::ALL.map(|b| [a, b])) {
+    let family = [Preset::Corrected, Preset::Java, Preset::Engelen, Preset::Of2018, Preset::Of2017];
+    for [first, second] in family.into_iter().flat_map(|first| family.map(|second| [first, second])) {
         let [ours, theirs] = [first, second].map(|preset| of(preset.name()));
         let comparison = compare(&capture.paths, &ours, &theirs);
         is_explained(&comparison);
@@ -229,6 +230,7 @@ fn flows_of_other_programs_are_matched_by_their_packets() {
         (column("src_ip").names, column("src_ip").rows, column("src_ip").spread),
         (["Src IP", "src_ip"], 1, None)
     );
+    assert_eq!((column("src_port").rows, column("src_port").spread), (1, None), "a port is a name");
     let duration = column("duration_seconds");
     assert_eq!((duration.unit, duration.spread.unwrap().max), ("µs", 128_500_000.0));
     let forward = column("forward_packets").spread.unwrap();

@@ -8,8 +8,8 @@
 //! the first dialect as they stand in the second, make the value of the first that of the second. For other pairs what is
 //! documented ([`Dialect::differences`]) has to do.
 //!
-//! Memory: the rows of the first dialect, about 3 KB each with 84 columns, and the values of the second that differ. Either may
-//! have [`MOST_ROWS`] rows unless [more](Comparer::most_rows) are allowed; beyond that is an error. The captures are read
+//! Memory: the rows of the first dialect, about 3 KB each with 84 columns (of wa1kpcap, also its packets), and 48 bytes for each
+//! value of the second that differs. Either may have [`MOST_ROWS`] rows unless [more](Comparer::most_rows) are allowed; beyond that is an error. The captures are read
 //! once a dialect, and once for each set of switches that is tried.
 
 mod meanings;
@@ -147,7 +147,7 @@ impl Comparer {
             for (column, (pair, ours)) in pairs.iter().zip(&values[row]).enumerate() {
                 let theirs = &cells[pair.at[1]];
                 if !pair.same(ours, theirs) {
-                    differences[column].add(pair.numbers(ours, theirs));
+                    differences[column].add(pair.amounts(ours, theirs));
                     wanted[row].push(Wanted::Value(column, theirs.clone()));
                 }
             }
