@@ -1,10 +1,14 @@
 //! `flows`: captures in; one row a flow and a ledger out.
 
+mod beside;
+mod each;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use anyhow::Context;
 use clap::ValueEnum;
 use pcap_compactor::engine::Progress;
 use pcap_compactor::engine::ledger::{Amount, Outcome};
@@ -25,7 +29,7 @@ use super::progress::Bar;
 use super::reading::{Reading, Sources, Writing};
 use super::summary::{Sum, closing, complaints, stats};
 use super::text::things;
-use super::units::Found;
+use super::units::Unit;
 use super::{Exit, Shared, Usage, interrupt, labels, say, stdout};
 
 /// Arguments of `flows`.
@@ -37,7 +41,8 @@ client; `direction` says how that is known.
 
 Examples:
   pcap-compactor flows capture.pcap > flows.jsonl
-  pcap-compactor flows captures/ --format csv -o flows.csv
+  pcap-compactor flows captures/ --format csv -o flows.csv             # all captures in one table
+  pcap-compactor flows captures/ --format csv -o tables --each         # a table for each
   pcap-compactor flows capture.pcap --columns @default,@stats          # every statistic as well
   pcap-compactor flows capture.pcap --columns src_ip,dst_ip,iat_mean   # only these
   pcap-compactor flows capture.pcap --app                              # and what payload says: TLS, HTTP, DNS, QUIC, ...
@@ -79,9 +84,20 @@ pub(crate) struct Args {
     no_retransmissions: bool,
 
     /// Write into this file instead of standard output. It appears when it is whole, in place of one that was there; missing
-    /// folders are made.
+    /// folders are made. FILE.schema.json beside it says what its columns are, and by which options they came about.
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
+    /// Write no FILE.schema.json.
+    #[arg(long, requires = "output", help_heading = "Output")]
+    no_schema: bool,
+    /// Take --output for a folder, and write a table for each capture into it, FOLDER/a.pcap.csv for a.pcap, those of a folder of
+    /// captures as they lie in there. Captures are apart: no flow goes on in the next. Beside them, schema.json says what the
+    /// columns are, and metrics.json what became of the packets of each. Nothing that is there is replaced.
+    #[arg(long, requires = "output", conflicts_with = "report", help_heading = "Output")]
+    each: bool,
+    /// With --each, replace tables that are there.
+    #[arg(long, requires = "each", help_heading = "Output")]
+    force: bool,
     /// What to write: JSON Lines, CSV, or one JSON array as pandas writes it; `none` does all the work and prints a digest of
     /// the cells and the metrics. Default: as the name of --output ends (.csv; .jsonl, .ndjson, .json), else jsonl; with
     /// --dialect csv, and .json is an array.
@@ -153,7 +169,7 @@ impl Args {
 
     /// What the end of the output's name says that it is.
     fn format_by_name(&self) -> Option<Format> {
-        let end = self.output.as_deref()?.extension()?.to_str()?.to_ascii_lowercase();
+        let end = self.output.as_deref().filter(|_| !self.each)?.extension()?.to_str()?.to_ascii_lowercase();
         match end.as_str() {
             "csv" => Some(Format::Csv),
             "json" if self.dialect.is_some() || self.format == Some(Format::Json) => Some(Format::Json),
@@ -185,6 +201,16 @@ impl Format {
             Format::Csv => "CSV",
             Format::Json => "JSON",
             Format::None => "nothing",
+        }
+    }
+
+    /// How the names of its files end.
+    fn ending(self) -> &'static str {
+        match self {
+            Format::Jsonl => "jsonl",
+            Format::Csv => "csv",
+            Format::Json => "json",
+            Format::None => "none",
         }
     }
 }
@@ -233,12 +259,15 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if args.format() == Format::None && args.output.is_some() {
         return Err(no_file_of_nothing().into());
     }
-    args.output.as_deref().map_or(Ok(()), of_no_other_kind)?;
+    args.output.as_deref().filter(|_| !args.each).map_or(Ok(()), of_no_other_kind)?;
     let dialect = args.dialect()?;
     let settings = settings(args, dialect.as_ref())?;
     let mut about = report(args)?;
     let (found, exit) = args.sources.find("flows", settings.clip, shared)?;
-    found.spare(outputs(args), &[("--config", args.config.as_deref()), ("--label", args.label.as_deref())])?;
+    let folder = args.output.as_deref().filter(|_| args.each);
+    let tables = folder.map(|folder| each::tables(args, folder, &found)).transpose()?;
+    let outputs = outputs(args, folder.zip(tables.as_deref()));
+    found.spare(outputs, &[("--config", args.config.as_deref()), ("--label", args.label.as_deref())])?;
     if let Some(path) = args.output.as_deref()
         && let Some(by_name) = args.format_by_name().filter(|by_name| *by_name != args.format() && !shared.quiet)
     {
@@ -250,14 +279,11 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     interrupt::watch(&progress)?;
     let bar = Bar::show(&progress, found.bytes(), shared.quiet);
     let began = Instant::now();
-    let done = match &args.output {
-        Some(path) => {
-            let file = AtomicFile::create(path)?;
-            let (file, done) = write(args, dialect.as_ref(), settings, found, &progress, about.as_mut(), file)?;
-            file.commit()?;
-            done
-        }
-        None => write(args, dialect.as_ref(), settings, found, &progress, about.as_mut(), stdout::lock()?)?.1,
+    let run = Run { args, dialect: dialect.as_ref(), settings, progress: &progress };
+    let done = match (&args.output, tables) {
+        (Some(folder), Some(tables)) => each::run(&run, folder, tables)?,
+        (Some(path), None) => into_file(&run, path, found.units, about.as_mut())?,
+        (None, _) => write(&run, found.units, about.as_mut(), stdout::lock()?)?.1,
     };
     drop(bar);
     let took = began.elapsed();
@@ -287,8 +313,14 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// Refuses names of files of a kind that is not written.
+/// Refuses folders, and names of files of a kind that is not written.
 fn of_no_other_kind(path: &Path) -> Result<(), Usage> {
+    if path.is_dir() {
+        let path = path.display();
+        return Err(Usage(format!(
+            "{path}: is a folder; name a file, or take --each for a table of each capture in there"
+        )));
+    }
     let end = path.extension().and_then(|end| end.to_str()).map(str::to_ascii_lowercase);
     let others = ["gz", "zst", "xz", "bz2", "zip", "parquet", "arrow", "feather", "xlsx"];
     match end.filter(|end| others.contains(&&**end)) {
@@ -336,12 +368,22 @@ fn limits(counts: &FlowCounts) {
     }
 }
 
-/// What is written, and by which option.
-fn outputs(args: &Args) -> Vec<Named> {
+/// What is written, and by which option; into a folder, the tables in there.
+fn outputs(args: &Args, tables: Option<(&Path, &[each::Table])>) -> Vec<Named> {
     let records = args.output.clone().map_or_else(standard_output, |path| ("--output", path));
+    let schema = schema(args).map(|path| ("the schema beside --output", path));
+    let mut outputs = match tables {
+        Some((folder, tables)) => each::outputs(args, folder, tables),
+        None => std::iter::once(records).chain(schema).collect(),
+    };
     let others = [("--stats", &args.writing.stats), ("--report", &args.report)];
-    let others = others.into_iter().filter_map(|(option, path)| Some((option, path.clone()?)));
-    std::iter::once(records).chain(others).collect()
+    outputs.extend(others.into_iter().filter_map(|(option, path)| Some((option, path.clone()?))));
+    outputs
+}
+
+/// Where the table's schema goes, if there is to be one.
+fn schema(args: &Args) -> Option<PathBuf> {
+    args.output.as_deref().filter(|_| !args.no_schema).and_then(beside::place)
 }
 
 /// The report, if it is to be written.
@@ -448,16 +490,37 @@ fn limit(ns: i64) -> Option<i64> {
 
 type Done = (pcap_compactor::engine::Report, Outcome, FlowCounts);
 
+/// What the arguments come to.
+struct Run<'a> {
+    args: &'a Args,
+    dialect: Option<&'a Dialect>,
+    settings: Settings,
+    progress: &'a Arc<Progress>,
+}
+
+/// Runs all units into one file, and writes beside it what it is.
+fn into_file(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut Report>) -> anyhow::Result<Vec<Done>> {
+    let file = AtomicFile::create(path)?;
+    let schema = schema(run.args).map(|place| Ok::<_, anyhow::Error>((AtomicFile::create(&place)?, place)));
+    let schema = schema.transpose()?;
+    let (file, done) = write(run, units, about, file)?;
+    file.commit()?;
+    if let Some((mut file, place)) = schema {
+        let text = beside::text(run.args, run.dialect, &run.settings)?;
+        file.write_all(text.as_bytes()).with_context(|| format!("{}: cannot write", place.display()))?;
+        file.commit()?;
+    }
+    Ok(done)
+}
+
 /// Runs all units into one stream.
 fn write<W: Write>(
-    args: &Args,
-    dialect: Option<&Dialect>,
-    settings: Settings,
-    found: Found,
-    progress: &Arc<Progress>,
+    run: &Run<'_>,
+    units: Vec<Unit>,
     mut about: Option<&mut Report>,
     out: W,
 ) -> anyhow::Result<(W, Vec<Done>)> {
+    let Run { args, dialect, settings, progress } = run;
     let form = match args.format() {
         Format::Jsonl => Form::Lines,
         Format::Csv => Form::Csv,
@@ -475,7 +538,7 @@ fn write<W: Write>(
     };
     let mut runs = FlowRuns::new(writer);
     let mut done = Vec::new();
-    for unit in found.units.into_iter().filter(|unit| !unit.inputs.is_empty()) {
+    for unit in units.into_iter().filter(|unit| !unit.inputs.is_empty()) {
         let apart = unit.sensor.is_some();
         let sensor = unit.sensor.as_deref().or(args.sources.are_named().then_some("local"));
         let job = FlowJob::new(settings.clone()).engine(engine.clone()).sensor(sensor, apart);

@@ -3,6 +3,7 @@
 mod compact;
 mod config;
 mod demo;
+mod diff_dialects;
 mod filter;
 mod flows;
 mod inspect;
@@ -59,6 +60,8 @@ enum Command {
     Flows(Box<flows::Args>),
     /// List the columns that a command can write, with type, unit and meaning.
     Schema(schema::Args),
+    /// Tell what differs between two dialects of `flows` over captures, by how much, and by which switch.
+    DiffDialects(Box<diff_dialects::Args>),
     /// Tell what is in captures: format, link types, packets, times, damage, and what would be left out.
     Inspect(inspect::Args),
     /// Write a deterministic capture whose truth is known.
@@ -118,6 +121,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Compact(args) => compact::run(args, &shared),
         Command::Flows(args) => flows::run(args, &shared),
         Command::Schema(args) => schema::run(args),
+        Command::DiffDialects(args) => diff_dialects::run(args, &shared),
         Command::Inspect(args) => inspect::run(args, &shared),
         Command::Synth(args) => synth::run(args, &shared),
         Command::Demo(args) => demo::run(args, &shared),

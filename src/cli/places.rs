@@ -4,6 +4,7 @@
 //! the same bytes (a hard link) is another place, since files are replaced and never written into. Pipes and devices may be
 //! shared.
 
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::Usage;
@@ -39,10 +40,11 @@ pub(crate) fn apart(
         }
         taken.push((option, place));
     }
+    let taken: HashMap<PathBuf, &str> = taken.into_iter().map(|(option, place)| (place, option)).collect();
     for (name, path) in read {
         let Ok(path) = path.canonicalize() else { continue };
-        if let Some((option, place)) = taken.iter().find(|(_, place)| *place == path) {
-            return Err(conflict(option, name, place));
+        if let Some(option) = taken.get(&path) {
+            return Err(conflict(option, name, &path));
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Options that are alike for every command that turns captures into records: what is read and how, and how records
 //! are written.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
@@ -70,6 +70,16 @@ impl Sources {
     /// Whether files were named by path, and belong to no sensor but `local`.
     pub(crate) fn are_named(&self) -> bool {
         self.root.is_none()
+    }
+
+    /// A capture's path inside the folder in which it was found; its name, if it was named itself.
+    pub(crate) fn inside<'p>(&self, capture: &'p Path) -> &'p Path {
+        // What leads out of a folder was not found in there.
+        let is_inside =
+            |rest: &&Path| !rest.as_os_str().is_empty() && rest.components().all(|part| part != Component::ParentDir);
+        let mut named = self.inputs.iter().chain(&self.root);
+        let inside = named.find_map(|folder| capture.strip_prefix(folder).ok().filter(is_inside));
+        inside.unwrap_or_else(|| capture.file_name().map_or(capture, Path::new))
     }
 
     /// The captures of a command, and whether some that were named are left out, which has then been said.

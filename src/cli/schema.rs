@@ -1,9 +1,11 @@
-//! `schema`: what the columns of a product are.
+//! `schema`: what the columns of a product are, for people; and the same beside a table of flows, for programs.
 
 use clap::ValueEnum;
+use pcap_compactor::views::flows::FeatureColumn;
 use pcap_compactor::views::flows::columns::{Group, all};
-use pcap_compactor::views::flows::dialects::Dialect;
-use pcap_compactor::views::flows::dialects::cic::{Switch, Switches};
+use pcap_compactor::views::flows::dialects::cic::Switches;
+use pcap_compactor::views::flows::dialects::{Dialect, cic};
+use serde::Serialize;
 
 use super::{Exit, text};
 
@@ -27,43 +29,110 @@ enum Product {
 
 /// Runs `schema`: one line a column, its fields parted by tabs.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
-    let mut out = String::new();
-    match (args.product, &args.dialect) {
-        (Product::Flows, Some(dialect)) => of_dialect(dialect, &mut out),
-        (Product::Flows, None) => {
-            out.push_str("column\ttype\tunit\tgroup\tdefault\tmeaning\n");
-            for column in all() {
-                let unit = if column.unit.is_empty() { "-" } else { column.unit };
-                let (kind, group) = (column.kind.name(), Group::about(column.group).0);
-                let default = if column.default { "yes" } else { "no" };
-                out.push_str(&format!("{}\t{kind}\t{unit}\t@{group}\t{default}\t{}\n", column.name, column.about));
-            }
-        }
-    }
+    let out = match (args.product, &args.dialect) {
+        (Product::Flows, Some(dialect)) => Schema::new(Some(dialect), dialect.columns()).text(),
+        (Product::Flows, None) => of_flows(),
+    };
     text::print(&out)?;
     Ok(Exit::Ok)
 }
 
-fn of_dialect(dialect: &Dialect, out: &mut String) {
-    let or_none = |text: &'static str| if text.is_empty() { "-" } else { text };
-    out.push_str("column\ttype\tunit\tmeaning\n");
-    for column in dialect.columns() {
-        let (kind, unit) = (column.kind.name(), or_none(column.unit));
-        out.push_str(&format!("{}\t{kind}\t{unit}\t{}\n", column.name, column.about));
+fn of_flows() -> String {
+    let mut out = String::from("column\ttype\tunit\tgroup\tdefault\tmeaning\n");
+    for column in all() {
+        let (kind, group) = (column.kind.name(), Group::about(column.group).0);
+        let default = if column.default { "yes" } else { "no" };
+        let unit = or_none(column.unit);
+        out.push_str(&format!("{}\t{kind}\t{unit}\t@{group}\t{default}\t{}\n", column.name, column.about));
     }
-    out.push_str("\ndifference\tswitch\tsection\toriginal\there\n");
-    for difference in dialect.differences() {
-        let switch = if difference.switch { "yes" } else { "no" };
-        let (name, section, original, here) =
-            (difference.name, difference.section, difference.original, difference.here);
-        out.push_str(&format!("{name}\t{switch}\t{section}\t{original}\t{here}\n"));
+    out
+}
+
+fn or_none(text: &str) -> &str {
+    if text.is_empty() { "-" } else { text }
+}
+
+/// What a table of flows says: of which dialect it is, its columns, and what decides their values.
+#[derive(Serialize)]
+pub(crate) struct Schema {
+    dialect: Option<&'static str>,
+    /// The program and version that the dialect is of.
+    of: Option<&'static str>,
+    columns: Vec<Column>,
+    /// Where the dialect deliberately differs from the program.
+    differences: Vec<Difference>,
+    switches: Vec<Switch>,
+}
+
+#[derive(Serialize)]
+struct Column {
+    name: &'static str,
+    r#type: &'static str,
+    unit: &'static str,
+    meaning: &'static str,
+}
+
+#[derive(Serialize)]
+struct Difference {
+    name: &'static str,
+    switch: bool,
+    /// Of the description of the original.
+    section: &'static str,
+    original: &'static str,
+    here: &'static str,
+}
+
+#[derive(Serialize)]
+struct Switch {
+    name: &'static str,
+    value: &'static str,
+    values: Vec<&'static str>,
+    meaning: &'static str,
+}
+
+impl Schema {
+    pub(crate) fn new(dialect: Option<&Dialect>, columns: Vec<FeatureColumn>) -> Schema {
+        let column =
+            |FeatureColumn { name, kind, unit, about }| Column { name, r#type: kind.name(), unit, meaning: about };
+        let switch = |cic::Switch { name, value, about }| Switch {
+            name,
+            value,
+            values: Switches::values(name).unwrap_or_default(),
+            meaning: about,
+        };
+        let differences = dialect.map_or(&[][..], Dialect::differences).iter().map(|difference| Difference {
+            name: difference.name,
+            switch: difference.switch,
+            section: difference.section,
+            original: difference.original,
+            here: difference.here,
+        });
+        Schema {
+            dialect: dialect.map(Dialect::name),
+            of: dialect.map(Dialect::about),
+            columns: columns.into_iter().map(column).collect(),
+            differences: differences.collect(),
+            switches: dialect.map(Dialect::switches).unwrap_or_default().into_iter().map(switch).collect(),
+        }
     }
-    let switches = dialect.switches();
-    if !switches.is_empty() {
-        out.push_str("\nswitch\tvalue\tvalues\tmeaning\n");
-    }
-    for Switch { name, value, about } in switches {
-        let values = Switches::values(name).unwrap_or_default().join(", ");
-        out.push_str(&format!("{name}\t{value}\t{values}\t{about}\n"));
+
+    /// Columns, differences and switches, an empty line between them.
+    fn text(&self) -> String {
+        let mut out = String::from("column\ttype\tunit\tmeaning\n");
+        for Column { name, r#type, unit, meaning } in &self.columns {
+            out.push_str(&format!("{name}\t{type}\t{}\t{meaning}\n", or_none(unit)));
+        }
+        out.push_str("\ndifference\tswitch\tsection\toriginal\there\n");
+        for Difference { name, switch, section, original, here } in &self.differences {
+            let switch = if *switch { "yes" } else { "no" };
+            out.push_str(&format!("{name}\t{switch}\t{section}\t{original}\t{here}\n"));
+        }
+        if !self.switches.is_empty() {
+            out.push_str("\nswitch\tvalue\tvalues\tmeaning\n");
+        }
+        for Switch { name, value, values, meaning } in &self.switches {
+            out.push_str(&format!("{name}\t{value}\t{}\t{meaning}\n", values.join(", ")));
+        }
+        out
     }
 }

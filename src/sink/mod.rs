@@ -15,7 +15,7 @@ mod pandas;
 mod python;
 pub mod runs;
 #[cfg(feature = "payload")]
-mod said;
+pub(crate) mod said;
 pub mod seal;
 mod text;
 

@@ -13,6 +13,13 @@ pub(super) fn json_cell(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mu
     if cell.is_absent() { out.extend_from_slice(b"null") } else { value(cell, times, text, out) }
 }
 
+/// A cell as text, times in nanoseconds.
+pub(crate) fn text(cell: &Cell<'_>) -> String {
+    let (mut room, mut out) = (Text::default(), Vec::new());
+    json_cell(cell, Times::Nanoseconds, &mut room, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 /// A cell of CSV: a list is a JSON array.
 pub(super) fn csv_cell(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match cell {

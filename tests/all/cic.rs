@@ -25,7 +25,7 @@ use crate::model::flows::{ACK, FIN, SYN, Sent};
 use crate::run::{file, inputs};
 use crate::traffic::START;
 
-const CAPTURES: [&str; 6] =
+pub(crate) const CAPTURES: [&str; 6] =
     ["443-firefox", "WebattackRCE", "bittorrent", "iphone", "synthetic_edges", "synthetic_edges_snap96"];
 
 /// Section 2.1: flow identifiers of rows whose addresses are bytes of something else, and how many of them there are in all
@@ -33,9 +33,9 @@ const CAPTURES: [&str; 6] =
 const GHOSTS: [(&str, &str, [usize; 3]); 2] =
     [("ARP", "8.6.0.1", [3, 3, 3]), ("a bridge's spanning tree", "136.142.2.3", [0, 2, 0])];
 
-type Row = Vec<(String, String)>;
+pub(crate) type Row = Vec<(String, String)>;
 
-fn reference() -> Option<PathBuf> {
+pub(crate) fn reference() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let folder = std::env::var_os("PCAP_COMPACTOR_CORPUS").map_or(beside, PathBuf::from).join("reference/cic");
     if folder.join("pcap").is_dir() {
@@ -48,7 +48,7 @@ fn reference() -> Option<PathBuf> {
 }
 
 /// What a dialect writes of a capture.
-fn written(captures: &[PathBuf], dialect: &Dialect, threads: usize) -> String {
+pub(crate) fn written(captures: &[PathBuf], dialect: &Dialect, threads: usize) -> String {
     let settings = dialect.settings(Settings::default());
     let mut writer = FlowWriter::new(Vec::new(), "memory", Form::Csv, settings.columns.clone(), Times::Seconds)
         .notation(dialect.notation());
@@ -58,13 +58,13 @@ fn written(captures: &[PathBuf], dialect: &Dialect, threads: usize) -> String {
 }
 
 /// The rows of a table by their header; headers of 2024 have blanks.
-fn rows(text: &str) -> Vec<Row> {
+pub(crate) fn rows(text: &str) -> Vec<Row> {
     let mut table = parse(&text.replace('\r', "")).into_iter();
     let header: Vec<_> = table.next().expect("a header").iter().map(|name| name.trim().to_owned()).collect();
     table.map(|row| header.iter().cloned().zip(row).collect()).collect()
 }
 
-fn cell<'r>(row: &'r Row, name: &str) -> &'r str {
+pub(crate) fn cell<'r>(row: &'r Row, name: &str) -> &'r str {
     row.iter().find(|(column, _)| column == name).map_or("", |(_, cell)| cell)
 }
 
@@ -171,12 +171,12 @@ const URG: u8 = 32;
 const RST: u8 = 4;
 
 /// A time in milliseconds.
-fn ms(n: i64) -> i64 {
+pub(crate) fn ms(n: i64) -> i64 {
     START + n * SECOND / 1000
 }
 
 /// A connection of which all that is counted occurs: flags, a bulk each way, pauses of 1 s and of 5 s, and both FINs.
-fn busy() -> Vec<Sent> {
+pub(crate) fn busy() -> Vec<Sent> {
     let sent = |at, up, flags, payload, window| Sent { window, ..segment(ms(at), up, flags, 0, 0, payload) };
     let mut packets = vec![sent(0, true, SYN, 0, 1000), sent(10, false, SYN | ACK, 0, 0), sent(20, true, ACK, 0, 400)];
     packets.extend((30..34).map(|at| sent(at, true, PSH | ACK, 100, 300)));
@@ -192,7 +192,7 @@ fn busy() -> Vec<Sent> {
 }
 
 /// Traffic in which every switch makes a difference.
-fn everything() -> Vec<Sent> {
+pub(crate) fn everything() -> Vec<Sent> {
     let host = |n: u8| Ipv4Addr::new(10, 0, 1, n).into();
     let back = |sent: Sent| Sent { src: sent.dst, dst: sent.src, ..sent };
     let tcp = |n, at, up, flags, window| {
@@ -242,13 +242,13 @@ fn everything() -> Vec<Sent> {
 const SNAP: usize = 160;
 
 /// A capture that is there while this is.
-struct Captured {
+pub(crate) struct Captured {
     _folder: tempfile::TempDir,
-    paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
 }
 
 impl Captured {
-    fn new(packets: &[Sent]) -> Captured {
+    pub(crate) fn new(packets: &[Sent]) -> Captured {
         Captured::in_files(&[packets])
     }
 
@@ -292,7 +292,7 @@ fn changed(before: &[Row], after: &[Row]) -> BTreeSet<String> {
 
 /// Every value that `cic` has not: what it changes.
 #[rustfmt::skip]
-const SWITCHES: &[(&str, &str, &[&str])] = &[
+pub(crate) const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("packets", "ipv4", &["rows"]),
     ("packets", "ipv4-without-icmp-errors", &["rows"]),
     ("tcp_end", "closed", &["rows"]),

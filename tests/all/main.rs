@@ -15,6 +15,8 @@ mod bad_input;
 mod cic;
 mod cli_damage;
 mod cli_flows;
+mod cli_tables;
+mod comparison;
 mod corpus;
 mod csv;
 mod damage;

@@ -37,6 +37,25 @@ pub enum Cell<'r> {
 }
 
 impl Cell<'_> {
+    /// A copy that borrows nothing.
+    pub(super) fn owned(&self) -> Cell<'static> {
+        match self {
+            Cell::Absent => Cell::Absent,
+            Cell::Flag(flag) => Cell::Flag(*flag),
+            Cell::Count(n) => Cell::Count(*n),
+            Cell::Integer(n) => Cell::Integer(*n),
+            Cell::Float(n) => Cell::Float(*n),
+            Cell::Text(text) => Cell::Text(text.to_string().into()),
+            Cell::Id(id) => Cell::Id(*id),
+            Cell::Time(time) => Cell::Time(*time),
+            Cell::Span(ns) => Cell::Span(*ns),
+            Cell::Address(address) => Cell::Address(*address),
+            Cell::Numbers(list) => Cell::Numbers(list.clone()),
+            Cell::Floats(list) => Cell::Floats(list.clone()),
+            Cell::List(list) => Cell::List(list.iter().map(Cell::owned).collect()),
+        }
+    }
+
     /// Whether it has memory of its own.
     #[inline]
     pub(super) fn owns(&self) -> bool {

@@ -158,6 +158,20 @@ impl Columns {
         })
     }
 
+    /// What each of them is.
+    #[must_use]
+    pub fn list(&self) -> Vec<FeatureColumn> {
+        let mut list = Vec::new();
+        for pick in &self.0 {
+            match pick {
+                Pick::Table(column) => list.push(FeatureColumn::from(*column)),
+                Pick::Figures(place) => list.extend(STATISTICS[*place].iter().map(FeatureColumn::from)),
+                Pick::Features(columns) => list.extend(columns),
+            }
+        }
+        list
+    }
+
     /// Shows the cells of a flow. They are lent: a cell that is moved as it is made is read before it is written.
     #[inline]
     pub(crate) fn show(&self, record: &FlowRecord, mut to: impl FnMut(Piece<'_>)) {

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use super::cells::Cells;
-use super::columns::Kind;
+use super::columns::{Column, Kind};
 use crate::flow::Sample;
 use crate::time::Timestamp;
 
@@ -18,6 +18,12 @@ pub struct FeatureColumn {
     pub unit: &'static str,
     /// What they say.
     pub about: &'static str,
+}
+
+impl From<&Column> for FeatureColumn {
+    fn from(&Column { name, kind, unit, about, .. }: &Column) -> FeatureColumn {
+        FeatureColumn { name, kind, unit, about }
+    }
 }
 
 /// What a caller computes for every flow.

@@ -49,6 +49,20 @@ pub enum TcpEnd {
     States,
 }
 
+impl TcpEnd {
+    /// Its name, as that of the switch.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            TcpEnd::Closed => "closed",
+            TcpEnd::Never => "none",
+            TcpEnd::FirstFin => "first-fin",
+            TcpEnd::BackwardFin => "first-bwd-fin",
+            TcpEnd::States => "states",
+        }
+    }
+}
+
 /// Which flows go on behind the active timeout: the next packet of the 5-tuple, unless it comes later than the idle timeout,
 /// begins a flow between the same client and server, which takes over what features
 /// [hand on](super::FeatureState::heir). Of them 5-tuples are held until they are idle, not only for the active timeout.
@@ -100,6 +114,19 @@ pub enum ClientRule {
     SmallerText,
     /// As [`ClientRule::FirstPacket`], but for a SYN with ACK, which the server sends.
     Opener,
+}
+
+impl ClientRule {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ClientRule::Evidence => "evidence",
+            ClientRule::FirstPacket => "first-packet",
+            ClientRule::SmallerText => "smaller-text",
+            ClientRule::Opener => "opener",
+        }
+    }
 }
 
 /// In which order flows leave that leave together.

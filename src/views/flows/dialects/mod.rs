@@ -9,6 +9,7 @@
 //! the same in every run.
 
 pub mod cic;
+pub mod comparison;
 pub mod nexus;
 pub mod wa1kpcap;
 
@@ -89,8 +90,7 @@ impl Dialect {
     /// Its columns in their order.
     #[must_use]
     pub fn columns(&self) -> Vec<FeatureColumn> {
-        let of = |&Column { name, kind, unit, about, .. }: &Column| FeatureColumn { name, kind, unit, about };
-        self.columns.iter().map(of).chain(self.accumulator.columns()).collect()
+        self.columns.iter().map(FeatureColumn::from).chain(self.accumulator.columns()).collect()
     }
 
     /// The usual settings, with when flows end, who is their client and what is written as the dialect has them. What it

@@ -369,6 +369,11 @@ impl Layout {
         TABLE.iter().filter(move |item| item.only.is_none_or(|only| only == self))
     }
 
+    /// What each column is called where no other name is in use.
+    pub(super) fn meanings(self) -> impl Iterator<Item = &'static str> {
+        self.items().map(|item| item.name)
+    }
+
     pub(super) fn columns(self) -> Vec<FeatureColumn> {
         let column = |&Item { name, short, kind, unit, about, .. }: &Item| {
             let name = match self {

@@ -177,6 +177,12 @@ impl Preset {
         }
     }
 
+    /// What its columns are, by the names of 2022: the same in all presets that have a column.
+    pub(super) fn meanings(self) -> Vec<&'static str> {
+        let ends = ends::columns(Layout::Classic, Protocols::All).iter().map(|column| column.name);
+        ends.chain(self.layout().meanings()).collect()
+    }
+
     fn about(self) -> &'static str {
         match self {
             Preset::Corrected => "CICFlowMeter, with all corrections",

@@ -27,11 +27,11 @@ macro_rules! values {
 
 impl Named for TcpEnd {
     const ALL: &'static [(&'static str, TcpEnd)] = &[
-        ("states", TcpEnd::States),
-        ("closed", TcpEnd::Closed),
-        ("first-bwd-fin", TcpEnd::BackwardFin),
-        ("first-fin", TcpEnd::FirstFin),
-        ("none", TcpEnd::Never),
+        (TcpEnd::States.name(), TcpEnd::States),
+        (TcpEnd::Closed.name(), TcpEnd::Closed),
+        (TcpEnd::BackwardFin.name(), TcpEnd::BackwardFin),
+        (TcpEnd::FirstFin.name(), TcpEnd::FirstFin),
+        (TcpEnd::Never.name(), TcpEnd::Never),
     ];
 }
 

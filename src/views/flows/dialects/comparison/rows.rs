@@ -1,0 +1,83 @@
+//! The rows of a dialect, each with the flow that it is of.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use super::Dialect;
+use crate::engine::{Builder, Input, Report};
+use crate::error::Result;
+use crate::filter::Filter;
+use crate::sink::Metrics;
+use crate::sink::flows::FlowSink;
+use crate::time::Timestamp;
+use crate::views::flows::columns::Piece;
+use crate::views::flows::{Cell, Columns, FlowCounts, FlowJob, FlowRecord, Settings};
+
+/// The flow of a row: its ends, the smaller first, whoever is the client; its protocol; its earliest packet; and its number among
+/// those for which these are equal, in the order of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    ends: [(IpAddr, u16); 2],
+    protocol: u8,
+    first: Timestamp,
+    number: u32,
+}
+
+/// Runs dialects over captures.
+#[derive(Clone, Debug)]
+pub(super) struct Runner {
+    pub(super) engine: Builder,
+    pub(super) filter: Filter,
+    pub(super) usual: Settings,
+    pub(super) captures: Vec<PathBuf>,
+}
+
+impl Runner {
+    /// Shows each row of a dialect.
+    pub(super) fn run(
+        &self,
+        dialect: &Dialect,
+        each: impl FnMut(Place, &[Cell<'static>]) -> Result<()>,
+    ) -> Result<Report> {
+        let settings = dialect.settings(self.usual.clone());
+        let engine = self.engine.clone().filter(self.filter.clone().and(dialect.filter().clone()));
+        let mut rows = Rows { columns: settings.columns.clone(), cells: Vec::new(), numbers: HashMap::new(), each };
+        FlowJob::new(settings).engine(engine).run(self.captures.iter().map(Input::file).collect(), &mut rows)
+    }
+}
+
+struct Rows<F> {
+    columns: Columns,
+    cells: Vec<Cell<'static>>,
+    /// How many rows there have been of a place, by its first.
+    numbers: HashMap<Place, u32>,
+    each: F,
+}
+
+impl<F: FnMut(Place, &[Cell<'static>]) -> Result<()>> FlowSink for Rows<F> {
+    fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
+        let cells = &mut self.cells;
+        cells.clear();
+        self.columns.show(flow, |piece| match piece {
+            Piece::Cell(cell) => cells.push(cell.owned()),
+            Piece::Run(run, wanted) => cells.extend((0..wanted).map(|at| run.show(at, Cell::owned))),
+            Piece::Figures(count, figures) => {
+                cells.push(count.into());
+                cells.extend(figures.map(Cell::from));
+            }
+            #[cfg(feature = "payload")]
+            Piece::Said(cell) => cells.push(crate::sink::said::text(&cell).into()),
+        });
+        let mut ends = [(flow.src_ip, flow.src_port), (flow.dst_ip, flow.dst_port)];
+        ends.sort();
+        let mut place = Place { ends, protocol: flow.protocol, first: flow.first_ts, number: 0 };
+        let number = self.numbers.entry(place).or_default();
+        (place.number, *number) = (*number, *number + 1);
+        (self.each)(place, cells)
+    }
+
+    fn on_metrics(&mut self, _: &Metrics<FlowCounts>) -> Result<()> {
+        Ok(())
+    }
+}
