@@ -44,6 +44,9 @@ pub enum TcpEnd {
     /// At once, by the server's first FIN or any RST, but not by the packet that began the flow. Further FINs of the client are
     /// left out. As CICFlowMeter of 2022.
     BackwardFin,
+    /// At once, by any FIN or RST. For 240 s, four times the longest life of a segment, what follows is left out, up to a SYN;
+    /// and no FIN or RST begins a flow. As LycoSTand.
+    AnyFin,
     /// By a SYN behind a RST, or behind an ACK that follows FINs of both ends. ICMP of another type and another code also begins
     /// another flow. As the corrected CICFlowMeter.
     States,
@@ -219,7 +222,7 @@ impl Plan {
             idle: [never(life.tcp_idle), never(life.udp_idle), never(life.other_idle)],
             active: never(life.active),
             held: if life.goes_on == GoesOn::Never { never(life.active) } else { i64::MAX },
-            judges: matches!(life.tcp_end, TcpEnd::FirstFin | TcpEnd::BackwardFin | TcpEnd::States),
+            judges: matches!(life.tcp_end, TcpEnd::FirstFin | TcpEnd::BackwardFin | TcpEnd::AnyFin | TcpEnd::States),
             label_at,
             settings,
         }
