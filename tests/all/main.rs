@@ -22,6 +22,7 @@ mod filter;
 mod flows;
 mod fuzz;
 mod inputs;
+mod lycos;
 mod nexus;
 mod outputs;
 #[cfg(feature = "payload")]
