@@ -24,6 +24,7 @@ mod fuzz;
 mod inputs;
 mod lycos;
 mod nexus;
+mod nf;
 mod outputs;
 #[cfg(feature = "payload")]
 mod payload;
