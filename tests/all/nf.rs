@@ -4,11 +4,17 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use pcap_compactor::flow::Side;
 use pcap_compactor::flow::sequence::{Class, Connection, Segment};
+use pcap_compactor::sink::flows::{FlowWriter, Form};
+use pcap_compactor::sink::jsonl::Times;
+use pcap_compactor::views::flows::columns::Kind;
 use pcap_compactor::views::flows::dialects::nf::{Version, dialect};
-use pcap_compactor::views::flows::{Lifetime, Settings};
+use pcap_compactor::views::flows::{
+    Cell, Feature, FeatureColumn, FeatureState, FlowJob, FlowPacket, Labels, Lifetime, Roles, Settings,
+};
 use proptest::prelude::*;
 
 use crate::cic::written;
@@ -20,7 +26,7 @@ use crate::flows::{pcap, segment, udp};
 use crate::model::SECOND;
 use crate::model::flows::{ACK, File, RST, Row, Rules, SYN, Sent, expect};
 use crate::properties::cases;
-use crate::run::{balances, file, number};
+use crate::run::{balances, file, inputs, number};
 use crate::traffic::START;
 
 const PSH: u8 = 8;
@@ -222,6 +228,49 @@ proptest! {
         expected.sort();
         prop_assert_eq!(ours, expected);
     }
+}
+
+/// A feature of an embedder's, beside the dialect's own.
+#[derive(Debug)]
+struct Packets(u64);
+
+impl Feature for Packets {
+    fn columns(&self) -> Vec<FeatureColumn> {
+        let column = |name| FeatureColumn { name, kind: Kind::Integer, unit: "packets", about: "packets" };
+        ["LABEL", "packets"].map(column).into()
+    }
+
+    fn start(&self) -> Box<dyn FeatureState> {
+        Box::new(Packets(0))
+    }
+}
+
+impl FeatureState for Packets {
+    fn packet(&mut self, _: &FlowPacket) {
+        self.0 += 1;
+    }
+
+    fn finish(&self, _: Roles, cells: &mut Vec<Cell<'static>>) {
+        cells.extend([Cell::Absent, self.0.into()]);
+    }
+}
+
+#[test]
+fn features_of_a_caller_stand_behind_the_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = [file(folder.path(), "a.pcap", &pcap(&three()))];
+    let mut settings = dialect(Version::V2).settings(Settings::default());
+    settings.features.push(Arc::new(Packets(0)));
+    settings.columns = settings.columns.with(&settings.features);
+    settings.labels = Some(Arc::new(Labels::from_toml("default = \"all\"").unwrap()));
+    let mut out = Vec::new();
+    let mut writer = FlowWriter::new(&mut out, "memory", Form::Csv, settings.columns.clone(), Times::Seconds);
+    FlowJob::new(settings).run(inputs(&paths), &mut writer).expect("it can be read");
+    drop(writer);
+    let text = String::from_utf8(out).unwrap();
+    let ends: Vec<_> = text.lines().map(|line| line.rsplitn(5, ',').take(4).collect::<Vec<_>>()).collect();
+    let count = |packets| vec![packets, "all", "all", "1"];
+    assert_eq!(ends, [vec!["packets", "LABEL", "Attack", "Label"], count("9"), count("2"), count("1")]);
 }
 
 #[test]

@@ -175,7 +175,8 @@ impl Columns {
                     Source::Payload(cell) => to(Piece::Said(record.app.as_deref().map(cell).into())),
                 },
                 Pick::Features(columns) => {
-                    let cells = &record.features[..record.features.len().min(columns.len())];
+                    // Those without columns, which the table of a dialect takes, are in front.
+                    let cells = &record.features[record.features.len().saturating_sub(columns.len())..];
                     to(Piece::Run(cells, columns.len()));
                 }
                 Pick::Figures(place) => {

@@ -174,7 +174,7 @@ impl Flows<'_> {
         let Some(labels) = &self.plan.settings.labels else { return };
         record.label = labels.label(record);
         if let (Some(label), Some(at)) = (&record.label, self.plan.label_at)
-            && let Some(cell) = record.features.get_mut(at)
+            && let Some(cell) = record.features.iter_mut().nth_back(at - 1)
         {
             *cell = label.to_string().into();
         }

@@ -197,7 +197,7 @@ pub(super) struct Plan {
     pub(super) tcp: bool,
     /// What payload says is wanted.
     pub(super) said: bool,
-    /// The cell of features that is a label: rules come before what stands there.
+    /// The cell of features that is a label, counted from the last: rules come before what stands there.
     pub(super) label_at: Option<usize>,
     /// Longest silence by protocol; the greatest number is never.
     idle: [i64; 3],
@@ -212,8 +212,9 @@ impl Plan {
     pub(super) fn new(settings: Settings) -> Plan {
         let life = settings.lifetime;
         let never = |limit: Option<i64>| limit.unwrap_or(i64::MAX).max(0);
-        let mut cells = settings.features.iter().flat_map(|feature| feature.columns());
-        let label_at = cells.position(|column| column.name.eq_ignore_ascii_case("label"));
+        let cells: Vec<_> = settings.features.iter().flat_map(|feature| feature.columns()).collect();
+        let label = cells.iter().position(|column| column.name.eq_ignore_ascii_case("label"));
+        let label_at = label.map(|place| cells.len() - place);
         Plan {
             statistics: settings.columns.quantities().contains(&true),
             quantities: settings.columns.quantities(),

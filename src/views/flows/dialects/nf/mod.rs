@@ -7,8 +7,8 @@
 //!
 //! A flow is bidirectional; its source is who sent the first packet. It ends by nProbe's defaults: 30 s of silence
 //! (`--idle-timeout`) or 120 s from its start (`--lifetime-timeout`), or as TCP closes or resets it. Bytes and lengths are those of
-//! IP packets, by their headers. Times are milliseconds, rounded down, and what is made of them is too. What a flow has not is 0,
-//! as in the sets. `_IN` is what the source sent, `_OUT` what it was sent.
+//! IP packets, by their headers. Times are milliseconds, rounded down, and so is what is made of them, but `*_SECOND_BYTES`.
+//! What a flow has not is 0, as in the sets. `_IN` is what the source sent, `_OUT` what it was sent.
 //!
 //! Definitions are those of nProbe's list of information elements (its user's guide, "Flow Information Elements"), which the
 //! papers repeat; [`columns`](super::Dialect::columns) has the formulas. Two of them are in no document, and were found in
@@ -21,24 +21,25 @@
 //!
 //! # Where they differ from the original
 //!
-//! Sections are those of the description of the originals.
+//! Sections are those of the description of the originals. How flows end, and of whom times to live are, is said of the versions of nProbe
+//! whose source was open; later ones may differ.
 //!
 //! | difference | switch | section | the original | here |
 //! |---|---|---|---|---|
 //! | `l7_proto` | | 7 | `L7_PROTO`, the number that nDPI has for the application | it is not there |
 //! | `second_bytes` | | 7 | bytes second by second, which stand in the sets as the digits of one number; in version 3 also less | bytes / seconds that have begun: the same below a second |
 //! | `wraps` | | 7 | durations of flows in which time goes back are near 4294967 | never negative: latest - earliest |
-//! | `ipv6` | | 7 | `IPV4_SRC_ADDR` and `IPV4_DST_ADDR` are 0.0.0.0 for IPv6 | the IPv6 addresses; `--filter ip` leaves these flows out |
-//! | `close` | | 7 | what closes TCP flows is not documented | a RST, or FINs of both ends and their acknowledgement; trailing packets stay |
-//! | `timeouts` | | 7 | whether a timeout itself is still in is not documented | it is |
-//! | `sizes` | | 7 | packets of 512 and 1024 bytes are in no class, by the list of elements | in that which they end; those above 1514 are in none, here and there |
+//! | `ipv6` | | 7 | `IPV4_SRC_ADDR` and `IPV4_DST_ADDR` have no IPv6 addresses | they have; `--filter ip` leaves these flows out |
+//! | `close` | | 7 | TCP flows end 10 s behind FIN with ACK, or RST, of both ends | behind a RST, or FINs of both ends and their acknowledgement, with the next SYN; trailing packets stay |
+//! | `idle` | | 7 | also where one of two ends is silent, and when flows are looked at in rounds | where both are, in the time of packets |
+//! | `timeouts` | | 7 | 30 s and 120 s end flows, in whole seconds | what is longer does |
 //! | `retransmitted` | | 7 | which bytes count, and what a retransmission is, is not documented | IP bytes of segments whose sequence numbers had all been seen |
-//! | `ttl` | | 7 | whose packets `MIN_TTL` and `MAX_TTL` are of is not documented | those of both ends |
+//! | `ttl` | | 7 | `MIN_TTL` and `MAX_TTL` are of the source's packets | of both ends' |
 //! | `icmp` | | 7 | of which message type and code are is not documented | of the first, if the flow begins with it; ICMPv6 has `ICMP_TYPE` alone |
 //! | `ports` | | 7 | NetFlow may have type and code of ICMP in `L4_DST_PORT` | 0 |
 //! | `dns` | | 7 | of which query of several is not documented | the first that was asked or answered; of answers the first A record |
 //! | `ftp` | | 7 | of which command of several is not documented | the last reply to a command |
-//! | `stddev` | | 7 | of a population or a sample is not documented | of a population, as nDPI works it out |
+//! | `stddev` | | 7 | of a population or a sample is not documented | of a population, as in nDPI |
 //! | `tunnels` | | 7 | the outer addresses, unless `--tunnel` | the innermost, unless `--tunnels outer` |
 //! | `wide` | | 7 | counters have 32 bits, and lengths 16 | 64 |
 
@@ -124,26 +125,26 @@ const DIFFERENCES: &[Difference] = &[
     ),
     difference(
         "ipv6",
-        "`IPV4_SRC_ADDR` and `IPV4_DST_ADDR` are 0.0.0.0 for IPv6",
-        "the IPv6 addresses; `--filter ip` leaves these flows out",
+        "`IPV4_SRC_ADDR` and `IPV4_DST_ADDR` have no IPv6 addresses",
+        "they have; `--filter ip` leaves these flows out",
     ),
     difference(
         "close",
-        "what closes TCP flows is not documented",
-        "a RST, or FINs of both ends and their acknowledgement; trailing packets stay",
+        "TCP flows end 10 s behind FIN with ACK, or RST, of both ends",
+        "behind a RST, or FINs of both ends and their acknowledgement, with the next SYN; trailing packets stay",
     ),
-    difference("timeouts", "whether a timeout itself is still in is not documented", "it is"),
     difference(
-        "sizes",
-        "packets of 512 and 1024 bytes are in no class, by the list of elements",
-        "in that which they end; those above 1514 are in none, here and there",
+        "idle",
+        "also where one of two ends is silent, and when flows are looked at in rounds",
+        "where both are, in the time of packets",
     ),
+    difference("timeouts", "30 s and 120 s end flows, in whole seconds", "what is longer does"),
     difference(
         "retransmitted",
         "which bytes count, and what a retransmission is, is not documented",
         "IP bytes of segments whose sequence numbers had all been seen",
     ),
-    difference("ttl", "whose packets `MIN_TTL` and `MAX_TTL` are of is not documented", "those of both ends"),
+    difference("ttl", "`MIN_TTL` and `MAX_TTL` are of the source's packets", "of both ends'"),
     difference(
         "icmp",
         "of which message type and code are is not documented",
@@ -156,7 +157,7 @@ const DIFFERENCES: &[Difference] = &[
         "the first that was asked or answered; of answers the first A record",
     ),
     difference("ftp", "of which command of several is not documented", "the last reply to a command"),
-    difference("stddev", "of a population or a sample is not documented", "of a population, as nDPI works it out"),
+    difference("stddev", "of a population or a sample is not documented", "of a population, as in nDPI"),
     difference("tunnels", "the outer addresses, unless `--tunnel`", "the innermost, unless `--tunnels outer`"),
     difference("wide", "counters have 32 bits, and lengths 16", "64"),
 ];
