@@ -104,8 +104,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, help_heading = "Output")]
     format: Option<Format>,
     /// Write flows as another program does: wa1kpcap, cic (CICFlowMeter, corrected), cic-java, cic-engelen, cic-2018, cic-2017,
-    /// nexus. What flows are, which packets count and the columns are the
-    /// dialect's; `pcap-compactor schema flows --dialect NAME` lists them, and where they are right and the program is not.
+    /// lycos (LycoSTand), nexus, nf-v2, nf-v3 (NetFlow features of NF-UQ-NIDS, as of nProbe). What flows are, which packets
+    /// count and the columns are the dialect's; `pcap-compactor schema flows --dialect NAME` lists them, and where they are right and the program is not.
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
         "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app"])]
     dialect: Option<Dialect>,

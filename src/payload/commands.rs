@@ -16,6 +16,8 @@ pub struct Commands {
     pub commands: Vec<&'static str>,
     /// All commands.
     pub count: u32,
+    /// Code of the server's last reply to a command, of FTP: three digits.
+    pub code: Option<u16>,
 }
 
 /// A protocol of commands and replies in lines.
@@ -250,6 +252,7 @@ impl CommandsReader {
                     self.mail = Mail::No;
                 }
                 self.unanswered = self.unanswered.saturating_sub(u32::from(last));
+                self.note_code(code, context.fields);
                 let says = |word: &[u8]| line.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word));
                 let told = if says(b"ftp") {
                     Some(Kind::Ftp)
@@ -271,6 +274,15 @@ impl CommandsReader {
             }
         }
         true
+    }
+
+    /// Notes what FTP answers to a command; in front of the first there is but the greeting.
+    fn note_code(&self, code: [u8; 3], fields: &mut Fields) {
+        if self.kind == Some(Kind::Ftp)
+            && let Some(ftp) = fields.ftp.as_mut().filter(|ftp| ftp.count > 0)
+        {
+            ftp.code = Some(code.into_iter().fold(0, |number, digit| number * 10 + u16::from(digit - b'0')));
+        }
     }
 
     /// Reads a line of the client's; says how many bytes behind it are data.

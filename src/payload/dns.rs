@@ -43,6 +43,8 @@ pub struct Lookup {
     pub answers: Vec<String>,
     /// The lowest time to live of the answers, in seconds.
     pub ttl: Option<u32>,
+    /// The time to live of the first A record among the answers, in seconds.
+    pub a_ttl: Option<u32>,
     /// From the last query to the first response, in nanoseconds.
     pub latency: Option<i64>,
     /// When it was last asked.
@@ -200,12 +202,13 @@ fn note_question(
         .filter_map(|answer| context.fields.text(data_text(&answer.rdata).as_bytes(), context.limits))
         .collect();
     let ttl = answers.iter().map(|answer| answer.ttl).min();
+    let a_ttl = answers.iter().find(|answer| matches!(answer.rdata, RData::A(_))).map(|answer| answer.ttl);
     let found = context.fields.dns.as_mut().and_then(|dns| {
         dns.lookups.iter_mut().rev().find(|lookup| lookup.id == id && lookup.kind == kind && lookup.name == name)
     });
     if let Some(lookup) = found {
         lookup.answers = texts;
-        lookup.ttl = ttl;
+        (lookup.ttl, lookup.a_ttl) = (ttl, a_ttl);
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where flows go: JSON Lines, CSV, an array, or a digest, all over the columns that were chosen.
 
 use std::io::Write;
+use std::ops::Range;
 
 use super::Metrics;
 use super::csv;
@@ -130,7 +131,7 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 let hash = &mut self.hash;
                 self.columns.show(flow, |piece| match piece {
                     Piece::Cell(cell) => digest(hash, cell),
-                    Piece::Run(cells, run) => (0..run).for_each(|at| cells.show(at, |cell| digest(hash, cell))),
+                    Piece::Run(cells, places) => places.for_each(|at| cells.show(at, |cell| digest(hash, cell))),
                     #[cfg(feature = "payload")]
                     Piece::Said(cell) => said::digest(hash, &cell),
                     Piece::Figures(count, figures) => {
@@ -174,14 +175,13 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                     }
                 };
                 self.columns.show(flow, |piece| {
-                    if let Piece::Run(cells, run) = piece {
-                        let mut at = 0;
-                        while at < run {
+                    if let Piece::Run(cells, Range { start: mut at, end }) = piece {
+                        while at < end {
                             // In front of the first column there is no comma.
                             let first = heads.len() == all.len();
-                            let written = if csv && !first { notation.row(cells, at..run, text, out) } else { 0 };
+                            let written = if csv && !first { notation.row(cells, at..end, text, out) } else { 0 };
                             (at, heads) = (at + written, &heads[written..]);
-                            if at < run {
+                            if at < end {
                                 head(&mut heads, out);
                                 cells.show(at, |cell| write(cell, text, out));
                                 at += 1;

@@ -216,6 +216,9 @@ pub(crate) fn everything() -> Vec<Sent> {
     packets.extend([tcp(3, 0, false, SYN | ACK, 1), tcp(3, 10, true, ACK, 1)]);
     packets.extend([tcp(4, 0, true, SYN, 1), Sent { seq: 9, ..tcp(4, 2_000, true, SYN, 1) }]);
     packets.extend([tcp(5, 0, true, SYN, 1), tcp(5, 1, false, RST, 1), tcp(5, 2, true, ACK, 1)]);
+    // Exactly 120 s apart; a reset behind a pause.
+    packets.extend([udp(ms(0), 8), udp(ms(120_000), 8)]);
+    packets.extend([tcp(8, 0, true, SYN, 1), tcp(8, 7_000, false, RST, 1)]);
     // ICMP that goes on, an ICMP error, SCTP, ESP, IPv6.
     packets.extend([Sent { flags: 8, ..of(1, 0, 8) }, Sent { flags: 8, ..of(1, 100_000, 8) }]);
     packets.push(back(Sent { flags: 0, ..of(1, 121_000, 8) }));
@@ -295,12 +298,23 @@ fn changed(before: &[Row], after: &[Row]) -> BTreeSet<String> {
 pub(crate) const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("packets", "ipv4", &["rows"]),
     ("packets", "ipv4-without-icmp-errors", &["rows"]),
+    ("packets", "ipv4-five", &["rows"]),
     ("tcp_end", "closed", &["rows"]),
     ("tcp_end", "first-bwd-fin", &["rows"]),
     ("tcp_end", "first-fin", &["rows"]),
+    ("tcp_end", "any-fin", &[
+        "ACK Flag Count", "Average Packet Size", "Bwd Header Length", "Bwd IAT Mean", "Bwd IAT Std", "Bwd IAT Total",
+        "Bwd Packet Length Mean", "Bwd Packet Length Std", "Bwd Packets/s", "Bwd Segment Size Avg", "Down/Up Ratio",
+        "FIN Flag Count", "Flow Bytes/s", "Flow Duration", "Flow IAT Mean", "Flow IAT Std", "Flow Packets/s",
+        "Fwd Header Length", "Fwd IAT Max", "Fwd IAT Mean", "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total",
+        "Fwd Packet Length Mean", "Fwd Packet Length Std", "Fwd Packets/s", "Fwd Segment Size Avg",
+        "Packet Length Mean", "Packet Length Std", "Packet Length Variance", "Subflow Bwd Packets",
+        "Subflow Fwd Packets", "Total Bwd packets", "Total Fwd Packet",
+    ]),
     ("tcp_end", "none", &["rows"]),
     ("idle_timeout", "udp-120s", &["rows"]),
     ("idle_timeout", "off", &["rows"]),
+    ("timeout_inclusive", "yes", &["rows"]),
     ("goes_on", "always", &["rows"]),
     ("goes_on", "never", &["rows"]),
     ("synack_swaps", "no", &["rows"]),
@@ -369,6 +383,7 @@ pub(crate) const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("seg_size_min", "from-zero", &["Fwd Seg Size Min"]),
     ("last_active_period", "yes", &["Active Max", "Active Mean", "Active Min", "Active Std"]),
     ("fin_keeps_idle", "yes", &["Idle Max", "Idle Mean", "Idle Std"]),
+    ("fin_keeps_idle", "fin-or-rst", &["Idle Max", "Idle Mean", "Idle Min", "Idle Std"]),
     ("length_source", "captured", &[
         "Average Packet Size", "Fwd Packet Length Max", "Fwd Packet Length Mean", "Fwd Packet Length Min",
         "Fwd Segment Size Avg", "Packet Length Max", "Packet Length Mean", "Packet Length Min", "Subflow Fwd Bytes",
@@ -383,7 +398,14 @@ pub(crate) const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("zero_duration", "empty", &["Flow Bytes/s", "Flow Packets/s"]),
     ("duration", "last-less-first", &["Flow Bytes/s", "Flow Duration", "Flow Packets/s", "Fwd Packets/s"]),
     ("timestamp", "12h-utc", &["Timestamp"]),
+    ("timestamp", "epoch-us", &["Timestamp"]),
     ("protocols", "five", &["Flow ID", "Protocol"]),
+    ("protocols", "five-with-lengths", &[
+        "Average Packet Size", "Flow ID", "Fwd Act Data Pkts", "Fwd Header Length", "Fwd Packet Length Max",
+        "Fwd Packet Length Mean", "Fwd Packet Length Min", "Fwd Seg Size Min", "Fwd Segment Size Avg",
+        "Packet Length Max", "Packet Length Mean", "Packet Length Min", "Protocol", "Subflow Fwd Bytes",
+        "Total Length of Fwd Packet",
+    ]),
     ("protocols", "tcp-udp", &[
         "Average Packet Size", "Flow ID", "Fwd Act Data Pkts", "Fwd Header Length", "Fwd Packet Length Max",
         "Fwd Packet Length Mean", "Fwd Packet Length Min", "Fwd Seg Size Min", "Fwd Segment Size Avg",

@@ -24,7 +24,9 @@ mod filter;
 mod flows;
 mod fuzz;
 mod inputs;
+mod lycos;
 mod nexus;
+mod nf;
 mod outputs;
 #[cfg(feature = "payload")]
 mod payload;

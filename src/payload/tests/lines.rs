@@ -25,7 +25,21 @@ fn ftp_commands_are_kept_without_what_they_hold() {
         .unwrap();
     let ftp = fields.ftp.unwrap();
     assert_eq!(ftp.commands, ["USER", "PASS"]);
-    assert_eq!(ftp.count, 2);
+    assert_eq!((ftp.count, ftp.code), (2, None));
+}
+
+#[test]
+fn the_code_of_ftp_is_that_of_the_last_reply_to_a_command() {
+    let codes = |replies: &[u8]| {
+        let play = Play::tcp([50_000, 21]).say(End::B, b"220 FTP\r\n").say(End::A, b"USER a\r\nPASS b\r\n");
+        play.say(End::B, replies).end().unwrap().ftp.unwrap().code
+    };
+    assert_eq!(codes(b"331 password, please\r\n"), Some(331));
+    assert_eq!(codes(b"331 more\r\n530-no\r\n 2 not a code\r\n530 really\r\n"), Some(530));
+    assert_eq!(codes(b"2300 not a code\r\nword\r\n"), None);
+    let smtp =
+        Play::tcp([50_000, 25]).say(End::B, b"220 ESMTP\r\n").say(End::A, b"NOOP\r\n").say(End::B, b"250 ok\r\n");
+    assert_eq!(smtp.end().unwrap().smtp.unwrap().code, None);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Which columns are written: named one by one, by group, or the default.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::cell::Cell;
@@ -25,8 +26,8 @@ enum Pick {
 /// Cells of a flow.
 pub(crate) enum Piece<'p> {
     Cell(&'p Cell<'p>),
-    /// Those of features, and how many there are to be.
-    Run(&'p Cells, usize),
+    /// Those of features in these places; beyond the last there is nothing.
+    Run(&'p Cells, Range<usize>),
     /// Twelve: a count, and numbers.
     Figures(u64, [f64; 11]),
     /// One of what payload says.
@@ -189,7 +190,11 @@ impl Columns {
                     #[cfg(feature = "payload")]
                     Source::Payload(cell) => to(Piece::Said(record.app.as_deref().map(cell).into())),
                 },
-                Pick::Features(columns) => to(Piece::Run(&record.features, columns.len())),
+                Pick::Features(columns) => {
+                    // Those without columns, which the table of a dialect takes, are in front.
+                    let from = record.features.len().saturating_sub(columns.len());
+                    to(Piece::Run(&record.features, from..from + columns.len()));
+                }
                 Pick::Figures(place) => {
                     let figures = record.figures.as_ref().map(|figures| figures[place / 3][place % 3]);
                     let Figures { count, sum, mean, std, var, min, max, range, median, skew, kurt, cv } =

@@ -40,7 +40,8 @@ pub trait FeatureState: Debug + Send {
     /// Takes the flow's next packet, in packet time.
     fn packet(&mut self, packet: &FlowPacket);
 
-    /// Appends a cell for each column. Which end is the client is known only now.
+    /// Appends a cell for each column; a feature without columns may leave cells to a table of columns. Which end is the client is
+    /// known only now.
     fn finish(&self, roles: Roles, cells: &mut Cells);
 
     /// The state of a flow that [goes on](super::GoesOn) from this one, which has ended; nothing: a new one.

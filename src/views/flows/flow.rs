@@ -12,7 +12,7 @@ use super::segments::Analysis;
 use super::session::Session;
 use super::settings::{ClientRule, Plan, TcpEnd};
 use super::steps::Sequence;
-use super::teardown::Verdict;
+use super::teardown::{LINGER, Teardown, Verdict};
 use crate::config::Measure;
 use crate::decode::packet::{Tunnel, tcp_flag};
 use crate::engine::ledger::Amount;
@@ -175,7 +175,7 @@ impl Flow {
                 arrival.segment().is_some_and(|segment| self.session.is_followed_by(end, &segment, silence))
             }
             TcpEnd::States => self.is_followed_by_states(arrival),
-            TcpEnd::Never | TcpEnd::FirstFin | TcpEnd::BackwardFin => false,
+            TcpEnd::Never | TcpEnd::FirstFin | TcpEnd::BackwardFin | TcpEnd::AnyFin => false,
         }
     }
 
@@ -188,12 +188,44 @@ impl Flow {
 
     /// What becomes of a packet by rules that look at flags alone.
     pub(super) fn judge(&mut self, arrival: &Arrival, ends: impl Fn() -> Ends, plan: &Plan) -> Verdict {
+        if self.is_closed() && (!arrival.is_tcp() || arrival.time.saturating_sub(self.last) >= LINGER) {
+            *self = Flow { serial: self.serial, ..Flow::default() };
+        }
         if !arrival.is_tcp() {
             return Verdict::Stays;
         }
         let opens = !self.has_begun();
         let backward = !opens && arrival.sent_by_high() != self.began_high && !is_one_host(&ends());
-        self.session.teardown.judge(plan.settings.lifetime.tcp_end, arrival.flags, backward, opens)
+        let verdict = self.session.teardown.judge(plan.settings.lifetime.tcp_end, arrival.flags, backward, opens);
+        if opens && verdict == Verdict::LeftOut {
+            let since = if self.is_closed() { self.last } else { arrival.time };
+            *self = Flow::closed(self.serial, since);
+        } else if opens {
+            self.last = i64::MIN;
+        }
+        verdict
+    }
+
+    /// What stands in the place of a flow behind a FIN or RST that came at `time`.
+    fn closed(serial: Serial, time: i64) -> Flow {
+        let mut flow = Flow { serial, last: time, ..Flow::default() };
+        flow.session.teardown = Teardown::AFTER;
+        flow
+    }
+
+    /// It stands in the place of a flow that a FIN or RST ended at its `last` time.
+    pub(super) fn is_closed(&self) -> bool {
+        self.session.teardown.is_closed()
+    }
+
+    /// What stands in its place once it was ended by a packet at `time`.
+    pub(super) fn remains(&self, time: i64, plan: &Plan) -> Flow {
+        let Serial { mark, turns, count } = self.serial;
+        let serial = Serial { mark, turns, count: count + 1 };
+        if plan.settings.lifetime.tcp_end == TcpEnd::AnyFin {
+            return Flow::closed(serial, time);
+        }
+        Flow { serial, ..Flow::default() }
     }
 
     /// Whether a packet at `time`, behind the active timeout, goes on with it in another flow.

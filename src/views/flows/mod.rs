@@ -177,7 +177,7 @@ impl Flows<'_> {
         let Some(labels) = &self.plan.settings.labels else { return };
         record.label = labels.label(record);
         if let (Some(label), Some(at)) = (&record.label, self.plan.label_at) {
-            record.features.set(at, label.to_string().into());
+            record.features.set(record.features.len().saturating_sub(at), label.to_string().into());
         }
     }
 }

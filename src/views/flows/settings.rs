@@ -44,6 +44,9 @@ pub enum TcpEnd {
     /// At once, by the server's first FIN or any RST, but not by the packet that began the flow. Further FINs of the client are
     /// left out. As CICFlowMeter of 2022.
     BackwardFin,
+    /// At once, by any FIN or RST. For 240 s, four times the longest life of a segment, what follows is left out, up to a SYN;
+    /// and no FIN or RST begins a flow. As LycoSTand.
+    AnyFin,
     /// By a SYN behind a RST, or behind an ACK that follows FINs of both ends. ICMP of another type and another code also begins
     /// another flow. As the corrected CICFlowMeter.
     States,
@@ -58,6 +61,7 @@ impl TcpEnd {
             TcpEnd::Never => "none",
             TcpEnd::FirstFin => "first-fin",
             TcpEnd::BackwardFin => "first-bwd-fin",
+            TcpEnd::AnyFin => "any-fin",
             TcpEnd::States => "states",
         }
     }
@@ -221,7 +225,7 @@ pub(super) struct Plan {
     pub(super) tcp: bool,
     /// What payload says is wanted.
     pub(super) said: bool,
-    /// The cell of features that is a label: rules come before what stands there.
+    /// The cell of features that is a label, counted from the last: rules come before what stands there.
     pub(super) label_at: Option<usize>,
     /// Longest silence by protocol; the greatest number is never.
     idle: [i64; 3],
@@ -236,8 +240,9 @@ impl Plan {
     pub(super) fn new(settings: Settings) -> Plan {
         let life = settings.lifetime;
         let never = |limit: Option<i64>| limit.unwrap_or(i64::MAX).max(0);
-        let mut cells = settings.features.iter().flat_map(|feature| feature.columns());
-        let label_at = cells.position(|column| column.name.eq_ignore_ascii_case("label"));
+        let cells: Vec<_> = settings.features.iter().flat_map(|feature| feature.columns()).collect();
+        let label = cells.iter().position(|column| column.name.eq_ignore_ascii_case("label"));
+        let label_at = label.map(|place| cells.len() - place);
         Plan {
             statistics: settings.columns.quantities().contains(&true),
             quantities: settings.columns.quantities(),
@@ -246,7 +251,7 @@ impl Plan {
             idle: [never(life.tcp_idle), never(life.udp_idle), never(life.other_idle)],
             active: never(life.active),
             held: if life.goes_on == GoesOn::Never { never(life.active) } else { i64::MAX },
-            judges: matches!(life.tcp_end, TcpEnd::FirstFin | TcpEnd::BackwardFin | TcpEnd::States),
+            judges: matches!(life.tcp_end, TcpEnd::FirstFin | TcpEnd::BackwardFin | TcpEnd::AnyFin | TcpEnd::States),
             label_at,
             settings,
         }

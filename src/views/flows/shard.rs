@@ -18,7 +18,7 @@ use super::record::EndReason;
 use super::rows::Rows;
 use super::said::{Held, Listener, Words};
 use super::settings::{Order, Plan, TcpEnd};
-use super::teardown::Verdict;
+use super::teardown::{LINGER, Verdict};
 use super::waiting::Waiting;
 use crate::decode::packet::Fragment;
 use crate::engine::ledger::Amount;
@@ -137,13 +137,15 @@ impl Row {
     /// Whether a packet that comes behind its turn lies so far before all it holds that it is of another flow.
     #[cold]
     fn is_behind(&self, time: i64, idle: i64, window: i64) -> bool {
-        let earliest = self.waiting.earliest().map_or(self.flow.first, |earliest| earliest.min(self.flow.first));
+        let first = if self.flow.is_closed() { self.flow.last } else { self.flow.first };
+        let earliest = self.waiting.earliest().map_or(first, |earliest| earliest.min(first));
         self.waiting.is_late(time, window) && earliest.saturating_sub(time) > idle
     }
 
     /// When all it holds is over, if nothing more comes.
     fn deadline(&self, idle: i64, plan: &Plan) -> i64 {
-        deadline(self.newest(), idle, plan)
+        let deadline = deadline(self.newest(), idle, plan);
+        if self.flow.is_closed() { deadline.max(self.flow.last.saturating_add(LINGER)) } else { deadline }
     }
 }
 
@@ -309,9 +311,8 @@ impl Desk<'_> {
             self.closed.aside.filtered += Amount::one(arrival.wire, arrival.captured);
         }
         if let Verdict::Ends(reason) = verdict {
-            let Serial { mark, turns, count } = flow.serial;
-            let ended = std::mem::take(flow);
-            flow.serial = Serial { mark, turns, count: count + 1 };
+            let remains = flow.remains(arrival.time, self.plan);
+            let ended = std::mem::replace(flow, remains);
             self.close(ended, reason, ends());
         }
     }

@@ -9,7 +9,7 @@ use pcap_compactor::{Engine, Result};
 
 use super::{all, connection, flows_of, pcap, say, segment, udp};
 use crate::model::SECOND;
-use crate::model::flows::{ACK, RST, SYN, Sent};
+use crate::model::flows::{ACK, FIN, RST, SYN, Sent};
 use crate::run::{PLAIN, file, inputs};
 use crate::traffic::START;
 
@@ -138,6 +138,32 @@ fn rules_that_look_at_flags_end_flows_at_once_or_with_the_next_syn() {
     assert_eq!(said(TcpEnd::BackwardFin), [("fin", 7), ("fin", 8), ("eof", 1)]);
     // What a FIN begins it does not end; the next one does.
     assert_eq!(said(TcpEnd::FirstFin), [("fin", 6), ("fin", 2), ("fin", 7), ("eof", 2)]);
+    // What follows the first FIN is left out, up to the next SYN.
+    assert_eq!(said(TcpEnd::AnyFin), [("fin", 6), ("fin", 6)]);
+}
+
+/// Longer than the idle timeout, and across files.
+#[test]
+fn ports_stay_closed_behind_a_fin() {
+    let at = |second: i64, flags| segment(START + second * SECOND, true, flags, 1, 1, 10);
+    // Before the FIN by 1 s, behind it by 100 s and 239 s, and by 240 s.
+    let packets = [at(10, SYN), at(11, FIN | ACK), at(10, ACK), at(111, ACK), at(250, ACK), at(251, ACK), at(252, ACK)];
+    let lifetime = Lifetime { tcp_idle: Some(5 * SECOND), tcp_end: TcpEnd::AnyFin, ..Lifetime::default() };
+    let settings = Settings { lifetime, reorder: 0, ..Settings::default() };
+    let dir = tempfile::tempdir().unwrap();
+    for cuts in [&[][..], &[3, 4, 5], &[4]] {
+        let mut rest = &packets[..];
+        let mut paths = Vec::new();
+        for (n, &cut) in cuts.iter().chain(&[packets.len()]).enumerate() {
+            let part;
+            (part, rest) = rest.split_at(cut - (packets.len() - rest.len()));
+            paths.push(file(dir.path(), &format!("{n}.pcap"), &pcap(part)));
+        }
+        let said = say(&paths, settings.clone(), PLAIN);
+        let flows: Vec<_> = said.flows.iter().map(|flow| (flow.end_reason.name(), flow.amount.packets)).collect();
+        assert_eq!(flows, [("fin", 2), ("eof", 2)], "{cuts:?}");
+        assert_eq!(said.metrics["ledger"]["filtered"]["packets"], 3);
+    }
 }
 
 #[test]
@@ -159,7 +185,6 @@ fn what_goes_on_behind_the_active_timeout_keeps_its_client() {
 #[cfg(feature = "payload")]
 #[test]
 fn payload_behind_a_fin_that_ends_at_once_is_of_the_next_flow() {
-    use crate::model::flows::FIN;
     use crate::run::PLAIN;
     use crate::traffic::{Body, Frame, v4};
     use pcap_compactor::views::flows::Columns;

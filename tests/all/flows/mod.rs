@@ -5,7 +5,7 @@ mod lifetime;
 mod model;
 mod order;
 mod outputs;
-mod random;
+pub(crate) mod random;
 mod tshark;
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -84,7 +84,7 @@ fn step() -> impl Strategy<Value = i64> {
     ]
 }
 
-pub(super) fn packets(most: usize) -> impl Strategy<Value = Vec<Sent>> {
+pub(crate) fn packets(most: usize) -> impl Strategy<Value = Vec<Sent>> {
     prop::collection::vec((packet(), step()), 1..most).prop_map(|list| {
         let mut now = START;
         let set = |(mut packet, step): (Sent, i64)| {
@@ -97,7 +97,7 @@ pub(super) fn packets(most: usize) -> impl Strategy<Value = Vec<Sent>> {
 }
 
 /// Files that mostly follow one another in time, so that flows end at the markers between them.
-pub(super) fn files(most: usize, packets_each: usize) -> impl Strategy<Value = Vec<Vec<Sent>>> {
+pub(crate) fn files(most: usize, packets_each: usize) -> impl Strategy<Value = Vec<Vec<Sent>>> {
     prop::collection::vec((packets(packets_each), prop::bool::weighted(0.7)), 1..most).prop_map(|files| {
         let mut end = START;
         let place = |(mut packets, follows): (Vec<Sent>, bool)| {

@@ -236,17 +236,21 @@ fn flows_whole(bytes: &[u8]) -> u64 {
         payload: pcap_compactor::payload::Limits { stream: 2_000, items: 3, text: 300, details: true },
         ..Settings::default()
     };
-    let [wa1kpcap, nexus] = [dialects::wa1kpcap::dialect(Switches::default()), dialects::nexus::dialect()]
-        .map(|dialect| dialect.settings(Settings::default()));
-    let [java, fork] = [cic::Preset::Java, cic::Preset::Engelen]
+    let [wa1kpcap, nexus, nf] = [
+        dialects::wa1kpcap::dialect(Switches::default()),
+        dialects::nexus::dialect(),
+        dialects::nf::dialect(dialects::nf::Version::V3),
+    ]
+    .map(|dialect| dialect.settings(Settings::default()));
+    let [java, fork, lycos] = [cic::Preset::Java, cic::Preset::Engelen, cic::Preset::Lycos]
         .map(|preset| cic::dialect(preset, preset.switches()).settings(Settings::default()));
-    let packets = [all, wa1kpcap, nexus, java, fork].map(|settings| {
+    let packets = [all, wa1kpcap, nexus, nf, java, fork, lycos].map(|settings| {
         let [at_once, in_drips] = readers(bytes);
         let (packets, out) = flow_lines(at_once, &settings, 1);
         assert_eq!((packets, out), flow_lines(in_drips, &settings, 3));
         packets
     });
-    assert_eq!(packets, [packets[0]; 5]);
+    assert_eq!(packets, [packets[0]; 7]);
     packets[0]
 }
 

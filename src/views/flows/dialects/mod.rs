@@ -11,6 +11,7 @@
 pub mod cic;
 pub mod comparison;
 pub mod nexus;
+pub mod nf;
 pub mod wa1kpcap;
 
 use std::str::FromStr;
@@ -55,7 +56,8 @@ pub struct Difference {
 
 impl Dialect {
     /// The names of all dialects.
-    pub const NAMES: [&str; 7] = ["wa1kpcap", "cic", "cic-java", "cic-engelen", "cic-2018", "cic-2017", "nexus"];
+    pub const NAMES: [&str; 10] =
+        ["wa1kpcap", "cic", "cic-java", "cic-engelen", "cic-2018", "cic-2017", "lycos", "nexus", "nf-v2", "nf-v3"];
 
     /// Its name.
     #[must_use]
@@ -135,6 +137,8 @@ impl FromStr for Dialect {
         match name {
             "wa1kpcap" => Ok(wa1kpcap::dialect(wa1kpcap::Switches::default())),
             "nexus" => Ok(nexus::dialect()),
+            "nf-v2" => Ok(nf::dialect(nf::Version::V2)),
+            "nf-v3" => Ok(nf::dialect(nf::Version::V3)),
             _ => {
                 let (all, nearest) = (Dialect::NAMES.join(", "), cic::nearest(name, Dialect::NAMES));
                 Err(Error::config(format!("there is no dialect `{name}`; the nearest is `{nearest}`, of {all}")))

@@ -1,5 +1,6 @@
 //! The columns: one table, of which layouts are selections under names of their own.
 
+use super::lycos;
 use super::state::{Direction, State};
 use super::sums::{Figures, Sums};
 use super::switches::{
@@ -20,6 +21,8 @@ pub(super) enum Layout {
     Short,
     /// The 85 of 2017, with long names; one is there twice.
     Long,
+    /// The 83 of LycoSTand, in an order of their own.
+    Lycos,
 }
 
 /// Names of 2017 that are no longer in use, by those of 2022.
@@ -51,16 +54,16 @@ fn long(name: &'static str) -> &'static str {
 
 /// What a cell is made of.
 pub(super) struct Figured<'f> {
-    state: &'f State,
+    pub(super) state: &'f State,
     switches: Switches,
-    duration: i64,
-    packets: u64,
-    lengths: [Option<Figures>; 2],
-    both: Option<Figures>,
-    gaps: Option<Figures>,
-    side_gaps: [Option<Figures>; 2],
-    active: Option<Figures>,
-    idle: Option<Figures>,
+    pub(super) duration: i64,
+    pub(super) packets: u64,
+    pub(super) lengths: [Option<Figures>; 2],
+    pub(super) both: Option<Figures>,
+    pub(super) gaps: Option<Figures>,
+    pub(super) side_gaps: [Option<Figures>; 2],
+    pub(super) active: Option<Figures>,
+    pub(super) idle: Option<Figures>,
 }
 
 impl<'f> Figured<'f> {
@@ -94,7 +97,7 @@ impl<'f> Figured<'f> {
         }
     }
 
-    fn side(&self, side: usize) -> &Direction {
+    pub(super) fn side(&self, side: usize) -> &Direction {
         &self.state.flow.sides[side]
     }
 
@@ -103,9 +106,12 @@ impl<'f> Figured<'f> {
     }
 
     /// Something a second, of the flow.
-    fn rate(&self, n: i128) -> Cell<'static> {
-        match self.switches.zero_duration {
-            _ if self.duration != 0 => (n as f64 / self.seconds()).into(),
+    pub(super) fn rate(&self, n: i128) -> Cell<'static> {
+        let zero = self.switches.zero_duration;
+        if self.duration > 0 || self.duration < 0 && zero != ZeroDuration::Zero {
+            return (n as f64 / self.seconds()).into();
+        }
+        match zero {
             ZeroDuration::MinusOne => Cell::Integer(-1),
             ZeroDuration::Inf if n == 0 => "NaN".into(),
             ZeroDuration::Inf => "Infinity".into(),
@@ -115,20 +121,20 @@ impl<'f> Figured<'f> {
     }
 
     /// Packets a second, of a direction.
-    fn side_rate(&self, side: usize) -> Cell<'static> {
+    pub(super) fn side_rate(&self, side: usize) -> Cell<'static> {
         let packets = self.side(side).lengths.count as f64;
         (if self.duration > 0 { packets / self.seconds() } else { 0.0 }).into()
     }
 
     /// A part, where division by nothing is 0.
-    fn part(&self, n: u64, of: u64) -> Cell<'static> {
+    pub(super) fn part(&self, n: u64, of: u64) -> Cell<'static> {
         match self.switches.division {
             Division::Integer => n.checked_div(of).unwrap_or(0).into(),
             Division::Real => ratio(n, of).into(),
         }
     }
 
-    fn subflow(&self, n: u64) -> Cell<'static> {
+    pub(super) fn subflow(&self, n: u64) -> Cell<'static> {
         let pauses = self.state.flow.pauses;
         self.part(
             n,
@@ -140,7 +146,7 @@ impl<'f> Figured<'f> {
         )
     }
 
-    fn down_up(&self) -> f64 {
+    pub(super) fn down_up(&self) -> f64 {
         let [forth, back] = [0, 1].map(|side| self.side(side).lengths.count);
         match self.switches.division {
             Division::Integer => back.checked_div(forth).unwrap_or(0) as f64,
@@ -149,7 +155,7 @@ impl<'f> Figured<'f> {
     }
 
     /// Bytes a second in bulks.
-    fn bulk_rate(&self, side: usize) -> Cell<'static> {
+    pub(super) fn bulk_rate(&self, side: usize) -> Cell<'static> {
         let done = self.side(side).bulk.done;
         let rate = if done.time == 0 { 0.0 } else { done.size as f64 / (done.time as f64 / 1e6) };
         match self.switches.division {
@@ -158,17 +164,17 @@ impl<'f> Figured<'f> {
         }
     }
 
-    fn window(&self, window: Option<u16>) -> Cell<'static> {
+    pub(super) fn window(&self, window: Option<u16>) -> Cell<'static> {
         let none = if self.switches.no_window == NoWindow::MinusOne { -1 } else { 0 };
         Cell::Integer(window.map_or(none, i64::from))
     }
 
-    fn first_window(&self) -> Cell<'static> {
+    pub(super) fn first_window(&self) -> Cell<'static> {
         let ours = self.switches.init_win_fwd == InitWinFwd::First || !self.state.flow.first_backward;
         self.window(self.side(0).first_window.filter(|_| ours))
     }
 
-    fn least_header(&self, side: usize) -> u32 {
+    pub(super) fn least_header(&self, side: usize) -> u32 {
         let of_first = usize::from(self.state.flow.first_backward) == side;
         let counts = self.switches.seg_size_min == SegSizeMin::OfDirection || of_first;
         self.side(side).least_header.filter(|_| counts).unwrap_or(0)
@@ -188,8 +194,16 @@ impl<'f> Figured<'f> {
         Cell::Integer(self.state.extra.as_ref().map_or(0, |extra| extra.connection(&self.state.flow)))
     }
 
-    fn time(&self) -> String {
+    /// The time of the first packet.
+    pub(super) fn time(&self) -> Cell<'static> {
         let time = self.state.flow.start;
+        if self.switches.timestamp == TimeText::Micros {
+            return Cell::Integer(time);
+        }
+        self.time_text(time).into()
+    }
+
+    fn time_text(&self, time: i64) -> String {
         let (day, of_day) = (time.div_euclid(86_400_000_000), time.rem_euclid(86_400_000_000));
         let (year, month, day) = civil_from_days(day);
         let (second, micro) = (of_day / 1_000_000, of_day % 1_000_000);
@@ -218,12 +232,12 @@ fn or_none(figures: &Option<Figures>, figure: fn(&Figures) -> f64) -> Cell<'stat
 }
 
 /// A figure, or 0.0.
-fn or_zero(figures: &Option<Figures>, figure: fn(&Figures) -> f64) -> Cell<'static> {
+pub(super) fn or_zero(figures: &Option<Figures>, figure: fn(&Figures) -> f64) -> Cell<'static> {
     figures.as_ref().map_or(0.0, figure).into()
 }
 
 /// A column.
-struct Item {
+pub(super) struct Item {
     /// Its name, and where another is in use the short one.
     name: &'static str,
     short: &'static str,
@@ -235,7 +249,7 @@ struct Item {
     cell: fn(&Figured<'_>) -> Cell<'static>,
 }
 
-const fn item(
+pub(super) const fn item(
     (name, short): (&'static str, &'static str),
     kind: Kind,
     unit: &'static str,
@@ -256,16 +270,16 @@ const fn extra(
 
 use Kind::{Float, Integer, Text};
 
-const MAX: fn(&Figures) -> f64 = |figures| figures.max;
-const MIN: fn(&Figures) -> f64 = |figures| figures.min;
-const MEAN: fn(&Figures) -> f64 = |figures| figures.mean;
+pub(super) const MAX: fn(&Figures) -> f64 = |figures| figures.max;
+pub(super) const MIN: fn(&Figures) -> f64 = |figures| figures.min;
+pub(super) const MEAN: fn(&Figures) -> f64 = |figures| figures.mean;
 const SUM: fn(&Figures) -> f64 = |figures| figures.sum;
-const STD: fn(&Figures) -> f64 = Figures::std;
+pub(super) const STD: fn(&Figures) -> f64 = Figures::std;
 
 /// All columns but those of who talked to whom.
 #[rustfmt::skip]
 const TABLE: &[Item] = &[
-    item(("Timestamp", "Timestamp"), Text, "", "time of the first packet, UTC", |f| f.time().into()),
+    item(("Timestamp", "Timestamp"), Text, "", "time of the first packet, UTC", |f| f.time()),
     item(("Flow Duration", "Flow Duration"), Integer, "µs", "latest time - earliest time", |f| Cell::Integer(f.duration)),
     item(("Total Fwd Packet", "Tot Fwd Pkts"), Integer, "packets", "packets forward", |f| f.side(0).lengths.count.into()),
     item(("Total Bwd packets", "Tot Bwd Pkts"), Integer, "packets", "packets backward", |f| f.side(1).lengths.count.into()),
@@ -361,12 +375,17 @@ impl Layout {
         self == Layout::Extended
     }
 
-    fn label(self) -> &'static str {
-        if self == Layout::Short { "No Label" } else { "NeedManualLabel" }
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Layout::Short => "No Label",
+            Layout::Lycos => "NeedLabel",
+            Layout::Classic | Layout::Extended | Layout::Long => "NeedManualLabel",
+        }
     }
 
     fn items(self) -> impl Iterator<Item = &'static Item> {
-        TABLE.iter().filter(move |item| item.only.is_none_or(|only| only == self))
+        let table = if self == Layout::Lycos { lycos::TABLE } else { TABLE };
+        table.iter().filter(move |item| item.only.is_none_or(|only| only == self))
     }
 
     /// What each column is called where no other name is in use.
@@ -379,7 +398,7 @@ impl Layout {
             let name = match self {
                 Layout::Short => short,
                 Layout::Long => long(name),
-                Layout::Classic | Layout::Extended => name,
+                Layout::Classic | Layout::Extended | Layout::Lycos => name,
             };
             FeatureColumn { name, kind, unit, about }
         };

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::columns::Layout;
+use super::state::IGMP;
 use super::switches::Protocols;
 use crate::decode::packet::protocol;
 use crate::sink::jsonl::{address, number};
@@ -15,10 +16,11 @@ pub(super) fn columns(layout: Layout, protocols: Protocols) -> &'static [Column]
         Layout::Classic | Layout::Extended => &SHORT,
         Layout::Short => &ORDERED,
         Layout::Long => &LONG,
+        Layout::Lycos => &LYCOS,
     };
     match protocols {
         Protocols::All => all,
-        Protocols::Five => five,
+        Protocols::Five | Protocols::FiveWithLengths => five,
         Protocols::TcpUdp => tcp_udp,
     }
 }
@@ -42,18 +44,25 @@ static ORDERED: [Table; 3] = [
     table(NAMES, |r| id(r, tcp_udp(r), true), |r| tcp_udp(r).into()),
 ];
 
-const NAMES: [&str; 4] = ["Src IP", "Src Port", "Dst IP", "Dst Port"];
-const LONG_NAMES: [&str; 4] = ["Source IP", "Source Port", "Destination IP", "Destination Port"];
+static LYCOS: [Table; 3] = [
+    table(LYCOS_NAMES, |r| id(r, r.protocol, false), |r| r.protocol.into()),
+    table(LYCOS_NAMES, |r| id(r, five(r), false), |r| five(r).into()),
+    table(LYCOS_NAMES, |r| id(r, tcp_udp(r), false), |r| tcp_udp(r).into()),
+];
 
-const fn table([src, src_port, dst, dst_port]: [&'static str; 4], id: Get, protocol: Get) -> Table {
+const NAMES: [&str; 6] = ["Flow ID", "Src IP", "Src Port", "Dst IP", "Dst Port", "Protocol"];
+const LONG_NAMES: [&str; 6] = ["Flow ID", "Source IP", "Source Port", "Destination IP", "Destination Port", "Protocol"];
+const LYCOS_NAMES: [&str; 6] = ["flow_id", "src_addr", "src_port", "dst_addr", "dst_port", "ip_prot"];
+
+const fn table([name, src, src_port, dst, dst_port, number]: [&'static str; 6], id: Get, protocol: Get) -> Table {
     use Kind::{Address, Integer, Text};
     [
-        column("Flow ID", Text, "`src-dst-sport-dport-protocol`", id),
+        column(name, Text, "`src-dst-sport-dport-protocol`", id),
         column(src, Address, "address of the source", |r| r.src_ip.into()),
         column(src_port, Integer, "port of the source; 0 without", |r| r.src_port.into()),
         column(dst, Address, "address of the destination", |r| r.dst_ip.into()),
         column(dst_port, Integer, "port of the destination; 0 without", |r| r.dst_port.into()),
-        column("Protocol", Integer, "IP protocol number; 0 for what has none here", protocol),
+        column(number, Integer, "IP protocol number; 0 for what has none here", protocol),
     ]
 }
 
@@ -63,7 +72,6 @@ const fn column(name: &'static str, kind: Kind, about: &'static str, cell: Get) 
 
 /// ICMP, IGMP, TCP, UDP and SCTP.
 fn five(r: &FlowRecord) -> u8 {
-    const IGMP: u8 = 2;
     let has_number = matches!(r.protocol, protocol::ICMP | IGMP | protocol::SCTP) || tcp_udp(r) > 0;
     if has_number { r.protocol } else { 0 }
 }

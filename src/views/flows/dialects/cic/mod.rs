@@ -10,6 +10,7 @@
 //! | `cic-engelen` | the fork of Engelen, Liu and others, commit 4dd5319 of June 2024 | 94 |
 //! | `cic-2018` | CICFlowMeter, commit 99dc827 of June 2019, as in 2018 | 84 |
 //! | `cic-2017` | `cic-java` under the names of CIC-IDS2017 | 85 |
+//! | [`lycos`] | LycoSTand, of April 2021 | 83 |
 //!
 //! The data sets CIC-IDS2017 and CSE-CIC-IDS2018 were made by builds that were not published: `cic-2017` and `cic-2018` have their
 //! names, but not their values to the last digit. `Fwd Header Length` is there twice in that of 2017; the second is
@@ -20,7 +21,8 @@
 //!
 //! # Where it is right and the original is not
 //!
-//! Sections are those of the description of the originals. What differs between presets is not here, but in their switches.
+//! Sections are those of the description of the originals. What differs between presets is not here, but in their switches. The
+//! table is not about `lycos`, which has [its own](lycos).
 //!
 //! | difference | switch | section | the original | here |
 //! |---|---|---|---|---|
@@ -36,22 +38,24 @@
 mod bulk;
 mod columns;
 mod ends;
+pub mod lycos;
 mod state;
-mod sums;
+pub(super) mod sums;
 mod switches;
 
 use std::sync::Arc;
 
 pub(crate) use switches::nearest;
 pub use switches::{
-    Bulks, Compare, Counted, Division, Duration, FirstPacket, Idle, InitWinBwd, InitWinFwd, LengthSource, NoWindow,
-    Order, Packets, Protocols, SegSizeMin, Std, Subflow, Switch, Switches, TimeText, ZeroDuration,
+    Bulks, Compare, Counted, Division, Duration, FirstPacket, Idle, InitWinBwd, InitWinFwd, KeepsIdle, LengthSource,
+    NoWindow, Order, Packets, Protocols, SegSizeMin, Std, Subflow, Switch, Switches, TimeText, ZeroDuration,
 };
 
 use super::{Dialect, Difference, Notation};
 use crate::filter::Filter;
 use crate::views::flows::{GoesOn, TcpEnd};
 use columns::Layout;
+pub use lycos::LYCOS;
 use state::Cic;
 
 /// A dialect of the family.
@@ -67,6 +71,8 @@ pub enum Preset {
     Of2018,
     /// `cic-2017`.
     Of2017,
+    /// `lycos`.
+    Lycos,
 }
 
 /// What the corrections come to.
@@ -74,6 +80,7 @@ pub const CIC: Switches = Switches {
     packets: Packets::All,
     tcp_end: TcpEnd::States,
     idle_timeout: Idle::All,
+    timeout_inclusive: false,
     goes_on: GoesOn::TcpAndUdp,
     synack_swaps: true,
     leave_out_single: false,
@@ -92,7 +99,7 @@ pub const CIC: Switches = Switches {
     act_data_skip_first: false,
     seg_size_min: SegSizeMin::OfDirection,
     last_active_period: false,
-    fin_keeps_idle: false,
+    fin_keeps_idle: KeepsIdle::No,
     length_source: LengthSource::Headers,
     std: Std::Sample,
     zero_duration: ZeroDuration::MinusOne,
@@ -146,13 +153,14 @@ pub const OF_2018: Switches = Switches {
     bulk: Bulks::Off,
     subflow: Subflow::Whole,
     no_window: NoWindow::MinusOne,
-    fin_keeps_idle: true,
+    fin_keeps_idle: KeepsIdle::Fin,
     ..JAVA
 };
 
 impl Preset {
     /// Every preset.
-    pub const ALL: [Preset; 5] = [Preset::Corrected, Preset::Java, Preset::Engelen, Preset::Of2018, Preset::Of2017];
+    pub const ALL: [Preset; 6] =
+        [Preset::Corrected, Preset::Java, Preset::Engelen, Preset::Of2018, Preset::Of2017, Preset::Lycos];
 
     /// Its name as a dialect.
     #[must_use]
@@ -163,6 +171,7 @@ impl Preset {
             Preset::Engelen => "cic-engelen",
             Preset::Of2018 => "cic-2018",
             Preset::Of2017 => "cic-2017",
+            Preset::Lycos => "lycos",
         }
     }
 
@@ -174,6 +183,7 @@ impl Preset {
             Preset::Java | Preset::Of2017 => JAVA,
             Preset::Engelen => ENGELEN,
             Preset::Of2018 => OF_2018,
+            Preset::Lycos => LYCOS,
         }
     }
 
@@ -190,6 +200,7 @@ impl Preset {
             Preset::Engelen => "CICFlowMeter of Engelen, Liu and others, 4dd5319 (2024)",
             Preset::Of2018 => "CICFlowMeter 99dc827 (2019), as in 2018, with its errors",
             Preset::Of2017 => "CICFlowMeter 98a5eba (2022), with its errors, under the names of 2017",
+            Preset::Lycos => "LycoSTand (2021), as of LYCOS-IDS2017",
         }
     }
 
@@ -199,6 +210,7 @@ impl Preset {
             Preset::Engelen => Layout::Extended,
             Preset::Of2018 => Layout::Short,
             Preset::Of2017 => Layout::Long,
+            Preset::Lycos => Layout::Lycos,
         }
     }
 }
@@ -207,6 +219,10 @@ impl Preset {
 #[must_use]
 pub fn dialect(preset: Preset, switches: Switches) -> Dialect {
     let layout = preset.layout();
+    let (notation, differences) = match preset {
+        Preset::Lycos => (Notation::Python, lycos::DIFFERENCES),
+        _ => (Notation::Java, DIFFERENCES),
+    };
     Dialect {
         name: preset.name(),
         about: preset.about(),
@@ -214,8 +230,8 @@ pub fn dialect(preset: Preset, switches: Switches) -> Dialect {
         rules: |usual| usual,
         columns: ends::columns(layout, switches.protocols),
         accumulator: Arc::new(Cic { switches, layout }),
-        notation: Notation::Java,
-        differences: DIFFERENCES,
+        notation,
+        differences,
         switches: Some((preset, switches)),
     }
 }
@@ -285,7 +301,7 @@ mod tests {
 
     #[test]
     fn presets_have_filters_and_the_columns_of_their_programs() {
-        for (preset, columns) in Preset::ALL.into_iter().zip([84, 84, 94, 84, 85]) {
+        for (preset, columns) in Preset::ALL.into_iter().zip([84, 84, 94, 84, 85, 83]) {
             for packets in Switches::values("packets").unwrap() {
                 let mut switches = preset.switches();
                 switches.set("packets", packets).unwrap();

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use super::bulk::Bulk;
 use super::columns::{Figured, Layout};
 use super::sums::Sums;
-use super::switches::{Bulks, Compare, Counted, FirstPacket, InitWinBwd, LengthSource, Protocols, Switches};
+use super::switches::{Bulks, Compare, Counted, FirstPacket, InitWinBwd, KeepsIdle, LengthSource, Protocols, Switches};
 use crate::decode::packet::{protocol, tcp_flag};
 use crate::views::flows::{Cells, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
 
@@ -14,6 +14,8 @@ use crate::views::flows::{Cells, Feature, FeatureColumn, FeatureState, FlowPacke
 const IDLE: i64 = 5_000_000;
 /// Microseconds of silence that part subflows.
 const PAUSE: i64 = 1_000_000;
+
+pub(super) const IGMP: u8 = 2;
 
 const PSH: u8 = 0x08;
 const URG: u8 = 0x20;
@@ -130,6 +132,10 @@ impl State {
             // A fragment that is not the first has no header, and no payload of its own.
             protocol::UDP if packet.sample.payload > 0 || packet.sample.l4 == 8 => 8,
             protocol::SCTP if sctp && packet.sample.payload > 0 => 12,
+            // Their headers count as payload elsewhere.
+            protocol::ICMP | IGMP if self.cic.switches.protocols == Protocols::FiveWithLengths => {
+                return Lengths { payload: payload.saturating_sub(8), header: 8 };
+            }
             _ => return Lengths { payload: 0, header: 0 },
         };
         Lengths { payload, header }
@@ -180,7 +186,12 @@ impl FeatureState for State {
             (flow.earliest, flow.latest) = (time, time);
             (flow.first_payload, flow.first_backward) = (payload, backward);
         } else {
-            flow.pass(time - flow.last, time, switches.fin_keeps_idle && flags & tcp_flag::FIN != 0);
+            let keeps_idle = match switches.fin_keeps_idle {
+                KeepsIdle::No => false,
+                KeepsIdle::Fin => flags & tcp_flag::FIN != 0,
+                KeepsIdle::FinOrRst => flags & (tcp_flag::FIN | tcp_flag::RST) != 0,
+            };
+            flow.pass(time - flow.last, time, keeps_idle);
         }
         flow.bulk(switches.bulk, backward, time, payload);
         if first || switches.flags == Counted::All {

@@ -2,9 +2,9 @@
 
 /// Sums of integers below 2^55.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sums {
-    pub(super) count: u64,
-    pub(super) sum: i128,
+pub(in crate::views::flows::dialects) struct Sums {
+    pub(in crate::views::flows::dialects) count: u64,
+    pub(in crate::views::flows::dialects) sum: i128,
     squares: u128,
     /// How often `squares` went around.
     around: u32,
@@ -14,17 +14,17 @@ pub(super) struct Sums {
 
 /// Figures of at least one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Figures {
-    pub(super) sum: f64,
-    pub(super) mean: f64,
+pub(in crate::views::flows::dialects) struct Figures {
+    pub(in crate::views::flows::dialects) sum: f64,
+    pub(in crate::views::flows::dialects) mean: f64,
     /// Of a sample or a population; 0 for one value.
-    pub(super) var: f64,
-    pub(super) min: f64,
-    pub(super) max: f64,
+    pub(in crate::views::flows::dialects) var: f64,
+    pub(in crate::views::flows::dialects) min: f64,
+    pub(in crate::views::flows::dialects) max: f64,
 }
 
 impl Figures {
-    pub(super) fn std(&self) -> f64 {
+    pub(in crate::views::flows::dialects) fn std(&self) -> f64 {
         self.var.sqrt()
     }
 }
@@ -36,7 +36,7 @@ impl Default for Sums {
 }
 
 impl Sums {
-    pub(super) fn add(&mut self, value: i64) {
+    pub(in crate::views::flows::dialects) fn add(&mut self, value: i64) {
         self.count += 1;
         self.sum += i128::from(value);
         let around;
@@ -46,7 +46,7 @@ impl Sums {
         self.max = self.max.max(value);
     }
 
-    pub(super) fn and(mut self, other: &Sums) -> Sums {
+    pub(in crate::views::flows::dialects) fn and(mut self, other: &Sums) -> Sums {
         let around;
         (self.squares, around) = self.squares.overflowing_add(other.squares);
         Sums {
@@ -60,7 +60,7 @@ impl Sums {
     }
 
     /// Their figures; nothing without values.
-    pub(super) fn figures(&self, sample: bool) -> Option<Figures> {
+    pub(in crate::views::flows::dialects) fn figures(&self, sample: bool) -> Option<Figures> {
         if self.count == 0 {
             return None;
         }

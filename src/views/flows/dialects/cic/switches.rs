@@ -31,6 +31,7 @@ impl Named for TcpEnd {
         (TcpEnd::Closed.name(), TcpEnd::Closed),
         (TcpEnd::BackwardFin.name(), TcpEnd::BackwardFin),
         (TcpEnd::FirstFin.name(), TcpEnd::FirstFin),
+        (TcpEnd::AnyFin.name(), TcpEnd::AnyFin),
         (TcpEnd::Never.name(), TcpEnd::Never),
     ];
 }
@@ -53,6 +54,8 @@ values! {
         Ipv4 = "ipv4",
         /// IPv4, without ICMP messages that quote a packet.
         WithoutIcmpErrors = "ipv4-without-icmp-errors",
+        /// IPv4 of ICMP, IGMP, TCP, UDP and SCTP.
+        FiveOfIpv4 = "ipv4-five",
     }
     /// What silence ends a flow.
     Idle {
@@ -141,6 +144,15 @@ values! {
         /// Of the direction's packets if the flow's first is of it; else 0.
         FromZero = "from-zero",
     }
+    /// Which packets do not end a pause.
+    KeepsIdle {
+        /// None.
+        No = "no",
+        /// Those with FIN.
+        Fin = "yes",
+        /// Those with FIN or RST.
+        FinOrRst = "fin-or-rst",
+    }
     /// Where lengths are from.
     LengthSource {
         /// Headers.
@@ -161,7 +173,7 @@ values! {
         MinusOne = "minus-one",
         /// Infinity, or NaN for 0 bytes; text in JSON, which has no such numbers.
         Inf = "inf",
-        /// 0.
+        /// 0, also where the duration is negative.
         Zero = "zero",
         /// Nothing.
         Empty = "empty",
@@ -179,6 +191,8 @@ values! {
         Iso = "iso-utc",
         /// `06/07/2017 12:00:30 PM`.
         TwelveHours = "12h-utc",
+        /// Microseconds since 1970.
+        Micros = "epoch-us",
     }
     /// By what the direction of a packet is known.
     Compare {
@@ -195,6 +209,8 @@ values! {
         Five = "five",
         /// TCP and UDP; others are 0.
         TcpUdp = "tcp-udp",
+        /// As five, and of ICMP and IGMP what is behind their first 8 bytes is payload.
+        FiveWithLengths = "five-with-lengths",
     }
 }
 
@@ -262,6 +278,8 @@ switches! {
     tcp_end: TcpEnd,
     /// the silence that ends a flow, beside 120 s from its start
     idle_timeout: Idle,
+    /// whether a packet exactly 120 s from the start is of the next flow
+    timeout_inclusive: bool,
     /// which flows that ended 120 s from their start go on with the same source and destination
     goes_on: GoesOn,
     /// whether a flow that begins with SYN and ACK was begun by its receiver
@@ -299,7 +317,7 @@ switches! {
     /// whether the active period in which a flow ends counts
     last_active_period: bool,
     /// whether a FIN behind a pause does not end it
-    fin_keeps_idle: bool,
+    fin_keeps_idle: KeepsIdle,
     /// where lengths are from
     length_source: LengthSource,
     /// standard deviation and variance
@@ -354,7 +372,7 @@ impl Switches {
             tcp_idle: idle(all),
             udp_idle: idle(self.idle_timeout != Idle::Off),
             other_idle: idle(all),
-            active: Some(TIMEOUT),
+            active: Some(TIMEOUT - i64::from(self.timeout_inclusive)),
             tcp_end: self.tcp_end,
             goes_on: self.goes_on,
         };
@@ -377,6 +395,7 @@ impl Switches {
             Packets::WithoutIcmpErrors => {
                 "ip and not (icmp[0] = 3 or icmp[0] = 4 or icmp[0] = 5 or icmp[0] = 11 or icmp[0] = 12)"
             }
+            Packets::FiveOfIpv4 => "ip and (icmp or igmp or tcp or udp or sctp)",
         }
     }
 }

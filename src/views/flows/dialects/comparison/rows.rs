@@ -61,7 +61,7 @@ impl<F: FnMut(Place, &[Cell<'static>]) -> Result<()>> FlowSink for Rows<F> {
         cells.clear();
         self.columns.show(flow, |piece| match piece {
             Piece::Cell(cell) => cells.push(cell.owned()),
-            Piece::Run(run, wanted) => cells.extend((0..wanted).map(|at| run.show(at, Cell::owned))),
+            Piece::Run(run, places) => cells.extend(places.map(|at| run.show(at, |cell| cell.owned()))),
             Piece::Figures(count, figures) => {
                 cells.push(count.into());
                 cells.extend(figures.map(Cell::from));

@@ -1,0 +1,212 @@
+//! LycoSTand: the 83 columns of LYCOS-IDS2017, of the program of April 2021.
+//!
+//! A FIN or RST ends a flow at once, and its ports are closed for 240 s but to a SYN; else it ends 120 s from its start. Payload and
+//! headers are those of the transport, also of ICMP and IGMP. What is divided by nothing is 0.
+//!
+//! # Where it is right and the original is not
+//!
+//! | difference | switch | section | the original | here |
+//! |---|---|---|---|---|
+//! | `protocols` | | 6 | two ends have one flow, whatever the protocol | one for each protocol |
+//! | `open_flows` | | 6 | flows that last at the end of the capture are lost if they began less than 120 s before | they are written |
+//! | `fragments` | | 6 | later fragments are read as if they began with a header | of a flow without ports and lengths |
+//! | `lengths` | | 6 | IP lengths below those of the headers, and 0 of segmentation offload, go around below 0 | no payload, and the rest of the frame |
+//! | `malformed` | | 6 | headers are read behind the end of what was captured | it stands in the ledger |
+//! | `link_types` | | 6 | Ethernet without VLAN tags | 16 link types, tags and tunnels |
+//! | `first_window` | | 6 | of TCP without packets forward it is 0 | -1, as of those without packets backward |
+//! | `time_back` | | 6 | where time goes back, bulks go on without it | it counts as it is |
+//! | `precision` | | 6 | means and variances are updated value by value in floats | exact, rounded once |
+//! | `decimals` | | 6 | six decimals, and a blank in front of `bwd_bulk_rate_mean` | as many as there are, no blank |
+//! | `order` | | 6 | rows as flows end | in stretches as they end, by first packet in each |
+
+use super::super::Difference;
+use super::columns::{Figured, Item, MAX, MEAN, MIN, STD, item, or_zero};
+use super::difference;
+use super::sums::{Figures, Sums};
+use super::switches::{
+    Duration, Idle, KeepsIdle, NoWindow, Order, Packets, Protocols, Switches, TimeText, ZeroDuration,
+};
+use crate::views::flows::columns::Kind::{self, Float, Integer, Text};
+use crate::views::flows::{Cell, GoesOn, TcpEnd};
+
+/// What LycoSTand does.
+pub const LYCOS: Switches = Switches {
+    packets: Packets::FiveOfIpv4,
+    tcp_end: TcpEnd::AnyFin,
+    idle_timeout: Idle::Off,
+    timeout_inclusive: true,
+    goes_on: GoesOn::Always,
+    order: Order::Capture,
+    no_window: NoWindow::MinusOne,
+    fin_keeps_idle: KeepsIdle::FinOrRst,
+    zero_duration: ZeroDuration::Zero,
+    duration: Duration::LastLessFirst,
+    timestamp: TimeText::Micros,
+    protocols: Protocols::FiveWithLengths,
+    ..super::CIC
+};
+
+/// A column under its one name.
+const fn of(
+    name: &'static str,
+    kind: Kind,
+    unit: &'static str,
+    about: &'static str,
+    cell: fn(&Figured<'_>) -> Cell<'static>,
+) -> Item {
+    item((name, name), kind, unit, about, cell)
+}
+
+/// A sum that is written as an integer.
+fn total(sums: &Sums) -> Cell<'static> {
+    Cell::Integer(i64::try_from(sums.sum).unwrap_or(i64::MAX))
+}
+
+fn flag(f: &Figured<'_>, bit: usize) -> Cell<'static> {
+    f.state.flow.flags[bit].into()
+}
+
+fn bulk_size(f: &Figured<'_>, side: usize) -> Cell<'static> {
+    let done = f.side(side).bulk.done;
+    f.part(done.size, done.bulks)
+}
+
+fn bulk_packets(f: &Figured<'_>, side: usize) -> Cell<'static> {
+    let done = f.side(side).bulk.done;
+    f.part(done.packets, done.bulks)
+}
+
+const VAR: fn(&Figures) -> f64 = |figures| figures.var;
+
+/// All columns but those of who talked to whom.
+#[rustfmt::skip]
+pub(super) const TABLE: &[Item] = &[
+    of("timestamp", Integer, "µs", "time of the first packet, since 1970", |f| f.time()),
+    of("flow_duration", Integer, "µs", "time of the last packet - that of the first", |f| Cell::Integer(f.duration)),
+    of("down_up_ratio", Float, "", "bwd_pkt_cnt / fwd_pkt_cnt; 0 without the latter", |f| f.down_up().into()),
+    of("pkt_len_max", Float, "bytes", "greatest payload", |f| or_zero(&f.both, MAX)),
+    of("pkt_len_min", Float, "bytes", "least payload", |f| or_zero(&f.both, MIN)),
+    of("pkt_len_mean", Float, "bytes", "mean payload", |f| or_zero(&f.both, MEAN)),
+    of("pkt_len_var", Float, "bytes²", "variance of payload, of a sample", |f| or_zero(&f.both, VAR)),
+    of("pkt_len_std", Float, "bytes", "standard deviation of payload, of a sample", |f| or_zero(&f.both, STD)),
+    of("bytes_per_s", Float, "bytes/s", "payload / flow_duration; 0 without duration, as the three below", |f| f.rate(f.side(0).lengths.sum + f.side(1).lengths.sum)),
+    of("pkt_per_s", Float, "packets/s", "packets / flow_duration", |f| f.rate(f.packets.into())),
+    of("fwd_pkt_per_s", Float, "packets/s", "fwd_pkt_cnt / flow_duration", |f| f.side_rate(0)),
+    of("bwd_pkt_per_s", Float, "packets/s", "bwd_pkt_cnt / flow_duration", |f| f.side_rate(1)),
+    of("fwd_pkt_cnt", Integer, "packets", "packets forward", |f| f.side(0).lengths.count.into()),
+    of("fwd_pkt_len_tot", Integer, "bytes", "sum of payload forward", |f| total(&f.side(0).lengths)),
+    of("fwd_pkt_len_max", Float, "bytes", "greatest payload forward", |f| or_zero(&f.lengths[0], MAX)),
+    of("fwd_pkt_len_min", Float, "bytes", "least payload forward", |f| or_zero(&f.lengths[0], MIN)),
+    of("fwd_pkt_len_mean", Float, "bytes", "mean payload forward", |f| or_zero(&f.lengths[0], MEAN)),
+    of("fwd_pkt_len_std", Float, "bytes", "standard deviation of payload forward", |f| or_zero(&f.lengths[0], STD)),
+    of("fwd_pkt_hdr_len_tot", Integer, "bytes", "sum of transport headers forward", |f| f.side(0).headers.into()),
+    of("fwd_pkt_hdr_len_min", Integer, "bytes", "least transport header forward", |f| f.least_header(0).into()),
+    of("fwd_non_empty_pkt_cnt", Integer, "packets", "packets forward with payload", |f| f.side(0).data.into()),
+    of("bwd_pkt_cnt", Integer, "packets", "packets backward", |f| f.side(1).lengths.count.into()),
+    of("bwd_pkt_len_tot", Integer, "bytes", "sum of payload backward", |f| total(&f.side(1).lengths)),
+    of("bwd_pkt_len_max", Float, "bytes", "greatest payload backward", |f| or_zero(&f.lengths[1], MAX)),
+    of("bwd_pkt_len_min", Float, "bytes", "least payload backward", |f| or_zero(&f.lengths[1], MIN)),
+    of("bwd_pkt_len_mean", Float, "bytes", "mean payload backward", |f| or_zero(&f.lengths[1], MEAN)),
+    of("bwd_pkt_len_std", Float, "bytes", "standard deviation of payload backward", |f| or_zero(&f.lengths[1], STD)),
+    of("bwd_pkt_hdr_len_tot", Integer, "bytes", "sum of transport headers backward", |f| f.side(1).headers.into()),
+    of("bwd_pkt_hdr_len_min", Integer, "bytes", "least transport header backward", |f| f.least_header(1).into()),
+    of("bwd_non_empty_pkt_cnt", Integer, "packets", "packets backward with payload", |f| f.side(1).data.into()),
+    of("iat_max", Float, "µs", "greatest gap between packets", |f| or_zero(&f.gaps, MAX)),
+    of("iat_min", Float, "µs", "least gap between packets", |f| or_zero(&f.gaps, MIN)),
+    of("iat_mean", Float, "µs", "mean gap between packets", |f| or_zero(&f.gaps, MEAN)),
+    of("iat_std", Float, "µs", "standard deviation of gaps between packets", |f| or_zero(&f.gaps, STD)),
+    of("fwd_iat_tot", Integer, "µs", "sum of gaps between packets forward", |f| total(&f.side(0).gaps)),
+    of("fwd_iat_max", Float, "µs", "greatest gap forward", |f| or_zero(&f.side_gaps[0], MAX)),
+    of("fwd_iat_min", Float, "µs", "least gap forward", |f| or_zero(&f.side_gaps[0], MIN)),
+    of("fwd_iat_mean", Float, "µs", "mean gap forward", |f| or_zero(&f.side_gaps[0], MEAN)),
+    of("fwd_iat_std", Float, "µs", "standard deviation of gaps forward", |f| or_zero(&f.side_gaps[0], STD)),
+    of("bwd_iat_tot", Integer, "µs", "sum of gaps between packets backward", |f| total(&f.side(1).gaps)),
+    of("bwd_iat_max", Float, "µs", "greatest gap backward", |f| or_zero(&f.side_gaps[1], MAX)),
+    of("bwd_iat_min", Float, "µs", "least gap backward", |f| or_zero(&f.side_gaps[1], MIN)),
+    of("bwd_iat_mean", Float, "µs", "mean gap backward", |f| or_zero(&f.side_gaps[1], MEAN)),
+    of("bwd_iat_std", Float, "µs", "standard deviation of gaps backward", |f| or_zero(&f.side_gaps[1], STD)),
+    of("active_max", Float, "µs", "longest active period, parted by gaps > 5 s", |f| or_zero(&f.active, MAX)),
+    of("active_min", Float, "µs", "shortest active period", |f| or_zero(&f.active, MIN)),
+    of("active_mean", Float, "µs", "mean of active periods", |f| or_zero(&f.active, MEAN)),
+    of("active_std", Float, "µs", "standard deviation of active periods", |f| or_zero(&f.active, STD)),
+    of("idle_max", Float, "µs", "greatest gap > 5 s", |f| or_zero(&f.idle, MAX)),
+    of("idle_min", Float, "µs", "least gap > 5 s", |f| or_zero(&f.idle, MIN)),
+    of("idle_mean", Float, "µs", "mean of gaps > 5 s", |f| or_zero(&f.idle, MEAN)),
+    of("idle_std", Float, "µs", "standard deviation of gaps > 5 s", |f| or_zero(&f.idle, STD)),
+    of("flag_SYN", Integer, "packets", "packets with SYN", |f| flag(f, 1)),
+    of("flag_fin", Integer, "packets", "packets with FIN", |f| flag(f, 0)),
+    of("flag_rst", Integer, "packets", "packets with RST", |f| flag(f, 2)),
+    of("flag_ack", Integer, "packets", "packets with ACK", |f| flag(f, 4)),
+    of("flag_psh", Integer, "packets", "packets with PSH", |f| flag(f, 3)),
+    of("fwd_flag_psh", Integer, "packets", "packets forward with PSH", |f| f.side(0).psh.into()),
+    of("bwd_flag_psh", Integer, "packets", "packets backward with PSH", |f| f.side(1).psh.into()),
+    of("flag_urg", Integer, "packets", "packets with URG", |f| flag(f, 5)),
+    of("fwd_flag_urg", Integer, "packets", "packets forward with URG", |f| f.side(0).urg.into()),
+    of("bwd_flag_urg", Integer, "packets", "packets backward with URG", |f| f.side(1).urg.into()),
+    of("flag_cwr", Integer, "packets", "packets with CWR", |f| flag(f, 7)),
+    of("flag_ece", Integer, "packets", "packets with ECE", |f| flag(f, 6)),
+    of("fwd_bulk_bytes_mean", Float, "bytes", "payload of bulks / bulks, forward", |f| bulk_size(f, 0)),
+    of("fwd_bulk_pkt_mean", Float, "packets", "packets of bulks / bulks, forward", |f| bulk_packets(f, 0)),
+    of("fwd_bulk_rate_mean", Float, "bytes/s", "payload of bulks / their duration, forward", |f| f.bulk_rate(0)),
+    of("bwd_bulk_bytes_mean", Float, "bytes", "payload of bulks / bulks, backward", |f| bulk_size(f, 1)),
+    of("bwd_bulk_pkt_mean", Float, "packets", "packets of bulks / bulks, backward", |f| bulk_packets(f, 1)),
+    of("bwd_bulk_rate_mean", Float, "bytes/s", "payload of bulks / their duration, backward", |f| f.bulk_rate(1)),
+    of("fwd_subflow_bytes_mean", Float, "bytes", "payload forward / subflows, parted by gaps > 1 s", |f| f.subflow(f.side(0).lengths.sum as u64)),
+    of("fwd_subflow_pkt_mean", Float, "packets", "packets forward / subflows", |f| f.subflow(f.side(0).lengths.count)),
+    of("bwd_subflow_bytes_mean", Float, "bytes", "payload backward / subflows", |f| f.subflow(f.side(1).lengths.sum as u64)),
+    of("bwd_subflow_pkt_mean", Float, "packets", "packets backward / subflows", |f| f.subflow(f.side(1).lengths.count)),
+    of("fwd_tcp_init_win_bytes", Integer, "bytes", "window field of the first packet forward, not scaled; -1 without", |f| f.first_window()),
+    of("bwd_tcp_init_win_bytes", Integer, "bytes", "window field of the first packet backward, not scaled; -1 without", |f| f.window(f.side(1).window)),
+    of("label", Text, "", "NeedLabel, or by the rules of --label", |f| f.state.cic.layout.label().into()),
+];
+
+/// What the table in the module's documentation says.
+pub(super) const DIFFERENCES: &[Difference] = &[
+    difference("protocols", "6", "two ends have one flow, whatever the protocol", "one for each protocol"),
+    difference(
+        "open_flows",
+        "6",
+        "flows that last at the end of the capture are lost if they began less than 120 s before",
+        "they are written",
+    ),
+    difference(
+        "fragments",
+        "6",
+        "later fragments are read as if they began with a header",
+        "of a flow without ports and lengths",
+    ),
+    difference(
+        "lengths",
+        "6",
+        "IP lengths below those of the headers, and 0 of segmentation offload, go around below 0",
+        "no payload, and the rest of the frame",
+    ),
+    difference("malformed", "6", "headers are read behind the end of what was captured", "it stands in the ledger"),
+    difference("link_types", "6", "Ethernet without VLAN tags", "16 link types, tags and tunnels"),
+    difference(
+        "first_window",
+        "6",
+        "of TCP without packets forward it is 0",
+        "-1, as of those without packets backward",
+    ),
+    difference("time_back", "6", "where time goes back, bulks go on without it", "it counts as it is"),
+    difference("precision", "6", "means and variances are updated value by value in floats", "exact, rounded once"),
+    difference(
+        "decimals",
+        "6",
+        "six decimals, and a blank in front of `bwd_bulk_rate_mean`",
+        "as many as there are, no blank",
+    ),
+    difference("order", "6", "rows as flows end", "in stretches as they end, by first packet in each"),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::tests::{row, table};
+    use super::*;
+
+    #[test]
+    fn the_documentation_has_every_difference() {
+        assert_eq!(table(include_str!("lycos.rs")), DIFFERENCES.iter().map(row).collect::<Vec<_>>());
+    }
+}
