@@ -54,7 +54,8 @@ pub struct Difference {
 
 impl Dialect {
     /// The names of all dialects.
-    pub const NAMES: [&str; 7] = ["wa1kpcap", "cic", "cic-java", "cic-engelen", "cic-2018", "cic-2017", "nexus"];
+    pub const NAMES: [&str; 9] =
+        ["wa1kpcap", "cic", "cic-java", "cic-engelen", "cic-2018", "cic-2017", "cic-py", "cic-py-0.2", "nexus"];
 
     /// Its name.
     #[must_use]

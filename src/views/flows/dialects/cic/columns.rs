@@ -1,9 +1,11 @@
 //! The columns: one table, of which layouts are selections under names of their own.
 
+use super::python;
 use super::state::{Direction, State};
 use super::sums::{Figures, Sums};
 use super::switches::{
-    Division, Duration, InitWinFwd, NoWindow, SegSizeMin, Std, Subflow, Switches, TimeText, ZeroDuration,
+    Activity, Division, Duration, InitWinFwd, NoWindow, SegSizeMin, Std, Subflow, Switches, TimeText, Unit,
+    ZeroDuration,
 };
 use crate::capture::civil_from_days;
 use crate::views::flows::columns::Kind;
@@ -20,6 +22,8 @@ pub(super) enum Layout {
     Short,
     /// The 85 of 2017, with long names; one is there twice.
     Long,
+    /// The 82 of Python, a table of its own.
+    Python,
 }
 
 /// Names of 2017 that are no longer in use, by those of 2022.
@@ -51,16 +55,18 @@ fn long(name: &'static str) -> &'static str {
 
 /// What a cell is made of.
 pub(super) struct Figured<'f> {
-    state: &'f State,
-    switches: Switches,
-    duration: i64,
-    packets: u64,
-    lengths: [Option<Figures>; 2],
-    both: Option<Figures>,
-    gaps: Option<Figures>,
-    side_gaps: [Option<Figures>; 2],
-    active: Option<Figures>,
-    idle: Option<Figures>,
+    pub(super) state: &'f State,
+    pub(super) switches: Switches,
+    /// Microseconds.
+    pub(super) duration: i64,
+    pub(super) packets: u64,
+    pub(super) lengths: [Option<Figures>; 2],
+    pub(super) both: Option<Figures>,
+    /// In the unit of times, as those below.
+    pub(super) gaps: Option<Figures>,
+    pub(super) side_gaps: [Option<Figures>; 2],
+    pub(super) active: Option<Figures>,
+    pub(super) idle: Option<Figures>,
 }
 
 impl<'f> Figured<'f> {
@@ -73,28 +79,37 @@ impl<'f> Figured<'f> {
             both.add(flow.first_payload.into());
         }
         let mut active = flow.active;
-        if switches.last_active_period && flow.last > flow.active_since {
+        let periods = switches.activity == Activity::Periods;
+        if switches.last_active_period && periods && flow.last > flow.active_since {
             active.add(flow.last - flow.active_since);
         }
         let figures = |sums: &Sums| sums.figures(sample);
+        let times = |sums: &Sums| {
+            let counts = !switches.single_gap_is_zero || sums.count > 1;
+            sums.figures(sample).filter(|_| counts).map(|times| match switches.time {
+                Unit::Micros => times,
+                Unit::Seconds => times.per(1e6),
+            })
+        };
         Figured {
             state,
             switches,
             duration: match switches.duration {
                 Duration::Span => flow.latest - flow.earliest,
                 Duration::LastLessFirst => flow.last - flow.start,
+                Duration::LatestLessFirst => flow.latest - flow.start,
             },
             packets: forth.lengths.count + back.lengths.count,
             lengths: [figures(&forth.lengths), figures(&back.lengths)],
             both: figures(&both),
-            gaps: figures(&flow.gaps),
-            side_gaps: [figures(&forth.gaps), figures(&back.gaps)],
-            active: figures(&active),
-            idle: figures(&flow.idle),
+            gaps: times(&flow.gaps),
+            side_gaps: [times(&forth.gaps), times(&back.gaps)],
+            active: times(&active),
+            idle: times(&flow.idle),
         }
     }
 
-    fn side(&self, side: usize) -> &Direction {
+    pub(super) fn side(&self, side: usize) -> &Direction {
         &self.state.flow.sides[side]
     }
 
@@ -102,8 +117,21 @@ impl<'f> Figured<'f> {
         self.duration as f64 / 1e6
     }
 
+    /// A time in its unit.
+    fn time(&self, micros: i64) -> Cell<'static> {
+        match self.switches.time {
+            Unit::Micros => Cell::Integer(micros),
+            Unit::Seconds => (micros as f64 / 1e6).into(),
+        }
+    }
+
+    /// Packets with CWR.
+    pub(super) fn cwr(&self) -> Cell<'static> {
+        (if self.switches.cwr_is_urg { self.side(0).urg } else { self.state.flow.flags[7] }).into()
+    }
+
     /// Something a second, of the flow.
-    fn rate(&self, n: i128) -> Cell<'static> {
+    pub(super) fn rate(&self, n: i128) -> Cell<'static> {
         match self.switches.zero_duration {
             _ if self.duration != 0 => (n as f64 / self.seconds()).into(),
             ZeroDuration::MinusOne => Cell::Integer(-1),
@@ -115,20 +143,20 @@ impl<'f> Figured<'f> {
     }
 
     /// Packets a second, of a direction.
-    fn side_rate(&self, side: usize) -> Cell<'static> {
+    pub(super) fn side_rate(&self, side: usize) -> Cell<'static> {
         let packets = self.side(side).lengths.count as f64;
         (if self.duration > 0 { packets / self.seconds() } else { 0.0 }).into()
     }
 
     /// A part, where division by nothing is 0.
-    fn part(&self, n: u64, of: u64) -> Cell<'static> {
+    pub(super) fn part(&self, n: u64, of: u64) -> Cell<'static> {
         match self.switches.division {
             Division::Integer => n.checked_div(of).unwrap_or(0).into(),
             Division::Real => ratio(n, of).into(),
         }
     }
 
-    fn subflow(&self, n: u64) -> Cell<'static> {
+    pub(super) fn subflow(&self, n: u64) -> Cell<'static> {
         let pauses = self.state.flow.pauses;
         self.part(
             n,
@@ -140,7 +168,7 @@ impl<'f> Figured<'f> {
         )
     }
 
-    fn down_up(&self) -> f64 {
+    pub(super) fn down_up(&self) -> f64 {
         let [forth, back] = [0, 1].map(|side| self.side(side).lengths.count);
         match self.switches.division {
             Division::Integer => back.checked_div(forth).unwrap_or(0) as f64,
@@ -149,7 +177,7 @@ impl<'f> Figured<'f> {
     }
 
     /// Bytes a second in bulks.
-    fn bulk_rate(&self, side: usize) -> Cell<'static> {
+    pub(super) fn bulk_rate(&self, side: usize) -> Cell<'static> {
         let done = self.side(side).bulk.done;
         let rate = if done.time == 0 { 0.0 } else { done.size as f64 / (done.time as f64 / 1e6) };
         match self.switches.division {
@@ -158,17 +186,21 @@ impl<'f> Figured<'f> {
         }
     }
 
-    fn window(&self, window: Option<u16>) -> Cell<'static> {
+    pub(super) fn window(&self, window: Option<u16>) -> Cell<'static> {
         let none = if self.switches.no_window == NoWindow::MinusOne { -1 } else { 0 };
         Cell::Integer(window.map_or(none, i64::from))
     }
 
-    fn first_window(&self) -> Cell<'static> {
-        let ours = self.switches.init_win_fwd == InitWinFwd::First || !self.state.flow.first_backward;
-        self.window(self.side(0).first_window.filter(|_| ours))
+    pub(super) fn first_window(&self) -> Cell<'static> {
+        let first = self.side(0).first_window;
+        self.window(match self.switches.init_win_fwd {
+            InitWinFwd::First => first,
+            InitWinFwd::OfFirstPacket => first.filter(|_| !self.state.flow.first_backward),
+            InitWinFwd::FirstNonzero => self.side(0).window,
+        })
     }
 
-    fn least_header(&self, side: usize) -> u32 {
+    pub(super) fn least_header(&self, side: usize) -> u32 {
         let of_first = usize::from(self.state.flow.first_backward) == side;
         let counts = self.switches.seg_size_min == SegSizeMin::OfDirection || of_first;
         self.side(side).least_header.filter(|_| counts).unwrap_or(0)
@@ -184,11 +216,12 @@ impl<'f> Figured<'f> {
         self.state.extra.as_ref().map_or([0; 2], |extra| extra.repeated)
     }
 
-    fn connection(&self) -> Cell<'static> {
-        Cell::Integer(self.state.extra.as_ref().map_or(0, |extra| extra.connection(&self.state.flow)))
+    /// Microseconds.
+    fn connection(&self) -> i64 {
+        self.state.extra.as_ref().map_or(0, |extra| extra.connection(&self.state.flow))
     }
 
-    fn time(&self) -> String {
+    pub(super) fn started(&self) -> String {
         let time = self.state.flow.start;
         let (day, of_day) = (time.div_euclid(86_400_000_000), time.rem_euclid(86_400_000_000));
         let (year, month, day) = civil_from_days(day);
@@ -202,6 +235,7 @@ impl<'f> Figured<'f> {
         let whole = format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
         match micro {
             0 => whole,
+            _ if self.switches.timestamp == TimeText::Seconds => whole,
             _ if micro % 1000 == 0 => format!("{whole}.{:03}", micro / 1000),
             _ => format!("{whole}.{micro:06}"),
         }
@@ -213,17 +247,17 @@ fn ratio(n: u64, of: u64) -> f64 {
 }
 
 /// A figure, or the 0 that stands where there is none.
-fn or_none(figures: &Option<Figures>, figure: fn(&Figures) -> f64) -> Cell<'static> {
+pub(super) fn or_none(figures: &Option<Figures>, figure: fn(&Figures) -> f64) -> Cell<'static> {
     figures.as_ref().map_or(Cell::Count(0), |figures| figure(figures).into())
 }
 
 /// A figure, or 0.0.
-fn or_zero(figures: &Option<Figures>, figure: fn(&Figures) -> f64) -> Cell<'static> {
+pub(super) fn or_zero(figures: &Option<Figures>, figure: fn(&Figures) -> f64) -> Cell<'static> {
     figures.as_ref().map_or(0.0, figure).into()
 }
 
 /// A column.
-struct Item {
+pub(super) struct Item {
     /// Its name, and where another is in use the short one.
     name: &'static str,
     short: &'static str,
@@ -235,7 +269,7 @@ struct Item {
     cell: fn(&Figured<'_>) -> Cell<'static>,
 }
 
-const fn item(
+pub(super) const fn item(
     (name, short): (&'static str, &'static str),
     kind: Kind,
     unit: &'static str,
@@ -256,17 +290,17 @@ const fn extra(
 
 use Kind::{Float, Integer, Text};
 
-const MAX: fn(&Figures) -> f64 = |figures| figures.max;
-const MIN: fn(&Figures) -> f64 = |figures| figures.min;
-const MEAN: fn(&Figures) -> f64 = |figures| figures.mean;
-const SUM: fn(&Figures) -> f64 = |figures| figures.sum;
-const STD: fn(&Figures) -> f64 = Figures::std;
+pub(super) const MAX: fn(&Figures) -> f64 = |figures| figures.max;
+pub(super) const MIN: fn(&Figures) -> f64 = |figures| figures.min;
+pub(super) const MEAN: fn(&Figures) -> f64 = |figures| figures.mean;
+pub(super) const SUM: fn(&Figures) -> f64 = |figures| figures.sum;
+pub(super) const STD: fn(&Figures) -> f64 = Figures::std;
 
 /// All columns but those of who talked to whom.
 #[rustfmt::skip]
 const TABLE: &[Item] = &[
-    item(("Timestamp", "Timestamp"), Text, "", "time of the first packet, UTC", |f| f.time().into()),
-    item(("Flow Duration", "Flow Duration"), Integer, "µs", "latest time - earliest time", |f| Cell::Integer(f.duration)),
+    item(("Timestamp", "Timestamp"), Text, "", "time of the first packet, UTC", |f| f.started().into()),
+    item(("Flow Duration", "Flow Duration"), Integer, "µs", "latest time - earliest time", |f| f.time(f.duration)),
     item(("Total Fwd Packet", "Tot Fwd Pkts"), Integer, "packets", "packets forward", |f| f.side(0).lengths.count.into()),
     item(("Total Bwd packets", "Tot Bwd Pkts"), Integer, "packets", "packets backward", |f| f.side(1).lengths.count.into()),
     item(("Total Length of Fwd Packet", "TotLen Fwd Pkts"), Float, "bytes", "sum of payload forward", |f| or_zero(&f.lengths[0], SUM)),
@@ -316,7 +350,7 @@ const TABLE: &[Item] = &[
     item(("PSH Flag Count", "PSH Flag Cnt"), Integer, "packets", "packets with PSH", |f| f.state.flow.flags[3].into()),
     item(("ACK Flag Count", "ACK Flag Cnt"), Integer, "packets", "packets with ACK", |f| f.state.flow.flags[4].into()),
     item(("URG Flag Count", "URG Flag Cnt"), Integer, "packets", "packets with URG", |f| f.state.flow.flags[5].into()),
-    item(("CWR Flag Count", "CWE Flag Count"), Integer, "packets", "packets with CWR", |f| f.state.flow.flags[7].into()),
+    item(("CWR Flag Count", "CWE Flag Count"), Integer, "packets", "packets with CWR", |f| f.cwr()),
     item(("ECE Flag Count", "ECE Flag Cnt"), Integer, "packets", "packets with ECE", |f| f.state.flow.flags[6].into()),
     item(("Down/Up Ratio", "Down/Up Ratio"), Float, "", "packets backward / packets forward; 0 without these", |f| f.down_up().into()),
     item(("Average Packet Size", "Pkt Size Avg"), Float, "bytes", "sum of payload / packets", |f| (f.both.map_or(0.0, |both| both.sum) / f.packets.max(1) as f64).into()),
@@ -352,7 +386,7 @@ const TABLE: &[Item] = &[
     extra("Fwd TCP Retrans. Count", "packets", "segments forward whose numbers, payload length and window were seen before", |f| f.repeated()[0].into()),
     extra("Bwd TCP Retrans. Count", "packets", "the same backward", |f| f.repeated()[1].into()),
     extra("Total TCP Retrans. Count", "packets", "the same in both directions", |f| f.repeated().iter().sum::<u64>().into()),
-    extra("Total Connection Flow Time", "µs", "duration with that of the flows it goes on from; 0 but for TCP and UDP", |f| f.connection()),
+    extra("Total Connection Flow Time", "µs", "duration with that of the flows it goes on from; 0 but for TCP and UDP", |f| f.time(f.connection())),
     item(("Label", "Label"), Text, "", "a constant", |f| f.state.cic.layout.label().into()),
 ];
 
@@ -366,17 +400,21 @@ impl Layout {
     }
 
     fn items(self) -> impl Iterator<Item = &'static Item> {
-        TABLE.iter().filter(move |item| item.only.is_none_or(|only| only == self))
+        let table = if self == Layout::Python { python::TABLE } else { TABLE };
+        table.iter().filter(move |item| item.only.is_none_or(|only| only == self))
     }
 
-    pub(super) fn columns(self) -> Vec<FeatureColumn> {
+    pub(super) fn columns(self, times: Unit) -> Vec<FeatureColumn> {
         let column = |&Item { name, short, kind, unit, about, .. }: &Item| {
             let name = match self {
                 Layout::Short => short,
                 Layout::Long => long(name),
-                Layout::Classic | Layout::Extended => name,
+                Layout::Classic | Layout::Extended | Layout::Python => name,
             };
-            FeatureColumn { name, kind, unit, about }
+            match (unit, times) {
+                ("µs", Unit::Seconds) => FeatureColumn { name, kind: Float, unit: "s", about },
+                _ => FeatureColumn { name, kind, unit, about },
+            }
         };
         self.items().map(column).collect()
     }

@@ -1,4 +1,4 @@
-//! The first six columns: who talked to whom.
+//! The first columns: who talked to whom.
 
 use std::net::IpAddr;
 
@@ -11,10 +11,11 @@ use crate::views::flows::{Cell, FlowRecord};
 
 /// The columns of a layout; protocols decide which have a number.
 pub(super) fn columns(layout: Layout, protocols: Protocols) -> &'static [Column] {
-    let [all, five, tcp_udp] = match layout {
-        Layout::Classic | Layout::Extended => &SHORT,
-        Layout::Short => &ORDERED,
-        Layout::Long => &LONG,
+    let [all, five, tcp_udp]: [&[Column]; 3] = match layout {
+        Layout::Classic | Layout::Extended => SHORT.each_ref().map(|table| &table[..]),
+        Layout::Short => ORDERED.each_ref().map(|table| &table[..]),
+        Layout::Long => LONG.each_ref().map(|table| &table[..]),
+        Layout::Python => PYTHON.each_ref().map(|table| &table[..]),
     };
     match protocols {
         Protocols::All => all,
@@ -42,6 +43,9 @@ static ORDERED: [Table; 3] = [
     table(NAMES, |r| id(r, tcp_udp(r), true), |r| tcp_udp(r).into()),
 ];
 
+static PYTHON: [[Column; 5]; 3] =
+    [python(|r| r.protocol.into()), python(|r| five(r).into()), python(|r| tcp_udp(r).into())];
+
 const NAMES: [&str; 4] = ["Src IP", "Src Port", "Dst IP", "Dst Port"];
 const LONG_NAMES: [&str; 4] = ["Source IP", "Source Port", "Destination IP", "Destination Port"];
 
@@ -54,6 +58,18 @@ const fn table([src, src_port, dst, dst_port]: [&'static str; 4], id: Get, proto
         column(dst, Address, "address of the destination", |r| r.dst_ip.into()),
         column(dst_port, Integer, "port of the destination; 0 without", |r| r.dst_port.into()),
         column("Protocol", Integer, "IP protocol number; 0 for what has none here", protocol),
+    ]
+}
+
+/// Those of Python have another order, and no identifier.
+const fn python(protocol: Get) -> [Column; 5] {
+    use Kind::{Address, Integer};
+    [
+        column("src_ip", Address, "address of the source", |r| r.src_ip.into()),
+        column("dst_ip", Address, "address of the destination", |r| r.dst_ip.into()),
+        column("src_port", Integer, "port of the source; 0 without", |r| r.src_port.into()),
+        column("dst_port", Integer, "port of the destination; 0 without", |r| r.dst_port.into()),
+        column("protocol", Integer, "IP protocol number of the first packet", protocol),
     ]
 }
 

@@ -1,7 +1,7 @@
-//! CICFlowMeter, the Java program and its forks: presets over one accumulator.
+//! CICFlowMeter, the Java program, its forks and its port to [Python](python): presets over one accumulator.
 //!
-//! Times are microseconds, lengths those of the transport's payload, and a flow ends 120 s from its start at the latest. What the
-//! programs do differently, right or wrong, is a [switch](Switches); a preset is a value for each.
+//! But in the port, times are microseconds, lengths those of the transport's payload, and a flow ends 120 s from its start at the
+//! latest. What the programs do differently, right or wrong, is a [switch](Switches); a preset is a value for each.
 //!
 //! | preset | program | columns |
 //! |---|---|---|
@@ -10,6 +10,8 @@
 //! | `cic-engelen` | the fork of Engelen, Liu and others, commit 4dd5319 of June 2024 | 94 |
 //! | `cic-2018` | CICFlowMeter, commit 99dc827 of June 2019, as in 2018 | 84 |
 //! | `cic-2017` | `cic-java` under the names of CIC-IDS2017 | 85 |
+//! | `cic-py` | cicflowmeter of PyPI, version 0.4.2 | 82 |
+//! | `cic-py-0.2` | the same, version 0.2.0 | 82 |
 //!
 //! The data sets CIC-IDS2017 and CSE-CIC-IDS2018 were made by builds that were not published: `cic-2017` and `cic-2018` have their
 //! names, but not their values to the last digit. `Fwd Header Length` is there twice in that of 2017; the second is
@@ -20,7 +22,7 @@
 //!
 //! # Where it is right and the original is not
 //!
-//! Sections are those of the description of the originals. What differs between presets is not here, but in their switches.
+//! Sections are those of the description of the originals. The port has a table of its [own](python). What differs between presets is not here, but in their switches.
 //!
 //! | difference | switch | section | the original | here |
 //! |---|---|---|---|---|
@@ -36,6 +38,7 @@
 mod bulk;
 mod columns;
 mod ends;
+pub mod python;
 mod state;
 mod sums;
 mod switches;
@@ -44,8 +47,9 @@ use std::sync::Arc;
 
 pub(crate) use switches::nearest;
 pub use switches::{
-    Bulks, Compare, Counted, Division, Duration, FirstPacket, Idle, InitWinBwd, InitWinFwd, LengthSource, NoWindow,
-    Order, Packets, Protocols, SegSizeMin, Std, Subflow, Switch, Switches, TimeText, ZeroDuration,
+    Activity, BulkPause, Bulks, Compare, Counted, Division, Duration, FirstPacket, Header, Idle, InitWinBwd,
+    InitWinFwd, Length, LengthSource, NoWindow, Order, Packets, Protocols, SegSizeMin, Std, Subflow, Switch, Switches,
+    TimeText, Unit, ZeroDuration,
 };
 
 use super::{Dialect, Difference, Notation};
@@ -67,11 +71,16 @@ pub enum Preset {
     Of2018,
     /// `cic-2017`.
     Of2017,
+    /// `cic-py`.
+    Python,
+    /// `cic-py-0.2`.
+    Python02,
 }
 
 /// What the corrections come to.
 pub const CIC: Switches = Switches {
     packets: Packets::All,
+    sweeps: false,
     tcp_end: TcpEnd::States,
     idle_timeout: Idle::All,
     goes_on: GoesOn::TcpAndUdp,
@@ -80,10 +89,15 @@ pub const CIC: Switches = Switches {
     order: Order::Time,
     direction_compare: Compare::IpAndPort,
     first_packet: FirstPacket::BySource,
+    first_packet_twice: false,
     first_payload_twice: false,
     flags: Counted::All,
     psh_urg: Counted::All,
+    cwr_is_urg: false,
+    gaps_from_latest: false,
+    single_gap_is_zero: false,
     bulk: Bulks::PerDirection,
+    bulk_pause: BulkPause::Second,
     division: Division::Real,
     subflow: Subflow::Stretches,
     init_win_fwd: InitWinFwd::First,
@@ -91,12 +105,16 @@ pub const CIC: Switches = Switches {
     no_window: NoWindow::Zero,
     act_data_skip_first: false,
     seg_size_min: SegSizeMin::OfDirection,
+    activity: Activity::Periods,
     last_active_period: false,
     fin_keeps_idle: false,
+    length: Length::Payload,
     length_source: LengthSource::Headers,
+    header: Header::Transport,
     std: Std::Sample,
     zero_duration: ZeroDuration::MinusOne,
     duration: Duration::Span,
+    time: Unit::Micros,
     timestamp: TimeText::Iso,
     protocols: Protocols::All,
 };
@@ -150,9 +168,57 @@ pub const OF_2018: Switches = Switches {
     ..JAVA
 };
 
+/// The port to Python, version 0.4.2.
+pub const PYTHON: Switches = Switches {
+    packets: Packets::TcpUdp,
+    sweeps: true,
+    tcp_end: TcpEnd::Never,
+    idle_timeout: Idle::Off,
+    goes_on: GoesOn::Never,
+    synack_swaps: false,
+    order: Order::Capture,
+    first_packet_twice: true,
+    cwr_is_urg: true,
+    gaps_from_latest: true,
+    single_gap_is_zero: true,
+    subflow: Subflow::Whole,
+    init_win_fwd: InitWinFwd::FirstNonzero,
+    init_win_bwd: InitWinBwd::FirstNonzero,
+    activity: Activity::Off,
+    length: Length::Frame,
+    length_source: LengthSource::Padded,
+    header: Header::Ip,
+    std: Std::Population,
+    zero_duration: ZeroDuration::Zero,
+    duration: Duration::LatestLessFirst,
+    time: Unit::Seconds,
+    timestamp: TimeText::Seconds,
+    ..CIC
+};
+
+/// The port to Python, version 0.2.0.
+pub const PYTHON_02: Switches = Switches {
+    first_packet_twice: false,
+    bulk_pause: BulkPause::Millisecond,
+    init_win_bwd: InitWinBwd::Last,
+    activity: Activity::Gaps,
+    header: Header::IpOfTcp,
+    duration: Duration::Span,
+    time: Unit::Micros,
+    ..PYTHON
+};
+
 impl Preset {
     /// Every preset.
-    pub const ALL: [Preset; 5] = [Preset::Corrected, Preset::Java, Preset::Engelen, Preset::Of2018, Preset::Of2017];
+    pub const ALL: [Preset; 7] = [
+        Preset::Corrected,
+        Preset::Java,
+        Preset::Engelen,
+        Preset::Of2018,
+        Preset::Of2017,
+        Preset::Python,
+        Preset::Python02,
+    ];
 
     /// Its name as a dialect.
     #[must_use]
@@ -163,6 +229,8 @@ impl Preset {
             Preset::Engelen => "cic-engelen",
             Preset::Of2018 => "cic-2018",
             Preset::Of2017 => "cic-2017",
+            Preset::Python => "cic-py",
+            Preset::Python02 => "cic-py-0.2",
         }
     }
 
@@ -174,6 +242,8 @@ impl Preset {
             Preset::Java | Preset::Of2017 => JAVA,
             Preset::Engelen => ENGELEN,
             Preset::Of2018 => OF_2018,
+            Preset::Python => PYTHON,
+            Preset::Python02 => PYTHON_02,
         }
     }
 
@@ -184,6 +254,8 @@ impl Preset {
             Preset::Engelen => "CICFlowMeter of Engelen, Liu and others, 4dd5319 (2024)",
             Preset::Of2018 => "CICFlowMeter 99dc827 (2019), as in 2018, with its errors",
             Preset::Of2017 => "CICFlowMeter 98a5eba (2022), with its errors, under the names of 2017",
+            Preset::Python => "cicflowmeter 0.4.2 of PyPI, with its errors",
+            Preset::Python02 => "cicflowmeter 0.2.0 of PyPI, with its errors",
         }
     }
 
@@ -193,6 +265,7 @@ impl Preset {
             Preset::Engelen => Layout::Extended,
             Preset::Of2018 => Layout::Short,
             Preset::Of2017 => Layout::Long,
+            Preset::Python | Preset::Python02 => Layout::Python,
         }
     }
 }
@@ -201,6 +274,7 @@ impl Preset {
 #[must_use]
 pub fn dialect(preset: Preset, switches: Switches) -> Dialect {
     let layout = preset.layout();
+    let python = layout == Layout::Python;
     Dialect {
         name: preset.name(),
         about: preset.about(),
@@ -208,8 +282,8 @@ pub fn dialect(preset: Preset, switches: Switches) -> Dialect {
         rules: |usual| usual,
         columns: ends::columns(layout, switches.protocols),
         accumulator: Arc::new(Cic { switches, layout }),
-        notation: Notation::Java,
-        differences: DIFFERENCES,
+        notation: if python { Notation::Python } else { Notation::Java },
+        differences: if python { python::DIFFERENCES } else { DIFFERENCES },
         switches: Some((preset, switches)),
     }
 }
@@ -279,7 +353,7 @@ mod tests {
 
     #[test]
     fn presets_have_filters_and_the_columns_of_their_programs() {
-        for (preset, columns) in Preset::ALL.into_iter().zip([84, 84, 94, 84, 85]) {
+        for (preset, columns) in Preset::ALL.into_iter().zip([84, 84, 94, 84, 85, 82, 82]) {
             for packets in Switches::values("packets").unwrap() {
                 let mut switches = preset.switches();
                 switches.set("packets", packets).unwrap();
