@@ -25,7 +25,7 @@ use crate::model::flows::{ACK, FIN, SYN, Sent};
 use crate::run::{file, inputs};
 use crate::traffic::START;
 
-const CAPTURES: [&str; 6] =
+pub(crate) const CAPTURES: [&str; 6] =
     ["443-firefox", "WebattackRCE", "bittorrent", "iphone", "synthetic_edges", "synthetic_edges_snap96"];
 
 /// Section 2.1: flow identifiers of rows whose addresses are bytes of something else, and how many of them there are in all
@@ -33,9 +33,9 @@ const CAPTURES: [&str; 6] =
 const GHOSTS: [(&str, &str, [usize; 3]); 2] =
     [("ARP", "8.6.0.1", [3, 3, 3]), ("a bridge's spanning tree", "136.142.2.3", [0, 2, 0])];
 
-type Row = Vec<(String, String)>;
+pub(crate) type Row = Vec<(String, String)>;
 
-fn reference() -> Option<PathBuf> {
+pub(crate) fn reference() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
     let folder = std::env::var_os("PCAP_COMPACTOR_CORPUS").map_or(beside, PathBuf::from).join("reference/cic");
     if folder.join("pcap").is_dir() {
@@ -48,7 +48,7 @@ fn reference() -> Option<PathBuf> {
 }
 
 /// What a dialect writes of a capture.
-fn written(captures: &[PathBuf], dialect: &Dialect, threads: usize) -> String {
+pub(crate) fn written(captures: &[PathBuf], dialect: &Dialect, threads: usize) -> String {
     let settings = dialect.settings(Settings::default());
     let mut writer = FlowWriter::new(Vec::new(), "memory", Form::Csv, settings.columns.clone(), Times::Seconds)
         .notation(dialect.notation());
@@ -58,13 +58,13 @@ fn written(captures: &[PathBuf], dialect: &Dialect, threads: usize) -> String {
 }
 
 /// The rows of a table by their header; headers of 2024 have blanks.
-fn rows(text: &str) -> Vec<Row> {
+pub(crate) fn rows(text: &str) -> Vec<Row> {
     let mut table = parse(&text.replace('\r', "")).into_iter();
     let header: Vec<_> = table.next().expect("a header").iter().map(|name| name.trim().to_owned()).collect();
     table.map(|row| header.iter().cloned().zip(row).collect()).collect()
 }
 
-fn cell<'r>(row: &'r Row, name: &str) -> &'r str {
+pub(crate) fn cell<'r>(row: &'r Row, name: &str) -> &'r str {
     row.iter().find(|(column, _)| column == name).map_or("", |(_, cell)| cell)
 }
 
@@ -171,7 +171,7 @@ const URG: u8 = 32;
 const RST: u8 = 4;
 
 /// A time in milliseconds.
-fn ms(n: i64) -> i64 {
+pub(crate) fn ms(n: i64) -> i64 {
     START + n * SECOND / 1000
 }
 
@@ -216,6 +216,8 @@ fn everything() -> Vec<Sent> {
     packets.extend([tcp(3, 0, false, SYN | ACK, 1), tcp(3, 10, true, ACK, 1)]);
     packets.extend([tcp(4, 0, true, SYN, 1), Sent { seq: 9, ..tcp(4, 2_000, true, SYN, 1) }]);
     packets.extend([tcp(5, 0, true, SYN, 1), tcp(5, 1, false, RST, 1), tcp(5, 2, true, ACK, 1)]);
+    // What is urgent, and a window that opens.
+    packets.extend([tcp(6, 5, true, URG | ACK, 1), tcp(8, 0, true, ACK, 0), tcp(8, 10, true, ACK, 1)]);
     // ICMP that goes on, an ICMP error, SCTP, ESP, IPv6.
     packets.extend([Sent { flags: 8, ..of(1, 0, 8) }, Sent { flags: 8, ..of(1, 100_000, 8) }]);
     packets.push(back(Sent { flags: 0, ..of(1, 121_000, 8) }));
@@ -242,17 +244,17 @@ fn everything() -> Vec<Sent> {
 const SNAP: usize = 160;
 
 /// A capture that is there while this is.
-struct Captured {
+pub(crate) struct Captured {
     _folder: tempfile::TempDir,
-    paths: Vec<PathBuf>,
+    pub(crate) paths: Vec<PathBuf>,
 }
 
 impl Captured {
-    fn new(packets: &[Sent]) -> Captured {
+    pub(crate) fn new(packets: &[Sent]) -> Captured {
         Captured::in_files(&[packets])
     }
 
-    fn in_files(files: &[&[Sent]]) -> Captured {
+    pub(crate) fn in_files(files: &[&[Sent]]) -> Captured {
         let folder = tempfile::tempdir().unwrap();
         let write = |(n, packets): (usize, &&[Sent])| {
             let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).unwrap();
@@ -295,6 +297,8 @@ fn changed(before: &[Row], after: &[Row]) -> BTreeSet<String> {
 const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("packets", "ipv4", &["rows"]),
     ("packets", "ipv4-without-icmp-errors", &["rows"]),
+    ("packets", "ipv4-tcp-udp", &["rows"]),
+    ("sweeps", "yes", &["rows"]),
     ("tcp_end", "closed", &["rows"]),
     ("tcp_end", "first-bwd-fin", &["rows"]),
     ("tcp_end", "first-fin", &["rows"]),
@@ -327,13 +331,23 @@ const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("first_packet", "backward", &[
         "Bwd Header Length", "Bwd IAT Max", "Bwd IAT Mean", "Bwd IAT Min", "Bwd IAT Std", "Bwd IAT Total",
         "Bwd Init Win Bytes", "Bwd Packet Length Max", "Bwd Packet Length Mean", "Bwd Packet Length Min",
-        "Bwd Packet Length Std", "Bwd Packets/s", "Bwd Segment Size Avg", "Down/Up Ratio", "FWD Init Win Bytes",
-        "Fwd Act Data Pkts", "Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg", "Fwd Header Length", "Fwd IAT Max",
-        "Fwd IAT Mean", "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Fwd Packet Length Max",
+        "Bwd Packet Length Std", "Bwd Packets/s", "Bwd Segment Size Avg", "Bwd URG Flags", "Down/Up Ratio",
+        "FWD Init Win Bytes", "Fwd Act Data Pkts", "Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg", "Fwd Header Length",
+        "Fwd IAT Max", "Fwd IAT Mean", "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Fwd Packet Length Max",
         "Fwd Packet Length Mean", "Fwd Packet Length Min", "Fwd Packet Length Std", "Fwd Packet/Bulk Avg",
-        "Fwd Packets/s", "Fwd Seg Size Min", "Fwd Segment Size Avg", "Subflow Bwd Bytes", "Subflow Bwd Packets",
-        "Subflow Fwd Bytes", "Subflow Fwd Packets", "Total Bwd packets", "Total Fwd Packet",
+        "Fwd Packets/s", "Fwd Seg Size Min", "Fwd Segment Size Avg", "Fwd URG Flags", "Subflow Bwd Bytes",
+        "Subflow Bwd Packets", "Subflow Fwd Bytes", "Subflow Fwd Packets", "Total Bwd packets", "Total Fwd Packet",
         "Total Length of Bwd Packet", "Total Length of Fwd Packet",
+    ]),
+    ("first_packet_twice", "yes", &[
+        "ACK Flag Count", "Average Packet Size", "Bwd Header Length", "Bwd IAT Max", "Bwd IAT Mean", "Bwd IAT Min",
+        "Bwd IAT Std", "Bwd IAT Total", "Bwd Packets/s", "Down/Up Ratio", "Flow Bytes/s", "Flow IAT Mean",
+        "Flow IAT Min", "Flow IAT Std", "Flow Packets/s", "Fwd Act Data Pkts", "Fwd Header Length", "Fwd IAT Max",
+        "Fwd IAT Mean", "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Fwd Packet Length Mean",
+        "Fwd Packet Length Std", "Fwd Packets/s", "Fwd Segment Size Avg", "Fwd URG Flags", "Packet Length Mean",
+        "Packet Length Std", "Packet Length Variance", "SYN Flag Count", "Subflow Bwd Bytes", "Subflow Bwd Packets",
+        "Subflow Fwd Bytes", "Subflow Fwd Packets", "Total Bwd packets", "Total Fwd Packet",
+        "Total Length of Bwd Packet", "Total Length of Fwd Packet", "URG Flag Count",
     ]),
     ("first_payload_twice", "yes", &[
         "Average Packet Size", "Packet Length Mean", "Packet Length Std", "Packet Length Variance",
@@ -342,6 +356,13 @@ const SWITCHES: &[(&str, &str, &[&str])] = &[
         "ACK Flag Count", "FIN Flag Count", "PSH Flag Count", "RST Flag Count", "SYN Flag Count", "URG Flag Count",
     ]),
     ("psh_urg", "first", &["Bwd PSH Flags", "Bwd URG Flags", "Fwd PSH Flags"]),
+    ("cwr_is_urg", "yes", &["CWR Flag Count"]),
+    ("gaps_from_latest", "yes", &["Flow IAT Max", "Flow IAT Mean", "Flow IAT Std"]),
+    ("single_gap_is_zero", "yes", &[
+        "Active Max", "Active Mean", "Active Min", "Active Std", "Flow IAT Max", "Flow IAT Mean", "Flow IAT Min",
+        "Fwd IAT Max", "Fwd IAT Mean", "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Idle Max", "Idle Mean",
+        "Idle Min", "Idle Std",
+    ]),
     ("bulk", "merged-backward", &[
         "Bwd Bulk Rate Avg", "Bwd Bytes/Bulk Avg", "Bwd Packet/Bulk Avg", "Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg",
         "Fwd Packet/Bulk Avg",
@@ -350,6 +371,7 @@ const SWITCHES: &[(&str, &str, &[&str])] = &[
         "Bwd Bulk Rate Avg", "Bwd Bytes/Bulk Avg", "Bwd Packet/Bulk Avg", "Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg",
         "Fwd Packet/Bulk Avg",
     ]),
+    ("bulk_pause", "1ms", &["Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg", "Fwd Packet/Bulk Avg"]),
     ("division", "integer", &[
         "Bwd Bulk Rate Avg", "Bwd Bytes/Bulk Avg", "Bwd Packet/Bulk Avg", "Down/Up Ratio", "Fwd Bulk Rate Avg",
         "Fwd Bytes/Bulk Avg", "Fwd Packet/Bulk Avg", "Subflow Bwd Bytes", "Subflow Bwd Packets", "Subflow Fwd Bytes",
@@ -362,18 +384,38 @@ const SWITCHES: &[(&str, &str, &[&str])] = &[
         "Subflow Bwd Bytes", "Subflow Bwd Packets", "Subflow Fwd Bytes", "Subflow Fwd Packets",
     ]),
     ("init_win_fwd", "of-first-packet", &["FWD Init Win Bytes"]),
+    ("init_win_fwd", "first-nonzero", &["FWD Init Win Bytes"]),
     ("init_win_bwd", "first-nonzero", &["Bwd Init Win Bytes"]),
     ("init_win_bwd", "last", &["Bwd Init Win Bytes"]),
     ("no_window", "minus-one", &["Bwd Init Win Bytes", "FWD Init Win Bytes"]),
     ("act_data_skip_first", "yes", &["Fwd Act Data Pkts"]),
     ("seg_size_min", "from-zero", &["Fwd Seg Size Min"]),
+    ("activity", "gaps", &[
+        "Active Max", "Active Mean", "Active Min", "Active Std", "Idle Max", "Idle Mean", "Idle Min", "Idle Std",
+    ]),
+    ("activity", "off", &[
+        "Active Max", "Active Mean", "Active Min", "Active Std", "Idle Max", "Idle Mean", "Idle Min", "Idle Std",
+    ]),
     ("last_active_period", "yes", &["Active Max", "Active Mean", "Active Min", "Active Std"]),
     ("fin_keeps_idle", "yes", &["Idle Max", "Idle Mean", "Idle Std"]),
+    ("length", "frame", &[
+        "Average Packet Size", "Bwd Packet Length Max", "Bwd Packet Length Mean", "Bwd Packet Length Min",
+        "Bwd Segment Size Avg", "Flow Bytes/s", "Fwd Packet Length Max", "Fwd Packet Length Mean",
+        "Fwd Packet Length Min", "Fwd Segment Size Avg", "Packet Length Max", "Packet Length Mean", "Packet Length Min",
+        "Subflow Bwd Bytes", "Subflow Fwd Bytes", "Total Length of Bwd Packet", "Total Length of Fwd Packet",
+    ]),
     ("length_source", "captured", &[
         "Average Packet Size", "Fwd Packet Length Max", "Fwd Packet Length Mean", "Fwd Packet Length Min",
         "Fwd Segment Size Avg", "Packet Length Max", "Packet Length Mean", "Packet Length Min", "Subflow Fwd Bytes",
         "Total Length of Fwd Packet",
     ]),
+    ("length_source", "captured-padded", &[
+        "Average Packet Size", "Fwd Packet Length Max", "Fwd Packet Length Mean", "Fwd Packet Length Min",
+        "Fwd Segment Size Avg", "Packet Length Max", "Packet Length Mean", "Packet Length Min", "Subflow Fwd Bytes",
+        "Total Length of Fwd Packet",
+    ]),
+    ("header", "ip", &["Bwd Header Length", "Fwd Header Length", "Fwd Seg Size Min"]),
+    ("header", "ip-of-tcp", &["Fwd Header Length", "Fwd Seg Size Min"]),
     ("std", "population", &[
         "Bwd IAT Std", "Bwd Packet Length Std", "Flow IAT Std", "Fwd IAT Std", "Fwd Packet Length Std", "Idle Std",
         "Packet Length Std", "Packet Length Variance",
@@ -382,7 +424,15 @@ const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("zero_duration", "zero", &["Flow Bytes/s", "Flow Packets/s"]),
     ("zero_duration", "empty", &["Flow Bytes/s", "Flow Packets/s"]),
     ("duration", "last-less-first", &["Flow Bytes/s", "Flow Duration", "Flow Packets/s", "Fwd Packets/s"]),
+    ("duration", "latest-less-first", &["Flow Bytes/s", "Flow Duration", "Flow Packets/s", "Fwd Packets/s"]),
+    ("time", "s", &[
+        "Active Max", "Active Mean", "Active Min", "Bwd IAT Max", "Bwd IAT Mean", "Bwd IAT Min", "Bwd IAT Std",
+        "Bwd IAT Total", "Flow Duration", "Flow IAT Max", "Flow IAT Mean", "Flow IAT Min", "Flow IAT Std",
+        "Fwd IAT Max", "Fwd IAT Mean", "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Idle Max", "Idle Mean",
+        "Idle Min", "Idle Std",
+    ]),
     ("timestamp", "12h-utc", &["Timestamp"]),
+    ("timestamp", "seconds-utc", &["Timestamp"]),
     ("protocols", "five", &["Flow ID", "Protocol"]),
     ("protocols", "tcp-udp", &[
         "Average Packet Size", "Flow ID", "Fwd Act Data Pkts", "Fwd Header Length", "Fwd Packet Length Max",

@@ -238,15 +238,15 @@ fn flows_whole(bytes: &[u8]) -> u64 {
     };
     let [wa1kpcap, nexus] = [dialects::wa1kpcap::dialect(Switches::default()), dialects::nexus::dialect()]
         .map(|dialect| dialect.settings(Settings::default()));
-    let [java, fork] = [cic::Preset::Java, cic::Preset::Engelen]
+    let [java, fork, python] = [cic::Preset::Java, cic::Preset::Engelen, cic::Preset::Python]
         .map(|preset| cic::dialect(preset, preset.switches()).settings(Settings::default()));
-    let packets = [all, wa1kpcap, nexus, java, fork].map(|settings| {
+    let packets = [all, wa1kpcap, nexus, java, fork, python].map(|settings| {
         let [at_once, in_drips] = readers(bytes);
         let (packets, out) = flow_lines(at_once, &settings, 1);
         assert_eq!((packets, out), flow_lines(in_drips, &settings, 3));
         packets
     });
-    assert_eq!(packets, [packets[0]; 5]);
+    assert_eq!(packets, [packets[0]; 6]);
     packets[0]
 }
 

@@ -135,7 +135,7 @@ values! {
         Transport = "transport",
         /// That of IP.
         Ip = "ip",
-        /// That of IP for TCP, that of UDP for UDP.
+        /// That of IP, but for UDP its own.
         IpOfTcp = "ip-of-tcp",
     }
     /// The longest pause in a bulk.
