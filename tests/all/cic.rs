@@ -232,6 +232,10 @@ fn everything() -> Vec<Sent> {
     let mut late = vec![];
     late.extend([5_000, 5_010, 5_004, 5_100].map(|at| udp(ms(at), 5)));
     late.extend([6_000, 6_100, 6_200, 5_900].map(|at| udp(ms(at), 6)));
+    // Something without payload comes between two packets of the other end, of which the earlier comes last.
+    let silent = |at| Sent { payload: 0, ..udp(ms(at), 8) };
+    late.extend([udp(ms(6_000), 8), back(udp(ms(6_050), 8)), silent(6_070), silent(6_090), back(udp(ms(5_900), 8))]);
+    late.extend([6_100, 6_120, 6_140].map(|at| udp(ms(at), 8)));
     // Cut off by the snap length.
     packets.push(Sent { payload: 300, ..udp(ms(0), 7) });
     packets.sort_by_key(|packet| packet.time);
@@ -359,10 +363,11 @@ const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("cwr_is_urg", "yes", &["CWR Flag Count"]),
     ("gaps_from_latest", "yes", &["Flow IAT Max", "Flow IAT Mean", "Flow IAT Std"]),
     ("single_gap_is_zero", "yes", &[
-        "Active Max", "Active Mean", "Active Min", "Active Std", "Flow IAT Max", "Flow IAT Mean", "Flow IAT Min",
-        "Fwd IAT Max", "Fwd IAT Mean", "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Idle Max", "Idle Mean",
-        "Idle Min", "Idle Std",
+        "Active Max", "Active Mean", "Active Min", "Active Std", "Bwd IAT Max", "Bwd IAT Mean", "Bwd IAT Min",
+        "Bwd IAT Std", "Bwd IAT Total", "Flow IAT Max", "Flow IAT Mean", "Flow IAT Min", "Fwd IAT Max", "Fwd IAT Mean",
+        "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Idle Max", "Idle Mean", "Idle Min", "Idle Std",
     ]),
+    ("bulk", "per-direction-of-data", &["Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg", "Fwd Packet/Bulk Avg"]),
     ("bulk", "merged-backward", &[
         "Bwd Bulk Rate Avg", "Bwd Bytes/Bulk Avg", "Bwd Packet/Bulk Avg", "Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg",
         "Fwd Packet/Bulk Avg",
@@ -423,8 +428,12 @@ const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("zero_duration", "inf", &["Flow Bytes/s", "Flow Packets/s"]),
     ("zero_duration", "zero", &["Flow Bytes/s", "Flow Packets/s"]),
     ("zero_duration", "empty", &["Flow Bytes/s", "Flow Packets/s"]),
-    ("duration", "last-less-first", &["Flow Bytes/s", "Flow Duration", "Flow Packets/s", "Fwd Packets/s"]),
-    ("duration", "latest-less-first", &["Flow Bytes/s", "Flow Duration", "Flow Packets/s", "Fwd Packets/s"]),
+    ("duration", "last-less-first", &[
+        "Bwd Packets/s", "Flow Bytes/s", "Flow Duration", "Flow Packets/s", "Fwd Packets/s",
+    ]),
+    ("duration", "latest-less-first", &[
+        "Bwd Packets/s", "Flow Bytes/s", "Flow Duration", "Flow Packets/s", "Fwd Packets/s",
+    ]),
     ("time", "s", &[
         "Active Max", "Active Mean", "Active Min", "Bwd IAT Max", "Bwd IAT Mean", "Bwd IAT Min", "Bwd IAT Std",
         "Bwd IAT Total", "Flow Duration", "Flow IAT Max", "Flow IAT Mean", "Flow IAT Min", "Flow IAT Std",

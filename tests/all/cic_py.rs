@@ -367,7 +367,7 @@ fn files_of_a_minute_are_as_the_whole() {
 #[test]
 fn sweeps_may_go_back_in_time() {
     let talk = |n: i64| [0, 121_000].map(|at| udp(ms(10_000_000 + at - n), 10 + n as u32));
-    let silent = [9_700_000, 9_870_000, 9_890_000].map(|at| ms(at));
+    let silent = [9_700_000, 9_870_000, 9_890_000].map(ms);
     let silent: Vec<_> = silent.iter().zip(1..).map(|(&at, n)| udp(at, n)).collect();
     let mut packets = silent.clone();
     packets.extend((0..5_000).flat_map(talk));

@@ -117,8 +117,8 @@ pub enum Order {
 pub struct Settings {
     /// When flows end.
     pub lifetime: Lifetime,
-    /// Flows end in [sweeps](super::swept), and not as `lifetime` says; they are of two ends whatever the protocol, and packets are
-    /// taken as they come. Default false.
+    /// Flows end in [sweeps](super::swept), and not as `lifetime` says; they are of two ends whatever the protocol, packets are
+    /// taken as they come, and payload is not read. Default false.
     pub sweeps: bool,
     /// How far behind its flow's newest packet a packet may come and still be put in its place, in nanoseconds. Default
     /// 10 ms; 0 takes packets as they come.

@@ -60,11 +60,8 @@ impl Sweeps {
         }
     }
 
-    /// Why those behind `seen` have ended a flow.
+    /// Why those behind `seen`, of which there are some, have ended a flow.
     fn over(&self, seen: u64, flow: &Flow) -> Option<EndReason> {
-        if self.count == seen {
-            return None;
-        }
         if flow.last.saturating_sub(flow.opened) >= LONG {
             return Some(EndReason::Active);
         }
@@ -81,8 +78,6 @@ struct Entry {
     ends: Ends,
     /// It was begun beside so many.
     level: i64,
-    /// Sweeps in front of its last packet.
-    seen: u64,
 }
 
 /// The flows of two ends.
@@ -90,7 +85,10 @@ struct Entry {
 struct Pair {
     /// Protocol 0.
     key: Ends,
+    /// By level, then by client. One at most is of level 0.
     entries: Vec<Entry>,
+    /// Sweeps that they have been asked about.
+    seen: u64,
     /// Flows that they have had.
     count: u32,
 }
@@ -98,38 +96,43 @@ struct Pair {
 impl Pair {
     /// Hands over those that sweeps have ended.
     fn settle(&mut self, sweeps: &Sweeps, closed: &mut Closed, plan: &Plan) {
-        let over = |entry: &mut Entry| sweeps.over(entry.seen, &entry.flow).is_some();
-        for Entry { flow, ends, seen, .. } in self.entries.extract_if(.., over) {
-            let reason = sweeps.over(seen, &flow).unwrap_or(EndReason::Eof);
-            closed.close(flow, reason, ends, plan);
+        let seen = std::mem::replace(&mut self.seen, sweeps.count);
+        if seen == sweeps.count {
+            return;
         }
+        self.entries.retain_mut(|entry| {
+            let Some(reason) = sweeps.over(seen, &entry.flow) else { return true };
+            closed.close(std::mem::take(&mut entry.flow), reason, entry.ends, plan);
+            false
+        });
     }
 
     /// The place of the flow that a packet is of; a new one has no packets.
     fn find(&mut self, time: i64, ends: Ends, plan: &Plan) -> usize {
-        let first = self.entries.iter().position(|entry| entry.level == 0);
-        let Some(mut at) = first else { return self.begin(Flow::default(), ends, 0) };
-        let client = self.entries[at].flow.began_high;
-        let mut level = 0;
+        let Some(first) = self.entries.first().filter(|entry| entry.level == 0) else {
+            return self.begin(0, Flow::default(), ends, 0);
+        };
+        let client = first.flow.began_high;
+        let (mut at, mut level) = (0, 0);
         while time.saturating_sub(self.entries[at].flow.last) > SILENT.saturating_mul(level + 1) {
             level += 1;
-            let beside = |entry: &Entry| entry.level == level && entry.flow.began_high == client;
-            match self.entries.iter().position(beside) {
-                Some(other) => at = other,
-                None => {
+            let order = |entry: &Entry| (entry.level, entry.flow.began_high);
+            match self.entries.binary_search_by_key(&(level, client), order) {
+                Ok(other) => at = other,
+                Err(free) => {
                     let flow = self.entries[at].flow.beside(&ends, plan);
-                    return self.begin(flow, ends, level);
+                    return self.begin(free, flow, ends, level);
                 }
             }
         }
         at
     }
 
-    fn begin(&mut self, mut flow: Flow, ends: Ends, level: i64) -> usize {
+    fn begin(&mut self, at: usize, mut flow: Flow, ends: Ends, level: i64) -> usize {
         flow.serial = Serial { count: self.count, ..Serial::default() };
         self.count = self.count.wrapping_add(1);
-        self.entries.push(Entry { flow, ends, level, seen: 0 });
-        self.entries.len() - 1
+        self.entries.insert(at, Entry { flow, ends, level });
+        at
     }
 
     /// When all are over, if nothing more comes and there is a sweep.
@@ -177,7 +180,7 @@ impl Swept {
         if let Some(&place) = self.places.get(&key) {
             return place;
         }
-        let pair = Pair { key, entries: Vec::new(), count: 0 };
+        let pair = Pair { key, entries: Vec::new(), seen: 0, count: 0 };
         let place = match self.free.pop() {
             Some(place) => {
                 self.pairs[place as usize] = pair;
@@ -215,7 +218,6 @@ impl Swept {
         }
         for pair in &mut self.pairs {
             pair.settle(&self.sweeps, &mut self.closed, &self.plan);
-            pair.entries.iter_mut().for_each(|entry| entry.seen = self.sweeps.count);
         }
         self.sweeps.latest.clear();
     }
@@ -235,11 +237,10 @@ impl ShardView for Swept {
             let pair = &mut self.pairs[place as usize];
             pair.settle(&self.sweeps, &mut self.closed, &self.plan);
             let at = pair.find(arrival.time, ends, &self.plan);
-            let Entry { flow, seen, .. } = &mut pair.entries[at];
+            let flow = &mut pair.entries[at].flow;
             if !flow.add(&arrival, || ends, &self.plan) {
                 self.closed.aside.filtered += Amount::one(arrival.wire, arrival.captured);
             }
-            *seen = self.sweeps.count;
             self.sweeps.pass(arrival.time, flow);
         }
     }

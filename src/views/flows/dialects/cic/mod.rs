@@ -181,6 +181,7 @@ pub const PYTHON: Switches = Switches {
     cwr_is_urg: true,
     gaps_from_latest: true,
     single_gap_is_zero: true,
+    bulk: Bulks::OfData,
     subflow: Subflow::Whole,
     init_win_fwd: InitWinFwd::FirstNonzero,
     init_win_bwd: InitWinBwd::FirstNonzero,

@@ -280,9 +280,10 @@ impl Flow {
         let [forth, back] = &mut self.sides;
         match switches.bulk {
             Bulks::Off => {}
+            Bulks::OfData if payload == 0 => {}
             Bulks::MergedBackward => back.bulk.take(time, payload, pause, None),
-            Bulks::PerDirection if backward => back.bulk.take(time, payload, pause, Some(&forth.bulk)),
-            Bulks::PerDirection => forth.bulk.take(time, payload, pause, Some(&back.bulk)),
+            Bulks::PerDirection | Bulks::OfData if backward => back.bulk.take(time, payload, pause, Some(&forth.bulk)),
+            Bulks::PerDirection | Bulks::OfData => forth.bulk.take(time, payload, pause, Some(&back.bulk)),
         }
     }
 

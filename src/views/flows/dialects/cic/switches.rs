@@ -92,6 +92,8 @@ values! {
     Bulks {
         /// Apart, and each direction interrupts the other.
         PerDirection = "per-direction",
+        /// The same, but that packets without payload interrupt none, which shows where time goes back.
+        OfData = "per-direction-of-data",
         /// Of both directions together, as backward.
         MergedBackward = "merged-backward",
         /// Not.
