@@ -112,7 +112,7 @@ const VAR: fn(&Figures) -> f64 = |figures| figures.var;
 #[rustfmt::skip]
 pub(super) const TABLE: &[Item] = &[
     item(same("timestamp"), Text, "", "time of the first packet, UTC", |f| f.started().into()),
-    item(same("flow_duration"), Float, "µs", "latest time - time of the first packet", |f| f.length_of_time()),
+    item(same("flow_duration"), Float, "µs", "latest time - that of the first packet, or the earliest, by the switch", |f| f.length_of_time()),
     item(same("flow_byts_s"), Float, "bytes/s", "length of packets / duration", |f| f.rate_or_0(f.side(0).lengths.sum + f.side(1).lengths.sum)),
     item(same("flow_pkts_s"), Float, "packets/s", "packets / duration", |f| f.rate_or_0(f.packets.into())),
     item(same("fwd_pkts_s"), Float, "packets/s", "packets forward / duration; 0 without duration", |f| f.side_rate_or_0(0)),
