@@ -104,8 +104,9 @@ pub(crate) struct Args {
     #[arg(long, value_enum, help_heading = "Output")]
     format: Option<Format>,
     /// Write flows as another program does: wa1kpcap, cic (CICFlowMeter, corrected), cic-java, cic-engelen, cic-2018, cic-2017,
-    /// lycos (LycoSTand), nexus, nf-v2, nf-v3 (NetFlow features of NF-UQ-NIDS, as of nProbe). What flows are, which packets
-    /// count and the columns are the dialect's; `pcap-compactor schema flows --dialect NAME` lists them, and where they are right and the program is not.
+    /// cic-py and cic-py-0.2 (cicflowmeter of PyPI), lycos (LycoSTand), nexus, nf-v2, nf-v3 (NetFlow features of NF-UQ-NIDS, as
+    /// of nProbe). What flows are, which packets count and the columns are the dialect's; `pcap-compactor schema flows
+    /// --dialect NAME` lists them, and where they are right and the program is not.
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
         "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app"])]
     dialect: Option<Dialect>,
@@ -452,6 +453,12 @@ fn of_dialect(dialect: &Dialect, usual: Settings, args: &Args) -> Result<Setting
         return Err(Usage(format!("--dialect {name} has a measure of bytes of its own; leave out --bytes")));
     }
     if let Some(timeout) = args.udp_timeout {
+        if settings.sweeps {
+            let name = dialect.name();
+            return Err(Usage(format!(
+                "--dialect {name} ends flows in sweeps, not by a timeout; leave out --udp-timeout"
+            )));
+        }
         settings.lifetime.udp_idle = limit(timeout);
     }
     Ok(settings)

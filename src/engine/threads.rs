@@ -63,7 +63,7 @@ struct Desk {
 
 pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> Result<Report> {
     let mut report = Report::default();
-    let (readers, workers) = split(engine, plan.files.len());
+    let (readers, workers) = split(engine, plan.files.len(), views.iter().any(|view| view.wants_order()));
     let decoder = Decoder::new(engine.tunnels);
     let pairs = PairSeed::random();
     let cores = if engine.pin { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
@@ -162,10 +162,11 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
 /// How many threads read and how many own shards. Reading and decoding a packet costs about as much as a third to a half of
 /// what the flow table and the views cost.
 ///
-/// Closing by lateness follows the packets as they were read, so then one thread reads.
-fn split(engine: &Engine, files: usize) -> (usize, usize) {
+/// Closing by lateness follows the packets as they were read, so then one thread reads. A view that wants all packets in order
+/// has one worker.
+fn split(engine: &Engine, files: usize, in_order: bool) -> (usize, usize) {
     let readers = if engine.lateness_ns.is_some() { 1 } else { (engine.threads / 3).clamp(1, files.max(1)) };
-    (readers, engine.threads.saturating_sub(readers).max(1))
+    (readers, if in_order { 1 } else { engine.threads.saturating_sub(readers).max(1) })
 }
 
 #[derive(Default)]

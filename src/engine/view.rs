@@ -69,6 +69,11 @@ pub trait View {
         false
     }
 
+    /// Whether one shard has to see all packets, in the order of the capture. In a run in which a view does, there is one worker.
+    fn wants_order(&self) -> bool {
+        false
+    }
+
     /// Its part in one worker.
     fn shard(&self) -> Box<dyn ShardView>;
 

@@ -303,7 +303,7 @@ impl FlowTable {
 }
 
 /// A flow's 5-tuple, addresses as integers (IPv4 in the low 32 bits).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ends {
     /// Smaller end's address.
     pub low: u128,

@@ -219,6 +219,8 @@ pub(crate) fn everything() -> Vec<Sent> {
     // Exactly 120 s apart; a reset behind a pause.
     packets.extend([udp(ms(0), 8), udp(ms(120_000), 8)]);
     packets.extend([tcp(8, 0, true, SYN, 1), tcp(8, 7_000, false, RST, 1)]);
+    // What is urgent, and a window that opens.
+    packets.extend([tcp(6, 5, true, URG | ACK, 1), tcp(8, 0, true, ACK, 0), tcp(8, 10, true, ACK, 1)]);
     // ICMP that goes on, an ICMP error, SCTP, ESP, IPv6.
     packets.extend([Sent { flags: 8, ..of(1, 0, 8) }, Sent { flags: 8, ..of(1, 100_000, 8) }]);
     packets.push(back(Sent { flags: 0, ..of(1, 121_000, 8) }));
@@ -233,6 +235,10 @@ pub(crate) fn everything() -> Vec<Sent> {
     let mut late = vec![];
     late.extend([5_000, 5_010, 5_004, 5_100].map(|at| udp(ms(at), 5)));
     late.extend([6_000, 6_100, 6_200, 5_900].map(|at| udp(ms(at), 6)));
+    // Something without payload comes between two packets of the other end, of which the earlier comes last.
+    let silent = |at| Sent { payload: 0, ..udp(ms(at), 8) };
+    late.extend([udp(ms(6_000), 8), back(udp(ms(6_050), 8)), silent(6_070), silent(6_090), back(udp(ms(5_900), 8))]);
+    late.extend([6_100, 6_120, 6_140].map(|at| udp(ms(at), 8)));
     // Cut off by the snap length.
     packets.push(Sent { payload: 300, ..udp(ms(0), 7) });
     packets.sort_by_key(|packet| packet.time);
@@ -255,7 +261,7 @@ impl Captured {
         Captured::in_files(&[packets])
     }
 
-    fn in_files(files: &[&[Sent]]) -> Captured {
+    pub(crate) fn in_files(files: &[&[Sent]]) -> Captured {
         let folder = tempfile::tempdir().unwrap();
         let write = |(n, packets): (usize, &&[Sent])| {
             let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).unwrap();
@@ -299,6 +305,8 @@ pub(crate) const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("packets", "ipv4", &["rows"]),
     ("packets", "ipv4-without-icmp-errors", &["rows"]),
     ("packets", "ipv4-five", &["rows"]),
+    ("packets", "ipv4-tcp-udp", &["rows"]),
+    ("sweeps", "yes", &["rows"]),
     ("tcp_end", "closed", &["rows"]),
     ("tcp_end", "first-bwd-fin", &["rows"]),
     ("tcp_end", "first-fin", &["rows"]),
@@ -341,13 +349,23 @@ pub(crate) const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("first_packet", "backward", &[
         "Bwd Header Length", "Bwd IAT Max", "Bwd IAT Mean", "Bwd IAT Min", "Bwd IAT Std", "Bwd IAT Total",
         "Bwd Init Win Bytes", "Bwd Packet Length Max", "Bwd Packet Length Mean", "Bwd Packet Length Min",
-        "Bwd Packet Length Std", "Bwd Packets/s", "Bwd Segment Size Avg", "Down/Up Ratio", "FWD Init Win Bytes",
-        "Fwd Act Data Pkts", "Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg", "Fwd Header Length", "Fwd IAT Max",
-        "Fwd IAT Mean", "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Fwd Packet Length Max",
+        "Bwd Packet Length Std", "Bwd Packets/s", "Bwd Segment Size Avg", "Bwd URG Flags", "Down/Up Ratio",
+        "FWD Init Win Bytes", "Fwd Act Data Pkts", "Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg", "Fwd Header Length",
+        "Fwd IAT Max", "Fwd IAT Mean", "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Fwd Packet Length Max",
         "Fwd Packet Length Mean", "Fwd Packet Length Min", "Fwd Packet Length Std", "Fwd Packet/Bulk Avg",
-        "Fwd Packets/s", "Fwd Seg Size Min", "Fwd Segment Size Avg", "Subflow Bwd Bytes", "Subflow Bwd Packets",
-        "Subflow Fwd Bytes", "Subflow Fwd Packets", "Total Bwd packets", "Total Fwd Packet",
+        "Fwd Packets/s", "Fwd Seg Size Min", "Fwd Segment Size Avg", "Fwd URG Flags", "Subflow Bwd Bytes",
+        "Subflow Bwd Packets", "Subflow Fwd Bytes", "Subflow Fwd Packets", "Total Bwd packets", "Total Fwd Packet",
         "Total Length of Bwd Packet", "Total Length of Fwd Packet",
+    ]),
+    ("first_packet_twice", "yes", &[
+        "ACK Flag Count", "Average Packet Size", "Bwd Header Length", "Bwd IAT Max", "Bwd IAT Mean", "Bwd IAT Min",
+        "Bwd IAT Std", "Bwd IAT Total", "Bwd Packets/s", "Down/Up Ratio", "Flow Bytes/s", "Flow IAT Mean",
+        "Flow IAT Min", "Flow IAT Std", "Flow Packets/s", "Fwd Act Data Pkts", "Fwd Header Length", "Fwd IAT Max",
+        "Fwd IAT Mean", "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Fwd Packet Length Mean",
+        "Fwd Packet Length Std", "Fwd Packets/s", "Fwd Segment Size Avg", "Fwd URG Flags", "Packet Length Mean",
+        "Packet Length Std", "Packet Length Variance", "SYN Flag Count", "Subflow Bwd Bytes", "Subflow Bwd Packets",
+        "Subflow Fwd Bytes", "Subflow Fwd Packets", "Total Bwd packets", "Total Fwd Packet",
+        "Total Length of Bwd Packet", "Total Length of Fwd Packet", "URG Flag Count",
     ]),
     ("first_payload_twice", "yes", &[
         "Average Packet Size", "Packet Length Mean", "Packet Length Std", "Packet Length Variance",
@@ -356,6 +374,14 @@ pub(crate) const SWITCHES: &[(&str, &str, &[&str])] = &[
         "ACK Flag Count", "FIN Flag Count", "PSH Flag Count", "RST Flag Count", "SYN Flag Count", "URG Flag Count",
     ]),
     ("psh_urg", "first", &["Bwd PSH Flags", "Bwd URG Flags", "Fwd PSH Flags"]),
+    ("cwr_is_urg", "yes", &["CWR Flag Count"]),
+    ("gaps_from_latest", "yes", &["Flow IAT Max", "Flow IAT Mean", "Flow IAT Std"]),
+    ("single_gap_is_zero", "yes", &[
+        "Active Max", "Active Mean", "Active Min", "Active Std", "Bwd IAT Max", "Bwd IAT Mean", "Bwd IAT Min",
+        "Bwd IAT Std", "Bwd IAT Total", "Flow IAT Max", "Flow IAT Mean", "Flow IAT Min", "Fwd IAT Max", "Fwd IAT Mean",
+        "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Idle Max", "Idle Mean", "Idle Min", "Idle Std",
+    ]),
+    ("bulk", "per-direction-of-data", &["Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg", "Fwd Packet/Bulk Avg"]),
     ("bulk", "merged-backward", &[
         "Bwd Bulk Rate Avg", "Bwd Bytes/Bulk Avg", "Bwd Packet/Bulk Avg", "Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg",
         "Fwd Packet/Bulk Avg",
@@ -364,6 +390,7 @@ pub(crate) const SWITCHES: &[(&str, &str, &[&str])] = &[
         "Bwd Bulk Rate Avg", "Bwd Bytes/Bulk Avg", "Bwd Packet/Bulk Avg", "Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg",
         "Fwd Packet/Bulk Avg",
     ]),
+    ("bulk_pause", "1ms", &["Fwd Bulk Rate Avg", "Fwd Bytes/Bulk Avg", "Fwd Packet/Bulk Avg"]),
     ("division", "integer", &[
         "Bwd Bulk Rate Avg", "Bwd Bytes/Bulk Avg", "Bwd Packet/Bulk Avg", "Down/Up Ratio", "Fwd Bulk Rate Avg",
         "Fwd Bytes/Bulk Avg", "Fwd Packet/Bulk Avg", "Subflow Bwd Bytes", "Subflow Bwd Packets", "Subflow Fwd Bytes",
@@ -376,19 +403,39 @@ pub(crate) const SWITCHES: &[(&str, &str, &[&str])] = &[
         "Subflow Bwd Bytes", "Subflow Bwd Packets", "Subflow Fwd Bytes", "Subflow Fwd Packets",
     ]),
     ("init_win_fwd", "of-first-packet", &["FWD Init Win Bytes"]),
+    ("init_win_fwd", "first-nonzero", &["FWD Init Win Bytes"]),
     ("init_win_bwd", "first-nonzero", &["Bwd Init Win Bytes"]),
     ("init_win_bwd", "last", &["Bwd Init Win Bytes"]),
     ("no_window", "minus-one", &["Bwd Init Win Bytes", "FWD Init Win Bytes"]),
     ("act_data_skip_first", "yes", &["Fwd Act Data Pkts"]),
     ("seg_size_min", "from-zero", &["Fwd Seg Size Min"]),
+    ("activity", "gaps", &[
+        "Active Max", "Active Mean", "Active Min", "Active Std", "Idle Max", "Idle Mean", "Idle Min", "Idle Std",
+    ]),
+    ("activity", "off", &[
+        "Active Max", "Active Mean", "Active Min", "Active Std", "Idle Max", "Idle Mean", "Idle Min", "Idle Std",
+    ]),
     ("last_active_period", "yes", &["Active Max", "Active Mean", "Active Min", "Active Std"]),
     ("fin_keeps_idle", "yes", &["Idle Max", "Idle Mean", "Idle Std"]),
     ("fin_keeps_idle", "fin-or-rst", &["Idle Max", "Idle Mean", "Idle Min", "Idle Std"]),
+    ("length", "frame", &[
+        "Average Packet Size", "Bwd Packet Length Max", "Bwd Packet Length Mean", "Bwd Packet Length Min",
+        "Bwd Segment Size Avg", "Flow Bytes/s", "Fwd Packet Length Max", "Fwd Packet Length Mean",
+        "Fwd Packet Length Min", "Fwd Segment Size Avg", "Packet Length Max", "Packet Length Mean", "Packet Length Min",
+        "Subflow Bwd Bytes", "Subflow Fwd Bytes", "Total Length of Bwd Packet", "Total Length of Fwd Packet",
+    ]),
     ("length_source", "captured", &[
         "Average Packet Size", "Fwd Packet Length Max", "Fwd Packet Length Mean", "Fwd Packet Length Min",
         "Fwd Segment Size Avg", "Packet Length Max", "Packet Length Mean", "Packet Length Min", "Subflow Fwd Bytes",
         "Total Length of Fwd Packet",
     ]),
+    ("length_source", "captured-padded", &[
+        "Average Packet Size", "Fwd Packet Length Max", "Fwd Packet Length Mean", "Fwd Packet Length Min",
+        "Fwd Segment Size Avg", "Packet Length Max", "Packet Length Mean", "Packet Length Min", "Subflow Fwd Bytes",
+        "Total Length of Fwd Packet",
+    ]),
+    ("header", "ip", &["Bwd Header Length", "Fwd Header Length", "Fwd Seg Size Min"]),
+    ("header", "ip-of-tcp", &["Fwd Header Length", "Fwd Seg Size Min"]),
     ("std", "population", &[
         "Bwd IAT Std", "Bwd Packet Length Std", "Flow IAT Std", "Fwd IAT Std", "Fwd Packet Length Std", "Idle Std",
         "Packet Length Std", "Packet Length Variance",
@@ -396,9 +443,21 @@ pub(crate) const SWITCHES: &[(&str, &str, &[&str])] = &[
     ("zero_duration", "inf", &["Flow Bytes/s", "Flow Packets/s"]),
     ("zero_duration", "zero", &["Flow Bytes/s", "Flow Packets/s"]),
     ("zero_duration", "empty", &["Flow Bytes/s", "Flow Packets/s"]),
-    ("duration", "last-less-first", &["Flow Bytes/s", "Flow Duration", "Flow Packets/s", "Fwd Packets/s"]),
+    ("duration", "last-less-first", &[
+        "Bwd Packets/s", "Flow Bytes/s", "Flow Duration", "Flow Packets/s", "Fwd Packets/s",
+    ]),
+    ("duration", "latest-less-first", &[
+        "Bwd Packets/s", "Flow Bytes/s", "Flow Duration", "Flow Packets/s", "Fwd Packets/s",
+    ]),
+    ("time", "s", &[
+        "Active Max", "Active Mean", "Active Min", "Bwd IAT Max", "Bwd IAT Mean", "Bwd IAT Min", "Bwd IAT Std",
+        "Bwd IAT Total", "Flow Duration", "Flow IAT Max", "Flow IAT Mean", "Flow IAT Min", "Flow IAT Std",
+        "Fwd IAT Max", "Fwd IAT Mean", "Fwd IAT Min", "Fwd IAT Std", "Fwd IAT Total", "Idle Max", "Idle Mean",
+        "Idle Min", "Idle Std",
+    ]),
     ("timestamp", "12h-utc", &["Timestamp"]),
     ("timestamp", "epoch-us", &["Timestamp"]),
+    ("timestamp", "seconds-utc", &["Timestamp"]),
     ("protocols", "five", &["Flow ID", "Protocol"]),
     ("protocols", "five-with-lengths", &[
         "Average Packet Size", "Flow ID", "Fwd Act Data Pkts", "Fwd Header Length", "Fwd Packet Length Max",

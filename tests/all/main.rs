@@ -13,6 +13,7 @@ mod traffic;
 
 mod bad_input;
 mod cic;
+mod cic_py;
 mod cli_damage;
 mod cli_flows;
 mod cli_tables;

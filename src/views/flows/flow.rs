@@ -244,6 +244,13 @@ impl Flow {
         Flow { began_high: self.began_high, more, ..Flow::default() }
     }
 
+    /// A flow between the same client and server, that begins anew.
+    pub(super) fn beside(&self, ends: &Ends, plan: &Plan) -> Flow {
+        let features = plan.settings.features.iter().map(|feature| feature.start()).collect();
+        let more = Some(Box::new(More { features, one_host: is_one_host(ends), ..More::default() }));
+        Flow { began_high: self.began_high, more, ..Flow::default() }
+    }
+
     /// Adds a packet; false if it is left out as a repetition.
     #[inline]
     pub(super) fn add(&mut self, arrival: &Arrival, ends: impl Fn() -> Ends, plan: &Plan) -> bool {

@@ -37,6 +37,7 @@ mod settings;
 mod shard;
 mod statistics;
 mod steps;
+pub mod swept;
 mod teardown;
 mod waiting;
 
@@ -67,6 +68,7 @@ use crate::sink::flows::FlowSink;
 use record::Finisher;
 use settings::Plan;
 use shard::{Closed, Ended, Shard};
+use swept::Swept;
 
 /// What a run of the flows view counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -183,12 +185,21 @@ impl Flows<'_> {
 }
 
 impl View for Flows<'_> {
+    fn wants_flows(&self) -> bool {
+        !self.plan.settings.sweeps
+    }
+
     fn wants_marks(&self) -> bool {
         true
     }
 
+    fn wants_order(&self) -> bool {
+        self.plan.settings.sweeps
+    }
+
     fn shard(&self) -> Box<dyn ShardView> {
-        Box::new(Shard::new(Arc::clone(&self.plan)))
+        let plan = Arc::clone(&self.plan);
+        if self.plan.settings.sweeps { Box::new(Swept::new(plan)) } else { Box::new(Shard::new(plan)) }
     }
 
     fn merge(&mut self, parts: Vec<Part>) -> Result<()> {

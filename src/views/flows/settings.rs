@@ -148,6 +148,9 @@ pub enum Order {
 pub struct Settings {
     /// When flows end.
     pub lifetime: Lifetime,
+    /// Flows end in [sweeps](super::swept), and not as `lifetime` says; they are of two ends whatever the protocol, packets are
+    /// taken as they come, and payload is not read. Default false.
+    pub sweeps: bool,
     /// How far behind its flow's newest packet a packet may come and still be put in its place, in nanoseconds. Default
     /// 10 ms; 0 takes packets as they come.
     pub reorder: i64,
@@ -194,6 +197,7 @@ impl Settings {
     pub fn new(config: &Config) -> Settings {
         Settings {
             lifetime: Lifetime::default(),
+            sweeps: false,
             reorder: NS_PER_SECOND / 100,
             sequences: 0,
             form: Form::default(),

@@ -65,6 +65,32 @@ pub(super) struct Closed {
     pub(super) ended: EndedFlows,
 }
 
+impl Closed {
+    /// What the merge is handed: flows in order, or nothing.
+    pub(super) fn part(mut self, plan: &Plan) -> Option<Part> {
+        self.ended.sort(plan);
+        let Aside { out_of_window, filtered, stale, let_go } = self.aside;
+        let nothing = self.ended.flows.len() == 0 && out_of_window.packets + filtered.packets + stale + let_go == 0;
+        if nothing { None } else { Some(Box::new(self)) }
+    }
+
+    /// Puts a flow among those that have ended. How its connection was closed says more than what came later.
+    pub(super) fn close(&mut self, mut flow: Flow, reason: EndReason, ends: Ends, plan: &Plan) {
+        if !flow.has_begun() {
+            return;
+        }
+        let amount = flow.amount();
+        if amount.packets < plan.settings.min_packets {
+            self.aside.filtered += amount;
+            return;
+        }
+        let by_closing = plan.settings.lifetime.tcp_end == TcpEnd::Closed;
+        let reason = flow.session.closed.filter(|_| by_closing).unwrap_or(reason);
+        let words = flow.said.finish(plan);
+        self.ended.flows.push(Ended { ends, reason, flow, words });
+    }
+}
+
 /// Flows that have ended, and the order in which they leave. Flows are large: they stay where they are, and places are sorted.
 #[derive(Debug, Default)]
 pub(super) struct EndedFlows {
@@ -270,11 +296,7 @@ impl Shard {
 
     /// What has ended, in order.
     fn hand_over(&mut self) -> Option<Part> {
-        let mut closed = std::mem::take(&mut self.closed);
-        closed.ended.sort(&self.plan);
-        let Aside { out_of_window, filtered, stale, let_go } = closed.aside;
-        let nothing = closed.ended.flows.len() == 0 && out_of_window.packets + filtered.packets + stale + let_go == 0;
-        if nothing { None } else { Some(Box::new(closed)) }
+        std::mem::take(&mut self.closed).part(&self.plan)
     }
 }
 
@@ -328,20 +350,8 @@ impl Desk<'_> {
         reopens.then_some((EndReason::Reuse, Serial { mark, turns, count: count + 1 }))
     }
 
-    /// Puts a flow among those that have ended. How its connection was closed says more than what came later.
-    fn close(&mut self, mut flow: Flow, reason: EndReason, ends: Ends) {
-        if !flow.has_begun() {
-            return;
-        }
-        let amount = flow.amount();
-        if amount.packets < self.plan.settings.min_packets {
-            self.closed.aside.filtered += amount;
-            return;
-        }
-        let closed = flow.session.closed.filter(|_| self.plan.settings.lifetime.tcp_end == TcpEnd::Closed);
-        let reason = closed.unwrap_or(reason);
-        let words = flow.said.finish(self.plan);
-        self.closed.ended.flows.push(Ended { ends, reason, flow, words });
+    fn close(&mut self, flow: Flow, reason: EndReason, ends: Ends) {
+        self.closed.close(flow, reason, ends, self.plan);
     }
 }
 

@@ -242,15 +242,16 @@ fn flows_whole(bytes: &[u8]) -> u64 {
         dialects::nf::dialect(dialects::nf::Version::V3),
     ]
     .map(|dialect| dialect.settings(Settings::default()));
-    let [java, fork, lycos] = [cic::Preset::Java, cic::Preset::Engelen, cic::Preset::Lycos]
-        .map(|preset| cic::dialect(preset, preset.switches()).settings(Settings::default()));
-    let packets = [all, wa1kpcap, nexus, nf, java, fork, lycos].map(|settings| {
+    let [java, fork, python, lycos] =
+        [cic::Preset::Java, cic::Preset::Engelen, cic::Preset::Python, cic::Preset::Lycos]
+            .map(|preset| cic::dialect(preset, preset.switches()).settings(Settings::default()));
+    let packets = [all, wa1kpcap, nexus, nf, java, fork, python, lycos].map(|settings| {
         let [at_once, in_drips] = readers(bytes);
         let (packets, out) = flow_lines(at_once, &settings, 1);
         assert_eq!((packets, out), flow_lines(in_drips, &settings, 3));
         packets
     });
-    assert_eq!(packets, [packets[0]; 7]);
+    assert_eq!(packets, [packets[0]; 8]);
     packets[0]
 }
 

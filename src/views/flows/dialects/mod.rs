@@ -56,8 +56,20 @@ pub struct Difference {
 
 impl Dialect {
     /// The names of all dialects.
-    pub const NAMES: [&str; 10] =
-        ["wa1kpcap", "cic", "cic-java", "cic-engelen", "cic-2018", "cic-2017", "lycos", "nexus", "nf-v2", "nf-v3"];
+    pub const NAMES: [&str; 12] = [
+        "wa1kpcap",
+        "cic",
+        "cic-java",
+        "cic-engelen",
+        "cic-2018",
+        "cic-2017",
+        "cic-py",
+        "cic-py-0.2",
+        "lycos",
+        "nexus",
+        "nf-v2",
+        "nf-v3",
+    ];
 
     /// Its name.
     #[must_use]

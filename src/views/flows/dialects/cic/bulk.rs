@@ -1,8 +1,5 @@
-//! Bulks: at least four packets with payload of one direction, none later than a second behind the one before, and payload of
-//! the other direction between none of them.
-
-/// Microseconds between packets of a bulk, at most.
-const PAUSE: i64 = 1_000_000;
+//! Bulks: at least four packets with payload of one direction, none later than a second behind the one before, or by the switch
+//! a millisecond, and payload of the other direction between none of them.
 
 /// Packets of a bulk, at least.
 const LEAST: u64 = 4;
@@ -37,8 +34,9 @@ impl Done {
 }
 
 impl Bulk {
-    /// Takes a packet at `time`, in microseconds; `other` is of the other direction, where that interrupts.
-    pub(super) fn take(&mut self, time: i64, payload: u32, other: Option<&Bulk>) {
+    /// Takes a packet at `time`; `pause` is the longest inside a bulk, both in microseconds. `other` is of the other direction,
+    /// where that interrupts.
+    pub(super) fn take(&mut self, time: i64, payload: u32, pause: i64, other: Option<&Bulk>) {
         if other.is_some_and(|other| other.last > self.start) {
             self.start = None;
         }
@@ -48,7 +46,7 @@ impl Bulk {
         let size = u64::from(payload);
         let last = self.last.replace(time).unwrap_or(time);
         match self.start {
-            Some(start) if time - last <= PAUSE => {
+            Some(start) if time - last <= pause => {
                 self.packets += 1;
                 self.size += size;
                 if self.packets == LEAST {
@@ -71,29 +69,31 @@ impl Bulk {
 mod tests {
     use super::*;
 
+    const PAUSE: i64 = 1_000_000;
+
     #[test]
     fn four_in_a_row_are_a_bulk_unless_a_pause_or_the_other_side_comes_between() {
         let mut bulk = Bulk::default();
         for (place, payload) in [(0, 10), (1, 0), (2, 10), (3, 10)] {
-            bulk.take(place * PAUSE / 2, payload, None);
+            bulk.take(place * PAUSE / 2, payload, PAUSE, None);
         }
         assert_eq!(bulk.done, Done::default());
-        bulk.take(2 * PAUSE, 10, None);
-        bulk.take(3 * PAUSE, 7, None);
+        bulk.take(2 * PAUSE, 10, PAUSE, None);
+        bulk.take(3 * PAUSE, 7, PAUSE, None);
         assert_eq!(bulk.done, Done { bulks: 1, packets: 5, size: 47, time: 3 * PAUSE });
-        bulk.take(4 * PAUSE + 1, 10, None);
+        bulk.take(4 * PAUSE + 1, 10, PAUSE, None);
         assert_eq!((bulk.done.packets, bulk.packets), (5, 1));
 
         let (mut bulk, mut other) = (Bulk::default(), Bulk::default());
         for time in 0..3 {
-            bulk.take(time, 10, Some(&other));
+            bulk.take(time, 10, PAUSE, Some(&other));
         }
         // At the time of its first packet it does not interrupt.
-        other.take(0, 1, Some(&bulk));
-        bulk.take(3, 10, Some(&other));
+        other.take(0, 1, PAUSE, Some(&bulk));
+        bulk.take(3, 10, PAUSE, Some(&other));
         assert_eq!(bulk.done.bulks, 1);
-        other.take(4, 1, Some(&bulk));
-        bulk.take(5, 10, Some(&other));
+        other.take(4, 1, PAUSE, Some(&bulk));
+        bulk.take(5, 10, PAUSE, Some(&other));
         assert_eq!(bulk.packets, 1);
     }
 }

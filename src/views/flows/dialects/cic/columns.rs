@@ -1,10 +1,12 @@
 //! The columns: one table, of which layouts are selections under names of their own.
 
 use super::lycos;
+use super::python;
 use super::state::{Direction, State};
 use super::sums::{Figures, Sums};
 use super::switches::{
-    Division, Duration, InitWinFwd, NoWindow, SegSizeMin, Std, Subflow, Switches, TimeText, ZeroDuration,
+    Activity, Division, Duration, InitWinFwd, NoWindow, SegSizeMin, Std, Subflow, Switches, TimeText, Unit,
+    ZeroDuration,
 };
 use crate::capture::civil_from_days;
 use crate::views::flows::columns::Kind;
@@ -23,6 +25,8 @@ pub(super) enum Layout {
     Long,
     /// The 83 of LycoSTand, in an order of their own.
     Lycos,
+    /// The 82 of Python, a table of its own.
+    Python,
 }
 
 /// Names of 2017 that are no longer in use, by those of 2022.
@@ -55,11 +59,13 @@ fn long(name: &'static str) -> &'static str {
 /// What a cell is made of.
 pub(super) struct Figured<'f> {
     pub(super) state: &'f State,
-    switches: Switches,
+    pub(super) switches: Switches,
+    /// Microseconds.
     pub(super) duration: i64,
     pub(super) packets: u64,
     pub(super) lengths: [Option<Figures>; 2],
     pub(super) both: Option<Figures>,
+    /// In the unit of times, as those below.
     pub(super) gaps: Option<Figures>,
     pub(super) side_gaps: [Option<Figures>; 2],
     pub(super) active: Option<Figures>,
@@ -76,24 +82,33 @@ impl<'f> Figured<'f> {
             both.add(flow.first_payload.into());
         }
         let mut active = flow.active;
-        if switches.last_active_period && flow.last > flow.active_since {
+        let periods = switches.activity == Activity::Periods;
+        if switches.last_active_period && periods && flow.last > flow.active_since {
             active.add(flow.last - flow.active_since);
         }
         let figures = |sums: &Sums| sums.figures(sample);
+        let times = |sums: &Sums| {
+            let counts = !switches.single_gap_is_zero || sums.count > 1;
+            sums.figures(sample).filter(|_| counts).map(|times| match switches.time {
+                Unit::Micros => times,
+                Unit::Seconds => times.per(1e6),
+            })
+        };
         Figured {
             state,
             switches,
             duration: match switches.duration {
                 Duration::Span => flow.latest - flow.earliest,
                 Duration::LastLessFirst => flow.last - flow.start,
+                Duration::LatestLessFirst => flow.latest - flow.start,
             },
             packets: forth.lengths.count + back.lengths.count,
             lengths: [figures(&forth.lengths), figures(&back.lengths)],
             both: figures(&both),
-            gaps: figures(&flow.gaps),
-            side_gaps: [figures(&forth.gaps), figures(&back.gaps)],
-            active: figures(&active),
-            idle: figures(&flow.idle),
+            gaps: times(&flow.gaps),
+            side_gaps: [times(&forth.gaps), times(&back.gaps)],
+            active: times(&active),
+            idle: times(&flow.idle),
         }
     }
 
@@ -103,6 +118,19 @@ impl<'f> Figured<'f> {
 
     fn seconds(&self) -> f64 {
         self.duration as f64 / 1e6
+    }
+
+    /// A time in its unit.
+    fn time(&self, micros: i64) -> Cell<'static> {
+        match self.switches.time {
+            Unit::Micros => Cell::Integer(micros),
+            Unit::Seconds => (micros as f64 / 1e6).into(),
+        }
+    }
+
+    /// Packets with CWR.
+    pub(super) fn cwr(&self) -> Cell<'static> {
+        (if self.switches.cwr_is_urg { self.side(0).urg } else { self.state.flow.flags[7] }).into()
     }
 
     /// Something a second, of the flow.
@@ -170,8 +198,12 @@ impl<'f> Figured<'f> {
     }
 
     pub(super) fn first_window(&self) -> Cell<'static> {
-        let ours = self.switches.init_win_fwd == InitWinFwd::First || !self.state.flow.first_backward;
-        self.window(self.side(0).first_window.filter(|_| ours))
+        let first = self.side(0).first_window;
+        self.window(match self.switches.init_win_fwd {
+            InitWinFwd::First => first,
+            InitWinFwd::OfFirstPacket => first.filter(|_| !self.state.flow.first_backward),
+            InitWinFwd::FirstNonzero => self.side(0).window,
+        })
     }
 
     pub(super) fn least_header(&self, side: usize) -> u32 {
@@ -190,12 +222,13 @@ impl<'f> Figured<'f> {
         self.state.extra.as_ref().map_or([0; 2], |extra| extra.repeated)
     }
 
-    fn connection(&self) -> Cell<'static> {
-        Cell::Integer(self.state.extra.as_ref().map_or(0, |extra| extra.connection(&self.state.flow)))
+    /// Microseconds.
+    fn connection(&self) -> i64 {
+        self.state.extra.as_ref().map_or(0, |extra| extra.connection(&self.state.flow))
     }
 
     /// The time of the first packet.
-    pub(super) fn time(&self) -> Cell<'static> {
+    pub(super) fn started(&self) -> Cell<'static> {
         let time = self.state.flow.start;
         if self.switches.timestamp == TimeText::Micros {
             return Cell::Integer(time);
@@ -216,6 +249,7 @@ impl<'f> Figured<'f> {
         let whole = format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
         match micro {
             0 => whole,
+            _ if self.switches.timestamp == TimeText::Seconds => whole,
             _ if micro % 1000 == 0 => format!("{whole}.{:03}", micro / 1000),
             _ => format!("{whole}.{micro:06}"),
         }
@@ -227,7 +261,7 @@ fn ratio(n: u64, of: u64) -> f64 {
 }
 
 /// A figure, or the 0 that stands where there is none.
-fn or_none(figures: &Option<Figures>, figure: fn(&Figures) -> f64) -> Cell<'static> {
+pub(super) fn or_none(figures: &Option<Figures>, figure: fn(&Figures) -> f64) -> Cell<'static> {
     figures.as_ref().map_or(Cell::Count(0), |figures| figure(figures).into())
 }
 
@@ -238,7 +272,7 @@ pub(super) fn or_zero(figures: &Option<Figures>, figure: fn(&Figures) -> f64) ->
 
 /// A column.
 pub(super) struct Item {
-    /// Its name, and where another is in use the short one.
+    /// Its name, and the one that other layouts have for the same thing.
     name: &'static str,
     short: &'static str,
     /// The one layout that has it, if not all do.
@@ -273,14 +307,14 @@ use Kind::{Float, Integer, Text};
 pub(super) const MAX: fn(&Figures) -> f64 = |figures| figures.max;
 pub(super) const MIN: fn(&Figures) -> f64 = |figures| figures.min;
 pub(super) const MEAN: fn(&Figures) -> f64 = |figures| figures.mean;
-const SUM: fn(&Figures) -> f64 = |figures| figures.sum;
+pub(super) const SUM: fn(&Figures) -> f64 = |figures| figures.sum;
 pub(super) const STD: fn(&Figures) -> f64 = Figures::std;
 
 /// All columns but those of who talked to whom.
 #[rustfmt::skip]
 const TABLE: &[Item] = &[
-    item(("Timestamp", "Timestamp"), Text, "", "time of the first packet, UTC", |f| f.time()),
-    item(("Flow Duration", "Flow Duration"), Integer, "µs", "latest time - earliest time", |f| Cell::Integer(f.duration)),
+    item(("Timestamp", "Timestamp"), Text, "", "time of the first packet, UTC", |f| f.started()),
+    item(("Flow Duration", "Flow Duration"), Integer, "µs", "latest time - earliest time", |f| f.time(f.duration)),
     item(("Total Fwd Packet", "Tot Fwd Pkts"), Integer, "packets", "packets forward", |f| f.side(0).lengths.count.into()),
     item(("Total Bwd packets", "Tot Bwd Pkts"), Integer, "packets", "packets backward", |f| f.side(1).lengths.count.into()),
     item(("Total Length of Fwd Packet", "TotLen Fwd Pkts"), Float, "bytes", "sum of payload forward", |f| or_zero(&f.lengths[0], SUM)),
@@ -330,7 +364,7 @@ const TABLE: &[Item] = &[
     item(("PSH Flag Count", "PSH Flag Cnt"), Integer, "packets", "packets with PSH", |f| f.state.flow.flags[3].into()),
     item(("ACK Flag Count", "ACK Flag Cnt"), Integer, "packets", "packets with ACK", |f| f.state.flow.flags[4].into()),
     item(("URG Flag Count", "URG Flag Cnt"), Integer, "packets", "packets with URG", |f| f.state.flow.flags[5].into()),
-    item(("CWR Flag Count", "CWE Flag Count"), Integer, "packets", "packets with CWR", |f| f.state.flow.flags[7].into()),
+    item(("CWR Flag Count", "CWE Flag Count"), Integer, "packets", "packets with CWR", |f| f.cwr()),
     item(("ECE Flag Count", "ECE Flag Cnt"), Integer, "packets", "packets with ECE", |f| f.state.flow.flags[6].into()),
     item(("Down/Up Ratio", "Down/Up Ratio"), Float, "", "packets backward / packets forward; 0 without these", |f| f.down_up().into()),
     item(("Average Packet Size", "Pkt Size Avg"), Float, "bytes", "sum of payload / packets", |f| (f.both.map_or(0.0, |both| both.sum) / f.packets.max(1) as f64).into()),
@@ -366,7 +400,7 @@ const TABLE: &[Item] = &[
     extra("Fwd TCP Retrans. Count", "packets", "segments forward whose numbers, payload length and window were seen before", |f| f.repeated()[0].into()),
     extra("Bwd TCP Retrans. Count", "packets", "the same backward", |f| f.repeated()[1].into()),
     extra("Total TCP Retrans. Count", "packets", "the same in both directions", |f| f.repeated().iter().sum::<u64>().into()),
-    extra("Total Connection Flow Time", "µs", "duration with that of the flows it goes on from; 0 but for TCP and UDP", |f| f.connection()),
+    extra("Total Connection Flow Time", "µs", "duration with that of the flows it goes on from; 0 but for TCP and UDP", |f| f.time(f.connection())),
     item(("Label", "Label"), Text, "", "a constant", |f| f.state.cic.layout.label().into()),
 ];
 
@@ -379,12 +413,16 @@ impl Layout {
         match self {
             Layout::Short => "No Label",
             Layout::Lycos => "NeedLabel",
-            Layout::Classic | Layout::Extended | Layout::Long => "NeedManualLabel",
+            Layout::Classic | Layout::Extended | Layout::Long | Layout::Python => "NeedManualLabel",
         }
     }
 
     fn items(self) -> impl Iterator<Item = &'static Item> {
-        let table = if self == Layout::Lycos { lycos::TABLE } else { TABLE };
+        let table = match self {
+            Layout::Lycos => lycos::TABLE,
+            Layout::Python => python::TABLE,
+            _ => TABLE,
+        };
         table.iter().filter(move |item| item.only.is_none_or(|only| only == self))
     }
 
@@ -393,14 +431,17 @@ impl Layout {
         self.items().map(|item| item.name)
     }
 
-    pub(super) fn columns(self) -> Vec<FeatureColumn> {
+    pub(super) fn columns(self, times: Unit) -> Vec<FeatureColumn> {
         let column = |&Item { name, short, kind, unit, about, .. }: &Item| {
             let name = match self {
-                Layout::Short => short,
+                Layout::Classic | Layout::Extended => name,
                 Layout::Long => long(name),
-                Layout::Classic | Layout::Extended | Layout::Lycos => name,
+                Layout::Short | Layout::Python | Layout::Lycos => short,
             };
-            FeatureColumn { name, kind, unit, about }
+            match (unit, times) {
+                ("µs", Unit::Seconds) => FeatureColumn { name, kind: Float, unit: "s", about },
+                _ => FeatureColumn { name, kind, unit, about },
+            }
         };
         self.items().map(column).collect()
     }

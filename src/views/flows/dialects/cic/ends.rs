@@ -1,4 +1,4 @@
-//! The first six columns: who talked to whom.
+//! The first columns: who talked to whom.
 
 use std::net::IpAddr;
 
@@ -12,11 +12,12 @@ use crate::views::flows::{Cell, FlowRecord};
 
 /// The columns of a layout; protocols decide which have a number.
 pub(super) fn columns(layout: Layout, protocols: Protocols) -> &'static [Column] {
-    let [all, five, tcp_udp] = match layout {
-        Layout::Classic | Layout::Extended => &SHORT,
-        Layout::Short => &ORDERED,
-        Layout::Long => &LONG,
-        Layout::Lycos => &LYCOS,
+    let [all, five, tcp_udp]: [&[Column]; 3] = match layout {
+        Layout::Classic | Layout::Extended => SHORT.each_ref().map(|table| &table[..]),
+        Layout::Short => ORDERED.each_ref().map(|table| &table[..]),
+        Layout::Long => LONG.each_ref().map(|table| &table[..]),
+        Layout::Lycos => LYCOS.each_ref().map(|table| &table[..]),
+        Layout::Python => PYTHON.each_ref().map(|table| &table[..]),
     };
     match protocols {
         Protocols::All => all,
@@ -49,6 +50,8 @@ static LYCOS: [Table; 3] = [
     table(LYCOS_NAMES, |r| id(r, five(r), false), |r| five(r).into()),
     table(LYCOS_NAMES, |r| id(r, tcp_udp(r), false), |r| tcp_udp(r).into()),
 ];
+static PYTHON: [[Column; 5]; 3] =
+    [python(|r| r.protocol.into()), python(|r| five(r).into()), python(|r| tcp_udp(r).into())];
 
 const NAMES: [&str; 6] = ["Flow ID", "Src IP", "Src Port", "Dst IP", "Dst Port", "Protocol"];
 const LONG_NAMES: [&str; 6] = ["Flow ID", "Source IP", "Source Port", "Destination IP", "Destination Port", "Protocol"];
@@ -63,6 +66,18 @@ const fn table([name, src, src_port, dst, dst_port, number]: [&'static str; 6], 
         column(dst, Address, "address of the destination", |r| r.dst_ip.into()),
         column(dst_port, Integer, "port of the destination; 0 without", |r| r.dst_port.into()),
         column(number, Integer, "IP protocol number; 0 for what has none here", protocol),
+    ]
+}
+
+/// Those of Python have another order, and no identifier.
+const fn python(protocol: Get) -> [Column; 5] {
+    use Kind::{Address, Integer};
+    [
+        column("src_ip", Address, "address of the source", |r| r.src_ip.into()),
+        column("dst_ip", Address, "address of the destination", |r| r.dst_ip.into()),
+        column("src_port", Integer, "port of the source; 0 without", |r| r.src_port.into()),
+        column("dst_port", Integer, "port of the destination; 0 without", |r| r.dst_port.into()),
+        column("protocol", Integer, "IP protocol number of the first packet", protocol),
     ]
 }
 

@@ -1,7 +1,7 @@
-//! CICFlowMeter, the Java program and its forks: presets over one accumulator.
+//! CICFlowMeter, the Java program, its forks and its port to [Python](python): presets over one accumulator.
 //!
-//! Times are microseconds, lengths those of the transport's payload, and a flow ends 120 s from its start at the latest. What the
-//! programs do differently, right or wrong, is a [switch](Switches); a preset is a value for each.
+//! But in the port, times are microseconds, lengths those of the transport's payload, and a flow ends 120 s from its start at the
+//! latest. What the programs do differently, right or wrong, is a [switch](Switches); a preset is a value for each.
 //!
 //! | preset | program | columns |
 //! |---|---|---|
@@ -10,6 +10,8 @@
 //! | `cic-engelen` | the fork of Engelen, Liu and others, commit 4dd5319 of June 2024 | 94 |
 //! | `cic-2018` | CICFlowMeter, commit 99dc827 of June 2019, as in 2018 | 84 |
 //! | `cic-2017` | `cic-java` under the names of CIC-IDS2017 | 85 |
+//! | `cic-py` | cicflowmeter of PyPI, version 0.4.2 | 82 |
+//! | `cic-py-0.2` | the same, version 0.2.0 | 82 |
 //! | [`lycos`] | LycoSTand, of April 2021 | 83 |
 //!
 //! The data sets CIC-IDS2017 and CSE-CIC-IDS2018 were made by builds that were not published: `cic-2017` and `cic-2018` have their
@@ -22,7 +24,7 @@
 //! # Where it is right and the original is not
 //!
 //! Sections are those of the description of the originals. What differs between presets is not here, but in their switches. The
-//! table is not about `lycos`, which has [its own](lycos).
+//! table is not about `lycos` and `cic-py`, which have their [own](lycos) [tables](python).
 //!
 //! | difference | switch | section | the original | here |
 //! |---|---|---|---|---|
@@ -39,6 +41,7 @@ mod bulk;
 mod columns;
 mod ends;
 pub mod lycos;
+pub mod python;
 mod state;
 pub(super) mod sums;
 mod switches;
@@ -47,8 +50,9 @@ use std::sync::Arc;
 
 pub(crate) use switches::nearest;
 pub use switches::{
-    Bulks, Compare, Counted, Division, Duration, FirstPacket, Idle, InitWinBwd, InitWinFwd, KeepsIdle, LengthSource,
-    NoWindow, Order, Packets, Protocols, SegSizeMin, Std, Subflow, Switch, Switches, TimeText, ZeroDuration,
+    Activity, BulkPause, Bulks, Compare, Counted, Division, Duration, FirstPacket, Header, Idle, InitWinBwd,
+    InitWinFwd, KeepsIdle, Length, LengthSource, NoWindow, Order, Packets, Protocols, SegSizeMin, Std, Subflow, Switch,
+    Switches, TimeText, Unit, ZeroDuration,
 };
 
 use super::{Dialect, Difference, Notation};
@@ -71,6 +75,10 @@ pub enum Preset {
     Of2018,
     /// `cic-2017`.
     Of2017,
+    /// `cic-py`.
+    Python,
+    /// `cic-py-0.2`.
+    Python02,
     /// `lycos`.
     Lycos,
 }
@@ -78,6 +86,7 @@ pub enum Preset {
 /// What the corrections come to.
 pub const CIC: Switches = Switches {
     packets: Packets::All,
+    sweeps: false,
     tcp_end: TcpEnd::States,
     idle_timeout: Idle::All,
     timeout_inclusive: false,
@@ -87,10 +96,15 @@ pub const CIC: Switches = Switches {
     order: Order::Time,
     direction_compare: Compare::IpAndPort,
     first_packet: FirstPacket::BySource,
+    first_packet_twice: false,
     first_payload_twice: false,
     flags: Counted::All,
     psh_urg: Counted::All,
+    cwr_is_urg: false,
+    gaps_from_latest: false,
+    single_gap_is_zero: false,
     bulk: Bulks::PerDirection,
+    bulk_pause: BulkPause::Second,
     division: Division::Real,
     subflow: Subflow::Stretches,
     init_win_fwd: InitWinFwd::First,
@@ -98,12 +112,16 @@ pub const CIC: Switches = Switches {
     no_window: NoWindow::Zero,
     act_data_skip_first: false,
     seg_size_min: SegSizeMin::OfDirection,
+    activity: Activity::Periods,
     last_active_period: false,
     fin_keeps_idle: KeepsIdle::No,
+    length: Length::Payload,
     length_source: LengthSource::Headers,
+    header: Header::Transport,
     std: Std::Sample,
     zero_duration: ZeroDuration::MinusOne,
     duration: Duration::Span,
+    time: Unit::Micros,
     timestamp: TimeText::Iso,
     protocols: Protocols::All,
 };
@@ -157,10 +175,59 @@ pub const OF_2018: Switches = Switches {
     ..JAVA
 };
 
+/// The port to Python, version 0.4.2.
+pub const PYTHON: Switches = Switches {
+    packets: Packets::TcpUdp,
+    sweeps: true,
+    tcp_end: TcpEnd::Never,
+    idle_timeout: Idle::Off,
+    goes_on: GoesOn::Never,
+    synack_swaps: false,
+    order: Order::Capture,
+    first_packet_twice: true,
+    cwr_is_urg: true,
+    gaps_from_latest: true,
+    single_gap_is_zero: true,
+    bulk: Bulks::OfData,
+    subflow: Subflow::Whole,
+    init_win_fwd: InitWinFwd::FirstNonzero,
+    init_win_bwd: InitWinBwd::FirstNonzero,
+    activity: Activity::Off,
+    length: Length::Frame,
+    length_source: LengthSource::Padded,
+    header: Header::Ip,
+    std: Std::Population,
+    zero_duration: ZeroDuration::Zero,
+    duration: Duration::LatestLessFirst,
+    time: Unit::Seconds,
+    timestamp: TimeText::Seconds,
+    ..CIC
+};
+
+/// The port to Python, version 0.2.0.
+pub const PYTHON_02: Switches = Switches {
+    first_packet_twice: false,
+    bulk_pause: BulkPause::Millisecond,
+    init_win_bwd: InitWinBwd::Last,
+    activity: Activity::Gaps,
+    header: Header::IpOfTcp,
+    duration: Duration::Span,
+    time: Unit::Micros,
+    ..PYTHON
+};
+
 impl Preset {
     /// Every preset.
-    pub const ALL: [Preset; 6] =
-        [Preset::Corrected, Preset::Java, Preset::Engelen, Preset::Of2018, Preset::Of2017, Preset::Lycos];
+    pub const ALL: [Preset; 8] = [
+        Preset::Corrected,
+        Preset::Java,
+        Preset::Engelen,
+        Preset::Of2018,
+        Preset::Of2017,
+        Preset::Python,
+        Preset::Python02,
+        Preset::Lycos,
+    ];
 
     /// Its name as a dialect.
     #[must_use]
@@ -171,6 +238,8 @@ impl Preset {
             Preset::Engelen => "cic-engelen",
             Preset::Of2018 => "cic-2018",
             Preset::Of2017 => "cic-2017",
+            Preset::Python => "cic-py",
+            Preset::Python02 => "cic-py-0.2",
             Preset::Lycos => "lycos",
         }
     }
@@ -183,6 +252,8 @@ impl Preset {
             Preset::Java | Preset::Of2017 => JAVA,
             Preset::Engelen => ENGELEN,
             Preset::Of2018 => OF_2018,
+            Preset::Python => PYTHON,
+            Preset::Python02 => PYTHON_02,
             Preset::Lycos => LYCOS,
         }
     }
@@ -190,7 +261,11 @@ impl Preset {
     /// What its columns are, by the names of 2022: the same in all presets that have a column.
     pub(super) fn meanings(self) -> Vec<&'static str> {
         let ends = ends::columns(Layout::Classic, Protocols::All).iter().map(|column| column.name);
-        ends.chain(self.layout().meanings()).collect()
+        let ends: Vec<_> = match self.layout() {
+            Layout::Python => vec!["Src IP", "Dst IP", "Src Port", "Dst Port", "Protocol"],
+            _ => ends.collect(),
+        };
+        ends.into_iter().chain(self.layout().meanings()).collect()
     }
 
     fn about(self) -> &'static str {
@@ -200,6 +275,8 @@ impl Preset {
             Preset::Engelen => "CICFlowMeter of Engelen, Liu and others, 4dd5319 (2024)",
             Preset::Of2018 => "CICFlowMeter 99dc827 (2019), as in 2018, with its errors",
             Preset::Of2017 => "CICFlowMeter 98a5eba (2022), with its errors, under the names of 2017",
+            Preset::Python => "cicflowmeter 0.4.2 of PyPI, with its errors",
+            Preset::Python02 => "cicflowmeter 0.2.0 of PyPI, with its errors",
             Preset::Lycos => "LycoSTand (2021), as of LYCOS-IDS2017",
         }
     }
@@ -210,6 +287,7 @@ impl Preset {
             Preset::Engelen => Layout::Extended,
             Preset::Of2018 => Layout::Short,
             Preset::Of2017 => Layout::Long,
+            Preset::Python | Preset::Python02 => Layout::Python,
             Preset::Lycos => Layout::Lycos,
         }
     }
@@ -219,8 +297,9 @@ impl Preset {
 #[must_use]
 pub fn dialect(preset: Preset, switches: Switches) -> Dialect {
     let layout = preset.layout();
-    let (notation, differences) = match preset {
-        Preset::Lycos => (Notation::Python, lycos::DIFFERENCES),
+    let (notation, differences) = match layout {
+        Layout::Lycos => (Notation::Python, lycos::DIFFERENCES),
+        Layout::Python => (Notation::Python, python::DIFFERENCES),
         _ => (Notation::Java, DIFFERENCES),
     };
     Dialect {
@@ -301,7 +380,7 @@ mod tests {
 
     #[test]
     fn presets_have_filters_and_the_columns_of_their_programs() {
-        for (preset, columns) in Preset::ALL.into_iter().zip([84, 84, 94, 84, 85, 83]) {
+        for (preset, columns) in Preset::ALL.into_iter().zip([84, 84, 94, 84, 85, 82, 82, 83]) {
             for packets in Switches::values("packets").unwrap() {
                 let mut switches = preset.switches();
                 switches.set("packets", packets).unwrap();

@@ -6,7 +6,10 @@ use std::collections::HashSet;
 use super::bulk::Bulk;
 use super::columns::{Figured, Layout};
 use super::sums::Sums;
-use super::switches::{Bulks, Compare, Counted, FirstPacket, InitWinBwd, KeepsIdle, LengthSource, Protocols, Switches};
+use super::switches::{
+    Activity, BulkPause, Bulks, Compare, Counted, FirstPacket, Header, InitWinBwd, InitWinFwd, KeepsIdle, Length,
+    LengthSource, Protocols, Switches,
+};
 use crate::decode::packet::{protocol, tcp_flag};
 use crate::views::flows::{Cells, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
 
@@ -14,6 +17,9 @@ use crate::views::flows::{Cells, Feature, FeatureColumn, FeatureState, FlowPacke
 const IDLE: i64 = 5_000_000;
 /// Microseconds of silence that part subflows.
 const PAUSE: i64 = 1_000_000;
+/// Microseconds of [`Activity::Gaps`]: the shortest gap that is looked at, and by how much more than the one before it is idle.
+const GAP: i64 = 1_000;
+const MORE: i64 = 5_000;
 
 pub(super) const IGMP: u8 = 2;
 
@@ -29,7 +35,7 @@ pub(super) struct Cic {
 
 impl Feature for Cic {
     fn columns(&self) -> Vec<FeatureColumn> {
-        self.layout.columns()
+        self.layout.columns(self.switches.time)
     }
 
     fn start(&self) -> Box<dyn FeatureState> {
@@ -51,7 +57,7 @@ pub(super) struct State {
 pub(super) struct Direction {
     pub(super) lengths: Sums,
     pub(super) gaps: Sums,
-    /// Bytes of transport headers, and of the least.
+    /// Bytes of headers, and of the least.
     pub(super) headers: u64,
     pub(super) least_header: Option<u32>,
     pub(super) psh: u64,
@@ -85,8 +91,9 @@ pub(super) struct Flow {
     pub(super) first_backward: bool,
     /// Pauses between subflows.
     pub(super) pauses: u64,
-    /// Where the active period began that lasts.
+    /// Where the active period began that lasts; of gaps, that which was last idle, and the last.
     pub(super) active_since: i64,
+    last_gap: i64,
     pub(super) active: Sums,
     pub(super) idle: Sums,
 }
@@ -114,31 +121,53 @@ impl Extra {
     }
 }
 
-/// Which of a packet counts.
+/// How long a packet is, and what of it is.
+#[derive(Clone, Copy)]
 struct Lengths {
+    length: u32,
     payload: u32,
     header: u32,
 }
 
 impl State {
     fn lengths(&self, packet: &FlowPacket) -> Lengths {
-        let payload = match self.cic.switches.length_source {
-            LengthSource::Headers => packet.sample.payload,
-            LengthSource::Captured => packet.captured_payload,
+        let (switches, ip) = (&self.cic.switches, packet.sample.ip.saturating_sub(packet.sample.l4));
+        let transport = self.transport_header(packet);
+        let padded =
+            || packet.captured.saturating_sub(u32::from(packet.ip_offset)).saturating_sub(ip).saturating_sub(transport);
+        // The headers of these count as payload elsewhere.
+        let inside = if matches!(packet.protocol, protocol::ICMP | IGMP) { transport } else { 0 };
+        let payload = match switches.length_source {
+            _ if transport == 0 => 0,
+            LengthSource::Headers => packet.sample.payload.saturating_sub(inside),
+            LengthSource::Captured => packet.captured_payload.saturating_sub(inside),
+            LengthSource::Padded => padded(),
         };
-        let sctp = self.cic.switches.protocols != Protocols::TcpUdp;
-        let header = match packet.protocol {
+        let length = match switches.length {
+            Length::Payload => payload,
+            Length::Frame => packet.captured,
+        };
+        let header = match switches.header {
+            Header::Transport => transport,
+            Header::IpOfTcp if packet.protocol == protocol::UDP => transport,
+            Header::Ip | Header::IpOfTcp => ip,
+        };
+        Lengths { length, payload, header }
+    }
+
+    /// Bytes of the transport's header; 0 of what has none here, and no payload.
+    fn transport_header(&self, packet: &FlowPacket) -> u32 {
+        let switches = &self.cic.switches;
+        let sctp = switches.protocols != Protocols::TcpUdp;
+        match packet.protocol {
             protocol::TCP if packet.tcp_flags.is_some() => packet.sample.l4.saturating_sub(packet.sample.payload),
+            protocol::UDP if switches.length_source == LengthSource::Padded && packet.udp => 8,
             // A fragment that is not the first has no header, and no payload of its own.
             protocol::UDP if packet.sample.payload > 0 || packet.sample.l4 == 8 => 8,
             protocol::SCTP if sctp && packet.sample.payload > 0 => 12,
-            // Their headers count as payload elsewhere.
-            protocol::ICMP | IGMP if self.cic.switches.protocols == Protocols::FiveWithLengths => {
-                return Lengths { payload: payload.saturating_sub(8), header: 8 };
-            }
-            _ => return Lengths { payload: 0, header: 0 },
-        };
-        Lengths { payload, header }
+            protocol::ICMP | IGMP if switches.protocols == Protocols::FiveWithLengths => 8,
+            _ => 0,
+        }
     }
 
     fn is_backward(&self, packet: &FlowPacket) -> bool {
@@ -175,45 +204,31 @@ impl FeatureState for State {
     fn packet(&mut self, packet: &FlowPacket) {
         let switches = self.cic.switches;
         let time = packet.time.ns().div_euclid(1000);
-        let Lengths { payload, header } = self.lengths(packet);
+        let lengths = self.lengths(packet);
         let backward = self.is_backward(packet);
-        self.add_extra(packet, time, payload, backward);
+        self.add_extra(packet, time, lengths.payload, backward);
         let flow = &mut self.flow;
         let first = !std::mem::replace(&mut flow.begun, true);
         let flags = packet.tcp_flags.unwrap_or(0);
         if first {
-            (flow.start, flow.last, flow.active_since) = (time, time, time);
+            (flow.start, flow.last) = (time, time);
+            flow.active_since = if switches.activity == Activity::Periods { time } else { 0 };
             (flow.earliest, flow.latest) = (time, time);
-            (flow.first_payload, flow.first_backward) = (payload, backward);
+            (flow.first_payload, flow.first_backward) = (lengths.payload, backward);
         } else {
             let keeps_idle = match switches.fin_keeps_idle {
                 KeepsIdle::No => false,
                 KeepsIdle::Fin => flags & tcp_flag::FIN != 0,
                 KeepsIdle::FinOrRst => flags & (tcp_flag::FIN | tcp_flag::RST) != 0,
             };
-            flow.pass(time - flow.last, time, keeps_idle);
+            flow.pass(time, &switches, keeps_idle);
         }
-        flow.bulk(switches.bulk, backward, time, payload);
-        if first || switches.flags == Counted::All {
-            for (bit, count) in flow.flags.iter_mut().enumerate() {
-                *count += u64::from(flags >> bit & 1);
-            }
+        flow.bulk(&switches, backward, time, lengths.payload);
+        flow.count(packet, time, lengths, first, backward, &switches);
+        if first && switches.first_packet_twice {
+            flow.gaps.add(0);
+            flow.count(packet, time, lengths, first, backward, &switches);
         }
-        let side = &mut flow.sides[usize::from(backward)];
-        if side.lengths.count > 0 {
-            side.gaps.add(time - side.last);
-        }
-        side.last = time;
-        side.lengths.add(payload.into());
-        side.headers += u64::from(header);
-        side.least_header = Some(side.least_header.map_or(header, |least| least.min(header)));
-        if first || switches.psh_urg == Counted::All {
-            side.psh += u64::from(flags & PSH != 0);
-            side.urg += u64::from(flags & URG != 0);
-        }
-        side.rst += u64::from(flags & tcp_flag::RST != 0);
-        side.data += u64::from(payload > 0 && !(first && switches.act_data_skip_first));
-        side.see_window(packet.sample.window, switches.init_win_bwd);
     }
 
     fn finish(&self, _: Roles, cells: &mut Cells) {
@@ -231,31 +246,81 @@ impl FeatureState for State {
 }
 
 impl Flow {
-    /// Goes on to the next packet, which comes at `time`, so long behind the one before.
-    fn pass(&mut self, gap: i64, time: i64, keeps_idle: bool) {
+    /// Goes on to the next packet, which comes at `time`.
+    fn pass(&mut self, time: i64, switches: &Switches, keeps_idle: bool) {
+        let gap = time - if switches.gaps_from_latest { self.latest } else { self.last };
         self.gaps.add(gap);
         self.pauses += u64::from(gap > PAUSE);
-        if gap > IDLE && !keeps_idle {
-            let active = self.last - self.active_since;
-            if active > 0 {
-                self.active.add(active);
+        match switches.activity {
+            Activity::Periods if gap > IDLE && !keeps_idle => {
+                let active = self.last - self.active_since;
+                if active > 0 {
+                    self.active.add(active);
+                }
+                self.idle.add(gap);
+                self.active_since = time;
             }
-            self.idle.add(gap);
-            self.active_since = time;
+            Activity::Gaps if gap > GAP => self.take_gap(gap),
+            _ => {}
         }
         self.last = time;
         self.earliest = self.earliest.min(time);
         self.latest = self.latest.max(time);
     }
 
-    fn bulk(&mut self, rule: Bulks, backward: bool, time: i64, payload: u32) {
-        let [forth, back] = &mut self.sides;
-        match rule {
-            Bulks::Off => {}
-            Bulks::MergedBackward => back.bulk.take(time, payload, None),
-            Bulks::PerDirection if backward => back.bulk.take(time, payload, Some(&forth.bulk)),
-            Bulks::PerDirection => forth.bulk.take(time, payload, Some(&back.bulk)),
+    /// Takes a gap for a time, as what calls itself active and idle then does.
+    fn take_gap(&mut self, gap: i64) {
+        let more = gap - self.last_gap;
+        if more > MORE {
+            let active = self.last_gap.abs_diff(self.active_since) as i64;
+            if active > 0 {
+                self.active.add(active);
+            }
+            self.idle.add(more);
+            self.active_since = gap;
         }
+        self.last_gap = gap;
+    }
+
+    fn bulk(&mut self, switches: &Switches, backward: bool, time: i64, payload: u32) {
+        let pause = match switches.bulk_pause {
+            BulkPause::Second => 1_000_000,
+            BulkPause::Millisecond => 1_000,
+        };
+        let [forth, back] = &mut self.sides;
+        match switches.bulk {
+            Bulks::Off => {}
+            Bulks::OfData if payload == 0 => {}
+            Bulks::MergedBackward => back.bulk.take(time, payload, pause, None),
+            Bulks::PerDirection | Bulks::OfData if backward => back.bulk.take(time, payload, pause, Some(&forth.bulk)),
+            Bulks::PerDirection | Bulks::OfData => forth.bulk.take(time, payload, pause, Some(&back.bulk)),
+        }
+    }
+
+    /// Counts a packet of a direction.
+    fn count(&mut self, packet: &FlowPacket, time: i64, of: Lengths, first: bool, backward: bool, switches: &Switches) {
+        let flags = packet.tcp_flags.unwrap_or(0);
+        if first || switches.flags == Counted::All {
+            for (bit, count) in self.flags.iter_mut().enumerate() {
+                *count += u64::from(flags >> bit & 1);
+            }
+        }
+        let side = &mut self.sides[usize::from(backward)];
+        if side.lengths.count > 0 {
+            side.gaps.add(time - side.last);
+        }
+        side.last = time;
+        side.lengths.add(of.length.into());
+        side.headers += u64::from(of.header);
+        side.least_header = Some(side.least_header.map_or(of.header, |least| least.min(of.header)));
+        if first || switches.psh_urg == Counted::All {
+            side.psh += u64::from(flags & PSH != 0);
+            side.urg += u64::from(flags & URG != 0);
+        }
+        side.rst += u64::from(flags & tcp_flag::RST != 0);
+        side.data += u64::from(of.payload > 0 && !(first && switches.act_data_skip_first));
+        let nonzero = !backward && switches.init_win_fwd == InitWinFwd::FirstNonzero;
+        side.see_window(packet.sample.window, if nonzero { InitWinBwd::FirstNonzero } else { switches.init_win_bwd });
     }
 }
 
@@ -263,6 +328,9 @@ impl Direction {
     fn see_window(&mut self, window: Option<u16>, rule: InitWinBwd) {
         if self.lengths.count == 1 {
             self.first_window = window;
+        }
+        if window.is_none() {
+            return;
         }
         let stands = match rule {
             InitWinBwd::First => self.lengths.count > 1,

@@ -27,6 +27,12 @@ impl Figures {
     pub(in crate::views::flows::dialects) fn std(&self) -> f64 {
         self.var.sqrt()
     }
+
+    /// In a unit that is so many times as great.
+    pub(super) fn per(self, unit: f64) -> Figures {
+        let Figures { sum, mean, var, min, max } = self;
+        Figures { sum: sum / unit, mean: mean / unit, var: var / (unit * unit), min: min / unit, max: max / unit }
+    }
 }
 
 impl Default for Sums {

@@ -56,6 +56,8 @@ values! {
         WithoutIcmpErrors = "ipv4-without-icmp-errors",
         /// IPv4 of ICMP, IGMP, TCP, UDP and SCTP.
         FiveOfIpv4 = "ipv4-five",
+        /// TCP and UDP over IPv4 without a VLAN tag, but for later fragments.
+        TcpUdp = "ipv4-tcp-udp",
     }
     /// What silence ends a flow.
     Idle {
@@ -93,6 +95,8 @@ values! {
     Bulks {
         /// Apart, and each direction interrupts the other.
         PerDirection = "per-direction",
+        /// The same, but that packets without payload interrupt none, which shows where time goes back.
+        OfData = "per-direction-of-data",
         /// Of both directions together, as backward.
         MergedBackward = "merged-backward",
         /// Not.
@@ -120,6 +124,47 @@ values! {
         First = "first",
         /// Of the flow's first packet, if that is forward.
         OfFirstPacket = "of-first-packet",
+        /// The first that is not 0.
+        FirstNonzero = "first-nonzero",
+    }
+    /// What is long of a packet.
+    Length {
+        /// The transport's payload.
+        Payload = "payload",
+        /// The frame, as it was captured.
+        Frame = "frame",
+    }
+    /// Which header is measured.
+    Header {
+        /// The transport's.
+        Transport = "transport",
+        /// That of IP.
+        Ip = "ip",
+        /// That of IP, but for UDP its own.
+        IpOfTcp = "ip-of-tcp",
+    }
+    /// The longest pause in a bulk.
+    BulkPause {
+        /// 1 s.
+        Second = "1s",
+        /// 1 ms.
+        Millisecond = "1ms",
+    }
+    /// What active and idle times are.
+    Activity {
+        /// Periods, parted by silence of more than 5 s.
+        Periods = "periods",
+        /// Gaps of more than 1 ms, idle by what each has over the one before if that is more than 5 ms.
+        Gaps = "gaps",
+        /// Nothing.
+        Off = "off",
+    }
+    /// The unit of times.
+    Unit {
+        /// Microseconds.
+        Micros = "us",
+        /// Seconds.
+        Seconds = "s",
     }
     /// The first window backward.
     InitWinBwd {
@@ -159,6 +204,8 @@ values! {
         Headers = "ip-header",
         /// What was captured.
         Captured = "captured",
+        /// All that was captured behind the transport's header, padding too.
+        Padded = "captured-padded",
     }
     /// The standard deviation and variance.
     Std {
@@ -184,6 +231,8 @@ values! {
         Span = "span",
         /// Time of the last packet less that of the first, negative where time goes back.
         LastLessFirst = "last-less-first",
+        /// Latest time less that of the first packet.
+        LatestLessFirst = "latest-less-first",
     }
     /// Time as text; UTC.
     TimeText {
@@ -193,6 +242,8 @@ values! {
         TwelveHours = "12h-utc",
         /// Microseconds since 1970.
         Micros = "epoch-us",
+        /// `2017-07-06 12:00:30`.
+        Seconds = "seconds-utc",
     }
     /// By what the direction of a packet is known.
     Compare {
@@ -274,6 +325,9 @@ macro_rules! switches {
 switches! {
     /// which packets count
     packets: Packets,
+    /// whether flows end in sweeps alone, whatever the next three say: every 1,000 packets, and behind each of a flow that is longer
+    /// than 120 s, those that are silent for 240 s or 90 s long; they are of two ends, whatever the protocol
+    sweeps: bool,
     /// how FIN, RST and SYN end flows of TCP; by states, ICMP of another type and code ends one too
     tcp_end: TcpEnd,
     /// the silence that ends a flow, beside 120 s from its start
@@ -292,14 +346,24 @@ switches! {
     direction_compare: Compare,
     /// which direction the first packet of a flow is of
     first_packet: FirstPacket,
+    /// whether the first packet of a flow counts twice, but for bulks
+    first_packet_twice: bool,
     /// whether the payload of the first packet counts twice in the lengths of both directions
     first_payload_twice: bool,
     /// packets whose flags are counted
     flags: Counted,
     /// packets whose PSH and URG are counted by direction
     psh_urg: Counted,
+    /// whether CWR counts what URG forward does
+    cwr_is_urg: bool,
+    /// whether gaps of the flow begin at its latest packet, not at that before
+    gaps_from_latest: bool,
+    /// whether the statistics of a single gap or period are 0
+    single_gap_is_zero: bool,
     /// how bulks are found
     bulk: Bulks,
+    /// the longest pause in a bulk
+    bulk_pause: BulkPause,
     /// how the ratio, subflows and bulks divide
     division: Division,
     /// what subflows are
@@ -314,18 +378,26 @@ switches! {
     act_data_skip_first: bool,
     /// the least header of a direction
     seg_size_min: SegSizeMin,
+    /// what active and idle times are
+    activity: Activity,
     /// whether the active period in which a flow ends counts
     last_active_period: bool,
     /// whether a FIN behind a pause does not end it
     fin_keeps_idle: KeepsIdle,
-    /// where lengths are from
+    /// what is long of a packet
+    length: Length,
+    /// where lengths of payload are from
     length_source: LengthSource,
+    /// which header is measured
+    header: Header,
     /// standard deviation and variance
     std: Std,
     /// bytes and packets per second of a flow without duration
     zero_duration: ZeroDuration,
     /// the duration
     duration: Duration,
+    /// the unit of times
+    time: Unit,
     /// the time as text
     timestamp: TimeText,
     /// which protocols have a number, and lengths if they have ports
@@ -377,8 +449,9 @@ impl Switches {
             goes_on: self.goes_on,
         };
         Settings {
-            lifetime,
-            reorder: if self.order == Order::Time { usual.reorder } else { 0 },
+            lifetime: if self.sweeps { Lifetime::NEVER } else { lifetime },
+            sweeps: self.sweeps,
+            reorder: if self.order == Order::Time && !self.sweeps { usual.reorder } else { 0 },
             sequences: 0,
             no_retransmissions: false,
             min_packets: usual.min_packets.max(if self.leave_out_single { 2 } else { 0 }),
@@ -396,6 +469,7 @@ impl Switches {
                 "ip and not (icmp[0] = 3 or icmp[0] = 4 or icmp[0] = 5 or icmp[0] = 11 or icmp[0] = 12)"
             }
             Packets::FiveOfIpv4 => "ip and (icmp or igmp or tcp or udp or sctp)",
+            Packets::TcpUdp => "ip and (tcp or udp) and ip[6:2] & 0x1fff = 0 and not vlan",
         }
     }
 }
