@@ -217,8 +217,8 @@ pub(crate) fn everything() -> Vec<Sent> {
     packets.extend([tcp(4, 0, true, SYN, 1), Sent { seq: 9, ..tcp(4, 2_000, true, SYN, 1) }]);
     packets.extend([tcp(5, 0, true, SYN, 1), tcp(5, 1, false, RST, 1), tcp(5, 2, true, ACK, 1)]);
     // Exactly 120 s apart; a reset behind a pause.
-    packets.extend([udp(ms(0), 8), udp(ms(120_000), 8)]);
-    packets.extend([tcp(8, 0, true, SYN, 1), tcp(8, 7_000, false, RST, 1)]);
+    packets.extend([udp(ms(0), 11), udp(ms(120_000), 11)]);
+    packets.extend([tcp(10, 0, true, SYN, 1), tcp(10, 7_000, false, RST, 1)]);
     // What is urgent, and a window that opens.
     packets.extend([tcp(6, 5, true, URG | ACK, 1), tcp(8, 0, true, ACK, 0), tcp(8, 10, true, ACK, 1)]);
     // ICMP that goes on, an ICMP error, SCTP, ESP, IPv6.
