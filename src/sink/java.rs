@@ -3,16 +3,17 @@
 //!
 //! The digits are the shortest that read back as the same float, as of Java 19; those before wrote one more now and then.
 
-use super::python;
+use super::python::{self, Lead};
 use super::text::Writing;
 
 /// A float.
 #[inline]
-pub(super) fn float(n: f64, text: &mut Writing<'_>) {
+pub(super) fn float(n: f64, lead: Lead, text: &mut Writing<'_>) {
     if n == 0.0 || (1e-3..1e7).contains(&n.abs()) {
         // There the two are the same.
-        python::float(n, text);
+        python::float(n, lead, text);
     } else {
+        lead.put(text);
         scientific(n, text);
     }
 }
@@ -53,7 +54,7 @@ mod tests {
         for (n, expected) in pairs {
             let (mut text, mut out) = (Text::default(), Vec::new());
             let mut writing = text.start();
-            float(n, &mut writing);
+            float(n, Lead::NONE, &mut writing);
             writing.finish(&mut out);
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }

@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
+use super::python::{self, Lead};
 use super::text::{Text, Writing};
-use super::{csv, java, jsonl, python};
+use super::{csv, java, jsonl};
 use crate::views::flows::{Cell, Cells, Plain};
 
 /// A way to write numbers and lists.
@@ -35,8 +36,8 @@ impl Notation {
         let mut writing = text.start();
         match self {
             Notation::Json => return false,
-            Notation::Python => number(plain, python::float, &mut writing),
-            Notation::Java => number(plain, java::float, &mut writing),
+            Notation::Python => number(plain, Lead::NONE, python::float, &mut writing),
+            Notation::Java => number(plain, Lead::NONE, java::float, &mut writing),
         };
         writing.finish(out);
         true
@@ -58,7 +59,7 @@ impl Notation {
 fn row(
     cells: &Cells,
     places: Range<usize>,
-    float: impl Copy + Fn(f64, &mut Writing<'_>),
+    float: impl Copy + Fn(f64, Lead, &mut Writing<'_>),
     text: &mut Text,
     out: &mut Vec<u8>,
 ) -> usize {
@@ -68,8 +69,7 @@ fn row(
         let mut writing = text.start();
         let other = rest.find_map(|&plain| {
             writing.make_room(out);
-            writing.put(b",");
-            number(plain, float, &mut writing)
+            number(plain, Lead::COMMA, float, &mut writing)
         });
         writing.finish(out);
         let Some(other) = other else { return run.len() };
@@ -83,16 +83,26 @@ fn row(
 
 /// Writes a number, a truth or nothing; else returns the place of what it is.
 #[inline(always)]
-fn number(plain: Plain, float: impl Fn(f64, &mut Writing<'_>), text: &mut Writing<'_>) -> Option<u32> {
+fn number(
+    plain: Plain,
+    lead: Lead,
+    float: impl Fn(f64, Lead, &mut Writing<'_>),
+    text: &mut Writing<'_>,
+) -> Option<u32> {
     match plain {
-        Plain::Absent => {}
-        Plain::Float(n) => float(n, text),
-        Plain::Integer(n) => python::integer(n, text),
-        Plain::Count(n @ 0..10_000) => python::integer(n as i64, text),
-        Plain::Count(n) => text.number(n),
-        Plain::Flag(true) => text.put(b"True"),
-        Plain::Flag(false) => text.put(b"False"),
-        Plain::Other(other) => return Some(other),
+        Plain::Float(n) => float(n, lead, text),
+        Plain::Integer(n) => python::integer(n, lead, text),
+        Plain::Count(n @ 0..10_000) => python::integer(n as i64, lead, text),
+        plain => {
+            lead.put(text);
+            match plain {
+                Plain::Count(n) => text.number(n),
+                Plain::Flag(true) => text.put(b"True"),
+                Plain::Flag(false) => text.put(b"False"),
+                Plain::Other(other) => return Some(other),
+                Plain::Absent | Plain::Integer(_) | Plain::Float(_) => {}
+            }
+        }
     }
     None
 }
@@ -144,16 +154,15 @@ fn is_word(cell: &Cell<'_>) -> bool {
 
 /// A list of numbers.
 #[inline(always)]
-fn numbers<N: Copy>(list: &[N], write: impl Fn(N, &mut Writing<'_>), text: &mut Text, out: &mut Vec<u8>) {
+fn numbers<N: Copy>(list: &[N], write: impl Fn(N, Lead, &mut Writing<'_>), text: &mut Text, out: &mut Vec<u8>) {
     let mut writing = text.start();
     writing.put(b"[");
-    if let Some((&last, list)) = list.split_last() {
+    if let Some((&first, list)) = list.split_first() {
+        write(first, Lead::NONE, &mut writing);
         for &n in list {
             writing.make_room(out);
-            write(n, &mut writing);
-            writing.put(b", ");
+            write(n, Lead::COMMA_BLANK, &mut writing);
         }
-        write(last, &mut writing);
     }
     writing.put(b"]");
     writing.finish(out);
@@ -174,7 +183,7 @@ fn element(cell: &Cell<'_>, text: &mut Text, out: &mut String) {
         Cell::Span(n) | Cell::Integer(n) => plain(&|_, bytes| jsonl::number(bytes, *n)),
         Cell::Float(n) => plain(&|text, bytes| {
             let mut writing = text.start();
-            python::float(*n, &mut writing);
+            python::float(*n, Lead::NONE, &mut writing);
             writing.finish(bytes);
         }),
         Cell::Numbers(list) => plain(&|text, bytes| numbers(list, python::integer, text, bytes)),

@@ -1,6 +1,6 @@
 //! Floats as pandas writes them in JSON: with ten decimals at most.
 
-use super::python;
+use super::python::{self, Lead};
 use super::text::Writing;
 
 /// Decimals.
@@ -13,7 +13,7 @@ const PLAIN: std::ops::RangeInclusive<f64> = 1e-15..=1e16;
 /// A float that is finite.
 pub(super) fn float(n: f64, text: &mut Writing<'_>) {
     if n != 0.0 && !PLAIN.contains(&n.abs()) {
-        return python::float(n, text);
+        return python::float(n, Lead::NONE, text);
     }
     if n < 0.0 {
         text.put(b"-");

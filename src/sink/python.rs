@@ -12,17 +12,37 @@
 
 use super::text::{Writing, few};
 
-/// The integers below are laid out in words: a sign, four digits and what follows.
+/// The integers below are laid out in words: what stands in front, a sign, four digits and what follows.
 const FEW: u64 = 10_000;
+
+/// What stands in front of a number: up to two bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Lead {
+    bytes: u64,
+    length: usize,
+}
+
+impl Lead {
+    pub(super) const NONE: Lead = Lead { bytes: 0, length: 0 };
+    pub(super) const COMMA: Lead = Lead { bytes: b',' as u64, length: 1 };
+    pub(super) const COMMA_BLANK: Lead = Lead { bytes: u16::from_le_bytes(*b", ") as u64, length: 2 };
+
+    /// Puts it alone.
+    #[inline(always)]
+    pub(super) fn put(self, text: &mut Writing<'_>) {
+        text.word(self.bytes, self.length);
+    }
+}
 
 /// An integer.
 #[inline(always)]
-pub(super) fn integer(n: i64, text: &mut Writing<'_>) {
+pub(super) fn integer(n: i64, lead: Lead, text: &mut Writing<'_>) {
     let magnitude = n.unsigned_abs();
     if magnitude < FEW {
         let (digits, length) = few(magnitude as u32);
-        signed(n < 0, digits, length, text);
+        signed(n < 0, digits, length, lead, text);
     } else {
+        lead.put(text);
         if n < 0 {
             text.put(b"-");
         }
@@ -32,23 +52,33 @@ pub(super) fn integer(n: i64, text: &mut Writing<'_>) {
 
 /// A float: an exponent below 1e-4 and from 1e16 on, of two digits at least.
 #[inline(always)]
-pub(super) fn float(n: f64, text: &mut Writing<'_>) {
+pub(super) fn float(n: f64, lead: Lead, text: &mut Writing<'_>) {
     let magnitude = n.abs();
     let whole = magnitude as u32;
     if magnitude < FEW as f64 && f64::from(whole) == magnitude {
         let (digits, length) = few(whole);
         let point = u64::from(u16::from_le_bytes(*b".0")) << (8 * length);
-        signed(n.is_sign_negative(), digits | point, length + 2, text);
+        // A word has no room for more than one byte in front.
+        let lead = if lead.length > 1 {
+            lead.put(text);
+            Lead::NONE
+        } else {
+            lead
+        };
+        signed(n.is_sign_negative(), digits | point, length + 2, lead, text);
     } else {
+        lead.put(text);
         long(n, text);
     }
 }
 
-/// Up to seven bytes behind a minus, if there is one: no branch tells, since lengths of both directions alternate.
+/// Digits behind a lead and a minus, if there is one, up to eight bytes in all: no branch tells, since lengths of both
+/// directions alternate.
 #[inline(always)]
-fn signed(minus: bool, digits: u64, length: usize, text: &mut Writing<'_>) {
+fn signed(minus: bool, digits: u64, length: usize, lead: Lead, text: &mut Writing<'_>) {
     let sign = usize::from(minus);
-    text.word((digits << (8 * sign)) | (u64::from(b'-') * sign as u64), length + sign);
+    let number = (digits << (8 * sign)) | (u64::from(b'-') * sign as u64);
+    text.word((number << (8 * lead.length)) | lead.bytes, length + sign + lead.length);
 }
 
 #[inline(never)]
@@ -62,18 +92,27 @@ fn long(n: f64, text: &mut Writing<'_>) {
         return text.put(b".0");
     }
     if n < (1_u64 << 32) as f64 {
-        let micro = (n * 1e6 + 0.5) as u64;
-        if micro as f64 / 1e6 == n {
+        let (micro, near) = parts(n, 1e6);
+        if near && micro as f64 / 1e6 == n {
             return if micro < 100 { smallest(micro as u8, text) } else { decimal(micro, 1_000_000, text) };
         }
     }
     if (1e-4..1e6).contains(&n) {
-        let nano = (n * 1e9 + 0.5) as u64;
-        if nano as f64 / 1e9 == n {
+        let (nano, near) = parts(n, 1e9);
+        if near && nano as f64 / 1e9 == n {
             return decimal(nano, 1_000_000_000, text);
         }
     }
     general(n, text);
+}
+
+/// The nearest number of parts, and whether this may be it: of a number of parts the product is off by a half of its last bit
+/// and that of its factor's together. Most others are further off, and asking costs less than a division.
+#[inline(always)]
+fn parts(n: f64, of: f64) -> (u64, bool) {
+    let product = n * of;
+    let nearest = (product + 0.5) as u64;
+    (nearest, (product - nearest as f64).abs() <= product * (2.0 * f64::EPSILON))
 }
 
 /// So many parts of one, of which there are 10^6 or 10^9; not a whole number of ones, and no less than 1e-4.
@@ -125,7 +164,7 @@ mod tests {
     }
 
     fn repr(n: f64) -> String {
-        written(|text| float(n, text))
+        written(|text| float(n, Lead::NONE, text))
     }
 
     /// The same by the general way alone.
@@ -180,7 +219,7 @@ mod tests {
     #[test]
     fn integers_are_plain() {
         for n in [0, 9, -10, 99, 100, -999, 1000, -9999, 10_000, 12_345, -99_999, i64::MIN, i64::MAX] {
-            assert_eq!(written(|text| integer(n, text)), n.to_string());
+            assert_eq!(written(|text| integer(n, Lead::NONE, text)), n.to_string());
         }
     }
 
@@ -215,7 +254,7 @@ mod tests {
         #[test]
         fn integers_are_those_of_the_library(n in any::<i64>(), shift in 0..64) {
             let n = n >> shift;
-            prop_assert_eq!(written(|text| integer(n, text)), n.to_string());
+            prop_assert_eq!(written(|text| integer(n, Lead::NONE, text)), n.to_string());
         }
     }
 }

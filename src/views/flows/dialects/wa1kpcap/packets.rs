@@ -7,7 +7,7 @@ use super::steps::{Step, Steps};
 use crate::decode::packet::protocol;
 use crate::time::{NS_PER_SECOND, Timestamp};
 use crate::views::flows::columns::Kind;
-use crate::views::flows::{Cell, Cells, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
+use crate::views::flows::{Cell, Cells, Feature, FeatureColumn, FeatureState, FlowPacket, Plain, Roles};
 
 /// The feature behind the columns.
 #[derive(Debug)]
@@ -162,16 +162,18 @@ impl FeatureState for State {
             bytes[side] += length.unsigned_abs();
         }
         let ratio = |[up, down]: [u64; 2]| if down == 0 { 0.0 } else { up as f64 / down as f64 };
-        cells.push((steps.len() as u64).into());
-        cells.push((bytes[0] + bytes[1]).into());
-        cells.push(ratio(packets).into());
-        cells.push(ratio(bytes).into());
-        cells.push(self.duration(&gaps, range).into());
+        let duration = self.duration(&gaps, range);
+        cells.put([Plain::Count(steps.len() as u64), Plain::Count(bytes[0] + bytes[1])]);
+        cells.put([ratio(packets), ratio(bytes), duration].map(Plain::Float));
 
         let of_tcp = |list: Vec<i64>| if list.is_empty() { Cell::Absent } else { Cell::Numbers(list) };
-        cells.extend(lengths.map(Cell::Numbers));
-        cells.extend([times, iats].map(Cell::Floats));
+        for list in lengths {
+            cells.push(Cell::Numbers(list));
+        }
+        cells.push(Cell::Floats(times));
+        cells.push(Cell::Floats(iats));
         cells.push(Cell::Numbers(payload));
-        cells.extend([flags, windows].map(of_tcp));
+        cells.push(of_tcp(flags));
+        cells.push(of_tcp(windows));
     }
 }
