@@ -1,6 +1,8 @@
 //! The cells of features: numbers lie together and own nothing, so that making, reading and letting go of them costs next to
 //! nothing; what owns memory lies apart, and lists are filled again flow by flow.
 
+use std::ops::Range;
+
 use super::cell::Cell;
 
 /// A cell that owns nothing, or the place of one that does.
@@ -62,6 +64,11 @@ impl Cells {
     #[inline]
     pub(crate) fn put<const N: usize>(&mut self, cells: [Plain; N]) {
         self.plain.extend_from_slice(&cells);
+    }
+
+    /// Appends the cells of these places once more; none of them may own anything.
+    pub(crate) fn again(&mut self, places: Range<usize>) {
+        self.plain.extend_from_within(places);
     }
 
     /// Puts another cell in the place of one, if there is one.

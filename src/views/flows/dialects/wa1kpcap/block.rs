@@ -105,17 +105,17 @@ impl Block {
     }
 }
 
-/// Appends the cells of a block, or empty ones where there are no values.
-pub(super) fn show(block: &Option<Block>, cells: &mut Cells) {
-    cells.put(block.as_ref().map_or([Plain::Absent; WIDTH], Block::cells));
-}
-
 impl Desk {
-    /// The block of values, of which `unit` make the unit of its columns; nothing without any.
-    pub(super) fn block(&mut self, values: &[i64], unit: f64) -> Option<Block> {
+    /// Appends the block of values, of which `unit` make the unit of its columns; empty cells without any.
+    pub(super) fn block(&mut self, values: &[i64], unit: f64, cells: &mut Cells) {
         if values.is_empty() {
-            return None;
+            return cells.put([Plain::Absent; WIDTH]);
         }
+        cells.put(self.figures(values, unit).cells());
+    }
+
+    #[inline(always)]
+    fn figures(&mut self, values: &[i64], unit: f64) -> Block {
         let [mut zero, mut up, mut down] = [Sums::NONE; 3];
         for &value in values {
             let side = match value {
@@ -127,13 +127,13 @@ impl Desk {
         }
         let all = up.and(&down).and(&zero);
         if !all.fit() {
-            return Some(wide(values, unit));
+            return wide(values, unit);
         }
         let all_figures = all.figures(unit);
         let median = if all.is_one() { all_figures.mean } else { self.median(values) / unit };
         // What is of one sign is worked out once.
         let side = |side: &Sums| if side.count == all.count { all_figures } else { side.figures(unit) };
-        Some(Block { all: all_figures, median, up: side(&up), down: side(&down) })
+        Block { all: all_figures, median, up: side(&up), down: side(&down) }
     }
 
     /// The middle magnitude, or the mean of the two middle ones. They have less than 63 bits.
@@ -184,7 +184,7 @@ mod tests {
             let small: Vec<i64> = values.iter().map(|value| value % (most + 1)).collect();
             for values in [values, small] {
                 for unit in [1.0, 1e9, (1_u64 << 36) as f64] {
-                    prop_assert_eq!(Desk::default().block(&values, unit), Some(wide(&values, unit)));
+                    prop_assert_eq!(Desk::default().figures(&values, unit), wide(&values, unit));
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! The accumulator: a flow's packets one by one, and what is worked out of them when it has ended.
 
 use super::Switches;
-use super::block::{self, BLOCKS, Desk};
+use super::block::{BLOCKS, Desk, WIDTH};
 use super::columns::seconds;
 use super::steps::{Step, Steps};
 use crate::decode::packet::protocol;
@@ -142,18 +142,20 @@ impl FeatureState for State {
         iats.extend(gaps.iter().map(|&gap| gap as f64 / unit));
 
         let mut desk = Desk::default();
-        let blocks = lengths.each_ref().map(|list| desk.block(list, 1.0));
-        blocks.iter().for_each(|block| block::show(block, cells));
-        block::show(&desk.block(&gaps, unit), cells);
+        for list in &lengths {
+            desk.block(list, 1.0, cells);
+        }
+        let app = cells.len() - WIDTH..cells.len();
+        desk.block(&gaps, unit, cells);
         payload.extend_from_slice(&lengths[3]);
         if self.switches.udp_without_payload {
             payload.iter_mut().zip(steps.iter()).filter(|(_, step)| step.udp).for_each(|(length, _)| *length = 0);
-            block::show(&desk.block(&payload, 1.0), cells);
+            desk.block(&payload, 1.0, cells);
         } else {
-            block::show(&blocks[3], cells);
+            cells.again(app);
         }
-        block::show(&desk.block(&flags, 1.0), cells);
-        block::show(&desk.block(&windows, 1.0), cells);
+        desk.block(&flags, 1.0, cells);
+        desk.block(&windows, 1.0, cells);
 
         let [mut packets, mut bytes] = [[0_u64; 2]; 2];
         for &length in &lengths[0] {
