@@ -27,7 +27,8 @@ impl Notation {
     pub(super) fn writes(self, cell: &Cell<'_>, text: &mut Text, out: &mut Vec<u8>) -> bool {
         let plain = match cell {
             Cell::Absent => Plain::Absent,
-            Cell::Flag(flag) => Plain::Flag(*flag),
+            Cell::Flag(true) => Plain::True,
+            Cell::Flag(false) => Plain::False,
             Cell::Count(n) => Plain::Count(*n),
             Cell::Integer(n) => Plain::Integer(*n),
             Cell::Float(n) => Plain::Float(*n),
@@ -88,7 +89,7 @@ fn number(
     lead: Lead,
     float: impl Fn(f64, Lead, &mut Writing<'_>),
     text: &mut Writing<'_>,
-) -> Option<u32> {
+) -> Option<usize> {
     match plain {
         Plain::Float(n) => float(n, lead, text),
         Plain::Integer(n) => python::integer(n, lead, text),
@@ -97,8 +98,8 @@ fn number(
             lead.put(text);
             match plain {
                 Plain::Count(n) => text.number(n),
-                Plain::Flag(true) => text.put(b"True"),
-                Plain::Flag(false) => text.put(b"False"),
+                Plain::True => text.put(b"True"),
+                Plain::False => text.put(b"False"),
                 Plain::Other(other) => return Some(other),
                 Plain::Absent | Plain::Integer(_) | Plain::Float(_) => {}
             }

@@ -5,15 +5,17 @@ use std::ops::Range;
 
 use super::cell::Cell;
 
-/// A cell that owns nothing, or the place of one that does.
+/// A cell that owns nothing, or the place of one that does. Whatever has eight bytes has them in one place, so that a cell
+/// becomes one of these by moving a word; with a truth in a byte of its own, parts of words would be moved.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Plain {
     Absent,
-    Flag(bool),
+    True,
+    False,
     Count(u64),
     Integer(i64),
     Float(f64),
-    Other(u32),
+    Other(usize),
 }
 
 const _: () = assert!(size_of::<Plain>() == 16);
@@ -100,7 +102,8 @@ impl Cells {
     pub fn show<R>(&self, at: usize, to: impl FnOnce(&Cell<'_>) -> R) -> R {
         let cell = match self.plain.get(at) {
             None | Some(Plain::Absent) => Cell::Absent,
-            Some(&Plain::Flag(flag)) => Cell::Flag(flag),
+            Some(Plain::True) => Cell::Flag(true),
+            Some(Plain::False) => Cell::Flag(false),
             Some(&Plain::Count(n)) => Cell::Count(n),
             Some(&Plain::Integer(n)) => Cell::Integer(n),
             Some(&Plain::Float(n)) => Cell::Float(n),
@@ -116,8 +119,8 @@ impl Cells {
         &self.plain
     }
 
-    pub(crate) fn other(&self, place: u32) -> &Cell<'static> {
-        &self.others[place as usize]
+    pub(crate) fn other(&self, place: usize) -> &Cell<'static> {
+        &self.others[place]
     }
 }
 
@@ -125,7 +128,8 @@ impl Cells {
 fn place(cell: Cell<'static>, others: &mut Vec<Cell<'static>>, used: &mut usize) -> Plain {
     match cell {
         Cell::Absent => Plain::Absent,
-        Cell::Flag(flag) => Plain::Flag(flag),
+        Cell::Flag(true) => Plain::True,
+        Cell::Flag(false) => Plain::False,
         Cell::Count(n) => Plain::Count(n),
         Cell::Integer(n) => Plain::Integer(n),
         Cell::Float(n) => Plain::Float(n),
@@ -141,7 +145,7 @@ fn keep(cell: Cell<'static>, others: &mut Vec<Cell<'static>>, used: &mut usize) 
         None => others.push(cell),
     }
     *used += 1;
-    Plain::Other(u32::try_from(at).expect("a flow has fewer cells"))
+    Plain::Other(at)
 }
 
 #[cfg(test)]

@@ -12,8 +12,9 @@
 //! No sweep looks at all flows. A flow is asked, when its ends speak again or at a marker behind which it may be over, what the
 //! sweeps since its last packet have made of it. While time goes on, only the newest of them matters.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+use hashbrown::HashMap;
 
 use super::arrival::Arrival;
 use super::deadlines::Deadlines;
@@ -131,6 +132,8 @@ impl Pair {
     fn begin(&mut self, at: usize, mut flow: Flow, ends: Ends, level: i64) -> usize {
         flow.serial = Serial { count: self.count, ..Serial::default() };
         self.count = self.count.wrapping_add(1);
+        // Nearly all have one.
+        self.entries.reserve_exact(1);
         self.entries.insert(at, Entry { flow, ends, level });
         at
     }

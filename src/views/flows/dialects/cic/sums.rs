@@ -70,7 +70,7 @@ impl Sums {
         if self.count == 0 {
             return None;
         }
-        let (n, sum) = (self.count as f64, self.sum as f64);
+        let (n, sum) = (self.count as f64, nearest(self.sum));
         let divisor = if sample { n - 1.0 } else { n };
         let var = if self.count == 1 || self.min == self.max { 0.0 } else { self.spread() / divisor };
         Some(Figures { sum, mean: sum / n, var, min: self.min as f64, max: self.max as f64 })
@@ -82,13 +82,22 @@ impl Sums {
         let n = self.count as f64;
         let squares = u128::from(self.count).checked_mul(self.squares).filter(|_| self.around == 0);
         match (squares, self.sum.unsigned_abs().checked_pow(2)) {
-            (Some(squares), Some(square)) => squares.saturating_sub(square) as f64 / n,
+            (Some(squares), Some(square)) => {
+                let numerator = squares.saturating_sub(square);
+                i128::try_from(numerator).map_or(numerator as f64, nearest) / n
+            }
             _ => {
                 let squares = self.squares as f64 + f64::from(self.around) * 2_f64.powi(128);
                 (squares - (self.sum as f64).powi(2) / n).max(0.0)
             }
         }
     }
+}
+
+/// The nearest float; of numbers of 64 bits the processor knows it.
+#[inline]
+fn nearest(number: i128) -> f64 {
+    i64::try_from(number).map_or(number as f64, |number| number as f64)
 }
 
 #[cfg(test)]

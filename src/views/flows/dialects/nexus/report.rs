@@ -41,7 +41,7 @@ const TOP: usize = 5;
 impl Report {
     /// Takes a flow that was made with the dialect's settings; does nothing about others.
     pub fn add(&mut self, flow: &FlowRecord) {
-        let [_, Plain::Float(duration), Plain::Count(packets), _, _, Plain::Flag(both), _, Plain::Count(bytes), ..] =
+        let [_, Plain::Float(duration), Plain::Count(packets), _, _, both, _, Plain::Count(bytes), ..] =
             *flow.features.plain()
         else {
             return;
@@ -54,7 +54,7 @@ impl Report {
         self.durations.push(duration);
         self.packets.add(packets);
         self.bytes.add(bytes);
-        self.bidirectional += usize::from(both);
+        self.bidirectional += usize::from(matches!(both, Plain::True));
         let place = self.top.partition_point(|(more, _)| *more >= packets);
         if place < TOP {
             self.top.insert(place, (packets, ends(flow)));
