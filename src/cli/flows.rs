@@ -2,6 +2,7 @@
 
 mod beside;
 mod each;
+mod tables;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,8 @@ use pcap_compactor::flow::moments::Form as Moments;
 use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
 use pcap_compactor::sink::flows::{FlowRuns, FlowSink, FlowWriter, Form};
+use pcap_compactor::sink::metrics::OwnedMetrics;
+use pcap_compactor::sink::most::MostPackets;
 use pcap_compactor::views::flows::columns::Group;
 use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::dialects::nexus::Report;
@@ -31,6 +34,7 @@ use super::summary::{Sum, closing, complaints, stats};
 use super::text::things;
 use super::units::Unit;
 use super::{Exit, Shared, Usage, interrupt, labels, say, stdout};
+use tables::Tables;
 
 /// Arguments of `flows`.
 #[derive(clap::Args)]
@@ -79,6 +83,10 @@ pub(crate) struct Args {
     /// Leave out flows with fewer packets.
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Flows")]
     min_packets: u64,
+    /// Write only the N flows of most packets, of equal ones the first; with --each of every table. The rows keep their order and
+    /// come when all flows have ended; packets of the others are `over_limit` in the ledger.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Flows")]
+    max_flows: Option<u32>,
     /// Leave out TCP segments whose bytes were all seen before.
     #[arg(long, help_heading = "Packets")]
     no_retransmissions: bool,
@@ -98,6 +106,14 @@ pub(crate) struct Args {
     /// With --each, replace tables that are there.
     #[arg(long, requires = "each", help_heading = "Output")]
     force: bool,
+    /// Write a table for each protocol, in place of one: FLOWS_tcp_flows.csv, FLOWS_udp_flows.csv, FLOWS_icmp_flows.csv and
+    /// FLOWS_other_flows.csv (with --dialect nexus FLOWS_unknown_flows.csv) for --output FLOWS.csv. All four are written, without rows
+    /// where there are no flows, so none of a run before stays.
+    #[arg(long, requires = "output", help_heading = "Output")]
+    split_by_protocol: bool,
+    /// Keep captures apart, as --each does, but in one table: a last column, source_file, names the capture.
+    #[arg(long, conflicts_with = "each", help_heading = "Output")]
+    source_file: bool,
     /// What to write: JSON Lines, CSV, or one JSON array as pandas writes it; `none` does all the work and prints a digest of
     /// the cells and the metrics. Default: as the name of --output ends (.csv; .jsonl, .ndjson, .json), else jsonl; with
     /// --dialect csv, and .json is an array.
@@ -110,7 +126,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
         "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app"])]
     dialect: Option<Dialect>,
-    /// With --dialect nexus, also write its text report of all flows into this file.
+    /// With --dialect nexus, also write its text report of all flows that are written into this file.
     #[arg(long, value_name = "FILE", help_heading = "Output", requires = "dialect")]
     report: Option<PathBuf>,
     /// Set a switch of a CICFlowMeter dialect: --set std=population. May be given more than once;
@@ -161,6 +177,10 @@ impl Args {
         let mut set = self.set.iter().map(|(switch, value)| (switch.as_str(), value.as_str()));
         let set = set.try_fold(dialect, |dialect, (switch, value)| dialect.set(switch, value));
         Ok(Some(set.map_err(|mistake| Usage(format!("--set: {mistake}")))?))
+    }
+
+    fn is_nexus(&self) -> bool {
+        self.dialect.as_ref().is_some_and(|dialect| dialect.name() == "nexus")
     }
 
     fn format(&self) -> Format {
@@ -278,22 +298,29 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let rules = settings.labels.clone();
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress)?;
-    let bar = Bar::show(&progress, found.bytes(), shared.quiet);
+    let bytes = found.bytes();
+    let units = if args.source_file { each::apart(args, &found.units)? } else { found.units };
+    let bar = Bar::show(&progress, bytes, shared.quiet);
     let began = Instant::now();
     let run = Run { args, dialect: dialect.as_ref(), settings, progress: &progress };
     let done = match (&args.output, tables) {
         (Some(folder), Some(tables)) => each::run(&run, folder, tables)?,
-        (Some(path), None) => into_file(&run, path, found.units, about.as_mut())?,
-        (None, _) => write(&run, found.units, about.as_mut(), stdout::lock()?)?.1,
+        (Some(path), None) => vec![into_files(&run, path, units, about.as_mut())?],
+        (None, _) => vec![write(&run, units, about.as_mut(), vec![stdout::lock()?])?.1],
     };
     drop(bar);
     let took = began.elapsed();
     let mut sum = Sum::default();
     let (mut counts, mut exit) = (FlowCounts::default(), exit);
-    for (report, outcome, of_unit) in &done {
-        exit = exit.max(complaints(report, outcome, shared.quiet));
-        sum.add(report, outcome, Amount::default());
-        counts += *of_unit;
+    for Done { reports, metrics } in &done {
+        let metrics = metrics.as_ref().map(OwnedMetrics::borrow);
+        counts += metrics.as_ref().map_or_else(FlowCounts::default, |metrics| metrics.counts);
+        // Told once, of all runs together.
+        let mut outcome = metrics.map_or_else(Outcome::default, |metrics| metrics.outcome);
+        for report in reports {
+            exit = exit.max(complaints(report, &outcome, shared.quiet));
+            sum.add(report, &std::mem::take(&mut outcome), Amount::default());
+        }
     }
     if !shared.quiet {
         closing(&sum, took, "in flows", &things(counts.flows, "flow"));
@@ -301,7 +328,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         rules.iter().for_each(|rules| labels::tell(&rules.report()));
     }
     if let (Some(path), Some(about)) = (&args.report, about) {
-        let read = done.iter().flat_map(|(report, ..)| &report.files);
+        let read = done.iter().flat_map(|done| &done.reports).flat_map(|report| &report.files);
         let names: Vec<_> = read.map(|file| file.path.display().to_string()).collect();
         write_whole(path, about.text(&names.join(", ")).as_bytes())?;
     }
@@ -363,6 +390,7 @@ fn limits(counts: &FlowCounts) {
             "datagram",
             "in fragments, too many of which were open at once: their payload was not read",
         ),
+        (counts.flows_over_limit, "flow", "of fewer packets left out by --max-flows"),
     ];
     for (n, thing, what) in reached.into_iter().filter(|(n, ..)| *n > 0) {
         say(&format!("{} {what}", things(n, thing)));
@@ -371,11 +399,12 @@ fn limits(counts: &FlowCounts) {
 
 /// What is written, and by which option; into a folder, the tables in there.
 fn outputs(args: &Args, tables: Option<(&Path, &[each::Table])>) -> Vec<Named> {
-    let records = args.output.clone().map_or_else(standard_output, |path| ("--output", path));
+    let places = args.output.iter().flat_map(|path| tables::places(args, path)).map(|path| ("--output", path));
+    let records = if args.output.is_some() { places.collect() } else { vec![standard_output()] };
     let schema = schema(args).map(|path| ("the schema beside --output", path));
     let mut outputs = match tables {
         Some((folder, tables)) => each::outputs(args, folder, tables),
-        None => std::iter::once(records).chain(schema).collect(),
+        None => records.into_iter().chain(schema).collect(),
     };
     let others = [("--stats", &args.writing.stats), ("--report", &args.report)];
     outputs.extend(others.into_iter().filter_map(|(option, path)| Some((option, path.clone()?))));
@@ -442,6 +471,9 @@ fn settings(args: &Args, dialect: Option<&Dialect>) -> anyhow::Result<Settings> 
     if settings.labels.is_some() {
         settings.columns = settings.columns.and_label();
     }
+    if args.source_file {
+        settings.columns = settings.columns.and_source_file();
+    }
     Ok(settings)
 }
 
@@ -495,7 +527,11 @@ fn limit(ns: i64) -> Option<i64> {
     (ns > 0).then_some(ns)
 }
 
-type Done = (pcap_compactor::engine::Report, Outcome, FlowCounts);
+/// What tables came to: the runs, and the metrics of all of them; none if there was no run.
+struct Done {
+    reports: Vec<pcap_compactor::engine::Report>,
+    metrics: Option<OwnedMetrics<FlowCounts>>,
+}
 
 /// What the arguments come to.
 struct Run<'a> {
@@ -505,13 +541,16 @@ struct Run<'a> {
     progress: &'a Arc<Progress>,
 }
 
-/// Runs all units into one file, and writes beside it what it is.
-fn into_file(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut Report>) -> anyhow::Result<Vec<Done>> {
-    let file = AtomicFile::create(path)?;
+/// Runs all units into one file, or one a protocol, and writes beside it what it is.
+fn into_files(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut Report>) -> anyhow::Result<Done> {
+    let files =
+        tables::places(run.args, path).iter().map(|place| AtomicFile::create(place)).collect::<Result<_, _>>()?;
     let schema = schema(run.args).map(|place| Ok::<_, anyhow::Error>((AtomicFile::create(&place)?, place)));
     let schema = schema.transpose()?;
-    let (file, done) = write(run, units, about, file)?;
-    file.commit()?;
+    let (files, done) = write(run, units, about, files)?;
+    for file in files {
+        file.commit()?;
+    }
     if let Some((mut file, place)) = schema {
         let text = beside::text(run.args, run.dialect, &run.settings)?;
         file.write_all(text.as_bytes()).with_context(|| format!("{}: cannot write", place.display()))?;
@@ -520,14 +559,42 @@ fn into_file(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut Re
     Ok(done)
 }
 
-/// Runs all units into one stream.
+/// Runs all units into one stream, or one a protocol.
 fn write<W: Write>(
     run: &Run<'_>,
     units: Vec<Unit>,
-    mut about: Option<&mut Report>,
-    out: W,
-) -> anyhow::Result<(W, Vec<Done>)> {
+    about: Option<&mut Report>,
+    outs: Vec<W>,
+) -> anyhow::Result<(Vec<W>, Done)> {
     let Run { args, dialect, settings, progress } = run;
+    let mut engine = args.reading.engine(progress);
+    if let Some(dialect) = dialect {
+        engine = engine.filter(args.reading.filter.filter().and(dialect.filter().clone()));
+    }
+    let writers = outs.into_iter().map(|out| writer(run, out)).collect();
+    let watched = Watched { sink: Tables::new(args, writers), about, metrics: None };
+    let limit = args.max_flows.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut runs = FlowRuns::new(MostPackets::new(watched, limit));
+    let mut reports = Vec::new();
+    for unit in units.into_iter().filter(|unit| !unit.inputs.is_empty()) {
+        let mut settings = settings.clone();
+        if let [capture] = &unit.inputs[..]
+            && args.source_file
+        {
+            settings.source_file = Some(args.sources.inside(capture.path()).display().to_string().into());
+        }
+        let apart = unit.sensor.is_some();
+        let sensor = unit.sensor.as_deref().or(args.sources.are_named().then_some("local"));
+        let job = FlowJob::new(settings).engine(engine.clone()).sensor(sensor, apart);
+        reports.push(job.run(unit.inputs.into_iter().map(Input::from).collect(), &mut runs)?);
+    }
+    let Watched { sink, metrics, .. } = runs.finish()?.into_inner();
+    Ok((sink.into_inner(), Done { reports, metrics }))
+}
+
+/// Writes flows to a stream.
+fn writer<W: Write>(run: &Run<'_>, out: W) -> FlowWriter<W> {
+    let Run { args, dialect, settings, .. } = run;
     let form = match args.format() {
         Format::Jsonl => Form::Lines,
         Format::Csv => Form::Csv,
@@ -536,34 +603,17 @@ fn write<W: Write>(
     };
     let name = if args.output.is_some() { "the output" } else { "standard output" };
     let writer = FlowWriter::new(out, name, form, settings.columns.clone(), args.writing.times());
-    let (writer, engine) = match dialect {
-        Some(dialect) => {
-            let filter = args.reading.filter.filter().and(dialect.filter().clone());
-            (writer.notation(dialect.notation()), args.reading.engine(progress).filter(filter))
-        }
-        None => (writer, args.reading.engine(progress)),
-    };
-    let mut runs = FlowRuns::new(writer);
-    let mut done = Vec::new();
-    for unit in units.into_iter().filter(|unit| !unit.inputs.is_empty()) {
-        let apart = unit.sensor.is_some();
-        let sensor = unit.sensor.as_deref().or(args.sources.are_named().then_some("local"));
-        let job = FlowJob::new(settings.clone()).engine(engine.clone()).sensor(sensor, apart);
-        let about = about.as_deref_mut();
-        let mut watched =
-            Watched { sink: &mut runs, about, outcome: Outcome::default(), counts: FlowCounts::default() };
-        let report = job.run(unit.inputs.into_iter().map(Input::from).collect(), &mut watched)?;
-        done.push((report, watched.outcome, watched.counts));
+    match dialect {
+        Some(dialect) => writer.notation(dialect.notation()),
+        None => writer,
     }
-    Ok((runs.finish()?.into_inner(), done))
 }
 
-/// Passes flows on, tells the report of them, and remembers what the metrics say.
+/// Passes flows on, tells the report of them, and keeps the metrics.
 struct Watched<'r, S> {
     sink: S,
     about: Option<&'r mut Report>,
-    outcome: Outcome,
-    counts: FlowCounts,
+    metrics: Option<OwnedMetrics<FlowCounts>>,
 }
 
 impl<S: FlowSink> FlowSink for Watched<'_, S> {
@@ -577,7 +627,7 @@ impl<S: FlowSink> FlowSink for Watched<'_, S> {
         self.sink.on_marker()
     }
     fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> pcap_compactor::Result<()> {
-        (self.outcome, self.counts) = (metrics.outcome, metrics.counts);
+        self.metrics = Some(metrics.to_owned());
         self.sink.on_metrics(metrics)
     }
 }

@@ -10,6 +10,7 @@ pub mod flows;
 mod java;
 pub mod jsonl;
 pub mod metrics;
+pub mod most;
 pub mod notation;
 mod pandas;
 mod python;

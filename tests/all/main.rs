@@ -8,6 +8,7 @@
 
 mod command;
 mod model;
+mod most;
 mod run;
 mod traffic;
 
@@ -38,6 +39,7 @@ mod sampling;
 mod sensors;
 mod settings;
 mod shape;
+mod split;
 mod traps;
 mod verdicts;
 mod views;

@@ -27,8 +27,9 @@ fn ports(r: &FlowRecord) -> Option<[u16; 2]> {
     (matches!(r.protocol, protocol::TCP | protocol::UDP) && ports != [0; 2]).then_some(ports)
 }
 
-/// Its protocol, as the dialect calls it.
-pub(super) fn name(r: &FlowRecord) -> &'static str {
+/// The protocol of a flow, as the dialect calls it: TCP, UDP, ICMP or Unknown.
+#[must_use]
+pub fn name(r: &FlowRecord) -> &'static str {
     match (r.protocol, ports(r)) {
         (protocol::TCP, Some(_)) => "TCP",
         (protocol::UDP, Some(_)) => "UDP",

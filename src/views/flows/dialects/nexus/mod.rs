@@ -41,6 +41,7 @@ mod report;
 
 use std::sync::Arc;
 
+pub use columns::name as protocol;
 pub use report::Report;
 
 use super::{Dialect, Difference, Notation};
