@@ -4,7 +4,7 @@ mod beside;
 mod each;
 mod tables;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -20,8 +20,8 @@ use pcap_compactor::sink::flows::{FlowRuns, FlowSink, FlowWriter, Form};
 use pcap_compactor::sink::metrics::OwnedMetrics;
 use pcap_compactor::sink::most::MostPackets;
 use pcap_compactor::views::flows::columns::Group;
-use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::dialects::nexus::Report;
+use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::{
     Columns, FlowCounts, FlowJob, FlowRecord, GoesOn, Labels, Lifetime, Settings, TcpEnd,
 };
@@ -47,6 +47,7 @@ Examples:
   pcap-compactor flows capture.pcap > flows.jsonl
   pcap-compactor flows captures/ --format csv -o flows.csv             # all captures in one table
   pcap-compactor flows captures/ --format csv -o tables --each         # a table for each
+  pcap-compactor flows captures/ --source-file -o flows.csv            # one, of flows that are of one capture each, named
   pcap-compactor flows capture.pcap --columns @default,@stats          # every statistic as well
   pcap-compactor flows capture.pcap --columns src_ip,dst_ip,iat_mean   # only these
   pcap-compactor flows capture.pcap --app                              # and what payload says: TLS, HTTP, DNS, QUIC, ...
@@ -56,6 +57,7 @@ Examples:
   tcpdump -w - | pcap-compactor flows -                                # flows leave as they end
   pcap-compactor flows capture.pcap --dialect wa1kpcap > features.csv  # as wa1kpcap 0.2.0 writes them
   pcap-compactor flows capture.pcap --dialect nexus > flows.csv        # as NexusFlowMeter 0.1.5 does
+  pcap-compactor flows capture.pcap --dialect nexus --max-flows 100 -o flows.xlsx   # those of most packets, as a spreadsheet
   pcap-compactor schema flows                                          # all columns, with unit and meaning")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -108,15 +110,15 @@ pub(crate) struct Args {
     force: bool,
     /// Write a table for each protocol, in place of one: FLOWS_tcp_flows.csv, FLOWS_udp_flows.csv, FLOWS_icmp_flows.csv and
     /// FLOWS_other_flows.csv (with --dialect nexus FLOWS_unknown_flows.csv) for --output FLOWS.csv. All four are written, without rows
-    /// where there are no flows, so none of a run before stays.
+    /// where there are no flows, so none of a run before stays. In JSON Lines each ends with the ledger of all.
     #[arg(long, requires = "output", help_heading = "Output")]
     split_by_protocol: bool,
     /// Keep captures apart, as --each does, but in one table: a last column, source_file, names the capture.
     #[arg(long, conflicts_with = "each", help_heading = "Output")]
     source_file: bool,
-    /// What to write: JSON Lines, CSV, or one JSON array as pandas writes it; `none` does all the work and prints a digest of
-    /// the cells and the metrics. Default: as the name of --output ends (.csv; .jsonl, .ndjson, .json), else jsonl; with
-    /// --dialect csv, and .json is an array.
+    /// What to write: JSON Lines, CSV, one JSON array as pandas writes it, or a spreadsheet, which has room for 1,048,575
+    /// flows; `none` does all the work and prints a digest of the cells and the metrics. Default: as the name of --output ends
+    /// (.csv; .xlsx; .jsonl, .ndjson, .json), else jsonl; with --dialect csv, and .json is an array.
     #[arg(long, value_enum, help_heading = "Output")]
     format: Option<Format>,
     /// Write flows as another program does: wa1kpcap, cic (CICFlowMeter, corrected), cic-java, cic-engelen, cic-2018, cic-2017,
@@ -193,6 +195,7 @@ impl Args {
         let end = self.output.as_deref().filter(|_| !self.each)?.extension()?.to_str()?.to_ascii_lowercase();
         match end.as_str() {
             "csv" => Some(Format::Csv),
+            "xlsx" => Some(Format::Xlsx),
             "json" if self.dialect.is_some() || self.format == Some(Format::Json) => Some(Format::Json),
             "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
             _ => None,
@@ -211,6 +214,7 @@ enum Format {
     Jsonl,
     Csv,
     Json,
+    Xlsx,
     None,
 }
 
@@ -221,6 +225,7 @@ impl Format {
             Format::Jsonl => "JSON Lines",
             Format::Csv => "CSV",
             Format::Json => "JSON",
+            Format::Xlsx => "a spreadsheet",
             Format::None => "nothing",
         }
     }
@@ -231,6 +236,7 @@ impl Format {
             Format::Jsonl => "jsonl",
             Format::Csv => "csv",
             Format::Json => "json",
+            Format::Xlsx => "xlsx",
             Format::None => "none",
         }
     }
@@ -281,6 +287,9 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         return Err(no_file_of_nothing().into());
     }
     args.output.as_deref().filter(|_| !args.each).map_or(Ok(()), of_no_other_kind)?;
+    if args.format() == Format::Xlsx && args.output.is_none() && std::io::stdout().is_terminal() {
+        return Err(Usage("a spreadsheet is not for a terminal; name a file: --output flows.xlsx".into()).into());
+    }
     let dialect = args.dialect()?;
     let settings = settings(args, dialect.as_ref())?;
     let mut about = report(args)?;
@@ -350,10 +359,10 @@ fn of_no_other_kind(path: &Path) -> Result<(), Usage> {
         )));
     }
     let end = path.extension().and_then(|end| end.to_str()).map(str::to_ascii_lowercase);
-    let others = ["gz", "zst", "xz", "bz2", "zip", "parquet", "arrow", "feather", "xlsx"];
+    let others = ["gz", "zst", "xz", "bz2", "zip", "parquet", "arrow", "feather", "xls"];
     match end.filter(|end| others.contains(&&**end)) {
         Some(end) => Err(Usage(format!(
-            "{}: no .{end} is written; name it .csv, .jsonl or .json, or leave out --output and pass the rows on",
+            "{}: no .{end} is written; name it .csv, .jsonl, .json or .xlsx, or leave out --output and pass the rows on",
             path.display()
         ))),
         None => Ok(()),
@@ -599,6 +608,7 @@ fn writer<W: Write>(run: &Run<'_>, out: W) -> FlowWriter<W> {
         Format::Jsonl => Form::Lines,
         Format::Csv => Form::Csv,
         Format::Json => Form::Array,
+        Format::Xlsx => Form::Sheet,
         Format::None => Form::Digest,
     };
     let name = if args.output.is_some() { "the output" } else { "standard output" };

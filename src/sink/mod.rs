@@ -18,7 +18,9 @@ pub mod runs;
 #[cfg(feature = "payload")]
 pub(crate) mod said;
 pub mod seal;
+mod sheet;
 mod text;
+mod zip;
 
 use crate::engine::FileReport;
 use crate::error::Result;

@@ -39,6 +39,7 @@ mod sampling;
 mod sensors;
 mod settings;
 mod shape;
+mod sheet;
 mod split;
 mod traps;
 mod verdicts;
