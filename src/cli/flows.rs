@@ -21,7 +21,7 @@ use pcap_compactor::sink::metrics::OwnedMetrics;
 use pcap_compactor::sink::most::MostPackets;
 use pcap_compactor::views::flows::columns::Group;
 use pcap_compactor::views::flows::dialects::nexus::Report;
-use pcap_compactor::views::flows::dialects::Dialect;
+use pcap_compactor::views::flows::dialects::{Dialect, Zone};
 use pcap_compactor::views::flows::{
     Columns, FlowCounts, FlowJob, FlowRecord, GoesOn, Labels, Lifetime, Settings, TcpEnd,
 };
@@ -58,6 +58,7 @@ Examples:
   pcap-compactor flows capture.pcap --dialect wa1kpcap > features.csv  # as wa1kpcap 0.2.0 writes them
   pcap-compactor flows capture.pcap --dialect nexus > flows.csv        # as NexusFlowMeter 0.1.5 does
   pcap-compactor flows capture.pcap --dialect nexus --max-flows 100 -o flows.xlsx   # those of most packets, as a spreadsheet
+  pcap-compactor flows capture.pcap --dialect cic --time-zone Europe/Berlin         # times as its clocks there
   pcap-compactor schema flows                                          # all columns, with unit and meaning")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -135,6 +136,10 @@ pub(crate) struct Args {
     /// `pcap-compactor schema flows --dialect NAME` lists the switches.
     #[arg(long, value_name = "NAME=VALUE", value_parser = switch, requires = "dialect", help_heading = "Output")]
     set: Vec<(String, String)>,
+    /// The zone of a dialect's times that are dates, as the machine's of CICFlowMeter and NexusFlowMeter: Europe/Berlin. An hour
+    /// that clocks show twice stands so. Default: UTC.
+    #[arg(long, value_name = "ZONE", requires = "dialect", help_heading = "Output")]
+    time_zone: Option<Zone>,
     /// Columns in their order, parted by commas; groups as @default, @stats, @tcp, @app, and
     /// @all, which is all but @app. Only what they need is computed.
     #[arg(long, value_name = "LIST", help_heading = "Output")]
@@ -178,7 +183,11 @@ impl Args {
         let Some(dialect) = self.dialect.clone() else { return Ok(None) };
         let mut set = self.set.iter().map(|(switch, value)| (switch.as_str(), value.as_str()));
         let set = set.try_fold(dialect, |dialect, (switch, value)| dialect.set(switch, value));
-        Ok(Some(set.map_err(|mistake| Usage(format!("--set: {mistake}")))?))
+        let dialect = set.map_err(|mistake| Usage(format!("--set: {mistake}")))?;
+        match self.time_zone.clone() {
+            Some(zone) => Ok(Some(dialect.in_zone(zone).map_err(|mistake| Usage(format!("--time-zone: {mistake}")))?)),
+            None => Ok(Some(dialect)),
+        }
     }
 
     fn is_nexus(&self) -> bool {

@@ -45,3 +45,4 @@ mod traps;
 mod verdicts;
 mod views;
 mod wa1kpcap;
+mod zones;

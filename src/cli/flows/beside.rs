@@ -9,7 +9,7 @@ use pcap_compactor::decode::Tunnels;
 use pcap_compactor::flow::moments::Form as Moments;
 use pcap_compactor::sink::jsonl::Times;
 use pcap_compactor::views::flows::Settings;
-use pcap_compactor::views::flows::dialects::Dialect;
+use pcap_compactor::views::flows::dialects::{Dialect, Zone};
 use serde::Serialize;
 use serde_json::Number;
 
@@ -73,6 +73,7 @@ struct Options<'a> {
     from: Option<String>,
     to: Option<String>,
     times: &'static str,
+    time_zone: &'a str,
     label: Option<String>,
     config: Option<String>,
     /// Of columns that no dialect has.
@@ -128,6 +129,7 @@ impl<'a> Options<'a> {
                 Times::Seconds => "s",
                 Times::Nanoseconds => "ns",
             },
+            time_zone: args.time_zone.as_ref().map_or("UTC", Zone::name),
             label: path(&args.label),
             config: path(&args.config),
             stats_form: usual.then_some(match settings.form {
