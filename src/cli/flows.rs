@@ -296,6 +296,12 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         return Err(no_file_of_nothing().into());
     }
     args.output.as_deref().filter(|_| !args.each).map_or(Ok(()), of_no_other_kind)?;
+    if args.split_by_protocol && args.output.as_deref().is_some_and(is_a_stream) {
+        return Err(Usage(
+            "--split-by-protocol makes files beside --output, which is a pipe or a device; name a file".into(),
+        )
+        .into());
+    }
     if args.format() == Format::Xlsx && args.output.is_none() && std::io::stdout().is_terminal() {
         return Err(Usage("a spreadsheet is not for a terminal; name a file: --output flows.xlsx".into()).into());
     }
@@ -357,6 +363,11 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         anyhow::bail!("none of the inputs is a capture that can be read");
     }
     Ok(exit)
+}
+
+/// Whether it is there, and is a pipe or a device.
+fn is_a_stream(path: &Path) -> bool {
+    path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
 }
 
 /// Refuses folders, and names of files of a kind that is not written.

@@ -119,6 +119,8 @@ fn tables_of_protocols_are_guarded_and_come_together() {
     file(here, "a.pcap", &kinds());
     for (words, said) in [
         ("a.pcap --split-by-protocol", "--output"),
+        #[cfg(unix)]
+        ("a.pcap --split-by-protocol -o /dev/null", "which is a pipe or a device; name a file"),
         ("f_udp_flows.csv -o f.csv --split-by-protocol", "--output would take the place of an input"),
         ("a.pcap -o f.csv --split-by-protocol --stats f_tcp_flows.csv", "--stats would take the place of --output"),
         (

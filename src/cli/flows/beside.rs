@@ -19,7 +19,7 @@ use crate::cli::text::utc;
 
 /// Where it is; nothing beside a pipe or a device.
 pub(super) fn place(table: &Path) -> Option<PathBuf> {
-    if std::fs::metadata(table).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+    if super::is_a_stream(table) {
         return None;
     }
     let mut name = table.file_name()?.to_owned();

@@ -106,7 +106,7 @@ const VAR: fn(&Figures) -> f64 = |figures| figures.var;
 /// All columns but those of who talked to whom.
 #[rustfmt::skip]
 pub(super) const TABLE: &[Item] = &[
-    item(("Timestamp", "timestamp"), Text, "", "time of the first packet", |f| f.started()),
+    item(("Timestamp", "timestamp"), Text, "", "time of the first packet, in UTC or the zone of --time-zone", |f| f.started()),
     item(("Flow Duration", "flow_duration"), Float, "µs", "latest time - that of the first packet, or the earliest, by the switch", |f| f.length_of_time()),
     item(("Flow Bytes/s", "flow_byts_s"), Float, "bytes/s", "length of packets / duration", |f| f.rate_or_0(f.side(0).lengths.sum + f.side(1).lengths.sum)),
     item(("Flow Packets/s", "flow_pkts_s"), Float, "packets/s", "packets / duration", |f| f.rate_or_0(f.packets.into())),

@@ -234,7 +234,7 @@ values! {
         /// Latest time less that of the first packet.
         LatestLessFirst = "latest-less-first",
     }
-    /// Time as text.
+    /// Time as text; of UTC, unless a zone is asked for.
     TimeText {
         /// `2017-07-06 12:00:30`, with milli- or microseconds unless they are 0.
         Iso = "iso-utc",

@@ -30,8 +30,13 @@ const fn column(name: &'static str, kind: Kind, unit: &'static str, about: &'sta
 use Kind::{Boolean, Float, Integer, Text};
 
 const COLUMNS: &[FeatureColumn] = &[
-    column("start_time", Text, "", "time of the packet that came first, YYYY-MM-DD HH:MM:SS.ffffff"),
-    column("end_time", Text, "", "time of the packet that came last"),
+    column(
+        "start_time",
+        Text,
+        "",
+        "time of the packet that came first, YYYY-MM-DD HH:MM:SS.ffffff in UTC or the zone of --time-zone",
+    ),
+    column("end_time", Text, "", "time of the packet that came last, likewise"),
     column("duration_seconds", Float, "s", "end_time - start_time"),
     column("total_packets", Integer, "packets", "packets"),
     column("forward_packets", Integer, "packets", "packets from src"),
