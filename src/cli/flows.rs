@@ -419,7 +419,7 @@ fn limits(counts: &FlowCounts) {
             "datagram",
             "in fragments, too many of which were open at once: their payload was not read",
         ),
-        (counts.flows_over_limit, "flow", "of fewer packets left out by --max-flows"),
+        (counts.flows_over_limit, "flow", "left out by --max-flows, which keeps those of most packets"),
     ];
     for (n, thing, what) in reached.into_iter().filter(|(n, ..)| *n > 0) {
         say(&format!("{} {what}", things(n, thing)));

@@ -93,7 +93,7 @@ pub struct FlowCounts {
     /// Datagrams that came in fragments and were let go of before they were complete, for want of room: their payload was
     /// not read. 0 where none is.
     pub datagrams_let_go: u64,
-    /// Flows that were left out since others have more packets, see [`MostPackets`](crate::sink::most::MostPackets); their packets
+    /// Flows beyond the number of those that are kept, see [`MostPackets`](crate::sink::most::MostPackets); their packets
     /// are `over_limit` in the ledger.
     pub flows_over_limit: u64,
 }
