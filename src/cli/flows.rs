@@ -2,8 +2,9 @@
 
 mod beside;
 mod each;
+mod tables;
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,9 +17,11 @@ use pcap_compactor::flow::moments::Form as Moments;
 use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
 use pcap_compactor::sink::flows::{FlowRuns, FlowSink, FlowWriter, Form};
+use pcap_compactor::sink::metrics::OwnedMetrics;
+use pcap_compactor::sink::most::MostPackets;
 use pcap_compactor::views::flows::columns::Group;
-use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::dialects::nexus::Report;
+use pcap_compactor::views::flows::dialects::{Dialect, Zone};
 use pcap_compactor::views::flows::{
     Columns, FlowCounts, FlowJob, FlowRecord, GoesOn, Labels, Lifetime, Settings, TcpEnd,
 };
@@ -31,6 +34,7 @@ use super::summary::{Sum, closing, complaints, stats};
 use super::text::things;
 use super::units::Unit;
 use super::{Exit, Shared, Usage, interrupt, labels, say, stdout};
+use tables::Tables;
 
 /// Arguments of `flows`.
 #[derive(clap::Args)]
@@ -43,6 +47,7 @@ Examples:
   pcap-compactor flows capture.pcap > flows.jsonl
   pcap-compactor flows captures/ --format csv -o flows.csv             # all captures in one table
   pcap-compactor flows captures/ --format csv -o tables --each         # a table for each
+  pcap-compactor flows captures/ --source-file -o flows.csv            # one, of flows that are of one capture each, named
   pcap-compactor flows capture.pcap --columns @default,@stats          # every statistic as well
   pcap-compactor flows capture.pcap --columns src_ip,dst_ip,iat_mean   # only these
   pcap-compactor flows capture.pcap --app                              # and what payload says: TLS, HTTP, DNS, QUIC, ...
@@ -52,6 +57,8 @@ Examples:
   tcpdump -w - | pcap-compactor flows -                                # flows leave as they end
   pcap-compactor flows capture.pcap --dialect wa1kpcap > features.csv  # as wa1kpcap 0.2.0 writes them
   pcap-compactor flows capture.pcap --dialect nexus > flows.csv        # as NexusFlowMeter 0.1.5 does
+  pcap-compactor flows capture.pcap --dialect nexus --max-flows 100 -o flows.xlsx   # those of most packets, as a spreadsheet
+  pcap-compactor flows capture.pcap --dialect cic --time-zone Europe/Berlin         # times as its clocks there
   pcap-compactor schema flows                                          # all columns, with unit and meaning")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -79,6 +86,10 @@ pub(crate) struct Args {
     /// Leave out flows with fewer packets.
     #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Flows")]
     min_packets: u64,
+    /// Write only the N flows of most packets, of equal ones the first; with --each of every table. The rows keep their order and
+    /// come when all flows have ended; packets of the others are `over_limit` in the ledger.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Flows")]
+    max_flows: Option<u32>,
     /// Leave out TCP segments whose bytes were all seen before.
     #[arg(long, help_heading = "Packets")]
     no_retransmissions: bool,
@@ -98,9 +109,17 @@ pub(crate) struct Args {
     /// With --each, replace tables that are there.
     #[arg(long, requires = "each", help_heading = "Output")]
     force: bool,
-    /// What to write: JSON Lines, CSV, or one JSON array as pandas writes it; `none` does all the work and prints a digest of
-    /// the cells and the metrics. Default: as the name of --output ends (.csv; .jsonl, .ndjson, .json), else jsonl; with
-    /// --dialect csv, and .json is an array.
+    /// Write a table for each protocol, in place of one: FLOWS_tcp_flows.csv, FLOWS_udp_flows.csv, FLOWS_icmp_flows.csv and
+    /// FLOWS_other_flows.csv (with --dialect nexus FLOWS_unknown_flows.csv) for --output FLOWS.csv. All four are written, without rows
+    /// where there are no flows, so none of a run before stays. In JSON Lines each ends with the ledger of all.
+    #[arg(long, requires = "output", help_heading = "Output")]
+    split_by_protocol: bool,
+    /// Keep captures apart, as --each does, but in one table: a last column, source_file, names the capture.
+    #[arg(long, conflicts_with = "each", help_heading = "Output")]
+    source_file: bool,
+    /// What to write: JSON Lines, CSV, one JSON array as pandas writes it, or a spreadsheet, which has room for 1,048,575
+    /// flows; `none` does all the work and prints a digest of the cells and the metrics. Default: as the name of --output ends
+    /// (.csv; .xlsx; .jsonl, .ndjson, .json), else jsonl; with --dialect csv, and .json is an array.
     #[arg(long, value_enum, help_heading = "Output")]
     format: Option<Format>,
     /// Write flows as another program does: wa1kpcap, cic (CICFlowMeter, corrected), cic-java, cic-engelen, cic-2018, cic-2017,
@@ -110,13 +129,17 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
         "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app"])]
     dialect: Option<Dialect>,
-    /// With --dialect nexus, also write its text report of all flows into this file.
+    /// With --dialect nexus, also write its text report of all flows that are written into this file.
     #[arg(long, value_name = "FILE", help_heading = "Output", requires = "dialect")]
     report: Option<PathBuf>,
     /// Set a switch of a CICFlowMeter dialect: --set std=population. May be given more than once;
     /// `pcap-compactor schema flows --dialect NAME` lists the switches.
     #[arg(long, value_name = "NAME=VALUE", value_parser = switch, requires = "dialect", help_heading = "Output")]
     set: Vec<(String, String)>,
+    /// The zone of a dialect's times that are dates, as the machine's of CICFlowMeter and NexusFlowMeter: Europe/Berlin. An hour
+    /// that clocks show twice stands so. Default: UTC.
+    #[arg(long, value_name = "ZONE", requires = "dialect", help_heading = "Output")]
+    time_zone: Option<Zone>,
     /// Columns in their order, parted by commas; groups as @default, @stats, @tcp, @app, and
     /// @all, which is all but @app. Only what they need is computed.
     #[arg(long, value_name = "LIST", help_heading = "Output")]
@@ -160,7 +183,15 @@ impl Args {
         let Some(dialect) = self.dialect.clone() else { return Ok(None) };
         let mut set = self.set.iter().map(|(switch, value)| (switch.as_str(), value.as_str()));
         let set = set.try_fold(dialect, |dialect, (switch, value)| dialect.set(switch, value));
-        Ok(Some(set.map_err(|mistake| Usage(format!("--set: {mistake}")))?))
+        let dialect = set.map_err(|mistake| Usage(format!("--set: {mistake}")))?;
+        match self.time_zone.clone() {
+            Some(zone) => Ok(Some(dialect.in_zone(zone).map_err(|mistake| Usage(format!("--time-zone: {mistake}")))?)),
+            None => Ok(Some(dialect)),
+        }
+    }
+
+    fn is_nexus(&self) -> bool {
+        self.dialect.as_ref().is_some_and(|dialect| dialect.name() == "nexus")
     }
 
     fn format(&self) -> Format {
@@ -173,6 +204,7 @@ impl Args {
         let end = self.output.as_deref().filter(|_| !self.each)?.extension()?.to_str()?.to_ascii_lowercase();
         match end.as_str() {
             "csv" => Some(Format::Csv),
+            "xlsx" => Some(Format::Xlsx),
             "json" if self.dialect.is_some() || self.format == Some(Format::Json) => Some(Format::Json),
             "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
             _ => None,
@@ -191,6 +223,7 @@ enum Format {
     Jsonl,
     Csv,
     Json,
+    Xlsx,
     None,
 }
 
@@ -201,6 +234,7 @@ impl Format {
             Format::Jsonl => "JSON Lines",
             Format::Csv => "CSV",
             Format::Json => "JSON",
+            Format::Xlsx => "a spreadsheet",
             Format::None => "nothing",
         }
     }
@@ -211,6 +245,7 @@ impl Format {
             Format::Jsonl => "jsonl",
             Format::Csv => "csv",
             Format::Json => "json",
+            Format::Xlsx => "xlsx",
             Format::None => "none",
         }
     }
@@ -261,6 +296,15 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         return Err(no_file_of_nothing().into());
     }
     args.output.as_deref().filter(|_| !args.each).map_or(Ok(()), of_no_other_kind)?;
+    if args.split_by_protocol && args.output.as_deref().is_some_and(is_a_stream) {
+        return Err(Usage(
+            "--split-by-protocol makes files beside --output, which is a pipe or a device; name a file".into(),
+        )
+        .into());
+    }
+    if args.format() == Format::Xlsx && args.output.is_none() && std::io::stdout().is_terminal() {
+        return Err(Usage("a spreadsheet is not for a terminal; name a file: --output flows.xlsx".into()).into());
+    }
     let dialect = args.dialect()?;
     let settings = settings(args, dialect.as_ref())?;
     let mut about = report(args)?;
@@ -278,22 +322,29 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let rules = settings.labels.clone();
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress)?;
-    let bar = Bar::show(&progress, found.bytes(), shared.quiet);
+    let bytes = found.bytes();
+    let units = if args.source_file { each::apart(args, &found.units)? } else { found.units };
+    let bar = Bar::show(&progress, bytes, shared.quiet);
     let began = Instant::now();
     let run = Run { args, dialect: dialect.as_ref(), settings, progress: &progress };
     let done = match (&args.output, tables) {
         (Some(folder), Some(tables)) => each::run(&run, folder, tables)?,
-        (Some(path), None) => into_file(&run, path, found.units, about.as_mut())?,
-        (None, _) => write(&run, found.units, about.as_mut(), stdout::lock()?)?.1,
+        (Some(path), None) => vec![into_files(&run, path, units, about.as_mut())?],
+        (None, _) => vec![write(&run, units, about.as_mut(), vec![stdout::lock()?])?.1],
     };
     drop(bar);
     let took = began.elapsed();
     let mut sum = Sum::default();
     let (mut counts, mut exit) = (FlowCounts::default(), exit);
-    for (report, outcome, of_unit) in &done {
-        exit = exit.max(complaints(report, outcome, shared.quiet));
-        sum.add(report, outcome, Amount::default());
-        counts += *of_unit;
+    for Done { reports, metrics } in &done {
+        let metrics = metrics.as_ref().map(OwnedMetrics::borrow);
+        counts += metrics.as_ref().map_or_else(FlowCounts::default, |metrics| metrics.counts);
+        // Told once, of all runs together.
+        let mut outcome = metrics.map_or_else(Outcome::default, |metrics| metrics.outcome);
+        for report in reports {
+            exit = exit.max(complaints(report, &outcome, shared.quiet));
+            sum.add(report, &std::mem::take(&mut outcome), Amount::default());
+        }
     }
     if !shared.quiet {
         closing(&sum, took, "in flows", &things(counts.flows, "flow"));
@@ -301,7 +352,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         rules.iter().for_each(|rules| labels::tell(&rules.report()));
     }
     if let (Some(path), Some(about)) = (&args.report, about) {
-        let read = done.iter().flat_map(|(report, ..)| &report.files);
+        let read = done.iter().flat_map(|done| &done.reports).flat_map(|report| &report.files);
         let names: Vec<_> = read.map(|file| file.path.display().to_string()).collect();
         write_whole(path, about.text(&names.join(", ")).as_bytes())?;
     }
@@ -314,6 +365,11 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
+/// Whether it is there, and is a pipe or a device.
+fn is_a_stream(path: &Path) -> bool {
+    path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
+}
+
 /// Refuses folders, and names of files of a kind that is not written.
 fn of_no_other_kind(path: &Path) -> Result<(), Usage> {
     if path.is_dir() {
@@ -323,10 +379,10 @@ fn of_no_other_kind(path: &Path) -> Result<(), Usage> {
         )));
     }
     let end = path.extension().and_then(|end| end.to_str()).map(str::to_ascii_lowercase);
-    let others = ["gz", "zst", "xz", "bz2", "zip", "parquet", "arrow", "feather", "xlsx"];
+    let others = ["gz", "zst", "xz", "bz2", "zip", "parquet", "arrow", "feather", "xls"];
     match end.filter(|end| others.contains(&&**end)) {
         Some(end) => Err(Usage(format!(
-            "{}: no .{end} is written; name it .csv, .jsonl or .json, or leave out --output and pass the rows on",
+            "{}: no .{end} is written; name it .csv, .jsonl, .json or .xlsx, or leave out --output and pass the rows on",
             path.display()
         ))),
         None => Ok(()),
@@ -363,6 +419,7 @@ fn limits(counts: &FlowCounts) {
             "datagram",
             "in fragments, too many of which were open at once: their payload was not read",
         ),
+        (counts.flows_over_limit, "flow", "left out by --max-flows, which keeps those of most packets"),
     ];
     for (n, thing, what) in reached.into_iter().filter(|(n, ..)| *n > 0) {
         say(&format!("{} {what}", things(n, thing)));
@@ -371,11 +428,12 @@ fn limits(counts: &FlowCounts) {
 
 /// What is written, and by which option; into a folder, the tables in there.
 fn outputs(args: &Args, tables: Option<(&Path, &[each::Table])>) -> Vec<Named> {
-    let records = args.output.clone().map_or_else(standard_output, |path| ("--output", path));
+    let places = args.output.iter().flat_map(|path| tables::places(args, path)).map(|path| ("--output", path));
+    let records = if args.output.is_some() { places.collect() } else { vec![standard_output()] };
     let schema = schema(args).map(|path| ("the schema beside --output", path));
     let mut outputs = match tables {
         Some((folder, tables)) => each::outputs(args, folder, tables),
-        None => std::iter::once(records).chain(schema).collect(),
+        None => records.into_iter().chain(schema).collect(),
     };
     let others = [("--stats", &args.writing.stats), ("--report", &args.report)];
     outputs.extend(others.into_iter().filter_map(|(option, path)| Some((option, path.clone()?))));
@@ -442,6 +500,9 @@ fn settings(args: &Args, dialect: Option<&Dialect>) -> anyhow::Result<Settings> 
     if settings.labels.is_some() {
         settings.columns = settings.columns.and_label();
     }
+    if args.source_file {
+        settings.columns = settings.columns.and_source_file();
+    }
     Ok(settings)
 }
 
@@ -495,7 +556,11 @@ fn limit(ns: i64) -> Option<i64> {
     (ns > 0).then_some(ns)
 }
 
-type Done = (pcap_compactor::engine::Report, Outcome, FlowCounts);
+/// What tables came to: the runs, and the metrics of all of them; none if there was no run.
+struct Done {
+    reports: Vec<pcap_compactor::engine::Report>,
+    metrics: Option<OwnedMetrics<FlowCounts>>,
+}
 
 /// What the arguments come to.
 struct Run<'a> {
@@ -505,13 +570,16 @@ struct Run<'a> {
     progress: &'a Arc<Progress>,
 }
 
-/// Runs all units into one file, and writes beside it what it is.
-fn into_file(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut Report>) -> anyhow::Result<Vec<Done>> {
-    let file = AtomicFile::create(path)?;
+/// Runs all units into one file, or one a protocol, and writes beside it what it is.
+fn into_files(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut Report>) -> anyhow::Result<Done> {
+    let files =
+        tables::places(run.args, path).iter().map(|place| AtomicFile::create(place)).collect::<Result<_, _>>()?;
     let schema = schema(run.args).map(|place| Ok::<_, anyhow::Error>((AtomicFile::create(&place)?, place)));
     let schema = schema.transpose()?;
-    let (file, done) = write(run, units, about, file)?;
-    file.commit()?;
+    let (files, done) = write(run, units, about, files)?;
+    for file in files {
+        file.commit()?;
+    }
     if let Some((mut file, place)) = schema {
         let text = beside::text(run.args, run.dialect, &run.settings)?;
         file.write_all(text.as_bytes()).with_context(|| format!("{}: cannot write", place.display()))?;
@@ -520,50 +588,62 @@ fn into_file(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut Re
     Ok(done)
 }
 
-/// Runs all units into one stream.
+/// Runs all units into one stream, or one a protocol.
 fn write<W: Write>(
     run: &Run<'_>,
     units: Vec<Unit>,
-    mut about: Option<&mut Report>,
-    out: W,
-) -> anyhow::Result<(W, Vec<Done>)> {
+    about: Option<&mut Report>,
+    outs: Vec<W>,
+) -> anyhow::Result<(Vec<W>, Done)> {
     let Run { args, dialect, settings, progress } = run;
+    let mut engine = args.reading.engine(progress);
+    if let Some(dialect) = dialect {
+        engine = engine.filter(args.reading.filter.filter().and(dialect.filter().clone()));
+    }
+    let writers = outs.into_iter().map(|out| writer(run, out)).collect();
+    let watched = Watched { sink: Tables::new(args, writers), about, metrics: None };
+    let limit = args.max_flows.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let mut runs = FlowRuns::new(MostPackets::new(watched, limit));
+    let mut reports = Vec::new();
+    for unit in units.into_iter().filter(|unit| !unit.inputs.is_empty()) {
+        let mut settings = settings.clone();
+        if let [capture] = &unit.inputs[..]
+            && args.source_file
+        {
+            settings.source_file = Some(args.sources.inside(capture.path()).display().to_string().into());
+        }
+        let apart = unit.sensor.is_some();
+        let sensor = unit.sensor.as_deref().or(args.sources.are_named().then_some("local"));
+        let job = FlowJob::new(settings).engine(engine.clone()).sensor(sensor, apart);
+        reports.push(job.run(unit.inputs.into_iter().map(Input::from).collect(), &mut runs)?);
+    }
+    let Watched { sink, metrics, .. } = runs.finish()?.into_inner();
+    Ok((sink.into_inner(), Done { reports, metrics }))
+}
+
+/// Writes flows to a stream.
+fn writer<W: Write>(run: &Run<'_>, out: W) -> FlowWriter<W> {
+    let Run { args, dialect, settings, .. } = run;
     let form = match args.format() {
         Format::Jsonl => Form::Lines,
         Format::Csv => Form::Csv,
         Format::Json => Form::Array,
+        Format::Xlsx => Form::Sheet,
         Format::None => Form::Digest,
     };
     let name = if args.output.is_some() { "the output" } else { "standard output" };
     let writer = FlowWriter::new(out, name, form, settings.columns.clone(), args.writing.times());
-    let (writer, engine) = match dialect {
-        Some(dialect) => {
-            let filter = args.reading.filter.filter().and(dialect.filter().clone());
-            (writer.notation(dialect.notation()), args.reading.engine(progress).filter(filter))
-        }
-        None => (writer, args.reading.engine(progress)),
-    };
-    let mut runs = FlowRuns::new(writer);
-    let mut done = Vec::new();
-    for unit in units.into_iter().filter(|unit| !unit.inputs.is_empty()) {
-        let apart = unit.sensor.is_some();
-        let sensor = unit.sensor.as_deref().or(args.sources.are_named().then_some("local"));
-        let job = FlowJob::new(settings.clone()).engine(engine.clone()).sensor(sensor, apart);
-        let about = about.as_deref_mut();
-        let mut watched =
-            Watched { sink: &mut runs, about, outcome: Outcome::default(), counts: FlowCounts::default() };
-        let report = job.run(unit.inputs.into_iter().map(Input::from).collect(), &mut watched)?;
-        done.push((report, watched.outcome, watched.counts));
+    match dialect {
+        Some(dialect) => writer.notation(dialect.notation()),
+        None => writer,
     }
-    Ok((runs.finish()?.into_inner(), done))
 }
 
-/// Passes flows on, tells the report of them, and remembers what the metrics say.
+/// Passes flows on, tells the report of them, and keeps the metrics.
 struct Watched<'r, S> {
     sink: S,
     about: Option<&'r mut Report>,
-    outcome: Outcome,
-    counts: FlowCounts,
+    metrics: Option<OwnedMetrics<FlowCounts>>,
 }
 
 impl<S: FlowSink> FlowSink for Watched<'_, S> {
@@ -577,7 +657,7 @@ impl<S: FlowSink> FlowSink for Watched<'_, S> {
         self.sink.on_marker()
     }
     fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> pcap_compactor::Result<()> {
-        (self.outcome, self.counts) = (metrics.outcome, metrics.counts);
+        self.metrics = Some(metrics.to_owned());
         self.sink.on_metrics(metrics)
     }
 }

@@ -1,4 +1,4 @@
-//! Where flows go: JSON Lines, CSV, an array, or a digest, all over the columns that were chosen.
+//! Where flows go: JSON Lines, CSV, an array, a spreadsheet, or a digest, all over the columns that were chosen.
 
 use std::io::Write;
 use std::ops::Range;
@@ -11,6 +11,7 @@ use super::notation::Notation;
 use super::pandas;
 #[cfg(feature = "payload")]
 use super::said;
+use super::sheet::Sheet;
 use super::text::Text;
 use crate::error::{Error, Result};
 use crate::stable::StableHash;
@@ -61,6 +62,9 @@ pub enum Form {
     Csv,
     /// One JSON array of an object a flow, indented, without metrics: what pandas' `to_json` writes of records.
     Array,
+    /// A spreadsheet (.xlsx) of one sheet, a header and a row a flow, without metrics. It has at most 1,048,575 flows, and 32,767
+    /// characters a cell.
+    Sheet,
     /// A digest of all cells in one line of JSON, and the metrics.
     Digest,
 }
@@ -79,6 +83,8 @@ pub struct FlowWriter<W: Write> {
     text: Text,
     hash: StableHash,
     flows: u64,
+    /// Where that is the form.
+    sheet: Option<Sheet>,
 }
 
 /// Bytes gathered before they are written.
@@ -101,10 +107,11 @@ impl<W: Write> FlowWriter<W> {
         let heads = columns.names().enumerate().map(head).collect();
         let (text, hash) = (Text::default(), StableHash::new(0));
         let notation = Notation::default();
-        FlowWriter { out, name, buffer, form, columns, heads, times, notation, text, hash, flows: 0 }
+        let sheet = (form == Form::Sheet).then(|| Sheet::new(&columns, &mut buffer));
+        FlowWriter { out, name, buffer, form, columns, heads, times, notation, text, hash, flows: 0, sheet }
     }
 
-    /// Writes the numbers and lists of CSV as another program does.
+    /// Writes the numbers and lists of CSV, and the lists of spreadsheets, as another program does.
     #[must_use]
     pub fn notation(self, notation: Notation) -> FlowWriter<W> {
         FlowWriter { notation, ..self }
@@ -115,7 +122,10 @@ impl<W: Write> FlowWriter<W> {
         self.out
     }
 
-    fn flush(&mut self) -> Result<()> {
+    fn flush(&mut self, last: bool) -> Result<()> {
+        if let Some(sheet) = &mut self.sheet {
+            sheet.pack(&mut self.buffer, last)?;
+        }
         let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
         self.buffer.clear();
         written.map_err(|source| Error::io("write", self.name.as_ref(), source))
@@ -140,6 +150,12 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                     }
                 });
                 return Ok(());
+            }
+            Form::Sheet => {
+                let how = (self.times, self.notation);
+                if let Some(sheet) = &mut self.sheet {
+                    sheet.flow(&self.columns, flow, how, text, out)?;
+                }
             }
             Form::Lines | Form::Csv | Form::Array => {
                 let csv = self.form == Form::Csv;
@@ -209,12 +225,12 @@ impl<W: Write> FlowSink for FlowWriter<W> {
                 out.extend_from_slice(end);
             }
         }
-        if out.len() >= BUFFER { self.flush() } else { Ok(()) }
+        if out.len() >= BUFFER { self.flush(false) } else { Ok(()) }
     }
 
     fn on_marker(&mut self) -> Result<()> {
         // A flow that has left is visible at once, also to a reader of a pipe.
-        if self.buffer.is_empty() { Ok(()) } else { self.flush() }
+        if self.buffer.is_empty() { Ok(()) } else { self.flush(false) }
     }
 
     fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> Result<()> {
@@ -224,11 +240,11 @@ impl<W: Write> FlowSink for FlowWriter<W> {
             self.buffer.extend_from_slice(line.as_bytes());
         }
         match self.form {
-            Form::Csv => {}
+            Form::Csv | Form::Sheet => {}
             Form::Array => self.buffer.extend_from_slice(if self.flows == 0 { b"[]" } else { b"\n]" }),
             Form::Lines | Form::Digest => metrics.write(&mut self.buffer),
         }
-        self.flush()
+        self.flush(true)
     }
 }
 
@@ -264,7 +280,7 @@ fn float(n: f64, out: &mut Vec<u8>) {
 }
 
 /// A cell of JSON.
-fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+pub(super) fn json(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match cell {
         Cell::Absent => out.extend_from_slice(b"null"),
         Cell::Float(n) if !n.is_finite() => out.extend_from_slice(b"null"),
@@ -294,7 +310,7 @@ fn array<T>(list: &[T], out: &mut Vec<u8>, mut write: impl FnMut(&T, &mut Vec<u8
 
 /// A cell that needs no quotes but those of a string.
 #[inline]
-fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
+pub(super) fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
     match *cell {
         Cell::Count(n @ 0..10) => out.push(b'0' + n as u8),
         Cell::Count(n) => jsonl::number(out, n),

@@ -43,6 +43,7 @@ impl Counted for FlowCounts {
         tell("app_left_out", self.app_left_out);
         tell("tls_certs_unread", self.unread_certificates);
         tell("datagrams_let_go", self.datagrams_let_go);
+        tell("flows_over_limit", self.flows_over_limit);
     }
 }
 

@@ -10,6 +10,7 @@ pub mod flows;
 mod java;
 pub mod jsonl;
 pub mod metrics;
+pub mod most;
 pub mod notation;
 mod pandas;
 mod python;
@@ -17,7 +18,9 @@ pub mod runs;
 #[cfg(feature = "payload")]
 pub(crate) mod said;
 pub mod seal;
+mod sheet;
 mod text;
+mod zip;
 
 use crate::engine::FileReport;
 use crate::error::Result;

@@ -139,9 +139,7 @@ fn list(cell: &Cell<'_>, text: &mut Text, out: &mut Vec<u8>) -> bool {
             quote(cells.len() > 1, out);
         }
         Cell::List(_) => {
-            let mut list = String::new();
-            element(cell, text, &mut list);
-            csv::cell(&list, out);
+            csv::cell(&repr(cell, text), out);
         }
         _ => return false,
     }
@@ -167,6 +165,13 @@ fn numbers<N: Copy>(list: &[N], write: impl Fn(N, Lead, &mut Writing<'_>), text:
     }
     writing.put(b"]");
     writing.finish(out);
+}
+
+/// A cell as `repr` of Python has it.
+pub(super) fn repr(cell: &Cell<'_>, text: &mut Text) -> String {
+    let mut out = String::new();
+    element(cell, text, &mut out);
+    out
 }
 
 /// An element of a list of cells.

@@ -7,6 +7,7 @@ use super::jsonl::{self, Times};
 use super::text::Text;
 use crate::payload::Cell;
 use crate::stable::StableHash;
+use crate::views::flows as views;
 
 /// A cell of JSON.
 pub(super) fn json_cell(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Vec<u8>) {
@@ -31,6 +32,23 @@ pub(super) fn csv_cell(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut
         }
         Cell::Absent | Cell::List(_) => {}
         Cell::Flag(_) | Cell::Number(_) | Cell::Time(_) => value(cell, times, text, out),
+    }
+}
+
+/// As a cell of flows; a list is the text of a JSON array, with times as they are asked for.
+pub(super) fn cell<'c>(cell: &'c Cell<'_>, times: Times, text: &mut Text) -> views::Cell<'c> {
+    match cell {
+        Cell::Absent => views::Cell::Absent,
+        Cell::List(list) if list.is_empty() => views::Cell::Absent,
+        Cell::Flag(flag) => views::Cell::Flag(*flag),
+        Cell::Number(n) => views::Cell::Integer(*n),
+        Cell::Text(text) => views::Cell::from(&**text),
+        Cell::Time(time) => views::Cell::Time(*time),
+        Cell::List(_) => {
+            let mut array = Vec::new();
+            value(cell, times, text, &mut array);
+            String::from_utf8_lossy(&array).into_owned().into()
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod command;
 mod model;
+mod most;
 mod run;
 mod traffic;
 
@@ -38,7 +39,10 @@ mod sampling;
 mod sensors;
 mod settings;
 mod shape;
+mod sheet;
+mod split;
 mod traps;
 mod verdicts;
 mod views;
 mod wa1kpcap;
+mod zones;

@@ -122,6 +122,29 @@ fn every_value_is_that_of_the_original() {
     assert!(compared >= 30_000, "only {compared} values were compared");
 }
 
+#[test]
+fn the_table_of_a_folder_is_that_of_the_original() {
+    let Some(folder) = reference() else { return };
+    let text = std::fs::read_to_string(folder.join("nexusflowmeter_0.1.5/merged_dir_example.csv"));
+    let text = text.expect("there is a reference");
+    let captures = ["443-firefox", "bittorrent"].map(|name| folder.join(format!("pcap/{name}.pcap")));
+    let words = captures.iter().map(|path| path.to_str().unwrap());
+    let ours = run(["flows", "--dialect", "nexus", "--source-file"].into_iter().chain(words));
+    assert_eq!((ours.code, ours.out.lines().next()), (Some(0), text.lines().next()), "{}", ours.said);
+    let sorted = |text: &str| {
+        let mut rows = rows(text);
+        rows.sort_by(|a, b| a["source_file"].cmp(&b["source_file"]).then_with(|| a["flow_id"].cmp(&b["flow_id"])));
+        rows
+    };
+    let (ours, theirs) = (sorted(&ours.out), sorted(&text));
+    assert_eq!((ours.len(), theirs.len()), (25, 25));
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        for (column, cell) in ours {
+            assert!(same(column, cell, &theirs[column]), "{column}: {} there, {cell} here", theirs[column]);
+        }
+    }
+}
+
 /// Without the brackets, and the commas between objects.
 fn objects(array: &str) -> Vec<&str> {
     let inner = array.strip_prefix("[\n").and_then(|rest| rest.strip_suffix("\n]"));

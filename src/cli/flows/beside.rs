@@ -9,7 +9,7 @@ use pcap_compactor::decode::Tunnels;
 use pcap_compactor::flow::moments::Form as Moments;
 use pcap_compactor::sink::jsonl::Times;
 use pcap_compactor::views::flows::Settings;
-use pcap_compactor::views::flows::dialects::Dialect;
+use pcap_compactor::views::flows::dialects::{Dialect, Zone};
 use serde::Serialize;
 use serde_json::Number;
 
@@ -19,7 +19,7 @@ use crate::cli::text::utc;
 
 /// Where it is; nothing beside a pipe or a device.
 pub(super) fn place(table: &Path) -> Option<PathBuf> {
-    if std::fs::metadata(table).is_ok_and(|there| !there.is_file() && !there.is_dir()) {
+    if super::is_a_stream(table) {
         return None;
     }
     let mut name = table.file_name()?.to_owned();
@@ -60,6 +60,9 @@ struct Options<'a> {
     client: &'static str,
     reorder_seconds: Number,
     min_packets: u64,
+    max_flows: Option<u32>,
+    split_by_protocol: bool,
+    source_file: bool,
     no_retransmissions: bool,
     bytes: &'static str,
     tunnels: &'static str,
@@ -70,6 +73,7 @@ struct Options<'a> {
     from: Option<String>,
     to: Option<String>,
     times: &'static str,
+    time_zone: &'a str,
     label: Option<String>,
     config: Option<String>,
     /// Of columns that no dialect has.
@@ -103,6 +107,9 @@ impl<'a> Options<'a> {
             client: settings.client.name(),
             reorder_seconds: seconds(settings.reorder),
             min_packets: settings.min_packets,
+            max_flows: args.max_flows,
+            split_by_protocol: args.split_by_protocol,
+            source_file: args.source_file,
             no_retransmissions: settings.no_retransmissions,
             bytes: match settings.bytes {
                 Measure::Wire => "wire",
@@ -122,6 +129,7 @@ impl<'a> Options<'a> {
                 Times::Seconds => "s",
                 Times::Nanoseconds => "ns",
             },
+            time_zone: args.time_zone.as_ref().map_or("UTC", Zone::name),
             label: path(&args.label),
             config: path(&args.config),
             stats_form: usual.then_some(match settings.form {

@@ -17,7 +17,7 @@ use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
 use pcap_compactor::sink::flows::{FlowRuns, FlowSink};
 use pcap_compactor::views::flows::{FlowCounts, FlowRecord};
 
-use super::{Args, Done, Run, beside, write};
+use super::{Args, Done, Run, beside, tables, write};
 use crate::cli::Usage;
 use crate::cli::places::Named;
 use crate::cli::summary::is_capture;
@@ -29,30 +29,39 @@ pub(super) struct Table {
     path: PathBuf,
 }
 
+/// Every capture by itself.
+///
+/// # Errors
+/// A capture has no name.
+pub(super) fn apart(args: &Args, units: &[Unit]) -> std::result::Result<Vec<Unit>, Usage> {
+    let option = if args.each { "--each" } else { "--source-file" };
+    let inputs = units.iter().flat_map(|unit| unit.inputs.iter().map(|input| (&unit.sensor, input)));
+    let unit = |(sensor, input): (&Option<String>, &Input)| match input {
+        Input::Stdin => Err(Usage(format!("{option} goes by the names of captures, and standard input has no name"))),
+        Input::File(_) => Ok(Unit { sensor: sensor.clone(), inputs: vec![input.clone()] }),
+    };
+    inputs.map(unit).collect()
+}
+
 /// The tables of a run.
 ///
 /// # Errors
 /// Two captures would share one, or a capture has no name.
 pub(super) fn tables(args: &Args, folder: &Path, found: &Found) -> std::result::Result<Vec<Table>, Usage> {
-    let mut places: BTreeMap<PathBuf, &Path> = BTreeMap::new();
+    let mut places: BTreeMap<PathBuf, PathBuf> = BTreeMap::new();
     let mut tables = Vec::new();
-    for unit in &found.units {
-        for input in &unit.inputs {
-            let Input::File(capture) = input else {
-                return Err(Usage("--each names tables as captures, and standard input has no name".into()));
-            };
-            let mut name = OsString::from(args.sources.inside(capture));
-            name.push(format!(".{}", args.format().ending()));
-            let path = folder.join(name);
-            if let Some(other) = places.insert(path.clone(), capture) {
-                let [other, capture, path] = [other, capture, &path].map(Path::display);
-                return Err(Usage(format!(
-                    "{other} and {capture} would both become {path}; name a folder that holds both, or run them apart"
-                )));
-            }
-            let unit = Unit { sensor: unit.sensor.clone(), inputs: vec![input.clone()] };
-            tables.push(Table { unit, path });
+    for unit in apart(args, &found.units)? {
+        let Some(capture) = unit.inputs.first().map(|input| input.path().to_owned()) else { continue };
+        let mut name = OsString::from(args.sources.inside(&capture));
+        name.push(format!(".{}", args.format().ending()));
+        let path = folder.join(name);
+        if let Some(other) = places.insert(path.clone(), capture.clone()) {
+            let [other, capture, path] = [&other, &capture, &path].map(|path| path.display());
+            return Err(Usage(format!(
+                "{other} and {capture} would both become {path}; name a folder that holds both, or run them apart"
+            )));
         }
+        tables.push(Table { unit, path });
     }
     Ok(tables)
 }
@@ -67,7 +76,7 @@ fn ledger(folder: &Path) -> PathBuf {
 
 /// What is written.
 pub(super) fn outputs(args: &Args, folder: &Path, tables: &[Table]) -> Vec<Named> {
-    let tables = tables.iter().map(|table| ("--output", table.path.clone()));
+    let tables = tables.iter().flat_map(|table| tables::places(args, &table.path)).map(|path| ("--output", path));
     let schema = (!args.no_schema).then(|| ("the schema in --output", schema(folder)));
     tables.chain(schema).chain([("the metrics in --output", ledger(folder))]).collect()
 }
@@ -91,16 +100,18 @@ pub(super) fn run(run: &Run<'_>, folder: &Path, tables: Vec<Table>) -> anyhow::R
     let mut all = FlowRuns::new(Ledger::default());
     let mut done = Vec::new();
     for Table { unit, path } in tables {
-        let file = if args.force { AtomicFile::create(&path) } else { AtomicFile::create_new(&path) };
-        let (file, of_table) = write(run, vec![unit], None, file?)?;
-        for (report, outcome, counts) in &of_table {
-            let (files, total, (outcome, counts)) = (&report.files, &report.total, (*outcome, *counts));
-            all.on_metrics(&Metrics { segments_seen: 1, files, total, outcome, counts, sensor: None })?;
+        let create = if args.force { AtomicFile::create } else { AtomicFile::create_new };
+        let files = tables::places(args, &path).iter().map(|place| create(place)).collect::<Result<_>>()?;
+        let (files, of_table) = write(run, vec![unit], None, files)?;
+        if let Some(metrics) = &of_table.metrics {
+            all.on_metrics(&metrics.borrow())?;
         }
-        if of_table.iter().flat_map(|(report, ..)| &report.files).any(|file| is_capture(&file.capture)) {
-            file.commit()?;
+        if of_table.reports.iter().flat_map(|report| &report.files).any(|file| is_capture(&file.capture)) {
+            for file in files {
+                file.commit()?;
+            }
         }
-        done.extend(of_table);
+        done.push(of_table);
     }
     write_whole(&ledger(folder), &all.finish()?.0)?;
     Ok(done)

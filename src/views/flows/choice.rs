@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::cell::Cell;
 use super::cells::Cells;
-use super::columns::{Column, Source, all};
+use super::columns::{Column, SOURCE_FILE, Source, all};
 use super::feature::{Feature, FeatureColumn};
 use super::group::Group;
 use super::record::FlowRecord;
@@ -138,6 +138,13 @@ impl Columns {
         if !self.names().any(|name| name.eq_ignore_ascii_case("label")) {
             all().filter(|column| column.name == "label").for_each(|column| self.put(column));
         }
+        self
+    }
+
+    /// With the name of a flow's capture behind; see [`Settings::source_file`](super::Settings::source_file).
+    #[must_use]
+    pub fn and_source_file(mut self) -> Columns {
+        self.put(&SOURCE_FILE);
         self
     }
 

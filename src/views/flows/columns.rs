@@ -387,6 +387,12 @@ pub const COLUMNS: &[Column] = &[
     }),
 ];
 
+/// The capture of a flow, for tables of captures that are apart.
+pub(super) static SOURCE_FILE: Column =
+    further(Base, "source_file", Text, "", "the capture, as it lies in the folder that was named", |r| {
+        r.source_file.as_deref().into()
+    });
+
 /// Every column in the order of the schema.
 pub fn all() -> impl Iterator<Item = &'static Column> {
     COLUMNS

@@ -93,11 +93,14 @@ pub struct FlowCounts {
     /// Datagrams that came in fragments and were let go of before they were complete, for want of room: their payload was
     /// not read. 0 where none is.
     pub datagrams_let_go: u64,
+    /// Flows beyond the number of those that are kept, see [`MostPackets`](crate::sink::most::MostPackets); their packets
+    /// are `over_limit` in the ledger.
+    pub flows_over_limit: u64,
 }
 
 impl FlowCounts {
     /// Counts a flow.
-    fn add(&mut self, flow: &FlowRecord) {
+    pub(crate) fn add(&mut self, flow: &FlowRecord) {
         self.flows += 1;
         self.ended[flow.end_reason as usize] += 1;
         self.packets_behind += flow.behind;
@@ -108,6 +111,12 @@ impl FlowCounts {
             self.app_left_out += u64::from(said.left_out);
             self.unread_certificates += said.tls.as_ref().map_or(0, |tls| u64::from(tls.unread_certificates));
         }
+    }
+
+    /// What is not counted flow by flow.
+    pub(crate) fn without_flows(&self) -> FlowCounts {
+        let FlowCounts { flows_behind, datagrams_let_go, flows_over_limit, .. } = *self;
+        FlowCounts { flows_behind, datagrams_let_go, flows_over_limit, ..FlowCounts::default() }
     }
 }
 
@@ -122,6 +131,7 @@ impl AddAssign for FlowCounts {
         self.app_left_out += other.app_left_out;
         self.unread_certificates += other.unread_certificates;
         self.datagrams_let_go += other.datagrams_let_go;
+        self.flows_over_limit += other.flows_over_limit;
     }
 }
 

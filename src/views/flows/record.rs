@@ -139,6 +139,8 @@ pub struct FlowRecord {
     pub app: Option<Box<crate::payload::Fields>>,
     /// What it is known to be, where there are [labels](super::labels).
     pub label: Option<Arc<str>>,
+    /// Its capture, where captures are apart; see [`Settings`](super::Settings).
+    pub source_file: Option<Arc<str>>,
     /// Cells of the caller's features.
     pub features: Cells,
     /// All its packets, in the ledger's measures.
@@ -251,6 +253,7 @@ impl Finisher {
             #[cfg(feature = "payload")]
             app: words,
             label: None,
+            source_file: plan.settings.source_file.clone(),
             features: std::mem::take(&mut self.features),
             amount: flow.amount(),
             opened: flow.opened,

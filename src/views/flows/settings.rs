@@ -181,6 +181,8 @@ pub struct Settings {
     pub payload: crate::payload::Limits,
     /// Rules by which flows have labels.
     pub labels: Option<Arc<Labels>>,
+    /// What records say of which capture they are. Default nothing.
+    pub source_file: Option<Arc<str>>,
     /// State and columns of the caller's own.
     pub features: Vec<Arc<dyn Feature>>,
 }
@@ -213,6 +215,7 @@ impl Settings {
             #[cfg(feature = "payload")]
             payload: crate::payload::Limits::default(),
             labels: None,
+            source_file: None,
             features: Vec::new(),
         }
     }

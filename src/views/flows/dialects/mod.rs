@@ -13,6 +13,7 @@ pub mod comparison;
 pub mod nexus;
 pub mod nf;
 pub mod wa1kpcap;
+mod zone;
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 pub use crate::sink::notation::Notation;
+pub use zone::Zone;
 
 /// Flows as another program writes them.
 #[derive(Clone, Debug)]
@@ -36,7 +38,7 @@ pub struct Dialect {
     notation: Notation,
     differences: &'static [Difference],
     /// What can be set by name.
-    switches: Option<(cic::Preset, cic::Switches)>,
+    switches: Option<(cic::Preset, cic::Switches, Zone)>,
 }
 
 /// Where a dialect deliberately differs from the original.
@@ -114,7 +116,7 @@ impl Dialect {
         let features = vec![Arc::clone(&self.accumulator)];
         let columns = Columns::of(self.columns).with(&features);
         let usual = match &self.switches {
-            Some((_, switches)) => switches.settings(usual),
+            Some((_, switches, _)) => switches.settings(usual),
             None => usual,
         };
         Settings { columns, features, ..(self.rules)(usual) }
@@ -123,7 +125,7 @@ impl Dialect {
     /// The switches that can be set by name, as they stand.
     #[must_use]
     pub fn switches(&self) -> Vec<cic::Switch> {
-        self.switches.map_or_else(Vec::new, |(_, switches)| switches.list())
+        self.switches.as_ref().map_or_else(Vec::new, |(_, switches, _)| switches.list())
     }
 
     /// With a switch set.
@@ -131,11 +133,23 @@ impl Dialect {
     /// # Errors
     /// There is no such switch or value; the message has the nearest.
     pub fn set(self, switch: &str, value: &str) -> Result<Dialect> {
-        let Some((preset, mut switches)) = self.switches else {
+        let Some((preset, mut switches, zone)) = self.switches else {
             return Err(Error::config(format!("the dialect {} has no switches to be set", self.name)));
         };
         switches.set(switch, value)?;
-        Ok(cic::dialect(preset, switches))
+        Ok(cic::in_zone(preset, switches, zone))
+    }
+
+    /// With times that are civil text in a zone, not in UTC.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn in_zone(self, zone: Zone) -> Result<Dialect> {
+        match self.switches {
+            _ if self.name == "nexus" => Ok(nexus::in_zone(zone)),
+            Some((preset, switches, _)) if switches.has_civil_times() => Ok(cic::in_zone(preset, switches, zone)),
+            _ => Err(Error::config(format!("the dialect {} has no times that are of a zone", self.name))),
+        }
     }
 }
 

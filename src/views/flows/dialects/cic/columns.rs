@@ -233,7 +233,7 @@ impl<'f> Figured<'f> {
         if self.switches.timestamp == TimeText::Micros {
             return Cell::Integer(time);
         }
-        self.time_text(time).into()
+        self.time_text(self.state.cic.zone.local(time)).into()
     }
 
     fn time_text(&self, time: i64) -> String {
@@ -313,7 +313,7 @@ pub(super) const STD: fn(&Figures) -> f64 = Figures::std;
 /// All columns but those of who talked to whom.
 #[rustfmt::skip]
 const TABLE: &[Item] = &[
-    item(("Timestamp", "Timestamp"), Text, "", "time of the first packet, UTC", |f| f.started()),
+    item(("Timestamp", "Timestamp"), Text, "", "time of the first packet, in UTC or the zone of --time-zone", |f| f.started()),
     item(("Flow Duration", "Flow Duration"), Integer, "µs", "latest time - earliest time", |f| f.time(f.duration)),
     item(("Total Fwd Packet", "Tot Fwd Pkts"), Integer, "packets", "packets forward", |f| f.side(0).lengths.count.into()),
     item(("Total Bwd packets", "Tot Bwd Pkts"), Integer, "packets", "packets backward", |f| f.side(1).lengths.count.into()),

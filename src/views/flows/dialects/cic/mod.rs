@@ -35,7 +35,7 @@
 //! | `link_types` | | 2.1 | frames that do not begin with Ethernet are dropped | 16 link types; others are counted |
 //! | `order` | | 2.2 | rows as flows end, those that are left in the order of a hash | in stretches as they end, by first packet in each |
 //! | `precision` | | 2.4 | means and variances are updated value by value in floats | exact, rounded once |
-//! | `local_time` | | 2.4 | times are of the machine's zone | UTC |
+//! | `local_time` | | 2.4 | times are of the machine's zone | UTC, unless `--time-zone` says otherwise |
 
 mod bulk;
 mod columns;
@@ -55,7 +55,7 @@ pub use switches::{
     Switches, TimeText, Unit, ZeroDuration,
 };
 
-use super::{Dialect, Difference, Notation};
+use super::{Dialect, Difference, Notation, Zone};
 use crate::filter::Filter;
 use crate::views::flows::{GoesOn, TcpEnd};
 use columns::Layout;
@@ -296,6 +296,11 @@ impl Preset {
 /// The dialect of a preset, with these switches.
 #[must_use]
 pub fn dialect(preset: Preset, switches: Switches) -> Dialect {
+    in_zone(preset, switches, Zone::default())
+}
+
+/// As [`dialect`], with times of a zone.
+pub(super) fn in_zone(preset: Preset, switches: Switches, zone: Zone) -> Dialect {
     let layout = preset.layout();
     let (notation, differences) = match layout {
         Layout::Lycos => (Notation::Python, lycos::DIFFERENCES),
@@ -308,10 +313,10 @@ pub fn dialect(preset: Preset, switches: Switches) -> Dialect {
         filter: Filter::parse(switches.filter()).expect("a test parses it"),
         rules: |usual| usual,
         columns: ends::columns(layout, switches.protocols),
-        accumulator: Arc::new(Cic { switches, layout }),
+        accumulator: Arc::new(Cic { switches, layout, zone: zone.clone() }),
         notation,
         differences,
-        switches: Some((preset, switches)),
+        switches: Some((preset, switches, zone)),
     }
 }
 
@@ -358,7 +363,7 @@ const DIFFERENCES: &[Difference] = &[
         "in stretches as they end, by first packet in each",
     ),
     difference("precision", "2.4", "means and variances are updated value by value in floats", "exact, rounded once"),
-    difference("local_time", "2.4", "times are of the machine's zone", "UTC"),
+    difference("local_time", "2.4", "times are of the machine's zone", "UTC, unless `--time-zone` says otherwise"),
 ];
 
 #[cfg(test)]

@@ -16,7 +16,7 @@
 //! |---|---|---|---|---|
 //! | `crash` | | 4 | a flow that begins behind 240 s of silence with a packet backward has none forward, and the program ends there | it is a row; of packets forward all is 0 |
 //! | `empty` | | 4 | without flows the file is empty | a header without rows |
-//! | `local_time` | | 4 | times are of the machine's zone | UTC |
+//! | `local_time` | | 4 | times are of the machine's zone | UTC, unless `--time-zone` says otherwise |
 //! | `fine_times` | | 4 | times finer than microseconds count | only where flows are cut |
 //! | `order` | | 4 | rows as sweeps end flows | in stretches as they end, by first packet in each |
 //! | `tunnels` | | 4 | only UDP gets past its filter, VXLAN with the outer addresses and the inner ports | the innermost of both, unless `--tunnels outer` |
@@ -43,7 +43,7 @@ pub(super) const DIFFERENCES: &[Difference] = &[
         "it is a row; of packets forward all is 0",
     ),
     difference("empty", "4", "without flows the file is empty", "a header without rows"),
-    difference("local_time", "4", "times are of the machine's zone", "UTC"),
+    difference("local_time", "4", "times are of the machine's zone", "UTC, unless `--time-zone` says otherwise"),
     difference("fine_times", "4", "times finer than microseconds count", "only where flows are cut"),
     difference("order", "4", "rows as sweeps end flows", "in stretches as they end, by first packet in each"),
     difference(
@@ -106,7 +106,7 @@ const VAR: fn(&Figures) -> f64 = |figures| figures.var;
 /// All columns but those of who talked to whom.
 #[rustfmt::skip]
 pub(super) const TABLE: &[Item] = &[
-    item(("Timestamp", "timestamp"), Text, "", "time of the first packet, UTC", |f| f.started()),
+    item(("Timestamp", "timestamp"), Text, "", "time of the first packet, in UTC or the zone of --time-zone", |f| f.started()),
     item(("Flow Duration", "flow_duration"), Float, "µs", "latest time - that of the first packet, or the earliest, by the switch", |f| f.length_of_time()),
     item(("Flow Bytes/s", "flow_byts_s"), Float, "bytes/s", "length of packets / duration", |f| f.rate_or_0(f.side(0).lengths.sum + f.side(1).lengths.sum)),
     item(("Flow Packets/s", "flow_pkts_s"), Float, "packets/s", "packets / duration", |f| f.rate_or_0(f.packets.into())),

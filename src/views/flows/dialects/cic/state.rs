@@ -11,6 +11,7 @@ use super::switches::{
     LengthSource, Protocols, Switches,
 };
 use crate::decode::packet::{protocol, tcp_flag};
+use crate::views::flows::dialects::Zone;
 use crate::views::flows::{Cells, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
 
 /// Microseconds of silence that part active periods.
@@ -27,10 +28,12 @@ const PSH: u8 = 0x08;
 const URG: u8 = 0x20;
 
 /// The accumulator of a dialect.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Cic {
     pub(super) switches: Switches,
     pub(super) layout: Layout,
+    /// Of times that are civil.
+    pub(super) zone: Zone,
 }
 
 impl Feature for Cic {
@@ -40,7 +43,7 @@ impl Feature for Cic {
 
     fn start(&self) -> Box<dyn FeatureState> {
         let extra = self.layout.has_extra().then(Box::default);
-        Box::new(State { cic: *self, flow: Flow::default(), extra })
+        Box::new(State { cic: self.clone(), flow: Flow::default(), extra })
     }
 }
 
@@ -241,7 +244,7 @@ impl FeatureState for State {
             let (before, ended) = (extra.connection(flow), Some(flow.last));
             Box::new(Extra { seen: std::mem::take(&mut extra.seen), before, ended, ..Extra::default() })
         });
-        Some(Box::new(State { cic: self.cic, flow: Flow::default(), extra }))
+        Some(Box::new(State { cic: self.cic.clone(), flow: Flow::default(), extra }))
     }
 }
 

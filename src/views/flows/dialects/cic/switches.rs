@@ -234,7 +234,7 @@ values! {
         /// Latest time less that of the first packet.
         LatestLessFirst = "latest-less-first",
     }
-    /// Time as text; UTC.
+    /// Time as text; of UTC, unless a zone is asked for.
     TimeText {
         /// `2017-07-06 12:00:30`, with milli- or microseconds unless they are 0.
         Iso = "iso-utc",
@@ -436,6 +436,11 @@ fn distance(a: &str, b: &str) -> usize {
 const TIMEOUT: i64 = 120 * NS_PER_SECOND;
 
 impl Switches {
+    /// Whether times are civil, and so of a zone.
+    pub(in super::super) fn has_civil_times(&self) -> bool {
+        self.timestamp != TimeText::Micros
+    }
+
     /// The settings of flows that they ask for.
     pub(in super::super) fn settings(&self, usual: Settings) -> Settings {
         let idle = |all: bool| all.then_some(TIMEOUT);

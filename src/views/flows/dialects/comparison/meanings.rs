@@ -28,8 +28,8 @@ const SAME: &[&[&str]] = &[
 
 /// What each column of a dialect is of.
 fn meanings(dialect: &Dialect) -> Vec<&'static str> {
-    match dialect.switches {
-        Some((preset, _)) => preset.meanings(),
+    match &dialect.switches {
+        Some((preset, ..)) => preset.meanings(),
         None => dialect.columns().iter().map(|column| meaning(column.name)).collect(),
     }
 }

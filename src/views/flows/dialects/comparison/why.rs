@@ -94,7 +94,10 @@ impl<'s> Search<'s> {
         pairs: &'s [Pair],
         runs_left: usize,
     ) -> Option<Search<'s>> {
-        let (Some((preset, ours)), Some((other, theirs))) = (first.switches, second.switches) else { return None };
+        let (Some(&(preset, ours, _)), Some(&(other, theirs, _))) = (first.switches.as_ref(), second.switches.as_ref())
+        else {
+            return None;
+        };
         let both = ours.list().into_iter().zip(theirs.list()).filter(|(ours, theirs)| ours.value != theirs.value);
         let tried = |name, stands, about| Tried { name, stands, about, alone: 0, with_others: 0 };
         let switches = both.map(|(ours, theirs)| tried(ours.name, [ours.value, theirs.value], ours.about));

@@ -1,4 +1,4 @@
-//! The columns in front of the counts: who talked to whom, and from when on.
+//! The columns in front of the counts: who talked to whom.
 
 use crate::capture::civil_from_days;
 use crate::decode::packet::protocol;
@@ -11,7 +11,7 @@ pub(super) fn micros(time: Timestamp) -> i64 {
     time.0.div_euclid(1000) + i64::from(time.0.rem_euclid(1000) >= 500)
 }
 
-/// A time in microseconds as `2017-07-06 12:00:30.000000`, in UTC.
+/// A time in microseconds as `2017-07-06 12:00:30.000000`.
 pub(super) fn civil(micros: i64) -> String {
     let (seconds, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
     let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
@@ -27,8 +27,9 @@ fn ports(r: &FlowRecord) -> Option<[u16; 2]> {
     (matches!(r.protocol, protocol::TCP | protocol::UDP) && ports != [0; 2]).then_some(ports)
 }
 
-/// Its protocol, as the dialect calls it.
-pub(super) fn name(r: &FlowRecord) -> &'static str {
+/// The protocol of a flow, as the dialect calls it: TCP, UDP, ICMP or Unknown.
+#[must_use]
+pub fn name(r: &FlowRecord) -> &'static str {
     match (r.protocol, ports(r)) {
         (protocol::TCP, Some(_)) => "TCP",
         (protocol::UDP, Some(_)) => "UDP",
@@ -69,9 +70,6 @@ pub(super) const BASE: &[Column] = &[
     column("src_port", Integer, "port of src_ip, of TCP and UDP; empty where it is 0", |r| or_empty(port(r, 0))),
     column("dst_port", Integer, "port of dst_ip, of TCP and UDP; empty where it is 0", |r| or_empty(port(r, 1))),
     column("protocol", Text, "TCP, UDP, ICMP or Unknown", |r| name(r).into()),
-    column("start_time", Text, "time of the packet that came first, UTC, YYYY-MM-DD HH:MM:SS.ffffff", |r| {
-        civil(micros(r.opened())).into()
-    }),
 ];
 
 #[cfg(test)]

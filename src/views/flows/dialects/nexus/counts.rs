@@ -3,11 +3,15 @@
 use super::columns::{civil, micros};
 use crate::decode::packet::tcp_flag;
 use crate::views::flows::columns::Kind;
+use crate::views::flows::dialects::Zone;
 use crate::views::flows::{Cell, Cells, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
 
 /// The feature behind the columns.
 #[derive(Debug)]
-pub(super) struct Counts;
+pub(super) struct Counts {
+    /// Of times.
+    pub(super) zone: Zone,
+}
 
 impl Feature for Counts {
     fn columns(&self) -> Vec<FeatureColumn> {
@@ -15,7 +19,7 @@ impl Feature for Counts {
     }
 
     fn start(&self) -> Box<dyn FeatureState> {
-        Box::new(State::default())
+        Box::new(State { zone: self.zone.clone(), ..State::default() })
     }
 }
 
@@ -26,7 +30,13 @@ const fn column(name: &'static str, kind: Kind, unit: &'static str, about: &'sta
 use Kind::{Boolean, Float, Integer, Text};
 
 const COLUMNS: &[FeatureColumn] = &[
-    column("end_time", Text, "", "time of the packet that came last, UTC, YYYY-MM-DD HH:MM:SS.ffffff"),
+    column(
+        "start_time",
+        Text,
+        "",
+        "time of the packet that came first, YYYY-MM-DD HH:MM:SS.ffffff in UTC or the zone of --time-zone",
+    ),
+    column("end_time", Text, "", "time of the packet that came last, likewise"),
     column("duration_seconds", Float, "s", "end_time - start_time"),
     column("total_packets", Integer, "packets", "packets"),
     column("forward_packets", Integer, "packets", "packets from src"),
@@ -68,6 +78,7 @@ const COLUMNS: &[FeatureColumn] = &[
 /// What is known of the packets so far; times are microseconds.
 #[derive(Debug, Default)]
 struct State {
+    zone: Zone,
     /// Time of the packet that came first.
     first: i64,
     /// Time of the packet that came last.
@@ -180,7 +191,7 @@ impl FeatureState for State {
         let packets = split(self.packets);
         let bytes = split(self.bytes);
 
-        cells.push(civil(self.last).into());
+        cells.extend([self.first, self.last].map(|time| civil(self.zone.local(time)).into()));
         cells.push(duration.into());
         cells.extend(packets.map(Cell::from));
         cells.push((!packets.contains(&0)).into());

@@ -22,7 +22,7 @@
 //! | `sctp_ports` | | 5 | SCTP has no ports | its ports tell flows apart |
 //! | `cut_headers` | | 5 | with TCP and UDP headers that were not captured whole a packet is `Unknown` | it is of the flow of its ports |
 //! | `ns_flag` | | 5 | `tcp_flags` have N for the bit in front of CWR | that bit is not read |
-//! | `zone` | | 5 | local time | UTC |
+//! | `zone` | | 5 | local time | UTC, unless `--time-zone` says otherwise |
 //! | `fine_times` | | 5 | times finer than microseconds are rounded after they were floats | rounded as they are |
 //! | `tunnels` | | 5 | GRE and others have the outer addresses with inner ports, if any | the innermost of both, unless `--tunnels outer` |
 //! | `layers` | | 5 | `payload` bytes begin two layers in, whatever these are: PPPoE, MPLS, PPP, radio, IPv6 extension headers | at the TCP or UDP header, but for a VLAN tag and without a link layer |
@@ -33,6 +33,8 @@
 //! | `chunks` | | 5 | above 1 GiB in pieces, whose flows are put together without the gaps between them | one |
 //! | `empty` | | 5 | a capture without flows is an error | a header without rows |
 //! | `report` | | 5 | the report has when and how long it was made | neither, so it is the same in every run |
+//! | `split` | | 5 | `--split-by-protocol` has tables of the protocols that there are | of all four, some without rows |
+//! | `merged` | | 5 | rows of `-d --merge` in order of bytes over all captures | capture by capture (`--source-file`) |
 //! | `options` | | 5 | `--protocols tcp,udp` | `--filter 'tcp or udp'` |
 
 mod columns;
@@ -41,9 +43,10 @@ mod report;
 
 use std::sync::Arc;
 
+pub use columns::name as protocol;
 pub use report::Report;
 
-use super::{Dialect, Difference, Notation};
+use super::{Dialect, Difference, Notation, Zone};
 use crate::config::Measure;
 use crate::filter::Filter;
 use crate::views::flows::{ClientRule, Lifetime, Order, Settings};
@@ -51,6 +54,11 @@ use crate::views::flows::{ClientRule, Lifetime, Order, Settings};
 /// The dialect.
 #[must_use]
 pub fn dialect() -> Dialect {
+    in_zone(Zone::default())
+}
+
+/// The dialect, with times of a zone.
+pub(super) fn in_zone(zone: Zone) -> Dialect {
     Dialect {
         name: "nexus",
         about: "NexusFlowMeter 0.1.5",
@@ -58,7 +66,7 @@ pub fn dialect() -> Dialect {
         filter: Filter::default(),
         rules,
         columns: columns::BASE,
-        accumulator: Arc::new(counts::Counts),
+        accumulator: Arc::new(counts::Counts { zone }),
         notation: Notation::Python,
         differences: DIFFERENCES,
     }
@@ -101,7 +109,7 @@ const DIFFERENCES: &[Difference] = &[
         "it is of the flow of its ports",
     ),
     difference("ns_flag", "`tcp_flags` have N for the bit in front of CWR", "that bit is not read"),
-    difference("zone", "local time", "UTC"),
+    difference("zone", "local time", "UTC, unless `--time-zone` says otherwise"),
     difference("fine_times", "times finer than microseconds are rounded after they were floats", "rounded as they are"),
     difference(
         "tunnels",
@@ -128,6 +136,16 @@ const DIFFERENCES: &[Difference] = &[
     difference("chunks", "above 1 GiB in pieces, whose flows are put together without the gaps between them", "one"),
     difference("empty", "a capture without flows is an error", "a header without rows"),
     difference("report", "the report has when and how long it was made", "neither, so it is the same in every run"),
+    difference(
+        "split",
+        "`--split-by-protocol` has tables of the protocols that there are",
+        "of all four, some without rows",
+    ),
+    difference(
+        "merged",
+        "rows of `-d --merge` in order of bytes over all captures",
+        "capture by capture (`--source-file`)",
+    ),
     difference("options", "`--protocols tcp,udp`", "`--filter 'tcp or udp'`"),
 ];
 

@@ -41,7 +41,7 @@ const TOP: usize = 5;
 impl Report {
     /// Takes a flow that was made with the dialect's settings; does nothing about others.
     pub fn add(&mut self, flow: &FlowRecord) {
-        let [_, Plain::Float(duration), Plain::Count(packets), _, _, both, _, Plain::Count(bytes), ..] =
+        let [_, _, Plain::Float(duration), Plain::Count(packets), _, _, both, _, Plain::Count(bytes), ..] =
             *flow.features.plain()
         else {
             return;
