@@ -581,21 +581,6 @@ fn bulks_subflows_and_periods_are_those_of_the_packets() {
 }
 
 #[test]
-fn neither_threads_nor_files_show_and_all_is_accounted_for() {
-    let packets = everything();
-    // Cut where flows go on, and where packets are out of order.
-    let cut = packets.partition_point(|packet| packet.time < ms(61_000));
-    let [whole, parts] =
-        [vec![&packets[..]], vec![&packets[..cut], &packets[cut..]]].map(|files| Captured::in_files(&files));
-    for preset in Preset::ALL {
-        let dialect = dialect(preset, preset.switches());
-        let once = written(&whole.paths, &dialect, 1);
-        assert_eq!(once, written(&whole.paths, &dialect, 3), "{}", preset.name());
-        assert_eq!(sorted(&rows(&once)), sorted(&rows(&written(&parts.paths, &dialect, 2))), "{}", preset.name());
-    }
-}
-
-#[test]
 fn the_command_sets_switches_and_lists_them() {
     // A second FIN of the client is left out by the program of 2022.
     let mut packets = busy();
