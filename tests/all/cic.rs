@@ -480,7 +480,7 @@ fn every_switch_changes_what_it_says_and_nothing_else() {
     let mut tried = BTreeSet::new();
     let mut wrong = Vec::new();
     for switch in CIC.list() {
-        for value in Switches::values(switch.name).unwrap().into_iter().filter(|value| *value != switch.value) {
+        for value in switch.values.into_iter().filter(|value| *value != switch.value) {
             let mut switches = CIC;
             switches.set(switch.name, value).unwrap();
             let changes = changed(&before, &rows(&capture.written(Preset::Corrected, switches)));
@@ -615,7 +615,8 @@ fn the_command_sets_switches_and_lists_them() {
         (&["--dialect", "cic", "--set", "stdd=population"][..], "`std`"),
         (&["--dialect", "cic", "--set", "std=populaton"], "`population`"),
         (&["--dialect", "cic", "--set", "std"], "std=population"),
-        (&["--dialect", "wa1kpcap", "--set", "std=sample"], "has no switches"),
+        (&["--dialect", "wa1kpcap", "--set", "float_time=yes"], "`float_times`"),
+        (&["--dialect", "nexus", "--set", "std=sample"], "has no switches"),
         (&["--dialect", "cic-jave"], "`cic-java`"),
         (&["--set", "std=sample"], "--dialect"),
     ] {

@@ -3,7 +3,7 @@
 use super::lycos;
 use super::python;
 use super::state::{Direction, State};
-use super::sums::{Figures, Sums};
+use super::super::sums::{Figures, Sums};
 use super::switches::{
     Activity, Division, Duration, InitWinFwd, NoWindow, SegSizeMin, Std, Subflow, Switches, TimeText, Unit,
     ZeroDuration,

@@ -19,10 +19,9 @@
 //! | `decimals` | | 6 | six decimals, and a blank in front of `bwd_bulk_rate_mean` | as many as there are, no blank |
 //! | `order` | | 6 | rows as flows end | in stretches as they end, by first packet in each |
 
-use super::super::Difference;
 use super::columns::{Figured, Item, MAX, MEAN, MIN, STD, item, or_zero};
-use super::difference;
-use super::sums::{Figures, Sums};
+use super::super::{Difference, difference};
+use super::super::sums::{Figures, Sums};
 use super::switches::{
     Duration, Idle, KeepsIdle, NoWindow, Order, Packets, Protocols, Switches, TimeText, ZeroDuration,
 };
@@ -188,14 +187,3 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     ),
     difference("order", "6", "rows as flows end", "in stretches as they end, by first packet in each"),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::super::super::tests::{row, table};
-    use super::*;
-
-    #[test]
-    fn the_documentation_has_every_difference() {
-        assert_eq!(table(include_str!("lycos.rs")), DIFFERENCES.iter().map(row).collect::<Vec<_>>());
-    }
-}

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::bulk::Bulk;
 use super::columns::{Figured, Layout};
-use super::sums::Sums;
+use super::super::sums::Sums;
 use super::switches::{
     Activity, BulkPause, Bulks, Compare, Counted, FirstPacket, Header, InitWinBwd, InitWinFwd, KeepsIdle, Length,
     LengthSource, Protocols, Switches,
