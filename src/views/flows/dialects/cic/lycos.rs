@@ -19,9 +19,9 @@
 //! | `decimals` | | 6 | six decimals, and a blank in front of `bwd_bulk_rate_mean` | as many as there are, no blank |
 //! | `order` | | 6 | rows as flows end | in stretches as they end, by first packet in each |
 
-use super::columns::{Figured, Item, MAX, MEAN, MIN, STD, item, or_zero};
+use super::super::sums::Sums;
 use super::super::{Difference, difference};
-use super::super::sums::{Figures, Sums};
+use super::columns::{Item, MAX, MEAN, MIN, STD, VAR, item, or_zero};
 use super::switches::{
     Duration, Idle, KeepsIdle, NoWindow, Order, Packets, Protocols, Switches, TimeText, ZeroDuration,
 };
@@ -49,22 +49,6 @@ pub const LYCOS: Switches = Switches {
 fn total(sums: &Sums) -> Cell<'static> {
     Cell::Integer(i64::try_from(sums.sum).unwrap_or(i64::MAX))
 }
-
-fn flag(f: &Figured<'_>, bit: usize) -> Cell<'static> {
-    f.state.flow.flags[bit].into()
-}
-
-fn bulk_size(f: &Figured<'_>, side: usize) -> Cell<'static> {
-    let done = f.side(side).bulk.done;
-    f.part(done.size, done.bulks)
-}
-
-fn bulk_packets(f: &Figured<'_>, side: usize) -> Cell<'static> {
-    let done = f.side(side).bulk.done;
-    f.part(done.packets, done.bulks)
-}
-
-const VAR: fn(&Figures) -> f64 = |figures| figures.var;
 
 /// All columns but those of who talked to whom.
 #[rustfmt::skip]
@@ -121,23 +105,23 @@ pub(super) const TABLE: &[Item] = &[
     item(("Idle Min", "idle_min"), Float, "µs", "least gap > 5 s", |f| or_zero(&f.idle, MIN)),
     item(("Idle Mean", "idle_mean"), Float, "µs", "mean of gaps > 5 s", |f| or_zero(&f.idle, MEAN)),
     item(("Idle Std", "idle_std"), Float, "µs", "standard deviation of gaps > 5 s", |f| or_zero(&f.idle, STD)),
-    item(("SYN Flag Count", "flag_SYN"), Integer, "packets", "packets with SYN", |f| flag(f, 1)),
-    item(("FIN Flag Count", "flag_fin"), Integer, "packets", "packets with FIN", |f| flag(f, 0)),
-    item(("RST Flag Count", "flag_rst"), Integer, "packets", "packets with RST", |f| flag(f, 2)),
-    item(("ACK Flag Count", "flag_ack"), Integer, "packets", "packets with ACK", |f| flag(f, 4)),
-    item(("PSH Flag Count", "flag_psh"), Integer, "packets", "packets with PSH", |f| flag(f, 3)),
+    item(("SYN Flag Count", "flag_SYN"), Integer, "packets", "packets with SYN", |f| f.flag(1)),
+    item(("FIN Flag Count", "flag_fin"), Integer, "packets", "packets with FIN", |f| f.flag(0)),
+    item(("RST Flag Count", "flag_rst"), Integer, "packets", "packets with RST", |f| f.flag(2)),
+    item(("ACK Flag Count", "flag_ack"), Integer, "packets", "packets with ACK", |f| f.flag(4)),
+    item(("PSH Flag Count", "flag_psh"), Integer, "packets", "packets with PSH", |f| f.flag(3)),
     item(("Fwd PSH Flags", "fwd_flag_psh"), Integer, "packets", "packets forward with PSH", |f| f.side(0).psh.into()),
     item(("Bwd PSH Flags", "bwd_flag_psh"), Integer, "packets", "packets backward with PSH", |f| f.side(1).psh.into()),
-    item(("URG Flag Count", "flag_urg"), Integer, "packets", "packets with URG", |f| flag(f, 5)),
+    item(("URG Flag Count", "flag_urg"), Integer, "packets", "packets with URG", |f| f.flag(5)),
     item(("Fwd URG Flags", "fwd_flag_urg"), Integer, "packets", "packets forward with URG", |f| f.side(0).urg.into()),
     item(("Bwd URG Flags", "bwd_flag_urg"), Integer, "packets", "packets backward with URG", |f| f.side(1).urg.into()),
-    item(("CWR Flag Count", "flag_cwr"), Integer, "packets", "packets with CWR", |f| flag(f, 7)),
-    item(("ECE Flag Count", "flag_ece"), Integer, "packets", "packets with ECE", |f| flag(f, 6)),
-    item(("Fwd Bytes/Bulk Avg", "fwd_bulk_bytes_mean"), Float, "bytes", "payload of bulks / bulks, forward", |f| bulk_size(f, 0)),
-    item(("Fwd Packet/Bulk Avg", "fwd_bulk_pkt_mean"), Float, "packets", "packets of bulks / bulks, forward", |f| bulk_packets(f, 0)),
+    item(("CWR Flag Count", "flag_cwr"), Integer, "packets", "packets with CWR", |f| f.flag(7)),
+    item(("ECE Flag Count", "flag_ece"), Integer, "packets", "packets with ECE", |f| f.flag(6)),
+    item(("Fwd Bytes/Bulk Avg", "fwd_bulk_bytes_mean"), Float, "bytes", "payload of bulks / bulks, forward", |f| f.of_bulks(0, |done| done.size)),
+    item(("Fwd Packet/Bulk Avg", "fwd_bulk_pkt_mean"), Float, "packets", "packets of bulks / bulks, forward", |f| f.of_bulks(0, |done| done.packets)),
     item(("Fwd Bulk Rate Avg", "fwd_bulk_rate_mean"), Float, "bytes/s", "payload of bulks / their duration, forward", |f| f.bulk_rate(0)),
-    item(("Bwd Bytes/Bulk Avg", "bwd_bulk_bytes_mean"), Float, "bytes", "payload of bulks / bulks, backward", |f| bulk_size(f, 1)),
-    item(("Bwd Packet/Bulk Avg", "bwd_bulk_pkt_mean"), Float, "packets", "packets of bulks / bulks, backward", |f| bulk_packets(f, 1)),
+    item(("Bwd Bytes/Bulk Avg", "bwd_bulk_bytes_mean"), Float, "bytes", "payload of bulks / bulks, backward", |f| f.of_bulks(1, |done| done.size)),
+    item(("Bwd Packet/Bulk Avg", "bwd_bulk_pkt_mean"), Float, "packets", "packets of bulks / bulks, backward", |f| f.of_bulks(1, |done| done.packets)),
     item(("Bwd Bulk Rate Avg", "bwd_bulk_rate_mean"), Float, "bytes/s", "payload of bulks / their duration, backward", |f| f.bulk_rate(1)),
     item(("Subflow Fwd Bytes", "fwd_subflow_bytes_mean"), Float, "bytes", "payload forward / subflows, parted by gaps > 1 s", |f| f.subflow(f.side(0).lengths.sum as u64)),
     item(("Subflow Fwd Packets", "fwd_subflow_pkt_mean"), Float, "packets", "packets forward / subflows", |f| f.subflow(f.side(0).lengths.count)),

@@ -355,6 +355,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn columns_are_of_the_kind_that_switches_make_of_them() {
+        use crate::views::flows::columns::Kind::{self, Float, Integer, Text};
+        let of = |dialect: &Dialect, name: &str| {
+            let columns = dialect.columns();
+            let column = columns.iter().find(|column| column.name.eq_ignore_ascii_case(name)).unwrap();
+            (column.kind, column.unit)
+        };
+        let set = |name: &str, switch, value| name.parse::<Dialect>().unwrap().set(switch, value).unwrap();
+        let time: [(&str, (Kind, &str)); 3] =
+            [("iso-utc", (Text, "")), ("epoch-us", (Integer, "µs")), ("seconds-utc", (Text, ""))];
+        for (value, kind) in time {
+            for name in ["cic", "cic-py", "lycos"] {
+                assert_eq!(of(&set(name, "timestamp", value), "timestamp"), kind, "{name}, {value}");
+            }
+        }
+        assert_eq!(of(&set("cic", "time", "us"), "Flow Duration"), (Integer, "µs"));
+        assert_eq!(of(&set("cic", "time", "s"), "Flow Duration"), (Float, "s"));
+    }
+
+    #[test]
     fn presets_have_filters_and_the_columns_of_their_programs() {
         for (preset, columns) in Preset::ALL.into_iter().zip([84, 84, 94, 84, 85, 82, 82, 83]) {
             let dialect = dialect(preset, preset.switches());
