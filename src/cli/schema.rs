@@ -86,14 +86,21 @@ struct Switch {
     name: &'static str,
     value: &'static str,
     values: Vec<&'static str>,
-    meaning: &'static str,
+    /// With that of each value.
+    meaning: String,
 }
 
 impl Schema {
     pub(crate) fn new(dialect: Option<&Dialect>, columns: Vec<FeatureColumn>) -> Schema {
         let column =
             |FeatureColumn { name, kind, unit, about }| Column { name, r#type: kind.name(), unit, meaning: about };
-        let switch = |dialects::Switch { name, value, values, about }| Switch { name, value, values, meaning: about };
+        let switch = |dialects::Switch { name, value, values, about }| {
+            let told = values.iter().filter(|value| !value.about.is_empty());
+            let told: String =
+                told.map(|value| format!(". {}: {}", value.name, value.about.trim_end_matches('.'))).collect();
+            let values = values.iter().map(|value| value.name).collect();
+            Switch { name, value, values, meaning: format!("{about}{told}") }
+        };
         let differences = dialect.map_or(&[][..], Dialect::differences).iter().map(|difference| Difference {
             name: difference.name,
             switch: difference.switch,

@@ -480,7 +480,7 @@ fn every_switch_changes_what_it_says_and_nothing_else() {
     let mut tried = BTreeSet::new();
     let mut wrong = Vec::new();
     for switch in CIC.list() {
-        for value in switch.values.into_iter().filter(|value| *value != switch.value) {
+        for value in switch.values.iter().map(|value| value.name).filter(|value| *value != switch.value) {
             let mut switches = CIC;
             switches.set(switch.name, value).unwrap();
             let changes = changed(&before, &rows(&capture.written(Preset::Corrected, switches)));
@@ -609,7 +609,7 @@ fn the_command_sets_switches_and_lists_them() {
     let names: Vec<_> = columns.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
     assert_eq!((header.lines().next().unwrap().split(',').collect::<Vec<_>>(), names.len()), (names.clone(), 94));
     assert!(differences.contains("\nghosts\tno\t2.1\t"));
-    assert!(switches.contains("\nsubflow\tgaps\tgaps+1, gaps, whole\twhat subflows are\n"));
+    assert!(switches.contains("\nsubflow\tgaps\tgaps+1, gaps, whole\twhat subflows are. gaps+1: Stretches"));
 
     for (wrong, said) in [
         (&["--dialect", "cic", "--set", "stdd=population"][..], "`std`"),

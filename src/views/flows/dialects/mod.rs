@@ -25,8 +25,8 @@ use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 pub use crate::sink::notation::Notation;
-pub use switches::Switch;
 use switches::nearest;
+pub use switches::{Switch, Value};
 
 /// Flows as another program writes them.
 #[derive(Clone, Debug)]
@@ -232,8 +232,12 @@ mod tests {
             let dialect: Dialect = name.parse().unwrap();
             assert!(!dialect.switches().is_empty());
             for Switch { name, value, values, about } in dialect.switches() {
-                assert!(values.contains(&value) && !about.is_empty() && !about.starts_with(' '), "{name}");
-                for value in values {
+                assert!(
+                    values.iter().any(|of| of.name == value) && !about.is_empty() && !about.starts_with(' '),
+                    "{name}"
+                );
+                for Value { name: value, about } in values {
+                    assert!(!about.is_empty() || matches!(value, "no" | "yes"), "{name}={value}");
                     let set = dialect.clone().set(name, value).unwrap();
                     let now = set.switches().into_iter().find(|now| now.name == name).unwrap();
                     assert_eq!((now.value, set.name), (value, dialect.name));

@@ -10,36 +10,45 @@ pub struct Switch {
     /// The value that it has.
     pub value: &'static str,
     /// The values that it may have.
-    pub values: Vec<&'static str>,
+    pub values: Vec<Value>,
     /// What it decides.
+    pub about: &'static str,
+}
+
+/// A value that a switch may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Its name.
+    pub name: &'static str,
+    /// What it means, in a sentence; nothing of yes and no where the switch says it.
     pub about: &'static str,
 }
 
 /// Values with names.
 pub(super) trait Named: Copy + PartialEq + 'static {
-    /// All values and their names.
-    const ALL: &'static [(&'static str, Self)];
+    /// All values, their names and meanings.
+    const ALL: &'static [(&'static str, Self, &'static str)];
 
     fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, value)| *value == self).map_or("", |(name, _)| name)
+        Self::ALL.iter().find(|(_, value, _)| *value == self).map_or("", |(name, ..)| name)
     }
 }
 
 impl Named for bool {
-    const ALL: &'static [(&'static str, bool)] = &[("no", false), ("yes", true)];
+    const ALL: &'static [(&'static str, bool, &'static str)] = &[("no", false, ""), ("yes", true, "")];
 }
 
 /// A switch that has this value.
 pub(super) fn switch<T: Named>(name: &'static str, value: T, about: &'static str) -> Switch {
-    let values = T::ALL.iter().map(|(name, _)| *name).collect();
+    let values = T::ALL.iter().map(|&(name, _, about)| Value { name, about: about.trim_ascii_start() }).collect();
     Switch { name, value: value.name(), values, about: about.trim_ascii_start() }
 }
 
 /// The value of a name.
 pub(super) fn find<T: Named>(switch: &str, value: &str) -> Result<T> {
-    let found = T::ALL.iter().find(|(name, _)| *name == value);
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<_> = T::ALL.iter().map(|(name, _)| *name).collect();
+    let found = T::ALL.iter().find(|(name, ..)| *name == value);
+    found.map(|(_, value, _)| *value).ok_or_else(|| {
+        let names: Vec<_> = T::ALL.iter().map(|(name, ..)| *name).collect();
         let (nearest, all) = (nearest(value, names.iter().copied()), names.join(", "));
         Error::config(format!("`{switch}` cannot be `{value}`; the nearest is `{nearest}`, of {all}"))
     })

@@ -55,7 +55,9 @@ const fn table([name, src, src_port, dst, dst_port, number]: [&'static str; 6], 
     use Kind::{Address, Integer, Text};
     [
         column(name, Text, "`src-dst-sport-dport-protocol`", id),
-        column(src, Address, "address of the source", |r| r.src_ip.into()),
+        column(src, Address, "address of the source, who sent the first packet; see `synack_swaps`", |r| {
+            r.src_ip.into()
+        }),
         column(src_port, Integer, "port of the source; 0 without", |r| r.src_port.into()),
         column(dst, Address, "address of the destination", |r| r.dst_ip.into()),
         column(dst_port, Integer, "port of the destination; 0 without", |r| r.dst_port.into()),
@@ -67,7 +69,9 @@ const fn table([name, src, src_port, dst, dst_port, number]: [&'static str; 6], 
 const fn python(protocol: Get) -> [Column; 5] {
     use Kind::{Address, Integer};
     [
-        column("src_ip", Address, "address of the source", |r| r.src_ip.into()),
+        column("src_ip", Address, "address of the source, who sent the first packet; see `synack_swaps`", |r| {
+            r.src_ip.into()
+        }),
         column("dst_ip", Address, "address of the destination", |r| r.dst_ip.into()),
         column("src_port", Integer, "port of the source; 0 without", |r| r.src_port.into()),
         column("dst_port", Integer, "port of the destination; 0 without", |r| r.dst_port.into()),

@@ -379,7 +379,7 @@ mod tests {
         for (preset, columns) in Preset::ALL.into_iter().zip([84, 84, 94, 84, 85, 82, 82, 83]) {
             let dialect = dialect(preset, preset.switches());
             let packets = dialect.switches().into_iter().find(|switch| switch.name == "packets").unwrap();
-            for packets in packets.values {
+            for packets in packets.values.iter().map(|value| value.name) {
                 assert_eq!(dialect.clone().set("packets", packets).unwrap().columns().len(), columns);
             }
         }

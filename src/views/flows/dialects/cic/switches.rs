@@ -5,30 +5,46 @@ use crate::time::NS_PER_SECOND;
 use crate::views::flows::{ClientRule, GoesOn, Lifetime, Settings, TcpEnd};
 
 macro_rules! values {
-    ($($(#[$about:meta])* $switch:ident { $($(#[$what:meta])* $value:ident = $name:literal,)+ })+) => { $(
-        $(#[$about])*
+    ($($(#[$of:meta])* $switch:ident { $($(#[doc = $about:literal])+ $value:ident = $name:literal,)+ })+) => { $(
+        $(#[$of])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $switch { $($(#[$what])* $value,)+ }
+        pub enum $switch { $($(#[doc = $about])+ $value,)+ }
         impl Named for $switch {
-            const ALL: &'static [(&'static str, $switch)] = &[$(($name, $switch::$value)),+];
+            const ALL: &'static [(&'static str, $switch, &'static str)] =
+                &[$(($name, $switch::$value, concat!($($about),+))),+];
         }
     )+ };
 }
 
 impl Named for TcpEnd {
-    const ALL: &'static [(&'static str, TcpEnd)] = &[
-        (TcpEnd::States.name(), TcpEnd::States),
-        (TcpEnd::Closed.name(), TcpEnd::Closed),
-        (TcpEnd::BackwardFin.name(), TcpEnd::BackwardFin),
-        (TcpEnd::FirstFin.name(), TcpEnd::FirstFin),
-        (TcpEnd::AnyFin.name(), TcpEnd::AnyFin),
-        (TcpEnd::Never.name(), TcpEnd::Never),
+    const ALL: &'static [(&'static str, TcpEnd, &'static str)] = &[
+        (
+            TcpEnd::States.name(),
+            TcpEnd::States,
+            "By a SYN behind a RST, or behind an ACK that follows FINs of both ends; ICMP of another type and code ends one too.",
+        ),
+        (TcpEnd::Closed.name(), TcpEnd::Closed, "When both FINs were acknowledged, or by a RST."),
+        (
+            TcpEnd::BackwardFin.name(),
+            TcpEnd::BackwardFin,
+            "At once, by the first FIN backward or any RST; further FINs forward are left out.",
+        ),
+        (TcpEnd::FirstFin.name(), TcpEnd::FirstFin, "At once, by the first FIN."),
+        (
+            TcpEnd::AnyFin.name(),
+            TcpEnd::AnyFin,
+            "At once, by any FIN or RST; for 240 s what follows is left out, up to a SYN.",
+        ),
+        (TcpEnd::Never.name(), TcpEnd::Never, "Not at all."),
     ];
 }
 
 impl Named for GoesOn {
-    const ALL: &'static [(&'static str, GoesOn)] =
-        &[("tcp-udp", GoesOn::TcpAndUdp), ("always", GoesOn::Always), ("never", GoesOn::Never)];
+    const ALL: &'static [(&'static str, GoesOn, &'static str)] = &[
+        ("tcp-udp", GoesOn::TcpAndUdp, "Those of TCP and UDP."),
+        ("always", GoesOn::Always, "All."),
+        ("never", GoesOn::Never, "None."),
+    ];
 }
 
 values! {
@@ -259,7 +275,7 @@ switches! {
         /// whether flows end in sweeps alone, whatever the next three say: every 1,000 packets, and behind each of a flow that is longer
         /// than 120 s, those that are silent for 240 s or 90 s long; they are of two ends, whatever the protocol
         sweeps: bool,
-        /// how FIN, RST and SYN end flows of TCP; by states, ICMP of another type and code ends one too
+        /// how FIN, RST and SYN end flows of TCP
         tcp_end: TcpEnd,
         /// the silence that ends a flow, beside 120 s from its start
         idle_timeout: Idle,
