@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use pcap_compactor::capture::{PcapLayout, PcapWriter};
@@ -68,16 +69,15 @@ pub(crate) fn cell<'r>(row: &'r Row, name: &str) -> &'r str {
     row.iter().find(|(column, _)| column == name).map_or("", |(_, cell)| cell)
 }
 
-/// Rows by who talked and when they began.
-fn by_start(rows: Vec<Row>) -> BTreeMap<Vec<String>, Vec<Row>> {
+/// Rows by who talked and when they began, which so many columns tell. What is of one second is told apart by its values.
+pub(crate) fn by_start(rows: Vec<Row>, columns: usize, values: Range<usize>) -> BTreeMap<Vec<String>, Vec<Row>> {
     let mut found: BTreeMap<Vec<String>, Vec<Row>> = BTreeMap::new();
     for row in rows {
-        let key = row.iter().take(7).map(|(_, cell)| cell.clone()).collect();
+        let key = row.iter().take(columns).map(|(_, cell)| cell.clone()).collect();
         found.entry(key).or_default().push(row);
     }
-    // What begins in one second between the same ends is told apart by its values.
     for same in found.values_mut() {
-        same.sort_by_key(|row| row[7..12].iter().map(|(_, cell)| cell.clone()).collect::<Vec<_>>());
+        same.sort_by_key(|row| row[values.clone()].iter().map(|(_, cell)| cell.clone()).collect::<Vec<_>>());
     }
     found
 }
@@ -106,7 +106,7 @@ fn compare(preset: Preset, folder: &str, place: usize, least: usize) {
             ghost.map(|ghost| ghosts[ghost] += 1).is_none()
         });
         let ours = rows(&written(&[reference.join(format!("pcap/{capture}.pcap"))], &dialect, 1));
-        let (mut theirs, mut ours) = (by_start(theirs), by_start(ours));
+        let [mut theirs, mut ours] = [theirs, ours].map(|rows| by_start(rows, 7, 7..12));
         for (key, theirs) in std::mem::take(&mut theirs) {
             let ours = ours.remove(&key).unwrap_or_default();
             if ours.len() != theirs.len() {

@@ -3,7 +3,6 @@
 //! Every value of every row is compared; rows are a multiset by 5-tuple and start. Integers and text are equal, reals within
 //! 1e-9, relative. The model holds flows in a list and walks all of them in each sweep, as the program does.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use pcap_compactor::Timestamp;
@@ -11,7 +10,7 @@ use pcap_compactor::capture::{PcapLayout, PcapWriter};
 use pcap_compactor::views::flows::dialects::Dialect;
 use proptest::prelude::*;
 
-use crate::cic::{CAPTURES, Captured, Row, cell, ms, reference, rows, written};
+use crate::cic::{CAPTURES, Captured, Row, by_start, cell, ms, reference, rows, written};
 use crate::command::run;
 use crate::flows::{frame, segment, udp};
 use crate::model::SECOND;
@@ -21,19 +20,6 @@ use crate::traffic::START;
 
 fn dialect(name: &str) -> Dialect {
     name.parse().unwrap()
-}
-
-/// Rows by who talked and when they began; those of one second are told apart by their values.
-fn by_start(rows: Vec<Row>) -> BTreeMap<Vec<String>, Vec<Row>> {
-    let mut found: BTreeMap<Vec<String>, Vec<Row>> = BTreeMap::new();
-    for row in rows {
-        let key = row.iter().take(6).map(|(_, cell)| cell.clone()).collect();
-        found.entry(key).or_default().push(row);
-    }
-    for same in found.values_mut() {
-        same.sort_by_key(|row| row[11..15].iter().map(|(_, cell)| cell.clone()).collect::<Vec<_>>());
-    }
-    found
 }
 
 fn same(ours: &str, theirs: &str) -> bool {
@@ -49,9 +35,9 @@ fn compare(name: &str, folder: &str) {
     let (mut wrong, mut compared) = (Vec::new(), 0);
     for capture in CAPTURES {
         let text = std::fs::read_to_string(reference.join(folder).join(format!("{capture}.csv")));
-        let theirs = by_start(rows(&text.expect("the reference is there")));
+        let theirs = by_start(rows(&text.expect("the reference is there")), 6, 11..15);
         let paths = [reference.join(format!("pcap/{capture}.pcap"))];
-        let mut ours = by_start(rows(&written(&paths, &dialect, 1)));
+        let mut ours = by_start(rows(&written(&paths, &dialect, 1)), 6, 11..15);
         for (key, theirs) in theirs {
             let ours = ours.remove(&key).unwrap_or_default();
             if ours.len() != theirs.len() {
@@ -328,6 +314,20 @@ fn tcp_and_udp_between_the_same_ends_are_one_flow() {
     let names = ["protocol", "tot_fwd_pkts", "tot_bwd_pkts", "bwd_header_len", "init_bwd_win_byts"];
     assert_eq!(cells(&only(&[tcp.clone(), udp.clone()], "cic-py-0.2"), names), ["6", "1", "1", "8", "0"]);
     assert_eq!(cells(&only(&[udp, tcp], "cic-py"), names), ["17", "2", "1", "20", "500"]);
+}
+
+/// Each is 1 s longer than another flow beside takes; no sweep comes. The last goes on.
+#[test]
+fn ever_longer_silences_begin_flows_beside_one_another() {
+    let mut now = 0;
+    let begins = |level: i64| {
+        now += level * 241_000;
+        udp(ms(now), 1)
+    };
+    let mut packets: Vec<_> = (0..40).map(begins).collect();
+    packets.extend((1..4).map(|n| udp(ms(now + n), 1)));
+    let told = told(&written(&Captured::new(&packets).paths, &dialect("cic-py"), 1));
+    assert_eq!((told.len(), &told), (40, &model(&packets)));
 }
 
 /// Thousands of sweeps, each earlier than the one before: at a marker all flows are asked, and the sweeps forgotten.

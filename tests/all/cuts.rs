@@ -56,7 +56,7 @@ fn stored(path: &std::path::Path) -> Vec<Stored> {
 
 /// Cuts a capture in front of these packets. Files are read in order of their first packets, so a file ends only in front of one
 /// that is later than its first.
-fn parts<'p>(packets: &'p [Stored], mut cuts: impl FnMut(usize, &Stored) -> bool) -> Vec<&'p [Stored]> {
+fn parts(packets: &[Stored], mut cuts: impl FnMut(usize, &Stored) -> bool) -> Vec<&[Stored]> {
     let mut parts = Vec::new();
     let mut from = 0;
     for (place, packet) in packets.iter().enumerate() {

@@ -110,7 +110,7 @@ pub(super) const TABLE: &[Item] = &[
     item(("Bwd Packets/s", "bwd_pkts_s"), Float, "packets/s", "packets backward / duration; 0 without duration", |f| f.side_rate_or_0(1)),
     item(("Total Fwd Packet", "tot_fwd_pkts"), Integer, "packets", "packets forward: from the source", |f| f.side(0).lengths.count.into()),
     item(("Total Bwd packets", "tot_bwd_pkts"), Integer, "packets", "packets backward", |f| f.side(1).lengths.count.into()),
-    item(("Total Length of Fwd Packet", "totlen_fwd_pkts"), Integer, "bytes", "sum of lengths forward; what is long `length` says", |f| whole(&f.lengths[0], SUM)),
+    item(("Total Length of Fwd Packet", "totlen_fwd_pkts"), Integer, "bytes", "sum of lengths forward; what these are of `length` says", |f| whole(&f.lengths[0], SUM)),
     item(("Total Length of Bwd Packet", "totlen_bwd_pkts"), Integer, "bytes", "sum of lengths backward", |f| whole(&f.lengths[1], SUM)),
     item(("Fwd Packet Length Max", "fwd_pkt_len_max"), Integer, "bytes", "greatest length forward", |f| whole(&f.lengths[0], MAX)),
     item(("Fwd Packet Length Min", "fwd_pkt_len_min"), Integer, "bytes", "least length forward", |f| whole(&f.lengths[0], MIN)),

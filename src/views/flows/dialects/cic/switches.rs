@@ -129,7 +129,7 @@ values! {
         /// The first that is not 0.
         FirstNonzero = "first-nonzero",
     }
-    /// What is long of a packet.
+    /// What lengths of packets are of.
     Length {
         /// The transport's payload.
         Payload = "payload",
@@ -329,9 +329,9 @@ switches! {
         activity: Activity,
         /// whether the active period in which a flow ends counts
         last_active_period: bool,
-        /// whether silence in front of a FIN, or of a FIN or RST, is not idle
+        /// in front of which packets silence is not idle
         fin_keeps_idle: KeepsIdle,
-        /// what is long of a packet
+        /// what lengths of packets are of
         length: Length,
         /// where lengths of payload are from
         length_source: LengthSource,

@@ -50,7 +50,7 @@ pub struct Comparison {
     pub columns: Vec<Compared>,
     /// Columns of the first alone, and of the second alone.
     pub only_columns: [Vec<&'static str>; 2],
-    /// Whether both are of one family, so that there are reasons.
+    /// Whether both have the same switches, so that there are reasons.
     pub one_family: bool,
     /// The switches that stand differently in the two.
     pub switches: Vec<Tried>,

@@ -34,8 +34,8 @@ macro_rules! block {
             block!(@ $name "down_min" Float $unit "least of magnitudes of negative values: " $what),
             block!(@ $name "down_max" Float $unit "greatest of magnitudes of negative values: " $what),
             block!(@ $name "down_sum" Float $unit "sum of magnitudes of negative values: " $what),
-            block!(@ $name "down_count" Integer "" "number of magnitudes of negative values: " $what),
-            block!(@ $name "count" Integer "" "number of magnitudes: " $what),
+            block!(@ $name "down_count" Integer "" "number of negative values: " $what),
+            block!(@ $name "count" Integer "" "number of values: " $what),
         ]
     };
     (@ $name:literal $stat:literal $kind:ident $unit:literal $about:literal $what:literal) => {
