@@ -132,7 +132,7 @@ pub(crate) struct Args {
     /// With --dialect nexus, also write its text report of all flows that are written into this file.
     #[arg(long, value_name = "FILE", help_heading = "Output", requires = "dialect")]
     report: Option<PathBuf>,
-    /// Set a switch of a CICFlowMeter dialect: --set std=population. May be given more than once;
+    /// Set a switch of a dialect of CICFlowMeter's family, or of wa1kpcap: --set std=population. May be given more than once;
     /// `pcap-compactor schema flows --dialect NAME` lists the switches.
     #[arg(long, value_name = "NAME=VALUE", value_parser = switch, requires = "dialect", help_heading = "Output")]
     set: Vec<(String, String)>,

@@ -3,8 +3,7 @@
 use clap::ValueEnum;
 use pcap_compactor::views::flows::FeatureColumn;
 use pcap_compactor::views::flows::columns::{Group, all};
-use pcap_compactor::views::flows::dialects::cic::Switches;
-use pcap_compactor::views::flows::dialects::{Dialect, cic};
+use pcap_compactor::views::flows::dialects::{self, Dialect};
 use serde::Serialize;
 
 use super::{Exit, text};
@@ -87,18 +86,20 @@ struct Switch {
     name: &'static str,
     value: &'static str,
     values: Vec<&'static str>,
-    meaning: &'static str,
+    /// With that of each value.
+    meaning: String,
 }
 
 impl Schema {
     pub(crate) fn new(dialect: Option<&Dialect>, columns: Vec<FeatureColumn>) -> Schema {
         let column =
             |FeatureColumn { name, kind, unit, about }| Column { name, r#type: kind.name(), unit, meaning: about };
-        let switch = |cic::Switch { name, value, about }| Switch {
-            name,
-            value,
-            values: Switches::values(name).unwrap_or_default(),
-            meaning: about,
+        let switch = |dialects::Switch { name, value, values, about }| {
+            let told = values.iter().filter(|value| !value.about.is_empty());
+            let told: String =
+                told.map(|value| format!(". {}: {}", value.name, value.about.trim_end_matches('.'))).collect();
+            let values = values.iter().map(|value| value.name).collect();
+            Switch { name, value, values, meaning: format!("{about}{told}") }
         };
         let differences = dialect.map_or(&[][..], Dialect::differences).iter().map(|difference| Difference {
             name: difference.name,

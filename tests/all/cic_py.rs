@@ -3,16 +3,14 @@
 //! Every value of every row is compared; rows are a multiset by 5-tuple and start. Integers and text are equal, reals within
 //! 1e-9, relative. The model holds flows in a list and walks all of them in each sweep, as the program does.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
 
 use pcap_compactor::Timestamp;
 use pcap_compactor::capture::{PcapLayout, PcapWriter};
 use pcap_compactor::views::flows::dialects::Dialect;
 use proptest::prelude::*;
 
-use crate::cic::{CAPTURES, Captured, Row, cell, ms, reference, rows, written};
+use crate::cic::{CAPTURES, Captured, Row, by_start, cell, ms, reference, rows, written};
 use crate::command::run;
 use crate::flows::{frame, segment, udp};
 use crate::model::SECOND;
@@ -22,19 +20,6 @@ use crate::traffic::START;
 
 fn dialect(name: &str) -> Dialect {
     name.parse().unwrap()
-}
-
-/// Rows by who talked and when they began; those of one second are told apart by their values.
-fn by_start(rows: Vec<Row>) -> BTreeMap<Vec<String>, Vec<Row>> {
-    let mut found: BTreeMap<Vec<String>, Vec<Row>> = BTreeMap::new();
-    for row in rows {
-        let key = row.iter().take(6).map(|(_, cell)| cell.clone()).collect();
-        found.entry(key).or_default().push(row);
-    }
-    for same in found.values_mut() {
-        same.sort_by_key(|row| row[11..15].iter().map(|(_, cell)| cell.clone()).collect::<Vec<_>>());
-    }
-    found
 }
 
 fn same(ours: &str, theirs: &str) -> bool {
@@ -50,11 +35,9 @@ fn compare(name: &str, folder: &str) {
     let (mut wrong, mut compared) = (Vec::new(), 0);
     for capture in CAPTURES {
         let text = std::fs::read_to_string(reference.join(folder).join(format!("{capture}.csv")));
-        let theirs = by_start(rows(&text.expect("the reference is there")));
+        let theirs = by_start(rows(&text.expect("the reference is there")), 6, 11..15);
         let paths = [reference.join(format!("pcap/{capture}.pcap"))];
-        let once = written(&paths, &dialect, 1);
-        assert!([2, 4].iter().all(|&threads| written(&paths, &dialect, threads) == once), "{capture}");
-        let mut ours = by_start(rows(&once));
+        let mut ours = by_start(rows(&written(&paths, &dialect, 1)), 6, 11..15);
         for (key, theirs) in theirs {
             let ours = ours.remove(&key).unwrap_or_default();
             if ours.len() != theirs.len() {
@@ -333,34 +316,18 @@ fn tcp_and_udp_between_the_same_ends_are_one_flow() {
     assert_eq!(cells(&only(&[udp, tcp], "cic-py"), names), ["17", "2", "1", "20", "500"]);
 }
 
+/// Each is 1 s longer than another flow beside takes; no sweep comes. The last goes on.
 #[test]
-fn files_of_a_minute_are_as_the_whole() {
-    let talks = (0..900).map(|n: i64| {
-        let (at, host) = (ms(n * 700), 1 + (n * n % 7) as u32);
-        if n % 3 == 0 {
-            Sent { src: udp(at, host).dst, dst: udp(at, host).src, ..udp(at, host) }
-        } else {
-            udp(at, host)
-        }
-    });
-    let mut packets: Vec<_> = talks.collect();
-    packets.extend((0..300).map(|n| segment(ms(n * 2_100 + 1), n % 2 == 0, ACK, 0, 0, 10)));
-    packets.sort_by_key(|packet| packet.time);
-    let minute = |packet: &Sent| (packet.time - START) / (60 * SECOND);
-    let parts: Vec<&[Sent]> = packets.chunk_by(|a, b| minute(a) == minute(b)).collect();
-    assert_eq!(parts.len(), 11);
-    let (whole, parts) = (Captured::new(&packets), Captured::in_files(&parts));
-    for name in ["cic-py", "cic-py-0.2"] {
-        let lines = |paths: &[PathBuf], threads| {
-            let text = written(paths, &dialect(name), threads);
-            let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
-            lines.sort();
-            lines
-        };
-        let once = lines(&whole.paths, 1);
-        assert!(once.len() > 20 && once == lines(&parts.paths, 1) && once == lines(&parts.paths, 4), "{name}");
-    }
-    assert_eq!(told(&written(&parts.paths, &dialect("cic-py"), 2)), model(&packets));
+fn ever_longer_silences_begin_flows_beside_one_another() {
+    let mut now = 0;
+    let begins = |level: i64| {
+        now += level * 241_000;
+        udp(ms(now), 1)
+    };
+    let mut packets: Vec<_> = (0..40).map(begins).collect();
+    packets.extend((1..4).map(|n| udp(ms(now + n), 1)));
+    let told = told(&written(&Captured::new(&packets).paths, &dialect("cic-py"), 1));
+    assert_eq!((told.len(), &told), (40, &model(&packets)));
 }
 
 /// Thousands of sweeps, each earlier than the one before: at a marker all flows are asked, and the sweeps forgotten.

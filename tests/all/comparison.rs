@@ -122,6 +122,17 @@ fn what_two_switches_make_together_is_put_down_to_both() {
 }
 
 #[test]
+fn what_a_switch_of_wa1kpcap_makes_is_put_down_to_it() {
+    let capture = Captured::new(&everything());
+    let original = of("wa1kpcap").set("summed_duration", "yes").and_then(|set| set.set("float_times", "yes")).unwrap();
+    let comparison = compare(&capture.paths, &of("wa1kpcap"), &original);
+    is_explained(&comparison);
+    let duration = comparison.columns.iter().find(|column| column.names[0] == "feature.duration").unwrap();
+    assert!(duration.why.iter().any(|reason| reason.switches == ["summed_duration"]), "{duration:?}");
+    assert!(!compare(&capture.paths, &of("wa1kpcap"), &of("cic")).one_family);
+}
+
+#[test]
 fn every_pair_of_the_family_is_explained_whatever_the_threads() {
     let capture = Captured::new(&everything());
     let family = [Preset::Corrected, Preset::Java, Preset::Engelen, Preset::Of2018, Preset::Of2017];

@@ -21,6 +21,7 @@ mod cli_tables;
 mod comparison;
 mod corpus;
 mod csv;
+mod cuts;
 mod damage;
 mod filter;
 mod flows;

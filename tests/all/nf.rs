@@ -274,34 +274,6 @@ fn features_of_a_caller_stand_behind_the_columns() {
 }
 
 #[test]
-fn files_of_a_minute_are_the_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let at = |second: i64, up: bool| segment(START + second * SECOND, up, ACK, 1, 1, 10);
-    // Silent for 30 s, then for more; and 120 s long.
-    let mut packets: Vec<_> = [0, 30, 59, 61, 91, 122, 153].map(|second| at(second, second % 2 == 0)).into();
-    packets.extend((0..30).map(|n| udp(START + n * 10 * SECOND + 1, 3)));
-    packets.sort_by_key(|packet| packet.time);
-    let parts: Vec<_> = packets
-        .chunk_by(|a, b| (a.time - START) / (60 * SECOND) == (b.time - START) / (60 * SECOND))
-        .enumerate()
-        .map(|(n, part)| file(folder.path(), &format!("{n}.pcap"), &pcap(part)))
-        .collect();
-    assert_eq!(parts.len(), 5);
-    let whole = [file(folder.path(), "whole.pcap", &pcap(&packets))];
-    let sorted = |text: String| {
-        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-        lines.sort();
-        lines
-    };
-    let once = sorted(of(&whole, Version::V3, 1));
-    // Those of the connection end behind 91 s, 122 s and 153 s; the others have 13 packets each, and what is left.
-    assert_eq!(once.len(), 1 + 3 + 3);
-    for threads in [1, 2, 4] {
-        assert_eq!(sorted(of(&parts, Version::V3, threads)), once);
-    }
-}
-
-#[test]
 fn label_is_one_for_what_is_not_benign_and_attack_is_its_name() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path(), "a.pcap", &pcap(&three()));

@@ -544,3 +544,30 @@ fn the_command_writes_csv_or_lines_and_lists_the_columns_of_the_dialect() {
         assert_eq!(ran.code, Some(2), "{wrong:?}: {}", ran.said);
     }
 }
+
+#[test]
+fn the_command_sets_switches_and_lists_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let packets = [0, 10_000_000, 5_000_000].map(|ns| crate::flows::udp(START + ns, 1));
+    let capture = file(folder.path(), "a.pcap", &crate::flows::pcap(&packets));
+    const COLUMNS: [&str; 3] = ["feature.duration", "feature.iats", "feature.payload_bytes"];
+    let cells = |set: &[&'static str]| {
+        let ran =
+            run(["flows", capture.to_str().unwrap(), "--dialect", "wa1kpcap"].into_iter().chain(set.iter().copied()));
+        assert_eq!(ran.code, Some(0), "{}", ran.said);
+        COLUMNS.map(|column| rows(&ran.out)[0][column].clone())
+    };
+    let [duration, gaps, payload] = ["0.01", "[0.01, -0.005]", "[12, 12, 12]"];
+    assert_eq!(cells(&[]), [duration, gaps, payload]);
+    assert_eq!(cells(&["--set", "summed_duration=yes"]), ["0.015", gaps, payload]);
+    assert_eq!(cells(&["--set", "udp_without_payload=yes"]), [duration, gaps, "[0, 0, 0]"]);
+    // Half a microsecond is the most that floats of these times are off.
+    let floats = cells(&["--set", "float_times=yes"]);
+    assert_eq!([&floats[0], &floats[2]], [duration, payload]);
+    assert_eq!(floats[1], "[0.009999990463256836, -0.004999876022338867]");
+
+    let schema = run(["schema", "flows", "--dialect", "wa1kpcap"]).out;
+    let [_, differences, switches] = schema.split("\n\n").collect::<Vec<_>>()[..] else { panic!("{schema}") };
+    assert!(differences.contains("\nfloat_times\tyes\t"));
+    assert!(switches.contains("\nfloat_times\tno\tno, yes\twhether times between packets are "), "{switches}");
+}

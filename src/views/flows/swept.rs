@@ -9,6 +9,9 @@
 //! with the first as long as that is there, then with the second, where 480 s are allowed, and so on. Once the first is gone,
 //! the next packet begins another, and those beside it get no more.
 //!
+//! However times lie, two ends have fewer than 25,000 flows at once, since each needs a longer silence than the one before it. A packet
+//! looks at them one after the other.
+//!
 //! No sweep looks at all flows. A flow is asked, when its ends speak again or at a marker behind which it may be over, what the
 //! sweeps since its last packet have made of it. While time goes on, only the newest of them matters.
 
@@ -117,14 +120,15 @@ impl Pair {
         let (mut at, mut level) = (0, 0);
         while time.saturating_sub(self.entries[at].flow.last) > SILENT.saturating_mul(level + 1) {
             level += 1;
+            // Those of the next level stand behind, two at most.
             let order = |entry: &Entry| (entry.level, entry.flow.began_high);
-            match self.entries.binary_search_by_key(&(level, client), order) {
-                Ok(other) => at = other,
-                Err(free) => {
-                    let flow = self.entries[at].flow.beside(&ends, plan);
-                    return self.begin(free, flow, ends, level);
-                }
+            let behind = self.entries.iter().skip(at + 1).take_while(|entry| order(entry) < (level, client));
+            let next = at + 1 + behind.count();
+            if self.entries.get(next).is_none_or(|entry| order(entry) != (level, client)) {
+                let flow = self.entries[at].flow.beside(&ends, plan);
+                return self.begin(next, flow, ends, level);
             }
+            at = next;
         }
         at
     }

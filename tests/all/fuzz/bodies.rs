@@ -19,7 +19,7 @@ use pcap_compactor::sink::flows::{FlowSink, FlowWriter, Form};
 use pcap_compactor::sink::jsonl::{JsonLines, Lines, Times};
 use pcap_compactor::sink::{Discard, Metrics, Sink};
 use pcap_compactor::table::key::FiveTuple;
-use pcap_compactor::views::flows::dialects::{self, cic, wa1kpcap::Switches};
+use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
 use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
 
@@ -185,10 +185,16 @@ pub(crate) fn packets(bytes: &[u8]) {
     assert_eq!(compact_whole(&capture), frames);
 }
 
-/// Lines of JSON of flows, and whether each packet is in one of them or counted.
-struct Flows<'o> {
-    lines: FlowWriter<&'o mut Vec<u8>>,
-    kept: Amount,
+/// What is written of flows, and whether each packet is in one of them or counted.
+pub(crate) struct Flows<'o> {
+    writer: FlowWriter<&'o mut Vec<u8>>,
+    pub(crate) kept: Amount,
+}
+
+impl<'o> Flows<'o> {
+    pub(crate) fn new(writer: FlowWriter<&'o mut Vec<u8>>) -> Flows<'o> {
+        Flows { writer, kept: Amount::default() }
+    }
 }
 
 impl FlowSink for Flows<'_> {
@@ -197,7 +203,7 @@ impl FlowSink for Flows<'_> {
         assert_eq!(flow.amount.packets, flow.sides.iter().map(|side| side.packets).sum::<u64>(), "{flow:?}");
         assert!(flow.amount.packets > 0, "{flow:?}");
         self.kept += flow.amount;
-        self.lines.on_flow(flow)
+        self.writer.on_flow(flow)
     }
 
     fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> pcap_compactor::Result<()> {
@@ -205,7 +211,7 @@ impl FlowSink for Flows<'_> {
         intake.check("the input")?;
         balance("the output", intake.accepted, &[self.kept, outcome.filtered, outcome.out_of_window])?;
         assert_eq!((outcome.kept, metrics.counts.ended.iter().sum::<u64>()), (self.kept, metrics.counts.flows));
-        self.lines.on_metrics(metrics)
+        self.writer.on_metrics(metrics)
     }
 }
 
@@ -213,7 +219,7 @@ fn flow_lines(reader: Box<dyn Read + Send>, settings: &Settings, threads: usize)
     let mut out = Vec::new();
     let lines = FlowWriter::new(&mut out, "memory", Form::Lines, settings.columns.clone(), Times::Seconds);
     let job = FlowJob::new(settings.clone()).engine(Engine::builder().threads(threads).dedup(2));
-    let mut sink = Flows { lines, kept: Amount::default() };
+    let mut sink = Flows::new(lines);
     let report = job.run(vec![Input::stream("any", reader)], &mut sink).expect("any input ends well");
     assert!(report.failed.is_empty(), "{:?}", report.failed);
     (report.total.intake.read.packets, out)
@@ -236,22 +242,20 @@ fn flows_whole(bytes: &[u8]) -> u64 {
         payload: pcap_compactor::payload::Limits { stream: 2_000, items: 3, text: 300, details: true },
         ..Settings::default()
     };
-    let [wa1kpcap, nexus, nf] = [
-        dialects::wa1kpcap::dialect(Switches::default()),
-        dialects::nexus::dialect(),
-        dialects::nf::dialect(dialects::nf::Version::V3),
-    ]
-    .map(|dialect| dialect.settings(Settings::default()));
-    let [java, fork, python, lycos] =
-        [cic::Preset::Java, cic::Preset::Engelen, cic::Preset::Python, cic::Preset::Lycos]
-            .map(|preset| cic::dialect(preset, preset.switches()).settings(Settings::default()));
-    let packets = [all, wa1kpcap, nexus, nf, java, fork, python, lycos].map(|settings| {
-        let [at_once, in_drips] = readers(bytes);
-        let (packets, out) = flow_lines(at_once, &settings, 1);
-        assert_eq!((packets, out), flow_lines(in_drips, &settings, 3));
-        packets
+    let dialects = Dialect::NAMES.map(|name| {
+        let dialect: Dialect = name.parse().expect("it is the name of one");
+        dialect.settings(Settings::default())
     });
-    assert_eq!(packets, [packets[0]; 8]);
+    let packets: Vec<u64> = std::iter::once(all)
+        .chain(dialects)
+        .map(|settings| {
+            let [at_once, in_drips] = readers(bytes);
+            let (packets, out) = flow_lines(at_once, &settings, 1);
+            assert_eq!((packets, out), flow_lines(in_drips, &settings, 3));
+            packets
+        })
+        .collect();
+    assert!(packets.iter().all(|&others| others == packets[0]), "{packets:?}");
     packets[0]
 }
 

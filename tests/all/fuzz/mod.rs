@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets, each on a few hundred inputs: sound ones, and damaged ones that are the same in every run.
 
-mod bodies;
+pub(crate) mod bodies;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

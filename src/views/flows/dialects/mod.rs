@@ -12,6 +12,8 @@ pub mod cic;
 pub mod comparison;
 pub mod nexus;
 pub mod nf;
+mod sums;
+mod switches;
 pub mod wa1kpcap;
 mod zone;
 
@@ -24,6 +26,8 @@ use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 pub use crate::sink::notation::Notation;
+use switches::nearest;
+pub use switches::{Switch, Value};
 pub use zone::Zone;
 
 /// Flows as another program writes them.
@@ -38,7 +42,14 @@ pub struct Dialect {
     notation: Notation,
     differences: &'static [Difference],
     /// What can be set by name.
-    switches: Option<(cic::Preset, cic::Switches, Zone)>,
+    switches: Option<Switched>,
+}
+
+/// Switches of a dialect, and whose.
+#[derive(Clone, Debug)]
+enum Switched {
+    Cic(cic::Preset, cic::Switches, Zone),
+    Wa1kpcap(wa1kpcap::Switches),
 }
 
 /// Where a dialect deliberately differs from the original.
@@ -54,6 +65,15 @@ pub struct Difference {
     pub here: &'static str,
     /// Sections of the description of the original.
     pub section: &'static str,
+}
+
+const fn difference(
+    name: &'static str,
+    section: &'static str,
+    original: &'static str,
+    here: &'static str,
+) -> Difference {
+    Difference { name, switch: false, original, here, section }
 }
 
 impl Dialect {
@@ -116,16 +136,20 @@ impl Dialect {
         let features = vec![Arc::clone(&self.accumulator)];
         let columns = Columns::of(self.columns).with(&features);
         let usual = match &self.switches {
-            Some((_, switches, _)) => switches.settings(usual),
-            None => usual,
+            Some(Switched::Cic(_, switches, _)) => switches.settings(usual),
+            Some(Switched::Wa1kpcap(_)) | None => usual,
         };
         Settings { columns, features, ..(self.rules)(usual) }
     }
 
     /// The switches that can be set by name, as they stand.
     #[must_use]
-    pub fn switches(&self) -> Vec<cic::Switch> {
-        self.switches.as_ref().map_or_else(Vec::new, |(_, switches, _)| switches.list())
+    pub fn switches(&self) -> Vec<Switch> {
+        match &self.switches {
+            Some(Switched::Cic(_, switches, _)) => switches.list(),
+            Some(Switched::Wa1kpcap(switches)) => switches.list(),
+            None => Vec::new(),
+        }
     }
 
     /// With a switch set.
@@ -133,11 +157,17 @@ impl Dialect {
     /// # Errors
     /// There is no such switch or value; the message has the nearest.
     pub fn set(self, switch: &str, value: &str) -> Result<Dialect> {
-        let Some((preset, mut switches, zone)) = self.switches else {
-            return Err(Error::config(format!("the dialect {} has no switches to be set", self.name)));
-        };
-        switches.set(switch, value)?;
-        Ok(cic::in_zone(preset, switches, zone))
+        match self.switches {
+            Some(Switched::Cic(preset, mut switches, zone)) => {
+                switches.set(switch, value)?;
+                Ok(cic::in_zone(preset, switches, zone))
+            }
+            Some(Switched::Wa1kpcap(mut switches)) => {
+                switches.set(switch, value)?;
+                Ok(wa1kpcap::dialect(switches))
+            }
+            None => Err(Error::config(format!("the dialect {} has no switches to be set", self.name))),
+        }
     }
 
     /// With times that are civil text in a zone, not in UTC.
@@ -147,7 +177,9 @@ impl Dialect {
     pub fn in_zone(self, zone: Zone) -> Result<Dialect> {
         match self.switches {
             _ if self.name == "nexus" => Ok(nexus::in_zone(zone)),
-            Some((preset, switches, _)) if switches.has_civil_times() => Ok(cic::in_zone(preset, switches, zone)),
+            Some(Switched::Cic(preset, switches, _)) if switches.has_civil_times() => {
+                Ok(cic::in_zone(preset, switches, zone))
+            }
             _ => Err(Error::config(format!("the dialect {} has no times that are of a zone", self.name))),
         }
     }
@@ -166,7 +198,7 @@ impl FromStr for Dialect {
             "nf-v2" => Ok(nf::dialect(nf::Version::V2)),
             "nf-v3" => Ok(nf::dialect(nf::Version::V3)),
             _ => {
-                let (all, nearest) = (Dialect::NAMES.join(", "), cic::nearest(name, Dialect::NAMES));
+                let (all, nearest) = (Dialect::NAMES.join(", "), nearest(name, Dialect::NAMES));
                 Err(Error::config(format!("there is no dialect `{name}`; the nearest is `{nearest}`, of {all}")))
             }
         }
@@ -179,16 +211,68 @@ mod tests {
 
     use super::*;
 
-    /// The rows of the table of differences in the documentation of a module.
-    pub(super) fn table(source: &str) -> Vec<String> {
-        source.lines().filter(|line| line.starts_with("//! | `")).map(str::to_owned).collect()
+    /// The file whose documentation has the table of a dialect's differences.
+    fn source(name: &str) -> &'static str {
+        match name {
+            "wa1kpcap" => include_str!("wa1kpcap/mod.rs"),
+            "nexus" => include_str!("nexus/mod.rs"),
+            "nf-v2" | "nf-v3" => include_str!("nf/mod.rs"),
+            "lycos" => include_str!("cic/lycos.rs"),
+            "cic-py" | "cic-py-0.2" => include_str!("cic/python.rs"),
+            _ => include_str!("cic/mod.rs"),
+        }
     }
 
-    /// What such a row has to be.
-    pub(super) fn row(difference: &Difference) -> String {
-        let Difference { name, switch, original, here, section } = difference;
-        let switch = if *switch { "yes | " } else { "| " };
-        format!("//! | `{name}` | {switch}{section} | {original} | {here} |")
+    #[test]
+    fn the_documentation_has_every_difference_and_each_that_has_a_switch_can_be_had() {
+        for name in Dialect::NAMES {
+            let dialect: Dialect = name.parse().unwrap();
+            let is_row = |line: &&str| line.starts_with("//! | `") && line.matches('|').count() == 6;
+            let documented: Vec<_> = source(name).lines().filter(is_row).collect();
+            let row = |difference: &Difference| {
+                let Difference { name, switch, original, here, section } = difference;
+                let switch = if *switch { "yes | " } else { "| " };
+                format!("//! | `{name}` | {switch}{section} | {original} | {here} |")
+            };
+            assert_eq!(documented, dialect.differences().iter().map(row).collect::<Vec<_>>());
+            let switches = dialect.switches();
+            for difference in dialect.differences().iter().filter(|difference| difference.switch) {
+                assert!(switches.iter().any(|switch| switch.name == difference.name), "{difference:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_value_of_every_switch_can_be_set_by_name() {
+        for name in ["wa1kpcap", "cic"] {
+            let dialect: Dialect = name.parse().unwrap();
+            assert!(!dialect.switches().is_empty());
+            for Switch { name, value, values, about } in dialect.switches() {
+                assert!(
+                    values.iter().any(|of| of.name == value) && !about.is_empty() && !about.starts_with(' '),
+                    "{name}"
+                );
+                for Value { name: value, about } in values {
+                    assert!(!about.is_empty() || matches!(value, "no" | "yes"), "{name}={value}");
+                    let set = dialect.clone().set(name, value).unwrap();
+                    let now = set.switches().into_iter().find(|now| now.name == name).unwrap();
+                    assert_eq!((now.value, set.name), (value, dialect.name));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_nearest_names_are_told() {
+        let said = |dialect: &str, name, value| {
+            let dialect: Dialect = dialect.parse().unwrap();
+            dialect.set(name, value).unwrap_err().to_string()
+        };
+        assert!(said("cic", "zero_duratoin", "inf").contains("`zero_duration`"));
+        assert!(said("cic", "std", "populaton").contains("`population`"));
+        assert!(said("wa1kpcap", "float-time", "yes").contains("`float_times`"));
+        assert!(said("wa1kpcap", "float_times", "yess").contains("`yes`, of no, yes"));
+        assert!(said("nexus", "float_times", "yes").contains("nexus has no switches"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use jiff::tz::{self, TimeZone};
 
-use super::cic::nearest;
+use super::switches::nearest;
 use crate::error::{Error, Result};
 
 /// A time zone of the IANA database, which comes along; UTC unless said.

@@ -29,27 +29,21 @@ pub(super) fn columns(layout: Layout, protocols: Protocols) -> &'static [Column]
 type Get = fn(&FlowRecord) -> Cell<'_>;
 type Table = [Column; 6];
 
-static SHORT: [Table; 3] = [
-    table(NAMES, |r| id(r, r.protocol, false), |r| r.protocol.into()),
-    table(NAMES, |r| id(r, five(r), false), |r| five(r).into()),
-    table(NAMES, |r| id(r, tcp_udp(r), false), |r| tcp_udp(r).into()),
-];
-static LONG: [Table; 3] = [
-    table(LONG_NAMES, |r| id(r, r.protocol, false), |r| r.protocol.into()),
-    table(LONG_NAMES, |r| id(r, five(r), false), |r| five(r).into()),
-    table(LONG_NAMES, |r| id(r, tcp_udp(r), false), |r| tcp_udp(r).into()),
-];
-static ORDERED: [Table; 3] = [
-    table(NAMES, |r| id(r, r.protocol, true), |r| r.protocol.into()),
-    table(NAMES, |r| id(r, five(r), true), |r| five(r).into()),
-    table(NAMES, |r| id(r, tcp_udp(r), true), |r| tcp_udp(r).into()),
-];
+/// The table for each way to number protocols.
+macro_rules! tables {
+    ($names:ident, $ordered:literal) => {
+        [
+            table($names, |r| id(r, r.protocol, $ordered), |r| r.protocol.into()),
+            table($names, |r| id(r, five(r), $ordered), |r| five(r).into()),
+            table($names, |r| id(r, tcp_udp(r), $ordered), |r| tcp_udp(r).into()),
+        ]
+    };
+}
 
-static LYCOS: [Table; 3] = [
-    table(LYCOS_NAMES, |r| id(r, r.protocol, false), |r| r.protocol.into()),
-    table(LYCOS_NAMES, |r| id(r, five(r), false), |r| five(r).into()),
-    table(LYCOS_NAMES, |r| id(r, tcp_udp(r), false), |r| tcp_udp(r).into()),
-];
+static SHORT: [Table; 3] = tables!(NAMES, false);
+static LONG: [Table; 3] = tables!(LONG_NAMES, false);
+static ORDERED: [Table; 3] = tables!(NAMES, true);
+static LYCOS: [Table; 3] = tables!(LYCOS_NAMES, false);
 static PYTHON: [[Column; 5]; 3] =
     [python(|r| r.protocol.into()), python(|r| five(r).into()), python(|r| tcp_udp(r).into())];
 
@@ -61,7 +55,9 @@ const fn table([name, src, src_port, dst, dst_port, number]: [&'static str; 6], 
     use Kind::{Address, Integer, Text};
     [
         column(name, Text, "`src-dst-sport-dport-protocol`", id),
-        column(src, Address, "address of the source", |r| r.src_ip.into()),
+        column(src, Address, "address of the source, who sent the first packet; see `synack_swaps`", |r| {
+            r.src_ip.into()
+        }),
         column(src_port, Integer, "port of the source; 0 without", |r| r.src_port.into()),
         column(dst, Address, "address of the destination", |r| r.dst_ip.into()),
         column(dst_port, Integer, "port of the destination; 0 without", |r| r.dst_port.into()),
@@ -73,7 +69,9 @@ const fn table([name, src, src_port, dst, dst_port, number]: [&'static str; 6], 
 const fn python(protocol: Get) -> [Column; 5] {
     use Kind::{Address, Integer};
     [
-        column("src_ip", Address, "address of the source", |r| r.src_ip.into()),
+        column("src_ip", Address, "address of the source, who sent the first packet; see `synack_swaps`", |r| {
+            r.src_ip.into()
+        }),
         column("dst_ip", Address, "address of the destination", |r| r.dst_ip.into()),
         column("src_port", Integer, "port of the source; 0 without", |r| r.src_port.into()),
         column("dst_port", Integer, "port of the destination; 0 without", |r| r.dst_port.into()),

@@ -19,10 +19,9 @@
 //! | `decimals` | | 6 | six decimals, and a blank in front of `bwd_bulk_rate_mean` | as many as there are, no blank |
 //! | `order` | | 6 | rows as flows end | in stretches as they end, by first packet in each |
 
-use super::super::Difference;
-use super::columns::{Figured, Item, MAX, MEAN, MIN, STD, item, or_zero};
-use super::difference;
-use super::sums::{Figures, Sums};
+use super::super::sums::Sums;
+use super::super::{Difference, difference};
+use super::columns::{Item, MAX, MEAN, MIN, STD, VAR, item, or_zero};
 use super::switches::{
     Duration, Idle, KeepsIdle, NoWindow, Order, Packets, Protocols, Switches, TimeText, ZeroDuration,
 };
@@ -51,43 +50,27 @@ fn total(sums: &Sums) -> Cell<'static> {
     Cell::Integer(i64::try_from(sums.sum).unwrap_or(i64::MAX))
 }
 
-fn flag(f: &Figured<'_>, bit: usize) -> Cell<'static> {
-    f.state.flow.flags[bit].into()
-}
-
-fn bulk_size(f: &Figured<'_>, side: usize) -> Cell<'static> {
-    let done = f.side(side).bulk.done;
-    f.part(done.size, done.bulks)
-}
-
-fn bulk_packets(f: &Figured<'_>, side: usize) -> Cell<'static> {
-    let done = f.side(side).bulk.done;
-    f.part(done.packets, done.bulks)
-}
-
-const VAR: fn(&Figures) -> f64 = |figures| figures.var;
-
 /// All columns but those of who talked to whom.
 #[rustfmt::skip]
 pub(super) const TABLE: &[Item] = &[
     item(("Timestamp", "timestamp"), Integer, "µs", "time of the first packet, since 1970", |f| f.started()),
-    item(("Flow Duration", "flow_duration"), Integer, "µs", "time of the last packet - that of the first", |f| Cell::Integer(f.duration)),
+    item(("Flow Duration", "flow_duration"), Integer, "µs", "from the first packet to the last, as `duration` says", |f| Cell::Integer(f.duration)),
     item(("Down/Up Ratio", "down_up_ratio"), Float, "", "bwd_pkt_cnt / fwd_pkt_cnt; 0 without the latter", |f| f.down_up().into()),
-    item(("Packet Length Max", "pkt_len_max"), Float, "bytes", "greatest payload", |f| or_zero(&f.both, MAX)),
+    item(("Packet Length Max", "pkt_len_max"), Float, "bytes", "greatest payload; where its length is from `length_source` says", |f| or_zero(&f.both, MAX)),
     item(("Packet Length Min", "pkt_len_min"), Float, "bytes", "least payload", |f| or_zero(&f.both, MIN)),
     item(("Packet Length Mean", "pkt_len_mean"), Float, "bytes", "mean payload", |f| or_zero(&f.both, MEAN)),
-    item(("Packet Length Variance", "pkt_len_var"), Float, "bytes²", "variance of payload, of a sample", |f| or_zero(&f.both, VAR)),
-    item(("Packet Length Std", "pkt_len_std"), Float, "bytes", "standard deviation of payload, of a sample", |f| or_zero(&f.both, STD)),
-    item(("Flow Bytes/s", "bytes_per_s"), Float, "bytes/s", "payload / flow_duration; 0 without duration, as the three below", |f| f.rate(f.side(0).lengths.sum + f.side(1).lengths.sum)),
-    item(("Flow Packets/s", "pkt_per_s"), Float, "packets/s", "packets / flow_duration", |f| f.rate(f.packets.into())),
-    item(("Fwd Packets/s", "fwd_pkt_per_s"), Float, "packets/s", "fwd_pkt_cnt / flow_duration", |f| f.side_rate(0)),
-    item(("Bwd Packets/s", "bwd_pkt_per_s"), Float, "packets/s", "bwd_pkt_cnt / flow_duration", |f| f.side_rate(1)),
-    item(("Total Fwd Packet", "fwd_pkt_cnt"), Integer, "packets", "packets forward", |f| f.side(0).lengths.count.into()),
+    item(("Packet Length Variance", "pkt_len_var"), Float, "bytes^2", "variance of payload, as `std` says", |f| or_zero(&f.both, VAR)),
+    item(("Packet Length Std", "pkt_len_std"), Float, "bytes", "standard deviation of payload, as `std` says", |f| or_zero(&f.both, STD)),
+    item(("Flow Bytes/s", "bytes_per_s"), Float, "bytes/s", "payload / flow_duration; without duration what `zero_duration` says", |f| f.rate(f.side(0).lengths.sum + f.side(1).lengths.sum)),
+    item(("Flow Packets/s", "pkt_per_s"), Float, "packets/s", "packets / flow_duration; without duration what `zero_duration` says", |f| f.rate(f.packets.into())),
+    item(("Fwd Packets/s", "fwd_pkt_per_s"), Float, "packets/s", "fwd_pkt_cnt / flow_duration; 0 without duration", |f| f.side_rate(0)),
+    item(("Bwd Packets/s", "bwd_pkt_per_s"), Float, "packets/s", "bwd_pkt_cnt / flow_duration; 0 without duration", |f| f.side_rate(1)),
+    item(("Total Fwd Packet", "fwd_pkt_cnt"), Integer, "packets", "packets forward: from the source", |f| f.side(0).lengths.count.into()),
     item(("Total Length of Fwd Packet", "fwd_pkt_len_tot"), Integer, "bytes", "sum of payload forward", |f| total(&f.side(0).lengths)),
     item(("Fwd Packet Length Max", "fwd_pkt_len_max"), Float, "bytes", "greatest payload forward", |f| or_zero(&f.lengths[0], MAX)),
     item(("Fwd Packet Length Min", "fwd_pkt_len_min"), Float, "bytes", "least payload forward", |f| or_zero(&f.lengths[0], MIN)),
     item(("Fwd Packet Length Mean", "fwd_pkt_len_mean"), Float, "bytes", "mean payload forward", |f| or_zero(&f.lengths[0], MEAN)),
-    item(("Fwd Packet Length Std", "fwd_pkt_len_std"), Float, "bytes", "standard deviation of payload forward", |f| or_zero(&f.lengths[0], STD)),
+    item(("Fwd Packet Length Std", "fwd_pkt_len_std"), Float, "bytes", "standard deviation of payload forward, as `std` says", |f| or_zero(&f.lengths[0], STD)),
     item(("Fwd Header Length", "fwd_pkt_hdr_len_tot"), Integer, "bytes", "sum of transport headers forward", |f| f.side(0).headers.into()),
     item(("Fwd Seg Size Min", "fwd_pkt_hdr_len_min"), Integer, "bytes", "least transport header forward", |f| f.least_header(0).into()),
     item(("Fwd Act Data Pkts", "fwd_non_empty_pkt_cnt"), Integer, "packets", "packets forward with payload", |f| f.side(0).data.into()),
@@ -96,49 +79,49 @@ pub(super) const TABLE: &[Item] = &[
     item(("Bwd Packet Length Max", "bwd_pkt_len_max"), Float, "bytes", "greatest payload backward", |f| or_zero(&f.lengths[1], MAX)),
     item(("Bwd Packet Length Min", "bwd_pkt_len_min"), Float, "bytes", "least payload backward", |f| or_zero(&f.lengths[1], MIN)),
     item(("Bwd Packet Length Mean", "bwd_pkt_len_mean"), Float, "bytes", "mean payload backward", |f| or_zero(&f.lengths[1], MEAN)),
-    item(("Bwd Packet Length Std", "bwd_pkt_len_std"), Float, "bytes", "standard deviation of payload backward", |f| or_zero(&f.lengths[1], STD)),
+    item(("Bwd Packet Length Std", "bwd_pkt_len_std"), Float, "bytes", "standard deviation of payload backward, as `std` says", |f| or_zero(&f.lengths[1], STD)),
     item(("Bwd Header Length", "bwd_pkt_hdr_len_tot"), Integer, "bytes", "sum of transport headers backward", |f| f.side(1).headers.into()),
     item(("Bwd Seg Size Min", "bwd_pkt_hdr_len_min"), Integer, "bytes", "least transport header backward", |f| f.least_header(1).into()),
     item(("Bwd Act Data Pkts", "bwd_non_empty_pkt_cnt"), Integer, "packets", "packets backward with payload", |f| f.side(1).data.into()),
     item(("Flow IAT Max", "iat_max"), Float, "µs", "greatest gap between packets", |f| or_zero(&f.gaps, MAX)),
     item(("Flow IAT Min", "iat_min"), Float, "µs", "least gap between packets", |f| or_zero(&f.gaps, MIN)),
     item(("Flow IAT Mean", "iat_mean"), Float, "µs", "mean gap between packets", |f| or_zero(&f.gaps, MEAN)),
-    item(("Flow IAT Std", "iat_std"), Float, "µs", "standard deviation of gaps between packets", |f| or_zero(&f.gaps, STD)),
+    item(("Flow IAT Std", "iat_std"), Float, "µs", "standard deviation of gaps between packets, as `std` says", |f| or_zero(&f.gaps, STD)),
     item(("Fwd IAT Total", "fwd_iat_tot"), Integer, "µs", "sum of gaps between packets forward", |f| total(&f.side(0).gaps)),
     item(("Fwd IAT Max", "fwd_iat_max"), Float, "µs", "greatest gap forward", |f| or_zero(&f.side_gaps[0], MAX)),
     item(("Fwd IAT Min", "fwd_iat_min"), Float, "µs", "least gap forward", |f| or_zero(&f.side_gaps[0], MIN)),
     item(("Fwd IAT Mean", "fwd_iat_mean"), Float, "µs", "mean gap forward", |f| or_zero(&f.side_gaps[0], MEAN)),
-    item(("Fwd IAT Std", "fwd_iat_std"), Float, "µs", "standard deviation of gaps forward", |f| or_zero(&f.side_gaps[0], STD)),
+    item(("Fwd IAT Std", "fwd_iat_std"), Float, "µs", "standard deviation of gaps forward, as `std` says", |f| or_zero(&f.side_gaps[0], STD)),
     item(("Bwd IAT Total", "bwd_iat_tot"), Integer, "µs", "sum of gaps between packets backward", |f| total(&f.side(1).gaps)),
     item(("Bwd IAT Max", "bwd_iat_max"), Float, "µs", "greatest gap backward", |f| or_zero(&f.side_gaps[1], MAX)),
     item(("Bwd IAT Min", "bwd_iat_min"), Float, "µs", "least gap backward", |f| or_zero(&f.side_gaps[1], MIN)),
     item(("Bwd IAT Mean", "bwd_iat_mean"), Float, "µs", "mean gap backward", |f| or_zero(&f.side_gaps[1], MEAN)),
-    item(("Bwd IAT Std", "bwd_iat_std"), Float, "µs", "standard deviation of gaps backward", |f| or_zero(&f.side_gaps[1], STD)),
+    item(("Bwd IAT Std", "bwd_iat_std"), Float, "µs", "standard deviation of gaps backward, as `std` says", |f| or_zero(&f.side_gaps[1], STD)),
     item(("Active Max", "active_max"), Float, "µs", "longest active period, parted by gaps > 5 s", |f| or_zero(&f.active, MAX)),
     item(("Active Min", "active_min"), Float, "µs", "shortest active period", |f| or_zero(&f.active, MIN)),
     item(("Active Mean", "active_mean"), Float, "µs", "mean of active periods", |f| or_zero(&f.active, MEAN)),
-    item(("Active Std", "active_std"), Float, "µs", "standard deviation of active periods", |f| or_zero(&f.active, STD)),
+    item(("Active Std", "active_std"), Float, "µs", "standard deviation of active periods, as `std` says", |f| or_zero(&f.active, STD)),
     item(("Idle Max", "idle_max"), Float, "µs", "greatest gap > 5 s", |f| or_zero(&f.idle, MAX)),
     item(("Idle Min", "idle_min"), Float, "µs", "least gap > 5 s", |f| or_zero(&f.idle, MIN)),
     item(("Idle Mean", "idle_mean"), Float, "µs", "mean of gaps > 5 s", |f| or_zero(&f.idle, MEAN)),
-    item(("Idle Std", "idle_std"), Float, "µs", "standard deviation of gaps > 5 s", |f| or_zero(&f.idle, STD)),
-    item(("SYN Flag Count", "flag_SYN"), Integer, "packets", "packets with SYN", |f| flag(f, 1)),
-    item(("FIN Flag Count", "flag_fin"), Integer, "packets", "packets with FIN", |f| flag(f, 0)),
-    item(("RST Flag Count", "flag_rst"), Integer, "packets", "packets with RST", |f| flag(f, 2)),
-    item(("ACK Flag Count", "flag_ack"), Integer, "packets", "packets with ACK", |f| flag(f, 4)),
-    item(("PSH Flag Count", "flag_psh"), Integer, "packets", "packets with PSH", |f| flag(f, 3)),
+    item(("Idle Std", "idle_std"), Float, "µs", "standard deviation of gaps > 5 s, as `std` says", |f| or_zero(&f.idle, STD)),
+    item(("SYN Flag Count", "flag_SYN"), Integer, "packets", "packets with SYN", |f| f.flag(1)),
+    item(("FIN Flag Count", "flag_fin"), Integer, "packets", "packets with FIN", |f| f.flag(0)),
+    item(("RST Flag Count", "flag_rst"), Integer, "packets", "packets with RST", |f| f.flag(2)),
+    item(("ACK Flag Count", "flag_ack"), Integer, "packets", "packets with ACK", |f| f.flag(4)),
+    item(("PSH Flag Count", "flag_psh"), Integer, "packets", "packets with PSH", |f| f.flag(3)),
     item(("Fwd PSH Flags", "fwd_flag_psh"), Integer, "packets", "packets forward with PSH", |f| f.side(0).psh.into()),
     item(("Bwd PSH Flags", "bwd_flag_psh"), Integer, "packets", "packets backward with PSH", |f| f.side(1).psh.into()),
-    item(("URG Flag Count", "flag_urg"), Integer, "packets", "packets with URG", |f| flag(f, 5)),
+    item(("URG Flag Count", "flag_urg"), Integer, "packets", "packets with URG", |f| f.flag(5)),
     item(("Fwd URG Flags", "fwd_flag_urg"), Integer, "packets", "packets forward with URG", |f| f.side(0).urg.into()),
     item(("Bwd URG Flags", "bwd_flag_urg"), Integer, "packets", "packets backward with URG", |f| f.side(1).urg.into()),
-    item(("CWR Flag Count", "flag_cwr"), Integer, "packets", "packets with CWR", |f| flag(f, 7)),
-    item(("ECE Flag Count", "flag_ece"), Integer, "packets", "packets with ECE", |f| flag(f, 6)),
-    item(("Fwd Bytes/Bulk Avg", "fwd_bulk_bytes_mean"), Float, "bytes", "payload of bulks / bulks, forward", |f| bulk_size(f, 0)),
-    item(("Fwd Packet/Bulk Avg", "fwd_bulk_pkt_mean"), Float, "packets", "packets of bulks / bulks, forward", |f| bulk_packets(f, 0)),
+    item(("CWR Flag Count", "flag_cwr"), Integer, "packets", "packets with CWR", |f| f.flag(7)),
+    item(("ECE Flag Count", "flag_ece"), Integer, "packets", "packets with ECE", |f| f.flag(6)),
+    item(("Fwd Bytes/Bulk Avg", "fwd_bulk_bytes_mean"), Float, "bytes", "payload of bulks / bulks, forward", |f| f.of_bulks(0, |done| done.size)),
+    item(("Fwd Packet/Bulk Avg", "fwd_bulk_pkt_mean"), Float, "packets", "packets of bulks / bulks, forward", |f| f.of_bulks(0, |done| done.packets)),
     item(("Fwd Bulk Rate Avg", "fwd_bulk_rate_mean"), Float, "bytes/s", "payload of bulks / their duration, forward", |f| f.bulk_rate(0)),
-    item(("Bwd Bytes/Bulk Avg", "bwd_bulk_bytes_mean"), Float, "bytes", "payload of bulks / bulks, backward", |f| bulk_size(f, 1)),
-    item(("Bwd Packet/Bulk Avg", "bwd_bulk_pkt_mean"), Float, "packets", "packets of bulks / bulks, backward", |f| bulk_packets(f, 1)),
+    item(("Bwd Bytes/Bulk Avg", "bwd_bulk_bytes_mean"), Float, "bytes", "payload of bulks / bulks, backward", |f| f.of_bulks(1, |done| done.size)),
+    item(("Bwd Packet/Bulk Avg", "bwd_bulk_pkt_mean"), Float, "packets", "packets of bulks / bulks, backward", |f| f.of_bulks(1, |done| done.packets)),
     item(("Bwd Bulk Rate Avg", "bwd_bulk_rate_mean"), Float, "bytes/s", "payload of bulks / their duration, backward", |f| f.bulk_rate(1)),
     item(("Subflow Fwd Bytes", "fwd_subflow_bytes_mean"), Float, "bytes", "payload forward / subflows, parted by gaps > 1 s", |f| f.subflow(f.side(0).lengths.sum as u64)),
     item(("Subflow Fwd Packets", "fwd_subflow_pkt_mean"), Float, "packets", "packets forward / subflows", |f| f.subflow(f.side(0).lengths.count)),
@@ -188,14 +171,3 @@ pub(super) const DIFFERENCES: &[Difference] = &[
     ),
     difference("order", "6", "rows as flows end", "in stretches as they end, by first packet in each"),
 ];
-
-#[cfg(test)]
-mod tests {
-    use super::super::super::tests::{row, table};
-    use super::*;
-
-    #[test]
-    fn the_documentation_has_every_difference() {
-        assert_eq!(table(include_str!("lycos.rs")), DIFFERENCES.iter().map(row).collect::<Vec<_>>());
-    }
-}

@@ -3,9 +3,9 @@
 
 use std::collections::HashSet;
 
+use super::super::sums::Sums;
 use super::bulk::Bulk;
 use super::columns::{Figured, Layout};
-use super::sums::Sums;
 use super::switches::{
     Activity, BulkPause, Bulks, Compare, Counted, FirstPacket, Header, InitWinBwd, InitWinFwd, KeepsIdle, Length,
     LengthSource, Protocols, Switches,
@@ -38,7 +38,7 @@ pub(super) struct Cic {
 
 impl Feature for Cic {
     fn columns(&self) -> Vec<FeatureColumn> {
-        self.layout.columns(self.switches.time)
+        self.layout.columns(&self.switches)
     }
 
     fn start(&self) -> Box<dyn FeatureState> {

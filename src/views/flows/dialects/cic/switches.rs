@@ -1,48 +1,50 @@
 //! The switches by which programs of the family differ: a preset is a set of them, and each can be set by name.
 
-use crate::error::{Error, Result};
+use super::super::switches::{Named, switches};
 use crate::time::NS_PER_SECOND;
 use crate::views::flows::{ClientRule, GoesOn, Lifetime, Settings, TcpEnd};
 
-/// Values with names.
-pub(super) trait Named: Copy + PartialEq + 'static {
-    /// All values and their names.
-    const ALL: &'static [(&'static str, Self)];
-
-    fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, value)| *value == self).map_or("", |(name, _)| name)
-    }
-}
-
 macro_rules! values {
-    ($($(#[$about:meta])* $switch:ident { $($(#[$what:meta])* $value:ident = $name:literal,)+ })+) => { $(
-        $(#[$about])*
+    ($($(#[$of:meta])* $switch:ident { $($(#[doc = $about:literal])+ $value:ident = $name:literal,)+ })+) => { $(
+        $(#[$of])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $switch { $($(#[$what])* $value,)+ }
+        pub enum $switch { $($(#[doc = $about])+ $value,)+ }
         impl Named for $switch {
-            const ALL: &'static [(&'static str, $switch)] = &[$(($name, $switch::$value)),+];
+            const ALL: &'static [(&'static str, $switch, &'static str)] =
+                &[$(($name, $switch::$value, concat!($($about),+))),+];
         }
     )+ };
 }
 
 impl Named for TcpEnd {
-    const ALL: &'static [(&'static str, TcpEnd)] = &[
-        (TcpEnd::States.name(), TcpEnd::States),
-        (TcpEnd::Closed.name(), TcpEnd::Closed),
-        (TcpEnd::BackwardFin.name(), TcpEnd::BackwardFin),
-        (TcpEnd::FirstFin.name(), TcpEnd::FirstFin),
-        (TcpEnd::AnyFin.name(), TcpEnd::AnyFin),
-        (TcpEnd::Never.name(), TcpEnd::Never),
+    const ALL: &'static [(&'static str, TcpEnd, &'static str)] = &[
+        (
+            TcpEnd::States.name(),
+            TcpEnd::States,
+            "By a SYN behind a RST, or behind an ACK that follows FINs of both ends; ICMP of another type and code ends one too.",
+        ),
+        (TcpEnd::Closed.name(), TcpEnd::Closed, "When both FINs were acknowledged, or by a RST."),
+        (
+            TcpEnd::BackwardFin.name(),
+            TcpEnd::BackwardFin,
+            "At once, by the first FIN backward or any RST; further FINs forward are left out.",
+        ),
+        (TcpEnd::FirstFin.name(), TcpEnd::FirstFin, "At once, by the first FIN."),
+        (
+            TcpEnd::AnyFin.name(),
+            TcpEnd::AnyFin,
+            "At once, by any FIN or RST; for 240 s what follows is left out, up to a SYN.",
+        ),
+        (TcpEnd::Never.name(), TcpEnd::Never, "Not at all."),
     ];
 }
 
 impl Named for GoesOn {
-    const ALL: &'static [(&'static str, GoesOn)] =
-        &[("tcp-udp", GoesOn::TcpAndUdp), ("always", GoesOn::Always), ("never", GoesOn::Never)];
-}
-
-impl Named for bool {
-    const ALL: &'static [(&'static str, bool)] = &[("no", false), ("yes", true)];
+    const ALL: &'static [(&'static str, GoesOn, &'static str)] = &[
+        ("tcp-udp", GoesOn::TcpAndUdp, "Those of TCP and UDP."),
+        ("always", GoesOn::Always, "All."),
+        ("never", GoesOn::Never, "None."),
+    ];
 }
 
 values! {
@@ -127,7 +129,7 @@ values! {
         /// The first that is not 0.
         FirstNonzero = "first-nonzero",
     }
-    /// What is long of a packet.
+    /// What lengths of packets are of.
     Length {
         /// The transport's payload.
         Payload = "payload",
@@ -189,7 +191,7 @@ values! {
         /// Of the direction's packets if the flow's first is of it; else 0.
         FromZero = "from-zero",
     }
-    /// Which packets do not end a pause.
+    /// In front of which packets silence is not idle.
     KeepsIdle {
         /// None.
         No = "no",
@@ -265,171 +267,89 @@ values! {
     }
 }
 
-/// A switch as it stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Switch {
-    /// Its name.
-    pub name: &'static str,
-    /// The value that it has.
-    pub value: &'static str,
-    /// What it decides.
-    pub about: &'static str,
-}
-
-macro_rules! switches {
-    ($($(#[doc = $about:literal])+ $name:ident: $kind:ty,)+) => {
-        /// All switches.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub struct Switches { $($(#[doc = $about])+ pub $name: $kind,)+ }
-
-        impl Switches {
-            /// Every switch with its value.
-            #[must_use]
-            pub fn list(&self) -> Vec<Switch> {
-                vec![$(Switch {
-                    name: stringify!($name),
-                    value: self.$name.name(),
-                    about: concat!($($about),+).trim_ascii_start(),
-                }),+]
-            }
-
-            /// The values that a switch may have.
-            #[must_use]
-            pub fn values(name: &str) -> Option<Vec<&'static str>> {
-                match name {
-                    $(stringify!($name) => Some(<$kind>::ALL.iter().map(|(name, _)| *name).collect()),)+
-                    _ => None,
-                }
-            }
-
-            /// Sets a switch to a value.
-            ///
-            /// # Errors
-            /// A name or value that there is not; the message has the nearest.
-            pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-                match name {
-                    $(stringify!($name) => self.$name = find(name, value)?,)+
-                    _ => {
-                        let names = [$(stringify!($name)),+];
-                        return Err(Error::config(format!(
-                            "there is no switch `{name}`; the nearest is `{}`", nearest(name, names)
-                        )));
-                    }
-                }
-                Ok(())
-            }
-        }
-    };
-}
-
 switches! {
-    /// which packets count
-    packets: Packets,
-    /// whether flows end in sweeps alone, whatever the next three say: every 1,000 packets, and behind each of a flow that is longer
-    /// than 120 s, those that are silent for 240 s or 90 s long; they are of two ends, whatever the protocol
-    sweeps: bool,
-    /// how FIN, RST and SYN end flows of TCP; by states, ICMP of another type and code ends one too
-    tcp_end: TcpEnd,
-    /// the silence that ends a flow, beside 120 s from its start
-    idle_timeout: Idle,
-    /// whether a packet exactly 120 s from the start is of the next flow
-    timeout_inclusive: bool,
-    /// which flows that ended 120 s from their start go on with the same source and destination
-    goes_on: GoesOn,
-    /// whether a flow that begins with SYN and ACK was begun by its receiver
-    synack_swaps: bool,
-    /// whether flows of one packet are left out
-    leave_out_single: bool,
-    /// how packets are ordered in a flow
-    order: Order,
-    /// by what the direction of a packet is known
-    direction_compare: Compare,
-    /// which direction the first packet of a flow is of
-    first_packet: FirstPacket,
-    /// whether the first packet of a flow counts twice, but for bulks
-    first_packet_twice: bool,
-    /// whether the payload of the first packet counts twice in the lengths of both directions
-    first_payload_twice: bool,
-    /// packets whose flags are counted
-    flags: Counted,
-    /// packets whose PSH and URG are counted by direction
-    psh_urg: Counted,
-    /// whether CWR counts what URG forward does
-    cwr_is_urg: bool,
-    /// whether gaps of the flow begin at its latest packet, not at that before
-    gaps_from_latest: bool,
-    /// whether the statistics of a single gap or period are 0
-    single_gap_is_zero: bool,
-    /// how bulks are found
-    bulk: Bulks,
-    /// the longest pause in a bulk
-    bulk_pause: BulkPause,
-    /// how the ratio, subflows and bulks divide
-    division: Division,
-    /// what subflows are
-    subflow: Subflow,
-    /// the first window forward
-    init_win_fwd: InitWinFwd,
-    /// the first window backward
-    init_win_bwd: InitWinBwd,
-    /// what stands for a window that was not seen
-    no_window: NoWindow,
-    /// whether the first packet of a flow never has data
-    act_data_skip_first: bool,
-    /// the least header of a direction
-    seg_size_min: SegSizeMin,
-    /// what active and idle times are
-    activity: Activity,
-    /// whether the active period in which a flow ends counts
-    last_active_period: bool,
-    /// whether a FIN behind a pause does not end it
-    fin_keeps_idle: KeepsIdle,
-    /// what is long of a packet
-    length: Length,
-    /// where lengths of payload are from
-    length_source: LengthSource,
-    /// which header is measured
-    header: Header,
-    /// standard deviation and variance
-    std: Std,
-    /// bytes and packets per second of a flow without duration
-    zero_duration: ZeroDuration,
-    /// the duration
-    duration: Duration,
-    /// the unit of times
-    time: Unit,
-    /// the time as text
-    timestamp: TimeText,
-    /// which protocols have a number, and lengths if they have ports
-    protocols: Protocols,
-}
-
-fn find<T: Named>(switch: &str, value: &str) -> Result<T> {
-    let found = T::ALL.iter().find(|(name, _)| *name == value);
-    found.map(|(_, value)| *value).ok_or_else(|| {
-        let names: Vec<_> = T::ALL.iter().map(|(name, _)| *name).collect();
-        let (nearest, all) = (nearest(value, names.iter().copied()), names.join(", "));
-        Error::config(format!("`{switch}` cannot be `{value}`; the nearest is `{nearest}`, of {all}"))
-    })
-}
-
-/// The name that is the fewest letters away.
-pub(crate) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> &'n str {
-    names.into_iter().min_by_key(|name| distance(word, name)).unwrap_or_default()
-}
-
-/// Letters to be put in, taken out or changed (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (at, left) in a.chars().enumerate() {
-        let mut corner = std::mem::replace(&mut row[0], at + 1);
-        for (place, right) in b.chars().enumerate() {
-            let changed = corner + usize::from(left != right);
-            corner = row[place + 1];
-            row[place + 1] = changed.min(corner + 1).min(row[place] + 1);
-        }
+    /// All switches.
+    struct Switches {
+        /// which packets count
+        packets: Packets,
+        /// whether flows end in sweeps alone, whatever the next three say: every 1,000 packets, and behind each of a flow that is longer
+        /// than 120 s, those that are silent for 240 s or 90 s long; they are of two ends, whatever the protocol
+        sweeps: bool,
+        /// how FIN, RST and SYN end flows of TCP
+        tcp_end: TcpEnd,
+        /// the silence that ends a flow, beside 120 s from its start
+        idle_timeout: Idle,
+        /// whether a packet exactly 120 s from the start is of the next flow
+        timeout_inclusive: bool,
+        /// which flows that ended 120 s from their start go on with the same source and destination
+        goes_on: GoesOn,
+        /// whether a flow that begins with SYN and ACK was begun by its receiver
+        synack_swaps: bool,
+        /// whether flows of one packet are left out
+        leave_out_single: bool,
+        /// how packets are ordered in a flow
+        order: Order,
+        /// by what the direction of a packet is known
+        direction_compare: Compare,
+        /// which direction the first packet of a flow is of
+        first_packet: FirstPacket,
+        /// whether the first packet of a flow counts twice, but for bulks
+        first_packet_twice: bool,
+        /// whether the payload of the first packet counts twice in the lengths of both directions
+        first_payload_twice: bool,
+        /// packets whose flags are counted
+        flags: Counted,
+        /// packets whose PSH and URG are counted by direction
+        psh_urg: Counted,
+        /// whether CWR counts what URG forward does
+        cwr_is_urg: bool,
+        /// whether gaps of the flow begin at its latest packet, not at that before
+        gaps_from_latest: bool,
+        /// whether the statistics of a single gap or period are 0
+        single_gap_is_zero: bool,
+        /// how bulks are found
+        bulk: Bulks,
+        /// the longest pause in a bulk
+        bulk_pause: BulkPause,
+        /// how the ratio, subflows and bulks divide
+        division: Division,
+        /// what subflows are
+        subflow: Subflow,
+        /// the first window forward
+        init_win_fwd: InitWinFwd,
+        /// the first window backward
+        init_win_bwd: InitWinBwd,
+        /// what stands for a window that was not seen
+        no_window: NoWindow,
+        /// whether the first packet of a flow never has data
+        act_data_skip_first: bool,
+        /// the least header of a direction
+        seg_size_min: SegSizeMin,
+        /// what active and idle times are
+        activity: Activity,
+        /// whether the active period in which a flow ends counts
+        last_active_period: bool,
+        /// in front of which packets silence is not idle
+        fin_keeps_idle: KeepsIdle,
+        /// what lengths of packets are of
+        length: Length,
+        /// where lengths of payload are from
+        length_source: LengthSource,
+        /// which header is measured
+        header: Header,
+        /// standard deviation and variance
+        std: Std,
+        /// bytes and packets per second of a flow without duration
+        zero_duration: ZeroDuration,
+        /// the duration
+        duration: Duration,
+        /// the unit of times
+        time: Unit,
+        /// the time as text
+        timestamp: TimeText,
+        /// which protocols have a number, and lengths if they have ports
+        protocols: Protocols,
     }
-    row.last().copied().unwrap_or_default()
 }
 
 /// The longest time from a flow's first packet to its last, and the longest silence where there is one.
@@ -476,33 +396,5 @@ impl Switches {
             Packets::FiveOfIpv4 => "ip and (icmp or igmp or tcp or udp or sctp)",
             Packets::TcpUdp => "ip and (tcp or udp) and ip[6:2] & 0x1fff = 0 and not vlan",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::CIC;
-    use super::*;
-
-    #[test]
-    fn every_value_of_every_switch_can_be_set_by_name() {
-        for switch in CIC.list() {
-            assert!(!switch.value.is_empty() && !switch.about.is_empty(), "{switch:?}");
-            for value in Switches::values(switch.name).unwrap() {
-                let mut switches = CIC;
-                switches.set(switch.name, value).unwrap();
-                let now = switches.list().into_iter().find(|now| now.name == switch.name).unwrap();
-                assert_eq!(now.value, value);
-            }
-        }
-    }
-
-    #[test]
-    fn the_nearest_names_are_told() {
-        let mut switches = CIC;
-        let said = |mistake: Result<()>| mistake.unwrap_err().to_string();
-        assert!(said(switches.set("zero_duratoin", "inf")).contains("`zero_duration`"));
-        assert!(said(switches.set("std", "populaton")).contains("`population`"));
-        assert_eq!(switches, CIC);
     }
 }

@@ -1,6 +1,6 @@
 //! Which columns of two dialects are of one thing.
 
-use super::Dialect;
+use super::super::{Dialect, Switched};
 use crate::views::flows::{Cell, FeatureColumn};
 
 /// Names of one thing in dialects of different programs, that of CICFlowMeter first. Where two of them have a name in common,
@@ -29,8 +29,8 @@ const SAME: &[&[&str]] = &[
 /// What each column of a dialect is of.
 fn meanings(dialect: &Dialect) -> Vec<&'static str> {
     match &dialect.switches {
-        Some((preset, ..)) => preset.meanings(),
-        None => dialect.columns().iter().map(|column| meaning(column.name)).collect(),
+        Some(Switched::Cic(preset, ..)) => preset.meanings(),
+        _ => dialect.columns().iter().map(|column| meaning(column.name)).collect(),
     }
 }
 

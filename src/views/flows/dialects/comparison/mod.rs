@@ -4,7 +4,7 @@
 //! earliest packet to the nanosecond. How a dialect writes times, and which end it puts first, does not matter. Columns are of
 //! one thing by a table of names (`meanings.rs`).
 //!
-//! Within the CICFlowMeter family every difference has a reason that was tried: the fewest switches found (`why.rs`) that, set in
+//! Between dialects that have the same switches, as those of the CICFlowMeter family, every difference has a reason that was tried: the fewest switches found (`why.rs`) that, set in
 //! the first dialect as they stand in the second, make the value of the first that of the second. For other pairs what is
 //! documented ([`Dialect::differences`]) has to do.
 //!
@@ -50,7 +50,7 @@ pub struct Comparison {
     pub columns: Vec<Compared>,
     /// Columns of the first alone, and of the second alone.
     pub only_columns: [Vec<&'static str>; 2],
-    /// Whether both are of one family, so that there are reasons.
+    /// Whether both have the same switches, so that there are reasons.
     pub one_family: bool,
     /// The switches that stand differently in the two.
     pub switches: Vec<Tried>,
@@ -157,7 +157,7 @@ impl Comparer {
         let gone = met.iter().enumerate().filter(|(_, met)| !**met);
         gone.for_each(|(row, _)| wanted[row].push(Wanted::NoRow));
         let [gone, new] = [met.len() as u64 - both, wanted.len() as u64 - met.len() as u64];
-        let search = Search::new(&self.runner, first, second, &pairs, self.most_runs);
+        let search = Search::new(&self.runner, [first, second], &pairs, self.most_runs);
         let one_family = search.is_some();
         let found = search.map(|search| search.run(places, wanted)).transpose()?.unwrap_or_default();
         let only_rows = [Lone { rows: gone, why: found.no_rows }, Lone { rows: new, why: found.rows }];

@@ -14,7 +14,6 @@ use super::meanings::Pair;
 use super::rows::{Place, Runner};
 use crate::error::Result;
 use crate::views::flows::Cell;
-use crate::views::flows::dialects::cic::{Preset, Switches, dialect};
 
 /// Sets of switches that are tried at most to make others smaller. What is not reduced then keeps the set that it has,
 /// which explains it.
@@ -76,8 +75,7 @@ struct Open {
 
 pub(super) struct Search<'s> {
     runner: &'s Runner,
-    presets: [Preset; 2],
-    switches: [Switches; 2],
+    dialects: [&'s Dialect; 2],
     pairs: &'s [Pair],
     /// The switches in question; the layout last, if that differs.
     tried: Vec<Tried>,
@@ -86,33 +84,25 @@ pub(super) struct Search<'s> {
 }
 
 impl<'s> Search<'s> {
-    /// A search; nothing if the two are not of one family.
+    /// A search; nothing if the two have not the same switches.
     pub(super) fn new(
         runner: &'s Runner,
-        first: &Dialect,
-        second: &Dialect,
+        dialects: [&'s Dialect; 2],
         pairs: &'s [Pair],
         runs_left: usize,
     ) -> Option<Search<'s>> {
-        let (Some(&(preset, ours, _)), Some(&(other, theirs, _))) = (first.switches.as_ref(), second.switches.as_ref())
-        else {
+        let [ours, theirs] = dialects.map(Dialect::switches);
+        if ours.is_empty() || !ours.iter().map(|switch| switch.name).eq(theirs.iter().map(|switch| switch.name)) {
             return None;
-        };
-        let both = ours.list().into_iter().zip(theirs.list()).filter(|(ours, theirs)| ours.value != theirs.value);
+        }
         let tried = |name, stands, about| Tried { name, stands, about, alone: 0, with_others: 0 };
+        let both = ours.into_iter().zip(theirs).filter(|(ours, theirs)| ours.value != theirs.value);
         let switches = both.map(|(ours, theirs)| tried(ours.name, [ours.value, theirs.value], ours.about));
         let names = |dialect: &Dialect| dialect.columns().into_iter().map(|column| column.name).collect::<Vec<_>>();
-        let layouts = [preset, other].map(Preset::name);
-        let layout = (names(first) != names(second))
+        let layouts = dialects.map(Dialect::name);
+        let layout = (names(dialects[0]) != names(dialects[1]))
             .then(|| tried(LAYOUT, layouts, "which columns there are, and constants in them"));
-        Some(Search {
-            runner,
-            presets: [preset, other],
-            switches: [ours, theirs],
-            pairs,
-            tried: switches.chain(layout).collect(),
-            runs_left,
-        })
+        Some(Search { runner, dialects, pairs, tried: switches.chain(layout).collect(), runs_left })
     }
 
     /// Finds the reasons of all that is wanted, by row; `places` says which row is which.
@@ -183,17 +173,17 @@ impl<'s> Search<'s> {
         Ok(any)
     }
 
-    /// The first dialect with switches as in the second, and in whose layout.
+    /// The dialect with the switches of a set as in the second, all others as in the first; and in whose layout.
     fn with(&self, set: Set) -> Result<(Dialect, usize)> {
-        let (mut switches, mut layout) = (self.switches[0], 0);
-        for (_, tried) in self.tried.iter().enumerate().filter(|(place, _)| set & 1 << place != 0) {
-            if tried.name == LAYOUT {
-                layout = 1;
-            } else {
-                switches.set(tried.name, tried.stands[1])?;
-            }
+        let of = |place: usize| usize::from(set & 1 << place != 0);
+        let tried = || self.tried.iter().enumerate();
+        let layout = tried().find(|(_, tried)| tried.name == LAYOUT).map_or(0, |(place, _)| of(place));
+        let switches = tried().filter(|(_, tried)| tried.name != LAYOUT);
+        let mut dialect = self.dialects[layout].clone();
+        for (place, tried) in switches {
+            dialect = dialect.set(tried.name, tried.stands[of(place)])?;
         }
-        Ok((dialect(self.presets[layout], switches), layout))
+        Ok((dialect, layout))
     }
 
     fn sum(mut self, rows: &[Vec<Open>], unreduced: &BTreeSet<Set>) -> Found {

@@ -27,6 +27,14 @@ const fn column(name: &'static str, kind: Kind, unit: &'static str, about: &'sta
     FeatureColumn { name, kind, unit, about }
 }
 
+const fn packets(name: &'static str, about: &'static str) -> FeatureColumn {
+    column(name, Integer, "packets", about)
+}
+
+const fn bytes(name: &'static str, about: &'static str) -> FeatureColumn {
+    column(name, Integer, "bytes", about)
+}
+
 use Kind::{Boolean, Float, Integer, Text};
 
 const COLUMNS: &[FeatureColumn] = &[
@@ -38,35 +46,30 @@ const COLUMNS: &[FeatureColumn] = &[
     ),
     column("end_time", Text, "", "time of the packet that came last, likewise"),
     column("duration_seconds", Float, "s", "end_time - start_time"),
-    column("total_packets", Integer, "packets", "packets"),
-    column("forward_packets", Integer, "packets", "packets from src"),
-    column("backward_packets", Integer, "packets", "packets from dst"),
+    packets("total_packets", "packets"),
+    packets("forward_packets", "packets from src"),
+    packets("backward_packets", "packets from dst"),
     column("is_bidirectional", Boolean, "", "both are not 0"),
     column("forward_backward_ratio", Float, "", "forward_packets / backward_packets; infinite without the latter"),
-    column("total_bytes", Integer, "bytes", "captured bytes of frames"),
-    column("forward_bytes", Integer, "bytes", "those from src"),
-    column("backward_bytes", Integer, "bytes", "those from dst"),
-    column(
-        "total_payload_bytes",
-        Integer,
-        "bytes",
-        "captured bytes from the TCP or UDP header to the end of the frame",
-    ),
-    column("forward_payload_bytes", Integer, "bytes", "those from src"),
-    column("backward_payload_bytes", Integer, "bytes", "those from dst"),
+    bytes("total_bytes", "captured bytes of frames"),
+    bytes("forward_bytes", "those from src"),
+    bytes("backward_bytes", "those from dst"),
+    bytes("total_payload_bytes", "captured bytes from the TCP or UDP header to the end of the frame"),
+    bytes("forward_payload_bytes", "those from src"),
+    bytes("backward_payload_bytes", "those from dst"),
     column("packets_per_second", Float, "packets/s", "total_packets / duration_seconds; 0 where that is not positive"),
     column("bytes_per_second", Float, "bytes/s", "total_bytes / duration_seconds; 0 where that is not positive"),
-    column("min_packet_size", Integer, "bytes", "least captured bytes of a frame"),
-    column("max_packet_size", Integer, "bytes", "most captured bytes of a frame"),
+    bytes("min_packet_size", "least captured bytes of a frame"),
+    bytes("max_packet_size", "most captured bytes of a frame"),
     column("avg_packet_size", Float, "bytes", "total_bytes / total_packets"),
     column("avg_inter_arrival_ms", Float, "ms", "mean of times from packet to packet; 0 without any"),
     column("min_inter_arrival_ms", Float, "ms", "least of them; negative where time goes back"),
     column("max_inter_arrival_ms", Float, "ms", "greatest of them"),
     column("tcp_flags", Text, "", "sets of flags that segments had (F S R P A U E C), sorted, parted by commas"),
-    column("syn_count", Integer, "packets", "segments with SYN, without ACK"),
-    column("fin_count", Integer, "packets", "segments with FIN"),
-    column("rst_count", Integer, "packets", "segments with RST"),
-    column("ack_count", Integer, "packets", "segments with ACK"),
+    packets("syn_count", "segments with SYN, without ACK"),
+    packets("fin_count", "segments with FIN"),
+    packets("rst_count", "segments with RST"),
+    packets("ack_count", "segments with ACK"),
     column(
         "connection_state",
         Text,

@@ -107,7 +107,7 @@ fn rules(usual: Settings) -> Settings {
 }
 
 const fn difference(name: &'static str, original: &'static str, here: &'static str) -> Difference {
-    Difference { name, switch: false, original, here, section: "7" }
+    super::difference(name, "7", original, here)
 }
 
 /// What the table in the module's documentation says.
@@ -164,13 +164,7 @@ const DIFFERENCES: &[Difference] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{row, table};
     use super::*;
-
-    #[test]
-    fn the_documentation_has_every_difference() {
-        assert_eq!(table(include_str!("mod.rs")), DIFFERENCES.iter().map(row).collect::<Vec<_>>());
-    }
 
     #[test]
     fn version_2_is_version_3_without_times_and_gaps() {

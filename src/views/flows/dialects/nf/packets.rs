@@ -3,7 +3,7 @@
 //! Its cells stand between those of the record, so it has no columns of its own: [`columns`](super::columns) names them, by
 //! [`Kept`].
 
-use super::super::cic::sums::Sums;
+use super::super::sums::Sums;
 use crate::decode::packet::protocol;
 use crate::flow::Side;
 use crate::flow::sequence::{Class, Connection, Segment};

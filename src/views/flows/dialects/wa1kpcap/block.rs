@@ -15,47 +15,47 @@ pub(super) const WIDTH: usize = 21;
 macro_rules! block {
     ($name:literal $unit:literal $square:literal $what:literal) => {
         [
-            block!(@ $name "mean" Float $unit $what),
-            block!(@ $name "std" Float $unit $what),
-            block!(@ $name "var" Float $square $what),
-            block!(@ $name "min" Float $unit $what),
-            block!(@ $name "max" Float $unit $what),
-            block!(@ $name "range" Float $unit $what),
-            block!(@ $name "median" Float $unit $what),
-            block!(@ $name "sum" Float $unit $what),
-            block!(@ $name "up_mean" Float $unit $what),
-            block!(@ $name "up_std" Float $unit $what),
-            block!(@ $name "up_min" Float $unit $what),
-            block!(@ $name "up_max" Float $unit $what),
-            block!(@ $name "up_sum" Float $unit $what),
-            block!(@ $name "up_count" Integer "" $what),
-            block!(@ $name "down_mean" Float $unit $what),
-            block!(@ $name "down_std" Float $unit $what),
-            block!(@ $name "down_min" Float $unit $what),
-            block!(@ $name "down_max" Float $unit $what),
-            block!(@ $name "down_sum" Float $unit $what),
-            block!(@ $name "down_count" Integer "" $what),
-            block!(@ $name "count" Integer "" $what),
+            block!(@ $name "mean" Float $unit "mean of magnitudes: " $what),
+            block!(@ $name "std" Float $unit "standard deviation (of a population) of magnitudes: " $what),
+            block!(@ $name "var" Float $square "variance (of a population) of magnitudes: " $what),
+            block!(@ $name "min" Float $unit "least of magnitudes: " $what),
+            block!(@ $name "max" Float $unit "greatest of magnitudes: " $what),
+            block!(@ $name "range" Float $unit "greatest less least of magnitudes: " $what),
+            block!(@ $name "median" Float $unit "median of magnitudes: " $what),
+            block!(@ $name "sum" Float $unit "sum of magnitudes: " $what),
+            block!(@ $name "up_mean" Float $unit "mean of positive values: " $what),
+            block!(@ $name "up_std" Float $unit "standard deviation (of a population) of positive values: " $what),
+            block!(@ $name "up_min" Float $unit "least of positive values: " $what),
+            block!(@ $name "up_max" Float $unit "greatest of positive values: " $what),
+            block!(@ $name "up_sum" Float $unit "sum of positive values: " $what),
+            block!(@ $name "up_count" Integer "" "number of positive values: " $what),
+            block!(@ $name "down_mean" Float $unit "mean of magnitudes of negative values: " $what),
+            block!(@ $name "down_std" Float $unit "standard deviation (of a population) of magnitudes of negative values: " $what),
+            block!(@ $name "down_min" Float $unit "least of magnitudes of negative values: " $what),
+            block!(@ $name "down_max" Float $unit "greatest of magnitudes of negative values: " $what),
+            block!(@ $name "down_sum" Float $unit "sum of magnitudes of negative values: " $what),
+            block!(@ $name "down_count" Integer "" "number of negative values: " $what),
+            block!(@ $name "count" Integer "" "number of values: " $what),
         ]
     };
-    (@ $name:literal $stat:literal $kind:ident $unit:literal $what:literal) => {
+    (@ $name:literal $stat:literal $kind:ident $unit:literal $about:literal $what:literal) => {
         FeatureColumn {
             name: concat!("feature.", $name, ".", $stat),
             kind: Kind::$kind,
             unit: $unit,
-            about: concat!($stat, " of ", $what),
+            about: concat!($about, $what),
         }
     };
 }
 
 /// The columns of all blocks, in their order.
 pub(super) const BLOCKS: [[FeatureColumn; WIDTH]; 8] = [
-    block!("packet_lengths" "bytes" "bytes^2" "frame lengths on the wire, signed by direction"),
-    block!("ip_lengths" "bytes" "bytes^2" "IP lengths, signed by direction"),
-    block!("trans_lengths" "bytes" "bytes^2" "lengths of TCP or UDP header and payload, signed by direction"),
-    block!("app_lengths" "bytes" "bytes^2" "lengths of captured TCP or UDP payload, signed by direction"),
-    block!("iats" "s" "s^2" "times to the packet before, negative where time goes back"),
-    block!("payload_bytes" "bytes" "bytes^2" "lengths of captured TCP or UDP payload, signed by direction"),
+    block!("packet_lengths" "bytes" "bytes^2" "frame lengths on the wire, negative if down"),
+    block!("ip_lengths" "bytes" "bytes^2" "IP lengths, negative if down"),
+    block!("trans_lengths" "bytes" "bytes^2" "lengths of TCP or UDP header and payload, negative if down"),
+    block!("app_lengths" "bytes" "bytes^2" "lengths of captured TCP or UDP payload, negative if down"),
+    block!("iats" "s" "s^2" "times to the packet before, negative where time goes back; see `float_times`"),
+    block!("payload_bytes" "bytes" "bytes^2" "lengths of captured TCP or UDP payload, negative if down; see `udp_without_payload`"),
     block!("tcp_flags" "" "" "TCP flags, FIN 1 to CWR 128"),
     block!("tcp_window" "" "" "TCP window fields, not scaled"),
 ];

@@ -35,7 +35,7 @@ const FLOW: [FeatureColumn; 5] = [
     column("feature.total_bytes", Integer, "bytes", "sum of frame lengths on the wire"),
     column("feature.up_down_pkt_ratio", Float, "", "packets up / packets down; 0 if none went down"),
     column("feature.up_down_byte_ratio", Float, "", "frame bytes up / frame bytes down; 0 if none went down"),
-    column("feature.duration", Float, "s", "latest less earliest time"),
+    column("feature.duration", Float, "s", "latest less earliest time, or as `summed_duration` says"),
 ];
 
 /// Columns of packets one by one.
@@ -45,8 +45,8 @@ const SEQUENCES: [FeatureColumn; 9] = [
     column("feature.trans_lengths", Integers, "bytes", "lengths of TCP or UDP header and payload; negative if down"),
     column("feature.app_lengths", Integers, "bytes", "lengths of captured TCP or UDP payload; negative if down"),
     column("feature.timestamps", Floats, "s", "times since 1970"),
-    column("feature.iats", Floats, "s", "times to the packet before, negative where time goes back"),
-    column("feature.payload_bytes", Integers, "bytes", "lengths of captured TCP or UDP payload; negative if down"),
+    column("feature.iats", Floats, "s", "times to the packet before, negative where time goes back; see `float_times`"),
+    column("feature.payload_bytes", Integers, "bytes", "as feature.app_lengths; 0 for UDP with `udp_without_payload`"),
     column("feature.tcp_flags", Integers, "", "TCP flags, FIN 1 to CWR 128; empty for other protocols"),
     column("feature.tcp_window_sizes", Integers, "", "TCP window fields, not scaled; empty for other protocols"),
 ];

@@ -2,9 +2,9 @@
 
 /// Sums of integers below 2^55.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::views::flows::dialects) struct Sums {
-    pub(in crate::views::flows::dialects) count: u64,
-    pub(in crate::views::flows::dialects) sum: i128,
+pub(super) struct Sums {
+    pub(super) count: u64,
+    pub(super) sum: i128,
     squares: u128,
     /// How often `squares` went around.
     around: u32,
@@ -14,17 +14,17 @@ pub(in crate::views::flows::dialects) struct Sums {
 
 /// Figures of at least one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(in crate::views::flows::dialects) struct Figures {
-    pub(in crate::views::flows::dialects) sum: f64,
-    pub(in crate::views::flows::dialects) mean: f64,
+pub(super) struct Figures {
+    pub(super) sum: f64,
+    pub(super) mean: f64,
     /// Of a sample or a population; 0 for one value.
-    pub(in crate::views::flows::dialects) var: f64,
-    pub(in crate::views::flows::dialects) min: f64,
-    pub(in crate::views::flows::dialects) max: f64,
+    pub(super) var: f64,
+    pub(super) min: f64,
+    pub(super) max: f64,
 }
 
 impl Figures {
-    pub(in crate::views::flows::dialects) fn std(&self) -> f64 {
+    pub(super) fn std(&self) -> f64 {
         self.var.sqrt()
     }
 
@@ -42,7 +42,7 @@ impl Default for Sums {
 }
 
 impl Sums {
-    pub(in crate::views::flows::dialects) fn add(&mut self, value: i64) {
+    pub(super) fn add(&mut self, value: i64) {
         self.count += 1;
         self.sum += i128::from(value);
         let around;
@@ -52,7 +52,7 @@ impl Sums {
         self.max = self.max.max(value);
     }
 
-    pub(in crate::views::flows::dialects) fn and(mut self, other: &Sums) -> Sums {
+    pub(super) fn and(mut self, other: &Sums) -> Sums {
         let around;
         (self.squares, around) = self.squares.overflowing_add(other.squares);
         Sums {
@@ -66,7 +66,7 @@ impl Sums {
     }
 
     /// Their figures; nothing without values.
-    pub(in crate::views::flows::dialects) fn figures(&self, sample: bool) -> Option<Figures> {
+    pub(super) fn figures(&self, sample: bool) -> Option<Figures> {
         if self.count == 0 {
             return None;
         }
