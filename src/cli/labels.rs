@@ -24,7 +24,7 @@ pub(crate) fn tell(report: &Report) {
     if let Some(Offset { minutes, matches, now }) = report.offset {
         let (sign, hours, rest) = (if minutes < 0 { '-' } else { '+' }, minutes.abs() / 60, minutes.abs() % 60);
         say(&format!(
-            "with clocks moved by {sign}{hours}:{rest:02} rules would match {} times, not {}: is `zone` right?",
+            "with clocks moved by {sign}{hours}:{rest:02} rules with `from` and `to` would match {} times, not {}: is `zone` right?",
             count(matches),
             count(now)
         ));

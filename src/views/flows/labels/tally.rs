@@ -26,7 +26,8 @@ pub(super) struct Tally {
     examples: Vec<String>,
     /// Flows by the rule that counted and another that was hidden.
     hidden: BTreeMap<(usize, usize), u64>,
-    /// For each number of minutes by which the clock could be off, how many more flows and rules would match than for one less.
+    /// For each number of minutes by which the clock could be off, how many more flows and rules with both ends would match than
+    /// for one less.
     steps: Vec<i64>,
 }
 
@@ -65,9 +66,9 @@ pub struct Overlap {
 pub struct Offset {
     /// Minutes to be added to the times of packets.
     pub minutes: i64,
-    /// Matches of flows and rules then.
+    /// Matches of flows and rules with `from` and `to` then.
     pub matches: u64,
-    /// Matches of flows and rules as it is.
+    /// Those matches as it is.
     pub now: u64,
 }
 
@@ -85,8 +86,12 @@ impl Tally {
         }
     }
 
-    /// Notes with which clocks a flow that begins at `first` would lie in a window.
+    /// Notes with which clocks a flow that begins at `first` would lie in a window with both ends. Of another, more flows are in
+    /// the open side the further the clock is moved, which says nothing about the clock.
     pub(super) fn could_match(&mut self, window: &Range<i64>, first: i64) {
+        if window.start == i64::MIN || window.end == i64::MAX {
+            return;
+        }
         let minute = 60 * i128::from(NS_PER_SECOND);
         // first + minutes >= border, for the first time.
         let reaches = |border: i64| (i128::from(border) - i128::from(first) + minute - 1).div_euclid(minute);

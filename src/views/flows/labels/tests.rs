@@ -114,6 +114,18 @@ fn a_clock_that_is_off_is_told() {
     assert_eq!(labels.report().offset, Some(Offset { minutes, matches: 9, now: 1 }));
 }
 
+/// A window without an end has more flows the further the clock is moved, whatever it shows.
+#[test]
+fn windows_that_are_open_say_nothing_of_the_clock() {
+    for window in ["from = 100000", "to = 100000", ""] {
+        let labels = Labels::from_toml(&format!("[[rule]]\nlabel = \"a\"\n{window}")).unwrap();
+        for n in 0..100 {
+            let _ = of(&labels, &subject("1.1.1.1", 1, "2.2.2.2", 80, 6, 97_000 + n * 60));
+        }
+        assert_eq!(labels.report().offset, None, "{window}");
+    }
+}
+
 #[test]
 fn mistakes_have_a_place_and_a_way_out() {
     let rule = |rest: &str| format!("[[rule]]\nlabel = \"a\"\n{rest}\n");
