@@ -34,16 +34,34 @@ impl Mistake {
     }
 
     pub(super) fn tell(self, text: &str) -> Error {
-        let (line, column) = position(text, self.at);
+        let (line, column) = Lines::of(text).position(self.at);
         Error::config(format!("line {line}, column {column}: {}", self.reason))
     }
 }
 
-/// Line and column of a byte, both from 1 on.
-pub(super) fn position(text: &str, at: usize) -> (usize, usize) {
-    let before = &text[..text.floor_char_boundary(at.min(text.len()))];
-    let line = before.rsplit('\n').next().unwrap_or_default();
-    (before.matches('\n').count() + 1, line.chars().count() + 1)
+/// Where lines of a text begin, so that each place costs no walk through it.
+pub(super) struct Lines<'t> {
+    text: &'t str,
+    starts: Vec<usize>,
+}
+
+impl<'t> Lines<'t> {
+    pub(super) fn of(text: &'t str) -> Lines<'t> {
+        Lines { text, starts: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect() }
+    }
+
+    /// The line of a byte, from 1 on.
+    pub(super) fn line(&self, at: usize) -> usize {
+        self.starts.partition_point(|&start| start <= at)
+    }
+
+    /// Line and column of a byte, both from 1 on.
+    pub(super) fn position(&self, at: usize) -> (usize, usize) {
+        let at = self.text.floor_char_boundary(at.min(self.text.len()));
+        let line = self.line(at);
+        // The first line begins at 0.
+        (line, self.text[self.starts[line - 1]..at].chars().count() + 1)
+    }
 }
 
 type Value<'t> = Spanned<DeValue<'t>>;

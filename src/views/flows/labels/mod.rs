@@ -70,17 +70,18 @@ impl Labels {
         let read = file::read(text).map_err(|mistake| mistake.tell(text))?;
         let mut rules = read.rules;
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
-        if let Some((first, second)) = rule::undecided(&rules) {
+        let lines = file::Lines::of(text);
+        if let Some([first, second]) = rule::undecided(&rules) {
             let reason = format!(
                 "one flow can match this rule and that of line {}, of the same priority and another label; \
                  give one of them a greater `priority`",
-                first.line(text)
+                lines.line(first.at)
             );
             return Err(file::Mistake::new(second.at, reason).tell(text));
         }
         let sources = || rules.iter().flat_map(|rule| rule.src.iter().copied()).collect();
         let attackers = read.attackers.unwrap_or_else(sources);
-        let lines = rules.iter().map(|rule| rule.line(text)).collect();
+        let lines = rules.iter().map(|rule| lines.line(rule.at)).collect();
         Ok(Labels { attackers, default: read.default, tally: Mutex::new(Tally::new(lines)), rules })
     }
 

@@ -59,28 +59,46 @@ impl Rule {
             && (is(flow.src, flow.dst) || self.either && is(flow.dst, flow.src))
     }
 
-    /// The line of a text where it begins.
-    pub(super) fn line(&self, text: &str) -> usize {
-        super::file::position(text, self.at).0
+    /// Whether there could be a flow that both match.
+    pub(super) fn meets(&self, other: &Rule) -> bool {
+        self.meets_forward(other) || (self.either || other.either) && self.meets_ends(other, [Dst, Src])
     }
 
-    /// Whether there could be a flow that both match.
-    fn meets(&self, other: &Rule) -> bool {
-        let ends = |a: &Rule, b: [(&[IpNet], &[RangeInclusive<u16>]); 2]| {
-            let nets = |a: &IpNet, b: &IpNet| a.contains(b) || b.contains(a);
-            let ports = |a: &RangeInclusive<u16>, b: &RangeInclusive<u16>| a.start() <= b.end() && b.start() <= a.end();
-            meet(&a.src, b[0].0, nets)
-                && meet(&a.dst, b[1].0, nets)
-                && meet(&a.src_ports, b[0].1, ports)
-                && meet(&a.dst_ports, b[1].1, ports)
+    /// Whether there could be one if the sources of both were clients.
+    pub(super) fn meets_forward(&self, other: &Rule) -> bool {
+        self.meets_ends(other, [Src, Dst])
+    }
+
+    /// Whether there could be a flow whose source and destination are these of the other rule.
+    fn meets_ends(&self, other: &Rule, ends: [End; 2]) -> bool {
+        let end = |(nets, ports): (&[IpNet], &[Ports]), (others, other_ports): (&[IpNet], &[Ports])| {
+            meet(nets, others, |a, b| a.contains(b) || b.contains(a))
+                && meet(ports, other_ports, |a, b| a.start() <= b.end() && b.start() <= a.end())
         };
-        let (src, dst) = ((&other.src[..], &other.src_ports[..]), (&other.dst[..], &other.dst_ports[..]));
         self.window.start < other.window.end
             && other.window.start < self.window.end
             && meet(&self.protocols, &other.protocols, |a, b| a == b)
-            && (ends(self, [src, dst]) || (self.either || other.either) && ends(self, [dst, src]))
+            && end(self.end(Src), other.end(ends[0]))
+            && end(self.end(Dst), other.end(ends[1]))
+    }
+
+    fn end(&self, end: End) -> (&[IpNet], &[Ports]) {
+        match end {
+            Src => (&self.src, &self.src_ports),
+            Dst => (&self.dst, &self.dst_ports),
+        }
     }
 }
+
+type Ports = RangeInclusive<u16>;
+
+#[derive(Clone, Copy)]
+enum End {
+    Src,
+    Dst,
+}
+
+use End::{Dst, Src};
 
 /// Whether something of a list holds; of an empty one all does.
 fn holds<T>(list: &[T], test: impl FnMut(&T) -> bool) -> bool {
@@ -94,12 +112,23 @@ fn meet<T>(some: &[T], others: &[T], common: impl Fn(&T, &T) -> bool) -> bool {
 
 /// Two rules of one priority and different labels that one flow could match, in the order of the file; `rules` are in order
 /// of priority.
-pub(super) fn undecided(rules: &[Rule]) -> Option<(&Rule, &Rule)> {
-    rules.chunk_by(|a, b| a.priority == b.priority).find_map(|equal| {
-        let second = |place: usize| {
-            let (first, rest) = (&equal[place], &equal[place + 1..]);
-            rest.iter().find(|rule| rule.label != first.label && rule.meets(first)).map(|rule| (first, rule))
-        };
-        (0..equal.len()).find_map(second)
+pub(super) fn undecided(rules: &[Rule]) -> Option<[&Rule; 2]> {
+    let mut equal = rules.chunk_by(|a, b| a.priority == b.priority).flat_map(overlapping);
+    let mut pair = equal.find(|[a, b]| a.label != b.label && a.meets(b))?;
+    pair.sort_by_key(|rule| rule.at);
+    Some(pair)
+}
+
+/// The pairs whose windows overlap. Rules are gone through in the order in which their windows begin, beside those that have not
+/// ended, so rules at different times cost nothing.
+pub(super) fn overlapping(rules: &[Rule]) -> impl Iterator<Item = [&Rule; 2]> {
+    let mut begin: Vec<&Rule> = rules.iter().collect();
+    begin.sort_by_key(|rule| rule.window.start);
+    let mut open: Vec<&Rule> = Vec::new();
+    begin.into_iter().flat_map(move |rule| {
+        open.retain(|earlier| earlier.window.end > rule.window.start);
+        let pairs: Vec<_> = open.iter().map(|earlier| [*earlier, rule]).collect();
+        open.push(rule);
+        pairs
     })
 }

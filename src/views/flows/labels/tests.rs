@@ -127,6 +127,16 @@ fn windows_that_are_open_say_nothing_of_the_clock() {
 }
 
 #[test]
+fn rules_at_different_times_are_not_compared() {
+    let rules = |length: i64| {
+        let rule = |n: i64| format!("[[rule]]\nlabel = \"{n}\"\nfrom = {}\nto = {}\n", n * 10, n * 10 + length);
+        file::read(&(0..100).rev().map(rule).collect::<String>()).unwrap().rules
+    };
+    assert_eq!(rule::overlapping(&rules(10)).count(), 0);
+    assert_eq!(rule::overlapping(&rules(11)).count(), 99, "each with the next");
+}
+
+#[test]
 fn mistakes_have_a_place_and_a_way_out() {
     let rule = |rest: &str| format!("[[rule]]\nlabel = \"a\"\n{rest}\n");
     for (text, place, says) in [
@@ -205,6 +215,25 @@ proptest! {
             prop_assert!(of_it.len() < 2, "{flow:?}");
             prop_assert_eq!(of(&labels, flow), of_it.first().map(ToString::to_string));
         }
+    }
+
+    /// As if each were compared with each.
+    #[test]
+    fn what_is_undecided_is_found_whatever_the_times(rules in prop::collection::vec(any_rule(), 1..7)) {
+        let mut rules = file::read(&rules.concat()).unwrap().rules;
+        rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
+        let is = |a: &Rule, b: &Rule| a.at < b.at && a.priority == b.priority && a.label != b.label && a.meets(b);
+        let found = rule::undecided(&rules);
+        prop_assert_eq!(found.is_some(), rules.iter().any(|a| rules.iter().any(|b| is(a, b))));
+        prop_assert!(found.is_none_or(|[a, b]| is(a, b)));
+    }
+
+    #[test]
+    fn lines_and_columns_are_those_of_the_text_in_front(text in "[a\u{e4}\n]{0,40}", at in 0..100_usize) {
+        let before = &text[..text.floor_char_boundary(at.min(text.len()))];
+        let column = before.rsplit('\n').next().unwrap().chars().count() + 1;
+        let lines = file::Lines::of(&text);
+        prop_assert_eq!(lines.position(at), (before.matches('\n').count() + 1, column));
     }
 
     #[test]
