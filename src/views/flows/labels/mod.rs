@@ -72,9 +72,14 @@ impl Labels {
         rules.sort_by_key(|rule| std::cmp::Reverse(rule.priority));
         let lines = file::Lines::of(text);
         if let Some([first, second]) = rule::undecided(&rules) {
+            let forward = if first.meets_forward(second) {
+                ""
+            } else {
+                ", or both `direction = \"forward\"` if their `src` is always the client"
+            };
             let reason = format!(
                 "one flow can match this rule and that of line {}, of the same priority and another label; \
-                 give one of them a greater `priority`",
+                 give one of them a greater `priority`{forward}",
                 lines.line(first.at)
             );
             return Err(file::Mistake::new(second.at, reason).tell(text));

@@ -127,6 +127,21 @@ fn windows_that_are_open_say_nothing_of_the_clock() {
 }
 
 #[test]
+fn two_hosts_of_which_either_could_be_the_server_have_two_ways_out() {
+    let hosts = |rest: &str| {
+        let rule = |label: &str, src: &str| format!("[[rule]]\nlabel = \"{label}\"\nsrc = \"{src}\"\n{rest}\n");
+        Labels::from_toml(&(rule("a", "10.0.0.1") + &rule("b", "10.0.0.2")))
+    };
+    let said = hosts("").unwrap_err().to_string();
+    assert!(said.contains("`priority`, or both `direction = \"forward\"`"), "{said}");
+    assert!(hosts("direction = \"forward\"").is_ok());
+    // Where both have one source it is no way out.
+    let one = "[[rule]]\nlabel = \"a\"\n[[rule]]\nlabel = \"b\"\nsrc = \"10.0.0.1\"";
+    let said = Labels::from_toml(one).unwrap_err().to_string();
+    assert!(said.contains("`priority`") && !said.contains("forward"), "{said}");
+}
+
+#[test]
 fn rules_at_different_times_are_not_compared() {
     let rules = |length: i64| {
         let rule = |n: i64| format!("[[rule]]\nlabel = \"{n}\"\nfrom = {}\nto = {}\n", n * 10, n * 10 + length);
