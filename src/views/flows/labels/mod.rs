@@ -26,6 +26,7 @@
 //! rules that match nothing or that others hide, and a clock that is off, as of a zone that was mistaken.
 
 mod file;
+mod hosts;
 mod rule;
 mod tally;
 
@@ -36,6 +37,7 @@ use ipnet::IpNet;
 
 use crate::error::{Error, Result};
 use crate::views::flows::FlowRecord;
+use hosts::Hosts;
 use rule::{Rule, Subject};
 use tally::Tally;
 
@@ -46,6 +48,7 @@ pub use tally::{Offset, Overlap, Report};
 pub struct Labels {
     /// The greatest priority first, then as in the file.
     rules: Vec<Rule>,
+    hosts: Hosts,
     default: Option<Arc<str>>,
     attackers: Vec<IpNet>,
     tally: Mutex<Tally>,
@@ -87,7 +90,8 @@ impl Labels {
         let sources = || rules.iter().flat_map(|rule| rule.src.iter().copied()).collect();
         let attackers = read.attackers.unwrap_or_else(sources);
         let lines = rules.iter().map(|rule| lines.line(rule.at)).collect();
-        Ok(Labels { attackers, default: read.default, tally: Mutex::new(Tally::new(lines)), rules })
+        let (hosts, tally) = (Hosts::of(&rules), Mutex::new(Tally::new(lines)));
+        Ok(Labels { attackers, default: read.default, tally, hosts, rules })
     }
 
     /// The label of a flow, which is counted in the report.
@@ -99,7 +103,8 @@ impl Labels {
     fn label_of(&self, subject: &Subject) -> Option<Arc<str>> {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         let mut found: Option<usize> = None;
-        for (place, rule) in self.rules.iter().enumerate().filter(|(_, rule)| rule.is_about(subject)) {
+        let rules = self.hosts.places(subject).into_iter().map(|place| (place, &self.rules[place]));
+        for (place, rule) in rules.filter(|(_, rule)| rule.is_about(subject)) {
             tally.could_match(&rule.window, subject.first);
             if !rule.window.contains(&subject.first) {
                 continue;

@@ -152,6 +152,25 @@ fn rules_at_different_times_are_not_compared() {
 }
 
 #[test]
+fn only_rules_of_its_hosts_are_asked_about_a_flow() {
+    let rule = |n: i64, ends: &str| format!("[[rule]]\nlabel = \"{n}\"\npriority = {n}\n{ends}\n");
+    let ends = [
+        "src = \"10.0.0.1\"",
+        "src = [\"10.0.0.2\", \"10.0.0.1\"]",
+        "dst = \"10.0.0.2\"",
+        "src = \"10.0.0.0/24\"\ndst = \"10.0.0.3\"",
+        "src = [\"10.0.0.4\", \"10.0.0.0/24\"]",
+        "dst_port = 80",
+    ];
+    let text: String = (0..).zip(ends).map(|(n, ends)| rule(-n, ends)).collect();
+    let labels = Labels::from_toml(&text).unwrap();
+    let places = |src, dst| labels.hosts.places(&subject(src, 1, dst, 80, 6, 0));
+    assert_eq!(places("10.0.0.1", "10.0.0.2"), [0, 1, 2, 4, 5]);
+    assert_eq!(places("10.0.0.3", "10.0.0.9"), [3, 4, 5]);
+    assert_eq!(places("9.9.9.9", "8.8.8.8"), [4, 5]);
+}
+
+#[test]
 fn mistakes_have_a_place_and_a_way_out() {
     let rule = |rest: &str| format!("[[rule]]\nlabel = \"a\"\n{rest}\n");
     for (text, place, says) in [
