@@ -259,6 +259,36 @@ fn flows_of_other_programs_are_matched_by_their_packets() {
     assert_eq!([column("total_packets").rows, column("duration_seconds").rows, column("protocol").rows], [0; 3]);
 }
 
+/// NetFlow has whole milliseconds, so half of one is lost, and 0 and 1 where the others have a label.
+#[test]
+fn columns_of_netflow_are_compared_with_those_of_others() {
+    let (low, high) = (([10, 0, 0, 1], 4000), ([9, 0, 0, 1], 53));
+    let end = |(address, port): ([u8; 4], u16)| (std::net::IpAddr::from(address), port);
+    let sent = |at, src, dst| Sent { src: end(src), dst: end(dst), ..udp(at, 0) };
+    let half = (ms(1) - ms(0)) / 2;
+    let capture = Captured::new(&[sent(ms(0), high, low), sent(ms(1), low, high), sent(ms(1500) + half, high, low)]);
+    let comparison = compare(&capture.paths, &of("nf-v3"), &of("cic"));
+    let differs: Vec<_> =
+        comparison.columns.iter().filter(|column| column.rows > 0).map(|column| column.names).collect();
+    let label = ["Attack", "Label"];
+    assert_eq!(
+        (comparison.rows, differs),
+        (
+            1,
+            vec![
+                ["FLOW_DURATION_MILLISECONDS", "Flow Duration"],
+                ["SRC_TO_DST_IAT_MIN", "Fwd IAT Min"],
+                ["SRC_TO_DST_IAT_MAX", "Fwd IAT Max"],
+                ["SRC_TO_DST_IAT_AVG", "Fwd IAT Mean"],
+                label,
+            ]
+        )
+    );
+    let duration = comparison.columns.iter().find(|column| column.names[1] == "Flow Duration").unwrap();
+    assert_eq!((duration.unit, duration.spread.unwrap().max), ("ms", 0.5));
+    assert!(comparison.only_columns[0].contains(&"Label"));
+}
+
 #[test]
 fn more_rows_than_there_may_be_are_an_error() {
     let capture = Captured::new(&everything());
