@@ -30,7 +30,7 @@ use pcap_compactor::{Config, Input};
 use super::places::{Named, no_file_of_nothing, standard_output};
 use super::progress::Bar;
 use super::reading::{Reading, Sources, Writing};
-use super::summary::{Sum, closing, complaints, stats};
+use super::summary::{Sum, closing, complaints, is_capture, stats};
 use super::text::things;
 use super::units::Unit;
 use super::{Exit, Shared, Usage, interrupt, labels, say, stdout};
@@ -351,6 +351,10 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         limits(&counts);
         rules.iter().for_each(|rules| labels::tell(&rules.report()));
     }
+    // What a failed run has to say takes the place of nothing.
+    if sum.captures == 0 {
+        anyhow::bail!("none of the inputs is a capture that can be read");
+    }
     if let (Some(path), Some(about)) = (&args.report, about) {
         let read = done.iter().flat_map(|done| &done.reports).flat_map(|report| &report.files);
         let names: Vec<_> = read.map(|file| file.path.display().to_string()).collect();
@@ -358,9 +362,6 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     }
     if let Some(path) = &args.writing.stats {
         write_whole(path, stats(args.reading.threads(), sum.read_now(), took).as_bytes())?;
-    }
-    if sum.captures == 0 {
-        anyhow::bail!("none of the inputs is a capture that can be read");
     }
     Ok(exit)
 }
@@ -570,6 +571,13 @@ struct Run<'a> {
     progress: &'a Arc<Progress>,
 }
 
+impl Done {
+    /// Whether a capture was read; without one no file takes the place of another.
+    fn has_captures(&self) -> bool {
+        self.reports.iter().flat_map(|report| &report.files).any(|file| is_capture(&file.capture))
+    }
+}
+
 /// Runs all units into one file, or one a protocol, and writes beside it what it is.
 fn into_files(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut Report>) -> anyhow::Result<Done> {
     let files =
@@ -577,6 +585,9 @@ fn into_files(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut R
     let schema = schema(run.args).map(|place| Ok::<_, anyhow::Error>((AtomicFile::create(&place)?, place)));
     let schema = schema.transpose()?;
     let (files, done) = write(run, units, about, files)?;
+    if !done.has_captures() {
+        return Ok(done);
+    }
     for file in files {
         file.commit()?;
     }

@@ -138,6 +138,40 @@ fn nothing_stands_beside_a_table_where_none_is_wanted_or_can_be() {
     }
 }
 
+#[test]
+fn a_run_without_a_capture_leaves_files_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let no = file(dir.path(), "no.txt", b"no capture\n");
+    let (out, stats, report) = ("keep.csv", "stats.json", "report.txt");
+    let words = |command| {
+        let mut words = vec![command, "--stats", stats];
+        if command == "flows" {
+            words.extend(["--dialect", "nexus", "--report", report, "-o", out]);
+        }
+        words
+    };
+    for command_name in ["flows", "compact"] {
+        for input in [no.to_str().unwrap(), "-"] {
+            for name in [out, stats, report] {
+                file(dir.path(), name, b"keep\n");
+            }
+            let mut words = words(command_name);
+            words.push(input);
+            let ran = Ran::of(command(words).current_dir(dir.path()).output().unwrap());
+            assert_eq!(ran.code, Some(1), "{command_name} {input}: {ran:?}");
+            let mut there = files(dir.path());
+            assert!(there.remove("no.txt").is_some());
+            assert_eq!(there.keys().collect::<Vec<_>>(), [out, report, stats], "{command_name} {input}");
+            assert!(there.values().all(|bytes| bytes == b"keep\n"), "{command_name} {input}");
+        }
+    }
+    let split = ["flows", "no.txt", "--split-by-protocol", "-o", out];
+    file(dir.path(), "keep_tcp_flows.csv", b"keep\n");
+    assert_eq!(Ran::of(command(split).current_dir(dir.path()).output().unwrap()).code, Some(1));
+    let there = files(dir.path());
+    assert_eq!((&there["keep_tcp_flows.csv"][..], there.len()), (&b"keep\n"[..], 5));
+}
+
 /// Every file in a folder and those in it: its bytes by its path.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();

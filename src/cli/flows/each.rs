@@ -20,7 +20,6 @@ use pcap_compactor::views::flows::{FlowCounts, FlowRecord};
 use super::{Args, Done, Run, beside, tables, write};
 use crate::cli::Usage;
 use crate::cli::places::Named;
-use crate::cli::summary::is_capture;
 use crate::cli::units::{Found, Unit};
 
 /// A capture, and where its table goes.
@@ -106,7 +105,7 @@ pub(super) fn run(run: &Run<'_>, folder: &Path, tables: Vec<Table>) -> anyhow::R
         if let Some(metrics) = &of_table.metrics {
             all.on_metrics(&metrics.borrow())?;
         }
-        if of_table.reports.iter().flat_map(|report| &report.files).any(|file| is_capture(&file.capture)) {
+        if of_table.has_captures() {
             for file in files {
                 file.commit()?;
             }
