@@ -95,7 +95,8 @@ pub(crate) struct Args {
     no_retransmissions: bool,
 
     /// Write into this file instead of standard output. It appears when it is whole, in place of one that was there; missing
-    /// folders are made. FILE.schema.json beside it says what its columns are, and by which options they came about.
+    /// folders are made. FILE.schema.json beside it says what its columns are, and by which options they came about; one of another
+    /// making is not replaced.
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
     /// Write no FILE.schema.json.
@@ -313,6 +314,9 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let tables = folder.map(|folder| each::tables(args, folder, &found)).transpose()?;
     let outputs = outputs(args, folder.zip(tables.as_deref()));
     found.spare(outputs, &[("--config", args.config.as_deref()), ("--label", args.label.as_deref())])?;
+    if let (None, Some(place)) = (folder, schema(args)) {
+        beside::replaceable(&place)?;
+    }
     if let Some(path) = args.output.as_deref()
         && let Some(by_name) = args.format_by_name().filter(|by_name| *by_name != args.format() && !shared.quiet)
     {

@@ -172,6 +172,33 @@ fn a_run_without_a_capture_leaves_files_as_they_are() {
     assert_eq!((&there["keep_tcp_flows.csv"][..], there.len()), (&b"keep\n"[..], 5));
 }
 
+#[test]
+fn a_file_of_another_making_is_not_replaced_by_the_schema() {
+    let dir = tempfile::tempdir().unwrap();
+    file(dir.path(), "a.pcap", &capture(1));
+    let flows = |rest: &[&str]| {
+        let words = ["flows", "a.pcap", "-o", "f.csv"].iter().chain(rest);
+        Ran::of(command(words).current_dir(dir.path()).output().unwrap())
+    };
+    for text in
+        ["mine", "", "[]", "{\"a\":1}", "{\"program\":\"another\"}", "{\"program\":\"pcap-compactor\"} and more"]
+    {
+        let beside = file(dir.path(), "f.csv.schema.json", text.as_bytes());
+        let ran = flows(&[]);
+        assert!(
+            ran.code == Some(2) && ran.said.contains("take --no-schema, or name another --output"),
+            "{text}: {ran:?}"
+        );
+        assert!(fs::read(&beside).unwrap() == text.as_bytes() && !dir.path().join("f.csv").exists(), "{text}");
+    }
+    assert_eq!(flows(&["--no-schema"]).code, Some(0));
+    fs::remove_file(dir.path().join("f.csv.schema.json")).unwrap();
+    for format in ["csv", "jsonl"] {
+        assert_eq!(flows(&["--format", format]).code, Some(0));
+        assert_eq!(json(&dir.path().join("f.csv.schema.json"))["format"], format);
+    }
+}
+
 /// Every file in a folder and those in it: its bytes by its path.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
