@@ -525,6 +525,13 @@ fn of_dialect(dialect: &Dialect, usual: Settings, args: &Args) -> Result<Setting
                 "--dialect {name} ends flows in sweeps, not by a timeout; leave out --udp-timeout"
             )));
         }
+        if dialect.switches().iter().any(|switch| switch.name == "idle_timeout" && switch.value == "off") {
+            return Err(Usage(format!(
+                "--dialect {} ends no flow by silence while its switch idle_timeout is off; leave out --udp-timeout, or add \
+                 --set idle_timeout=udp-120s",
+                dialect.name()
+            )));
+        }
         settings.lifetime.udp_idle = limit(timeout);
     }
     Ok(settings)

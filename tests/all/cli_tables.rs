@@ -199,6 +199,22 @@ fn a_file_of_another_making_is_not_replaced_by_the_schema() {
     }
 }
 
+#[test]
+fn a_timeout_where_silence_ends_nothing_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture(1));
+    let with = |rest: &[&str]| flows(&[&[path.to_str().unwrap(), "--udp-timeout", "5", "--dialect"], rest].concat());
+    for words in [&["cic", "--set", "idle_timeout=off"][..], &["lycos"]] {
+        let ran = with(words);
+        assert!(ran.code == Some(2) && ran.said.contains("leave out --udp-timeout"), "{ran:?}");
+    }
+    for words in
+        [&["cic"][..], &["cic", "--set", "idle_timeout=udp-120s"], &["lycos", "--set", "idle_timeout=udp-120s"]]
+    {
+        assert_eq!(with(words).code, Some(0), "{words:?}");
+    }
+}
+
 /// Every file in a folder and those in it: its bytes by its path.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
