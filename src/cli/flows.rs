@@ -334,7 +334,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let done = match (&args.output, tables) {
         (Some(folder), Some(tables)) => each::run(&run, folder, tables)?,
         (Some(path), None) => vec![into_files(&run, path, units, about.as_mut())?],
-        (None, _) => vec![write(&run, units, about.as_mut(), vec![stdout::lock()?])?.1],
+        (None, _) => vec![write(&run, units, about.as_mut(), vec![("standard output".into(), stdout::lock()?)])?.1],
     };
     drop(bar);
     let took = began.elapsed();
@@ -591,8 +591,8 @@ impl Done {
 
 /// Runs all units into one file, or one a protocol, and writes beside it what it is.
 fn into_files(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut Report>) -> anyhow::Result<Done> {
-    let files =
-        tables::places(run.args, path).iter().map(|place| AtomicFile::create(place)).collect::<Result<_, _>>()?;
+    let create = |place: PathBuf| AtomicFile::create(&place).map(|file| (place, file));
+    let files = tables::places(run.args, path).into_iter().map(create).collect::<Result<_, _>>()?;
     let schema = schema(run.args).map(|place| Ok::<_, anyhow::Error>((AtomicFile::create(&place)?, place)));
     let schema = schema.transpose()?;
     let (files, done) = write(run, units, about, files)?;
@@ -610,19 +610,19 @@ fn into_files(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut R
     Ok(done)
 }
 
-/// Runs all units into one stream, or one a protocol.
+/// Runs all units into one stream, or one a protocol; each has a name for errors.
 fn write<W: Write>(
     run: &Run<'_>,
     units: Vec<Unit>,
     about: Option<&mut Report>,
-    outs: Vec<W>,
+    outs: Vec<(PathBuf, W)>,
 ) -> anyhow::Result<(Vec<W>, Done)> {
     let Run { args, dialect, settings, progress } = run;
     let mut engine = args.reading.engine(progress);
     if let Some(dialect) = dialect {
         engine = engine.filter(args.reading.filter.filter().and(dialect.filter().clone()));
     }
-    let writers = outs.into_iter().map(|out| writer(run, out)).collect();
+    let writers = outs.into_iter().map(|(name, out)| writer(run, name, out)).collect();
     let watched = Watched { sink: Tables::new(args, writers), about, metrics: None };
     let limit = args.max_flows.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let mut runs = FlowRuns::new(MostPackets::new(watched, limit));
@@ -653,7 +653,6 @@ fn writer<W: Write>(run: &Run<'_>, out: W) -> FlowWriter<W> {
         Format::Xlsx => Form::Sheet,
         Format::None => Form::Digest,
     };
-    let name = if args.output.is_some() { "the output" } else { "standard output" };
     let writer = FlowWriter::new(out, name, form, settings.columns.clone(), args.writing.times());
     match dialect {
         Some(dialect) => writer.notation(dialect.notation()),

@@ -215,6 +215,15 @@ fn a_timeout_where_silence_ends_nothing_is_refused() {
     }
 }
 
+#[test]
+#[cfg(target_os = "linux")]
+fn a_device_that_takes_nothing_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture(1));
+    let ran = flows(&[path.to_str().unwrap(), "-o", "/dev/full"]);
+    assert!(ran.code == Some(1) && ran.said.contains("/dev/full: cannot write"), "{ran:?}");
+}
+
 /// Every file in a folder and those in it: its bytes by its path.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();

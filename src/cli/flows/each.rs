@@ -100,7 +100,8 @@ pub(super) fn run(run: &Run<'_>, folder: &Path, tables: Vec<Table>) -> anyhow::R
     let mut done = Vec::new();
     for Table { unit, path } in tables {
         let create = if args.force { AtomicFile::create } else { AtomicFile::create_new };
-        let files = tables::places(args, &path).iter().map(|place| create(place)).collect::<Result<_>>()?;
+        let create = |place: PathBuf| create(&place).map(|file| (place, file));
+        let files = tables::places(args, &path).into_iter().map(create).collect::<Result<_>>()?;
         let (files, of_table) = write(run, vec![unit], None, files)?;
         if let Some(metrics) = &of_table.metrics {
             all.on_metrics(&metrics.borrow())?;
