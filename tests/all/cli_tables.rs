@@ -224,6 +224,16 @@ fn a_device_that_takes_nothing_is_named() {
     assert!(ran.code == Some(1) && ran.said.contains("/dev/full: cannot write"), "{ran:?}");
 }
 
+#[test]
+fn rules_that_are_no_text_have_their_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture(1));
+    let rules = file(dir.path(), "rules.toml", b"[[rule]]\nlabel = \"\xc3\xa9\xff\"\n");
+    let ran = flows(&[path.to_str().unwrap(), "--label", rules.to_str().unwrap()]);
+    let said = "rules.toml: line 2, column 11: this byte is not UTF-8";
+    assert!(ran.code == Some(2) && ran.said.contains(said), "{ran:?}");
+}
+
 /// Every file in a folder and those in it: its bytes by its path.
 fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
