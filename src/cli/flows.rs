@@ -183,8 +183,12 @@ impl Args {
     fn dialect(&self) -> anyhow::Result<Option<Dialect>> {
         let Some(dialect) = self.dialect.clone() else { return Ok(None) };
         let mut set = self.set.iter().map(|(switch, value)| (switch.as_str(), value.as_str()));
+        let see = match dialect.switches().is_empty() {
+            true => String::new(),
+            false => format!("; `pcap-compactor schema flows --dialect {}` lists the switches", dialect.name()),
+        };
         let set = set.try_fold(dialect, |dialect, (switch, value)| dialect.set(switch, value));
-        let dialect = set.map_err(|mistake| Usage(format!("--set: {mistake}")))?;
+        let dialect = set.map_err(|mistake| Usage(format!("--set: {mistake}{see}")))?;
         match self.time_zone.clone() {
             Some(zone) => Ok(Some(dialect.in_zone(zone).map_err(|mistake| Usage(format!("--time-zone: {mistake}")))?)),
             None => Ok(Some(dialect)),
@@ -260,8 +264,11 @@ enum MomentsArg {
 
 /// A switch and its value.
 fn switch(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("a switch and its value, as in std=population")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
+    let (name, value) = text.split_once('=').unwrap_or_default();
+    match (name.trim(), value.trim()) {
+        ("", _) | (_, "") => Err("write NAME=VALUE, a switch and its value, as in std=population".into()),
+        (name, value) => Ok((name.to_owned(), value.to_owned())),
+    }
 }
 
 /// Seconds with up to nine decimals, as nanoseconds.
@@ -644,7 +651,7 @@ fn write<W: Write>(
 }
 
 /// Writes flows to a stream.
-fn writer<W: Write>(run: &Run<'_>, out: W) -> FlowWriter<W> {
+fn writer<W: Write>(run: &Run<'_>, name: PathBuf, out: W) -> FlowWriter<W> {
     let Run { args, dialect, settings, .. } = run;
     let form = match args.format() {
         Format::Jsonl => Form::Lines,
