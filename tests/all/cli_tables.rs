@@ -105,6 +105,12 @@ fn beside_a_table_are_the_options_that_made_it() {
     assert_eq!((&options["from"], &options["to"]), (&"1970-01-01T00:00:05.000000000Z".into(), &Value::Null));
     let std = said["switches"].as_array().unwrap().iter().find(|switch| switch["name"] == "std").unwrap();
     assert_eq!(std["value"], "population");
+    for (name, otherwise) in [("cic", "a constant"), ("lycos", "NeedLabel")] {
+        let (_, said) = with(&format!("{name}.csv"), &["--dialect", name, "--label", rules]);
+        let label = said["columns"].as_array().unwrap().last().unwrap();
+        let meaning = format!("by the rules of --label; {otherwise} where no rule is about the flow");
+        assert_eq!(label["meaning"], *meaning);
+    }
 
     let (_, said) = with("never", &["--dialect", "wa1kpcap", "--label", rules]);
     let columns = said["columns"].as_array().unwrap();
