@@ -121,11 +121,11 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         let emitted = format!("{}, {}", things(counts.groups_emitted, "group"), things(counts.scans_collapsed, "scan"));
         closing(&sum, took, "in groups", &emitted);
     }
-    if let Some(path) = &args.writing.stats {
-        write_whole(path, stats(setup.threads, sum.read_now(), took).as_bytes())?;
-    }
     if sum.captures == 0 {
         anyhow::bail!("none of the inputs is a capture that can be read");
+    }
+    if let Some(path) = &args.writing.stats {
+        write_whole(path, stats(setup.threads, sum.read_now(), took).as_bytes())?;
     }
     Ok(exit)
 }

@@ -30,7 +30,7 @@ use pcap_compactor::{Config, Input};
 use super::places::{Named, no_file_of_nothing, standard_output};
 use super::progress::Bar;
 use super::reading::{Reading, Sources, Writing};
-use super::summary::{Sum, closing, complaints, stats};
+use super::summary::{Sum, closing, complaints, is_capture, stats};
 use super::text::things;
 use super::units::Unit;
 use super::{Exit, Shared, Usage, interrupt, labels, say, stdout};
@@ -95,7 +95,8 @@ pub(crate) struct Args {
     no_retransmissions: bool,
 
     /// Write into this file instead of standard output. It appears when it is whole, in place of one that was there; missing
-    /// folders are made. FILE.schema.json beside it says what its columns are, and by which options they came about.
+    /// folders are made. FILE.schema.json beside it says what its columns are, and by which options they came about; one of another
+    /// making is not replaced.
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
     /// Write no FILE.schema.json.
@@ -182,8 +183,12 @@ impl Args {
     fn dialect(&self) -> anyhow::Result<Option<Dialect>> {
         let Some(dialect) = self.dialect.clone() else { return Ok(None) };
         let mut set = self.set.iter().map(|(switch, value)| (switch.as_str(), value.as_str()));
+        let see = match dialect.switches().is_empty() {
+            true => String::new(),
+            false => format!("; `pcap-compactor schema flows --dialect {}` lists the switches", dialect.name()),
+        };
         let set = set.try_fold(dialect, |dialect, (switch, value)| dialect.set(switch, value));
-        let dialect = set.map_err(|mistake| Usage(format!("--set: {mistake}")))?;
+        let dialect = set.map_err(|mistake| Usage(format!("--set: {mistake}{see}")))?;
         match self.time_zone.clone() {
             Some(zone) => Ok(Some(dialect.in_zone(zone).map_err(|mistake| Usage(format!("--time-zone: {mistake}")))?)),
             None => Ok(Some(dialect)),
@@ -259,8 +264,11 @@ enum MomentsArg {
 
 /// A switch and its value.
 fn switch(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or("a switch and its value, as in std=population")?;
-    Ok((name.trim().to_owned(), value.trim().to_owned()))
+    let (name, value) = text.split_once('=').unwrap_or_default();
+    match (name.trim(), value.trim()) {
+        ("", _) | (_, "") => Err("write NAME=VALUE, a switch and its value, as in std=population".into()),
+        (name, value) => Ok((name.to_owned(), value.to_owned())),
+    }
 }
 
 /// Seconds with up to nine decimals, as nanoseconds.
@@ -313,6 +321,9 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let tables = folder.map(|folder| each::tables(args, folder, &found)).transpose()?;
     let outputs = outputs(args, folder.zip(tables.as_deref()));
     found.spare(outputs, &[("--config", args.config.as_deref()), ("--label", args.label.as_deref())])?;
+    if let (None, Some(place)) = (folder, schema(args)) {
+        beside::replaceable(&place)?;
+    }
     if let Some(path) = args.output.as_deref()
         && let Some(by_name) = args.format_by_name().filter(|by_name| *by_name != args.format() && !shared.quiet)
     {
@@ -330,7 +341,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let done = match (&args.output, tables) {
         (Some(folder), Some(tables)) => each::run(&run, folder, tables)?,
         (Some(path), None) => vec![into_files(&run, path, units, about.as_mut())?],
-        (None, _) => vec![write(&run, units, about.as_mut(), vec![stdout::lock()?])?.1],
+        (None, _) => vec![write(&run, units, about.as_mut(), vec![("standard output".into(), stdout::lock()?)])?.1],
     };
     drop(bar);
     let took = began.elapsed();
@@ -351,6 +362,10 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         limits(&counts);
         rules.iter().for_each(|rules| labels::tell(&rules.report()));
     }
+    // What a failed run has to say takes the place of nothing.
+    if sum.captures == 0 {
+        anyhow::bail!("none of the inputs is a capture that can be read");
+    }
     if let (Some(path), Some(about)) = (&args.report, about) {
         let read = done.iter().flat_map(|done| &done.reports).flat_map(|report| &report.files);
         let names: Vec<_> = read.map(|file| file.path.display().to_string()).collect();
@@ -358,9 +373,6 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     }
     if let Some(path) = &args.writing.stats {
         write_whole(path, stats(args.reading.threads(), sum.read_now(), took).as_bytes())?;
-    }
-    if sum.captures == 0 {
-        anyhow::bail!("none of the inputs is a capture that can be read");
     }
     Ok(exit)
 }
@@ -520,6 +532,13 @@ fn of_dialect(dialect: &Dialect, usual: Settings, args: &Args) -> Result<Setting
                 "--dialect {name} ends flows in sweeps, not by a timeout; leave out --udp-timeout"
             )));
         }
+        if dialect.switches().iter().any(|switch| switch.name == "idle_timeout" && switch.value == "off") {
+            return Err(Usage(format!(
+                "--dialect {} ends no flow by silence while its switch idle_timeout is off; leave out --udp-timeout, or add \
+                 --set idle_timeout=udp-120s",
+                dialect.name()
+            )));
+        }
         settings.lifetime.udp_idle = limit(timeout);
     }
     Ok(settings)
@@ -570,13 +589,23 @@ struct Run<'a> {
     progress: &'a Arc<Progress>,
 }
 
+impl Done {
+    /// Whether a capture was read; without one no file takes the place of another.
+    fn has_captures(&self) -> bool {
+        self.reports.iter().flat_map(|report| &report.files).any(|file| is_capture(&file.capture))
+    }
+}
+
 /// Runs all units into one file, or one a protocol, and writes beside it what it is.
 fn into_files(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut Report>) -> anyhow::Result<Done> {
-    let files =
-        tables::places(run.args, path).iter().map(|place| AtomicFile::create(place)).collect::<Result<_, _>>()?;
+    let create = |place: PathBuf| AtomicFile::create(&place).map(|file| (place, file));
+    let files = tables::places(run.args, path).into_iter().map(create).collect::<Result<_, _>>()?;
     let schema = schema(run.args).map(|place| Ok::<_, anyhow::Error>((AtomicFile::create(&place)?, place)));
     let schema = schema.transpose()?;
     let (files, done) = write(run, units, about, files)?;
+    if !done.has_captures() {
+        return Ok(done);
+    }
     for file in files {
         file.commit()?;
     }
@@ -588,19 +617,19 @@ fn into_files(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut R
     Ok(done)
 }
 
-/// Runs all units into one stream, or one a protocol.
+/// Runs all units into one stream, or one a protocol; each has a name for errors.
 fn write<W: Write>(
     run: &Run<'_>,
     units: Vec<Unit>,
     about: Option<&mut Report>,
-    outs: Vec<W>,
+    outs: Vec<(PathBuf, W)>,
 ) -> anyhow::Result<(Vec<W>, Done)> {
     let Run { args, dialect, settings, progress } = run;
     let mut engine = args.reading.engine(progress);
     if let Some(dialect) = dialect {
         engine = engine.filter(args.reading.filter.filter().and(dialect.filter().clone()));
     }
-    let writers = outs.into_iter().map(|out| writer(run, out)).collect();
+    let writers = outs.into_iter().map(|(name, out)| writer(run, name, out)).collect();
     let watched = Watched { sink: Tables::new(args, writers), about, metrics: None };
     let limit = args.max_flows.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let mut runs = FlowRuns::new(MostPackets::new(watched, limit));
@@ -622,7 +651,7 @@ fn write<W: Write>(
 }
 
 /// Writes flows to a stream.
-fn writer<W: Write>(run: &Run<'_>, out: W) -> FlowWriter<W> {
+fn writer<W: Write>(run: &Run<'_>, name: PathBuf, out: W) -> FlowWriter<W> {
     let Run { args, dialect, settings, .. } = run;
     let form = match args.format() {
         Format::Jsonl => Form::Lines,
@@ -631,7 +660,6 @@ fn writer<W: Write>(run: &Run<'_>, out: W) -> FlowWriter<W> {
         Format::Xlsx => Form::Sheet,
         Format::None => Form::Digest,
     };
-    let name = if args.output.is_some() { "the output" } else { "standard output" };
     let writer = FlowWriter::new(out, name, form, settings.columns.clone(), args.writing.times());
     match dialect {
         Some(dialect) => writer.notation(dialect.notation()),

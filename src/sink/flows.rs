@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use super::Metrics;
 use super::csv;
@@ -72,7 +73,7 @@ pub enum Form {
 /// Writes flows to a stream.
 pub struct FlowWriter<W: Write> {
     out: W,
-    name: &'static str,
+    name: PathBuf,
     buffer: Vec<u8>,
     form: Form,
     columns: Columns,
@@ -92,7 +93,7 @@ const BUFFER: usize = 48 << 10;
 
 impl<W: Write> FlowWriter<W> {
     /// Writes to `out`, a header first where there is one; `name` names it in errors.
-    pub fn new(out: W, name: &'static str, form: Form, columns: Columns, times: Times) -> FlowWriter<W> {
+    pub fn new(out: W, name: impl Into<PathBuf>, form: Form, columns: Columns, times: Times) -> FlowWriter<W> {
         let mut buffer = Vec::with_capacity(BUFFER + (16 << 10));
         if form == Form::Csv {
             buffer.extend_from_slice(columns.names().collect::<Vec<_>>().join(",").as_bytes());
@@ -108,6 +109,7 @@ impl<W: Write> FlowWriter<W> {
         let (text, hash) = (Text::default(), StableHash::new(0));
         let notation = Notation::default();
         let sheet = (form == Form::Sheet).then(|| Sheet::new(&columns, &mut buffer));
+        let name = name.into();
         FlowWriter { out, name, buffer, form, columns, heads, times, notation, text, hash, flows: 0, sheet }
     }
 
@@ -128,7 +130,7 @@ impl<W: Write> FlowWriter<W> {
         }
         let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
         self.buffer.clear();
-        written.map_err(|source| Error::io("write", self.name.as_ref(), source))
+        written.map_err(|source| Error::io("write", &self.name, source))
     }
 }
 

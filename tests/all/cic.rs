@@ -613,6 +613,10 @@ fn the_command_sets_switches_and_lists_them() {
 
     for (wrong, said) in [
         (&["--dialect", "cic", "--set", "stdd=population"][..], "`std`"),
+        (&["--dialect", "cic", "--set", "stdd=population"], "`pcap-compactor schema flows --dialect cic`"),
+        (&["--dialect", "cic", "--set", "="], "write NAME=VALUE"),
+        (&["--dialect", "cic", "--set", "=sample"], "write NAME=VALUE"),
+        (&["--dialect", "cic", "--set", "std="], "write NAME=VALUE"),
         (&["--dialect", "cic", "--set", "std=populaton"], "`population`"),
         (&["--dialect", "cic", "--set", "std"], "std=population"),
         (&["--dialect", "wa1kpcap", "--set", "float_time=yes"], "`float_times`"),

@@ -105,6 +105,12 @@ fn beside_a_table_are_the_options_that_made_it() {
     assert_eq!((&options["from"], &options["to"]), (&"1970-01-01T00:00:05.000000000Z".into(), &Value::Null));
     let std = said["switches"].as_array().unwrap().iter().find(|switch| switch["name"] == "std").unwrap();
     assert_eq!(std["value"], "population");
+    for (name, otherwise) in [("cic", "a constant"), ("lycos", "NeedLabel")] {
+        let (_, said) = with(&format!("{name}.csv"), &["--dialect", name, "--label", rules]);
+        let label = said["columns"].as_array().unwrap().last().unwrap();
+        let meaning = format!("by the rules of --label; {otherwise} where no rule is about the flow");
+        assert_eq!(label["meaning"], *meaning);
+    }
 
     let (_, said) = with("never", &["--dialect", "wa1kpcap", "--label", rules]);
     let columns = said["columns"].as_array().unwrap();
@@ -136,6 +142,102 @@ fn nothing_stands_beside_a_table_where_none_is_wanted_or_can_be() {
         assert!(ran.code == Some(2) && ran.said.contains(said), "{ran:?}");
         assert!(fs::read(beside).unwrap() == capture(1));
     }
+}
+
+#[test]
+fn a_run_without_a_capture_leaves_files_as_they_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let no = file(dir.path(), "no.txt", b"no capture\n");
+    let (out, stats, report) = ("keep.csv", "stats.json", "report.txt");
+    let words = |command| {
+        let mut words = vec![command, "--stats", stats];
+        if command == "flows" {
+            words.extend(["--dialect", "nexus", "--report", report, "-o", out]);
+        }
+        words
+    };
+    for command_name in ["flows", "compact"] {
+        for input in [no.to_str().unwrap(), "-"] {
+            for name in [out, stats, report] {
+                file(dir.path(), name, b"keep\n");
+            }
+            let mut words = words(command_name);
+            words.push(input);
+            let ran = Ran::of(command(words).current_dir(dir.path()).output().unwrap());
+            assert_eq!(ran.code, Some(1), "{command_name} {input}: {ran:?}");
+            let mut there = files(dir.path());
+            assert!(there.remove("no.txt").is_some());
+            assert_eq!(there.keys().collect::<Vec<_>>(), [out, report, stats], "{command_name} {input}");
+            assert!(there.values().all(|bytes| bytes == b"keep\n"), "{command_name} {input}");
+        }
+    }
+    let split = ["flows", "no.txt", "--split-by-protocol", "-o", out];
+    file(dir.path(), "keep_tcp_flows.csv", b"keep\n");
+    assert_eq!(Ran::of(command(split).current_dir(dir.path()).output().unwrap()).code, Some(1));
+    let there = files(dir.path());
+    assert_eq!((&there["keep_tcp_flows.csv"][..], there.len()), (&b"keep\n"[..], 5));
+}
+
+#[test]
+fn a_file_of_another_making_is_not_replaced_by_the_schema() {
+    let dir = tempfile::tempdir().unwrap();
+    file(dir.path(), "a.pcap", &capture(1));
+    let flows = |rest: &[&str]| {
+        let words = ["flows", "a.pcap", "-o", "f.csv"].iter().chain(rest);
+        Ran::of(command(words).current_dir(dir.path()).output().unwrap())
+    };
+    for text in
+        ["mine", "", "[]", "{\"a\":1}", "{\"program\":\"another\"}", "{\"program\":\"pcap-compactor\"} and more"]
+    {
+        let beside = file(dir.path(), "f.csv.schema.json", text.as_bytes());
+        let ran = flows(&[]);
+        assert!(
+            ran.code == Some(2) && ran.said.contains("take --no-schema, or name another --output"),
+            "{text}: {ran:?}"
+        );
+        assert!(fs::read(&beside).unwrap() == text.as_bytes() && !dir.path().join("f.csv").exists(), "{text}");
+    }
+    assert_eq!(flows(&["--no-schema"]).code, Some(0));
+    fs::remove_file(dir.path().join("f.csv.schema.json")).unwrap();
+    for format in ["csv", "jsonl"] {
+        assert_eq!(flows(&["--format", format]).code, Some(0));
+        assert_eq!(json(&dir.path().join("f.csv.schema.json"))["format"], format);
+    }
+}
+
+#[test]
+fn a_timeout_where_silence_ends_nothing_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture(1));
+    let with = |rest: &[&str]| flows(&[&[path.to_str().unwrap(), "--udp-timeout", "5", "--dialect"], rest].concat());
+    for words in [&["cic", "--set", "idle_timeout=off"][..], &["lycos"]] {
+        let ran = with(words);
+        assert!(ran.code == Some(2) && ran.said.contains("leave out --udp-timeout"), "{ran:?}");
+    }
+    for words in
+        [&["cic"][..], &["cic", "--set", "idle_timeout=udp-120s"], &["lycos", "--set", "idle_timeout=udp-120s"]]
+    {
+        assert_eq!(with(words).code, Some(0), "{words:?}");
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_device_that_takes_nothing_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture(1));
+    let ran = flows(&[path.to_str().unwrap(), "-o", "/dev/full"]);
+    assert!(ran.code == Some(1) && ran.said.contains("/dev/full: cannot write"), "{ran:?}");
+}
+
+#[test]
+fn rules_that_are_no_text_have_their_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &capture(1));
+    let rules = file(dir.path(), "rules.toml", b"[[rule]]\nlabel = \"\xc3\xa9\xff\"\n");
+    let ran = flows(&[path.to_str().unwrap(), "--label", rules.to_str().unwrap()]);
+    let said = "rules.toml: line 2, column 11: this byte is not UTF-8";
+    assert!(ran.code == Some(2) && ran.said.contains(said), "{ran:?}");
 }
 
 /// Every file in a folder and those in it: its bytes by its path.

@@ -1,6 +1,8 @@
 //! The file beside a table of flows that says what the table is: its dialect, its columns, and the options that decide their
 //! values. It depends on nothing else, so equal options write equal bytes.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use pcap_compactor::Timestamp;
@@ -10,10 +12,11 @@ use pcap_compactor::flow::moments::Form as Moments;
 use pcap_compactor::sink::jsonl::Times;
 use pcap_compactor::views::flows::Settings;
 use pcap_compactor::views::flows::dialects::{Dialect, Zone};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
 use super::Args;
+use crate::cli::Usage;
 use crate::cli::schema::Schema;
 use crate::cli::text::utc;
 
@@ -25,6 +28,28 @@ pub(super) fn place(table: &Path) -> Option<PathBuf> {
     let mut name = table.file_name()?.to_owned();
     name.push(".schema.json");
     Some(table.with_file_name(name))
+}
+
+/// Refuses a place where a file is that no run wrote.
+///
+/// # Errors
+/// There is one; the text says how else.
+pub(super) fn replaceable(place: &Path) -> Result<(), Usage> {
+    #[derive(Deserialize)]
+    struct Ours {
+        program: String,
+    }
+    let ours = || {
+        let file = BufReader::new(File::open(place).ok()?);
+        serde_json::from_reader::<_, Ours>(file).ok().filter(|ours| ours.program == env!("CARGO_PKG_NAME"))
+    };
+    if place.is_file() && ours().is_none() {
+        return Err(Usage(format!(
+            "{}: is no schema that a run wrote, and would be replaced; take --no-schema, or name another --output",
+            place.display()
+        )));
+    }
+    Ok(())
 }
 
 /// What it holds.

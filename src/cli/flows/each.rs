@@ -20,7 +20,6 @@ use pcap_compactor::views::flows::{FlowCounts, FlowRecord};
 use super::{Args, Done, Run, beside, tables, write};
 use crate::cli::Usage;
 use crate::cli::places::Named;
-use crate::cli::summary::is_capture;
 use crate::cli::units::{Found, Unit};
 
 /// A capture, and where its table goes.
@@ -101,12 +100,13 @@ pub(super) fn run(run: &Run<'_>, folder: &Path, tables: Vec<Table>) -> anyhow::R
     let mut done = Vec::new();
     for Table { unit, path } in tables {
         let create = if args.force { AtomicFile::create } else { AtomicFile::create_new };
-        let files = tables::places(args, &path).iter().map(|place| create(place)).collect::<Result<_>>()?;
+        let create = |place: PathBuf| create(&place).map(|file| (place, file));
+        let files = tables::places(args, &path).into_iter().map(create).collect::<Result<_>>()?;
         let (files, of_table) = write(run, vec![unit], None, files)?;
         if let Some(metrics) = &of_table.metrics {
             all.on_metrics(&metrics.borrow())?;
         }
-        if of_table.reports.iter().flat_map(|report| &report.files).any(|file| is_capture(&file.capture)) {
+        if of_table.has_captures() {
             for file in files {
                 file.commit()?;
             }

@@ -71,6 +71,11 @@ const KEYS: [&str; 4] = ["zone", "default", "attackers", "rule"];
 const OF_RULES: [&str; 10] =
     ["label", "from", "to", "src", "dst", "src_port", "dst_port", "protocol", "direction", "priority"];
 
+/// Bytes as text.
+pub(super) fn text(bytes: &[u8]) -> Found<&str> {
+    str::from_utf8(bytes).map_err(|error| Mistake::new(error.valid_up_to(), "this byte is not UTF-8"))
+}
+
 /// Reads rules.
 pub(super) fn read(text: &str) -> Found<Read> {
     let table = DeTable::parse(text)
@@ -84,7 +89,7 @@ pub(super) fn read(text: &str) -> Found<Read> {
     })?;
     Ok(Read {
         rules,
-        default: get(table, "default").map(|value| Ok(text_of(value)?.into())).transpose()?,
+        default: get(table, "default").map(label).transpose()?,
         attackers: get(table, "attackers").map(|value| each(value, net)).transpose()?,
     })
 }
@@ -104,7 +109,7 @@ fn rule(value: &Value<'_>, zone: &TimeZone) -> Found<Rule> {
         );
     }
     Ok(Rule {
-        label: text_of(label)?.into(),
+        label: self::label(label)?,
         priority: get(table, "priority").map_or(Ok(0), integer)?,
         window,
         src: list("src")?,
@@ -147,8 +152,14 @@ fn each<T>(value: &Value<'_>, read: fn(&Value<'_>) -> Found<T>) -> Found<Vec<T>>
 }
 
 fn text_of<'v>(value: &'v Value<'_>) -> Found<&'v str> {
-    let text = value.get_ref().as_str().filter(|text| !text.is_empty());
-    text.ok_or_else(|| wrong(value, format!("this is {}, not text", value.get_ref().type_str())))
+    value.get_ref().as_str().ok_or_else(|| wrong(value, format!("this is {}, not text", value.get_ref().type_str())))
+}
+
+fn label(value: &Value<'_>) -> Found<Arc<str>> {
+    match text_of(value)? {
+        "" => Err(wrong(value, "the label is empty")),
+        label => Ok(label.into()),
+    }
 }
 
 fn integer(value: &Value<'_>) -> Found<i64> {

@@ -58,10 +58,12 @@ impl Labels {
     /// Reads a file of rules.
     ///
     /// # Errors
-    /// It cannot be read, or as [`Labels::from_toml`].
+    /// It cannot be read, is not UTF-8, or as [`Labels::from_toml`].
     pub fn load(path: &Path) -> Result<Labels> {
-        let text = std::fs::read_to_string(path).map_err(|source| Error::io("read", path, source))?;
-        Labels::from_toml(&text).map_err(|error| Error::config(format!("{}: {error}", path.display())))
+        let bytes = std::fs::read(path).map_err(|source| Error::io("read", path, source))?;
+        let text = file::text(&bytes).map_err(|mistake| mistake.tell(&String::from_utf8_lossy(&bytes)));
+        let labels = text.and_then(Labels::from_toml);
+        labels.map_err(|error| Error::config(format!("{}: {error}", path.display())))
     }
 
     /// Reads rules.

@@ -414,7 +414,7 @@ const TABLE: &[Item] = &[
     extra("Bwd TCP Retrans. Count", "packets", "the same backward", |f| f.repeated()[1].into()),
     extra("Total TCP Retrans. Count", "packets", "the same in both directions", |f| f.repeated().iter().sum::<u64>().into()),
     extra("Total Connection Flow Time", "µs", "duration with that of the flows it goes on from; 0 but for TCP and UDP", |f| f.time(f.connection())),
-    item(("Label", "Label"), Text, "", "a constant, or by the rules of --label", |f| f.state.cic.layout.label().into()),
+    item(("Label", "Label"), Text, "", "by the rules of --label; a constant where no rule is about the flow", |f| f.state.cic.layout.label().into()),
 ];
 
 impl Layout {

@@ -129,7 +129,7 @@ pub(super) const TABLE: &[Item] = &[
     item(("Subflow Bwd Packets", "bwd_subflow_pkt_mean"), Float, "packets", "packets backward / subflows", |f| f.subflow(f.side(1).lengths.count)),
     item(("FWD Init Win Bytes", "fwd_tcp_init_win_bytes"), Integer, "bytes", "window field of the first packet forward, not scaled; -1 without", |f| f.first_window()),
     item(("Bwd Init Win Bytes", "bwd_tcp_init_win_bytes"), Integer, "bytes", "window field of the first packet backward, not scaled; -1 without", |f| f.window(f.side(1).window)),
-    item(("Label", "label"), Text, "", "NeedLabel, or by the rules of --label", |f| f.state.cic.layout.label().into()),
+    item(("Label", "label"), Text, "", "by the rules of --label; NeedLabel where no rule is about the flow", |f| f.state.cic.layout.label().into()),
 ];
 
 /// What the table in the module's documentation says.
