@@ -381,6 +381,7 @@ impl Switches {
             no_retransmissions: false,
             min_packets: usual.min_packets.max(if self.leave_out_single { 2 } else { 0 }),
             client: if self.synack_swaps { ClientRule::Opener } else { ClientRule::FirstPacket },
+            one_host_is_forward: self.direction_compare == Compare::Ip,
             ..usual
         }
     }
