@@ -14,7 +14,7 @@ use super::settings::{ClientRule, Plan, TcpEnd};
 use super::steps::Sequence;
 use super::teardown::{LINGER, Teardown, Verdict};
 use crate::config::Measure;
-use crate::decode::packet::{Tunnel, tcp_flag};
+use crate::decode::packet::{Tunnel, protocol, tcp_flag};
 use crate::engine::ledger::Amount;
 use crate::flow::sequence::Class;
 use crate::flow::statistics::Statistics;
@@ -334,7 +334,8 @@ impl Flow {
                 captured: arrival.captured,
                 ip_offset: arrival.below,
                 vlan: arrival.vlan(),
-                udp: arrival.is_udp(),
+                udp: arrival.has_header_of(protocol::UDP),
+                sctp: arrival.has_header_of(protocol::SCTP),
                 numbers: arrival.segment().map(|segment| (segment.seq, segment.ack)),
                 icmp: arrival.icmp(),
                 client_high,

@@ -186,7 +186,7 @@ values! {
     }
     /// The least header.
     SegSizeMin {
-        /// Of the direction's packets.
+        /// Of the direction's packets that have one.
         OfDirection = "of-direction",
         /// Of the direction's packets if the flow's first is of it; else 0.
         FromZero = "from-zero",
