@@ -188,7 +188,7 @@ values! {
     SegSizeMin {
         /// Of the direction's packets that have one.
         OfDirection = "of-direction",
-        /// Of the direction's packets if the flow's first is of it; else 0.
+        /// The same if the flow's first packet is of the direction; else 0.
         FromZero = "from-zero",
     }
     /// In front of which packets silence is not idle.
