@@ -407,7 +407,7 @@ fn limits(counts: &FlowCounts) {
         (
             counts.packets_behind,
             "packet",
-            "behind the time or the 33 packets within which --reorder puts right: counted, but in the order of arrival",
+            "behind the time or the 33 packets within which --reorder puts right: counted at once, ahead of packets that came before and still waited",
         ),
         (
             counts.flows_behind,

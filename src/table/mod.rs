@@ -319,6 +319,18 @@ pub struct Ends {
     pub v6: bool,
 }
 
+impl Ends {
+    /// Both are one address.
+    pub(crate) fn are_one_host(&self) -> bool {
+        self.low == self.high
+    }
+
+    /// Both are one address and one port.
+    pub(crate) fn are_one(&self) -> bool {
+        self.are_one_host() && self.low_port == self.high_port
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

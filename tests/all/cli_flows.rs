@@ -270,3 +270,14 @@ fn flows_have_the_labels_of_rules_and_a_report_says_what_these_came_to() {
     assert_eq!(ran.code, Some(2), "{ran:?}");
     assert!(ran.said.contains("--label"), "{ran:?}");
 }
+
+#[test]
+fn what_came_too_late_to_be_put_right_is_told() {
+    let body = || Body::Udp { src_port: 40_000, dst_port: 53, payload: vec![0; 12] };
+    let frame = |at: i64| Frame::new(START + at * SECOND, v4(10, 0, 0, 1), v4(9, 0, 0, 1), body());
+    let dir = tempfile::tempdir().unwrap();
+    let path = file(dir.path(), "a.pcap", &pcap(&[0, 2, 4, 1].map(frame)));
+    let ran = run(["flows".as_ref(), path.as_os_str()]);
+    assert!(ran.code == Some(0) && ran.said.contains("1 packet behind the time"), "{}", ran.said);
+    assert!(ran.said.contains("counted at once, ahead of packets that came before and still waited"), "{}", ran.said);
+}

@@ -14,6 +14,7 @@ mod traffic;
 
 mod bad_input;
 mod cic;
+mod cic_edges;
 mod cic_py;
 mod cli_damage;
 mod cli_flows;

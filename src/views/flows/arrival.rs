@@ -40,7 +40,7 @@ const _: () = assert!(Tunnel::ALL.len() <= 1 << (u16::BITS - VLAN));
 const FROM_HIGH: u8 = 1;
 /// It is TCP, and its flags and numbers were captured.
 const TCP: u8 = 1 << 1;
-/// More of its header was captured: the window of TCP, or type and code of ICMP. Of UDP, it is there at all.
+/// More of its header was captured: the window of TCP, or type and code of ICMP. Of UDP and SCTP, it is there at all.
 const HEADER: u8 = 1 << 2;
 /// It has a VLAN.
 const TAGGED: u8 = 1 << 3;
@@ -85,7 +85,7 @@ impl Arrival {
                 arrival.window = u16::from_be_bytes([*a, *b]);
                 arrival.bits |= HEADER;
             }
-        } else if packet.protocol == protocol::UDP {
+        } else if matches!(packet.protocol, protocol::UDP | protocol::SCTP) {
             arrival.bits |= if packet.fragment == Fragment::Later { 0 } else { HEADER };
         } else if matches!(packet.protocol, protocol::ICMP | protocol::ICMPV6)
             && packet.fragment != Fragment::Later
@@ -169,14 +169,14 @@ impl Arrival {
         })
     }
 
-    /// It has a UDP header, which a later fragment has not.
-    pub(super) fn is_udp(&self) -> bool {
-        self.is(HEADER) && self.protocol == protocol::UDP
+    /// It has a header of UDP or SCTP, whichever is asked for, which a later fragment has not.
+    pub(super) fn has_header_of(&self, protocol: u8) -> bool {
+        self.is(HEADER) && self.protocol == protocol
     }
 
     /// Type and code of an ICMP or ICMPv6 message.
     pub(super) fn icmp(&self) -> Option<[u8; 2]> {
-        (self.bits & (TCP | HEADER) == HEADER && self.protocol != protocol::UDP)
+        (self.is(HEADER) && matches!(self.protocol, protocol::ICMP | protocol::ICMPV6))
             .then_some([(self.seq >> 8) as u8, self.seq as u8])
     }
 

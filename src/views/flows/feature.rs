@@ -82,6 +82,8 @@ pub struct FlowPacket {
     pub vlan: Option<u16>,
     /// It has a UDP header: it is UDP, and no later fragment.
     pub udp: bool,
+    /// It has an SCTP header: it is SCTP, and no later fragment.
+    pub sctp: bool,
     /// Sequence and acknowledgement number of a TCP header.
     pub numbers: Option<(u32, u32)>,
     /// Type and code of an ICMP or ICMPv6 message.

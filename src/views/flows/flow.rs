@@ -14,7 +14,7 @@ use super::settings::{ClientRule, Plan, TcpEnd};
 use super::steps::Sequence;
 use super::teardown::{LINGER, Teardown, Verdict};
 use crate::config::Measure;
-use crate::decode::packet::{Tunnel, tcp_flag};
+use crate::decode::packet::{Tunnel, protocol, tcp_flag};
 use crate::engine::ledger::Amount;
 use crate::flow::sequence::Class;
 use crate::flow::statistics::Statistics;
@@ -80,10 +80,6 @@ pub(super) struct More {
     pub(super) features: Vec<Box<dyn FeatureState>>,
     /// Both ends are one address.
     one_host: bool,
-}
-
-fn is_one_host(ends: &Ends) -> bool {
-    ends.low == ends.high
 }
 
 impl Default for Flow {
@@ -195,7 +191,8 @@ impl Flow {
             return Verdict::Stays;
         }
         let opens = !self.has_begun();
-        let backward = !opens && arrival.sent_by_high() != self.began_high && !is_one_host(&ends());
+        let other = !opens && arrival.sent_by_high() != self.began_high;
+        let backward = other && !(plan.settings.one_host_is_forward && ends().are_one_host());
         let verdict = self.session.teardown.judge(plan.settings.lifetime.tcp_end, arrival.flags, backward, opens);
         if opens && verdict == Verdict::LeftOut {
             let since = if self.is_closed() { self.last } else { arrival.time };
@@ -247,7 +244,7 @@ impl Flow {
     /// A flow between the same client and server, that begins anew.
     pub(super) fn beside(&self, ends: &Ends, plan: &Plan) -> Flow {
         let features = plan.settings.features.iter().map(|feature| feature.start()).collect();
-        let more = Some(Box::new(More { features, one_host: is_one_host(ends), ..More::default() }));
+        let more = Some(Box::new(More { features, one_host: ends.are_one_host(), ..More::default() }));
         Flow { began_high: self.began_high, more, ..Flow::default() }
     }
 
@@ -265,7 +262,7 @@ impl Flow {
         }
         let (time, end) = (arrival.time, arrival.end());
         if !self.has_begun() {
-            self.begin(arrival, plan);
+            self.begin(arrival, &ends, plan);
         } else if time < self.last {
             self.behind += 1;
         }
@@ -302,11 +299,11 @@ impl Flow {
         true
     }
 
-    fn begin(&mut self, arrival: &Arrival, plan: &Plan) {
+    fn begin(&mut self, arrival: &Arrival, ends: impl Fn() -> Ends, plan: &Plan) {
         self.opened = arrival.time;
         // Nothing but an heir has more before its first packet.
         if self.more.is_none() {
-            let answers = plan.settings.client == ClientRule::Opener && arrival.answers();
+            let answers = plan.settings.client == ClientRule::Opener && arrival.answers() && !ends().are_one();
             self.began_high = arrival.sent_by_high() != answers;
         }
         self.vlan = arrival.vlan();
@@ -321,7 +318,7 @@ impl Flow {
         let client_high = self.began_high;
         let more = self.more.get_or_insert_with(|| {
             let features = settings.features.iter().map(|feature| feature.start()).collect();
-            Box::new(More { features, one_host: is_one_host(&ends()), ..More::default() })
+            Box::new(More { features, one_host: ends().are_one_host(), ..More::default() })
         });
         if settings.sequences > 0 {
             more.sequence.add(arrival, settings.sequences);
@@ -337,7 +334,8 @@ impl Flow {
                 captured: arrival.captured,
                 ip_offset: arrival.below,
                 vlan: arrival.vlan(),
-                udp: arrival.is_udp(),
+                udp: arrival.has_header_of(protocol::UDP),
+                sctp: arrival.has_header_of(protocol::SCTP),
                 numbers: arrival.segment().map(|segment| (segment.seq, segment.ack)),
                 icmp: arrival.icmp(),
                 client_high,

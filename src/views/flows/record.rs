@@ -284,7 +284,7 @@ impl Finisher {
                     *side = if *side == Side::Up { Side::Down } else { Side::Up };
                 }
             }
-            let roles = Roles { client_high, one_host: ends.low == ends.high };
+            let roles = Roles { client_high, one_host: ends.are_one_host() };
             for feature in more.features {
                 feature.finish(roles, &mut record.features);
             }
@@ -303,7 +303,6 @@ impl Finisher {
 /// Which end is the client, and how that is known: as for groups, from the flow's own packets. Flows leave as they end,
 /// so what other flows of the two hosts say ([`Direction::Learned`]) is not asked.
 fn direction(ends: &Ends, flow: &Flow, plan: &Plan) -> (Direction, bool) {
-    let one_end = ends.low == ends.high && ends.low_port == ends.high_port;
     let ports = |is_server: &dyn Fn(u16) -> bool| only_one(ends.low_port, ends.high_port, is_server);
     let (direction, client_high) = if plan.settings.client == ClientRule::SmallerText {
         let text = |bits, port: u16| (address(bits, ends.v6).to_string(), port);
@@ -320,5 +319,5 @@ fn direction(ends: &Ends, flow: &Flow, plan: &Plan) -> (Direction, bool) {
         (Direction::FirstPacket, flow.first_high)
     };
     // A host that talks to itself on one port has no two ends: all is up.
-    (direction, client_high && !one_end)
+    (direction, client_high && !ends.are_one())
 }

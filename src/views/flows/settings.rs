@@ -168,6 +168,9 @@ pub struct Settings {
     pub bytes: Measure,
     /// Which end is the client. Default by evidence.
     pub client: ClientRule,
+    /// Nothing between ports of one host is the server's to the rules of [`TcpEnd`], as where an address alone tells who sent it.
+    /// Default false: ports tell the ends of one host apart.
+    pub one_host_is_forward: bool,
     /// How flows are ordered. Default by first time.
     pub order: Order,
     /// Ports that name the server of a flow.
@@ -208,6 +211,7 @@ impl Settings {
             no_retransmissions: false,
             bytes: config.bytes,
             client: ClientRule::default(),
+            one_host_is_forward: false,
             order: Order::default(),
             service_ports: config.service_port_map.keys().map(|port| port.0).collect(),
             clip: None,

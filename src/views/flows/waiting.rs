@@ -33,7 +33,7 @@ impl Default for Waiting {
 
 impl Waiting {
     /// Takes the next packet as it came, and hands on those whose turn has come. One that comes behind its turn is handed
-    /// on at once.
+    /// on at once, ahead of those that wait, which may have come before it.
     #[inline]
     pub(super) fn push(&mut self, arrival: Arrival, window: i64, mut hand_on: impl FnMut(&Arrival)) {
         let Some(newest) = &mut self.newest else {
@@ -157,6 +157,12 @@ mod tests {
             out.sort_by_key(|&(_, place)| place);
             prop_assert_eq!(out, came);
         }
+    }
+
+    #[test]
+    fn what_comes_behind_its_turn_is_ahead_of_what_waits() {
+        assert_eq!(order(&[0, 100, 50, 101], 10), [(0, 0), (50, 2), (100, 1), (101, 3)]);
+        assert_eq!(order(&[100, 200, 50, 201], 10), [(100, 0), (50, 2), (200, 1), (201, 3)]);
     }
 
     #[test]

@@ -293,7 +293,7 @@ fn settle(shard: &Shard, taken: &mut Taken, at: usize, window: Window, table: &F
         let ends = table.ends(flows.of(at));
         if let Some((direction, client_high)) = row.evidence() {
             // A host that talks to itself on one port has no two ends: all is up.
-            row.settle(direction, client_high && !one_end(&ends));
+            row.settle(direction, client_high && !ends.are_one());
             witnesses = true;
         } else if let Some(server_high) = only_one(ends.low_port, ends.high_port, |port| services.knows(port)) {
             row.settle(Direction::ServicePort, !server_high);
@@ -312,7 +312,7 @@ fn settle(shard: &Shard, taken: &mut Taken, at: usize, window: Window, table: &F
             row.settle(Direction::LowPort, !server_high);
         } else {
             let first = earliest(row, extras, chains, window.start.0);
-            row.settle(Direction::FirstPacket, first && !one_end(&ends));
+            row.settle(Direction::FirstPacket, first && !ends.are_one());
         }
     }
 }
@@ -337,10 +337,6 @@ fn earliest(row: &Row, extras: &[Extra], chains: &Chains, base: i64) -> bool {
         link = previous;
     }
     first.is_some_and(|(_, high)| high)
-}
-
-fn one_end(ends: &Ends) -> bool {
-    ends.low == ends.high && ends.low_port == ends.high_port
 }
 
 /// Ends that the packets of a window prove to be servers, of host pairs in which some flow's direction is open.

@@ -60,7 +60,7 @@ pub(super) struct State {
 pub(super) struct Direction {
     pub(super) lengths: Sums,
     pub(super) gaps: Sums,
-    /// Bytes of headers, and of the least.
+    /// Bytes of headers, and of the least of those that are there.
     pub(super) headers: u64,
     pub(super) least_header: Option<u32>,
     pub(super) psh: u64,
@@ -161,13 +161,12 @@ impl State {
     /// Bytes of the transport's header; 0 of what has none here, and no payload.
     fn transport_header(&self, packet: &FlowPacket) -> u32 {
         let switches = &self.cic.switches;
-        let sctp = switches.protocols != Protocols::TcpUdp;
+        let (padded, sctp) = (switches.length_source == LengthSource::Padded, switches.protocols != Protocols::TcpUdp);
         match packet.protocol {
             protocol::TCP if packet.tcp_flags.is_some() => packet.sample.l4.saturating_sub(packet.sample.payload),
-            protocol::UDP if switches.length_source == LengthSource::Padded && packet.udp => 8,
             // A fragment that is not the first has no header, and no payload of its own.
-            protocol::UDP if packet.sample.payload > 0 || packet.sample.l4 == 8 => 8,
-            protocol::SCTP if sctp && packet.sample.payload > 0 => 12,
+            protocol::UDP if packet.udp && (padded || packet.sample.l4 >= 8) => 8,
+            protocol::SCTP if sctp && packet.sctp && packet.sample.l4 >= 12 => 12,
             protocol::ICMP | IGMP if switches.protocols == Protocols::FiveWithLengths => 8,
             _ => 0,
         }
@@ -315,7 +314,9 @@ impl Flow {
         side.last = time;
         side.lengths.add(of.length.into());
         side.headers += u64::from(of.header);
-        side.least_header = Some(side.least_header.map_or(of.header, |least| least.min(of.header)));
+        if of.header > 0 {
+            side.least_header = Some(side.least_header.map_or(of.header, |least| least.min(of.header)));
+        }
         if first || switches.psh_urg == Counted::All {
             side.psh += u64::from(flags & PSH != 0);
             side.urg += u64::from(flags & URG != 0);

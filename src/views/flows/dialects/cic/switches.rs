@@ -186,9 +186,9 @@ values! {
     }
     /// The least header.
     SegSizeMin {
-        /// Of the direction's packets.
+        /// Of the direction's packets that have one.
         OfDirection = "of-direction",
-        /// Of the direction's packets if the flow's first is of it; else 0.
+        /// The same if the flow's first packet is of the direction; else 0.
         FromZero = "from-zero",
     }
     /// In front of which packets silence is not idle.
@@ -381,6 +381,7 @@ impl Switches {
             no_retransmissions: false,
             min_packets: usual.min_packets.max(if self.leave_out_single { 2 } else { 0 }),
             client: if self.synack_swaps { ClientRule::Opener } else { ClientRule::FirstPacket },
+            one_host_is_forward: self.direction_compare == Compare::Ip,
             ..usual
         }
     }
