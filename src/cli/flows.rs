@@ -128,7 +128,7 @@ pub(crate) struct Args {
     /// of nProbe). What flows are, which packets count and the columns are the dialect's; `pcap-compactor schema flows
     /// --dialect NAME` lists them, and where they are right and the program is not.
     #[arg(long, value_name = "NAME", help_heading = "Output", conflicts_with_all = ["flow_end", "tcp_timeout",
-        "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app"])]
+        "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app", "times"])]
     dialect: Option<Dialect>,
     /// With --dialect nexus, also write its text report of all flows that are written into this file.
     #[arg(long, value_name = "FILE", help_heading = "Output", requires = "dialect")]
@@ -156,15 +156,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "LIST", num_args = 0..=1, require_equals = true, default_missing_value = "app", help_heading = "Payload")]
     app: Option<String>,
     /// Bytes of a direction that wait to be read: TCP segments ahead of their turn, and headers that are not complete. What
-    /// is longer is not read; 1024 to 1048576.
-    #[arg(long, value_name = "BYTES", value_parser = buffer, default_value = "65536", help_heading = "Payload")]
-    app_buffer: usize,
+    /// is longer is not read; 1024 to 1048576. Default: 65536.
+    #[arg(long, value_name = "BYTES", value_parser = buffer, help_heading = "Payload")]
+    app_buffer: Option<usize>,
     /// Requests, responses, names, commands and certificates that are kept of a flow; `app_left_out` counts the others.
-    #[arg(long, value_name = "N", default_value_t = 256, help_heading = "Payload")]
-    app_items: usize,
-    /// Bytes of text that are kept of a flow.
-    #[arg(long, value_name = "BYTES", default_value_t = 65_536, help_heading = "Payload")]
-    app_text: usize,
+    /// Default: 256.
+    #[arg(long, value_name = "N", help_heading = "Payload")]
+    app_items: Option<usize>,
+    /// Bytes of text that are kept of a flow. Default: 65536.
+    #[arg(long, value_name = "BYTES", help_heading = "Payload")]
+    app_text: Option<usize>,
     /// Whether variance, skewness and kurtosis are of a population (divided by n) or of a sample (n - 1).
     #[arg(long, value_enum, default_value_t = MomentsArg::Population, help_heading = "Output")]
     stats_form: MomentsArg,
@@ -179,6 +180,13 @@ pub(crate) struct Args {
 }
 
 impl Args {
+    /// How much of payload is kept: bytes of a direction that wait, things, bytes of text.
+    fn app_limits(&self) -> [usize; 3] {
+        let given = [self.app_buffer, self.app_items, self.app_text];
+        let usual = [64 << 10, 256, 64 << 10];
+        std::array::from_fn(|limit| given[limit].unwrap_or(usual[limit]))
+    }
+
     /// The dialect, with its switches.
     fn dialect(&self) -> anyhow::Result<Option<Dialect>> {
         let Some(dialect) = self.dialect.clone() else { return Ok(None) };
@@ -497,11 +505,9 @@ fn settings(args: &Args, dialect: Option<&Dialect>) -> anyhow::Result<Settings> 
         columns,
         labels: args.label.as_deref().map(Labels::load).transpose()?.map(Arc::new),
         #[cfg(feature = "payload")]
-        payload: pcap_compactor::payload::Limits {
-            stream: args.app_buffer,
-            items: args.app_items,
-            text: args.app_text,
-            details: true,
+        payload: {
+            let [stream, items, text] = args.app_limits();
+            pcap_compactor::payload::Limits { stream, items, text, details: true }
         },
         ..usual
     };
@@ -509,6 +515,9 @@ fn settings(args: &Args, dialect: Option<&Dialect>) -> anyhow::Result<Settings> 
         Some(dialect) => of_dialect(dialect, settings, args)?,
         None => settings,
     };
+    if !settings.columns.need_payload() && [args.app_buffer, args.app_items, args.app_text] != [None; 3] {
+        return Err(Usage("--app-buffer, --app-items and --app-text are about payload; add --app".into()).into());
+    }
     if settings.labels.is_some() {
         settings.columns = settings.columns.and_label();
     }

@@ -27,6 +27,10 @@ pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
         }
         _ => plain,
     };
+    if seconds.len() == 4 {
+        // A year, more likely than the first three hours of 1970.
+        return Err(wrong());
+    }
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
     whole.parse().ok().and_then(|whole| with_fraction(whole, fraction)).ok_or_else(wrong)
 }
@@ -56,7 +60,8 @@ mod tests {
         }
         assert_eq!(parse("2023-10-19"), Ok(Timestamp::from_seconds(1_697_673_600)));
         assert_eq!(parse("2023-10-19T13:05:09.25"), Ok(Timestamp(1_697_720_709_250_000_000)));
-        for text in ["", "yesterday", "2023-13-01", "2023-10-19T24", "2023-10-19T1", "12.1234567890", "9e9", "2023-10"]
+        for text in
+            ["", "yesterday", "2023-13-01", "2023-10-19T24", "2023-10-19T1", "12.1234567890", "9e9", "2023-10", "2023"]
         {
             assert!(parse(text).is_err(), "{text}");
         }

@@ -162,10 +162,9 @@ impl<'a> Options<'a> {
                 Moments::Sample => "sample",
             }),
             sequences: usual.then_some(settings.sequences),
-            app: settings.columns.need_payload().then_some(App {
-                buffer: args.app_buffer,
-                items: args.app_items,
-                text: args.app_text,
+            app: settings.columns.need_payload().then(|| {
+                let [buffer, items, text] = args.app_limits();
+                App { buffer, items, text }
             }),
         }
     }
