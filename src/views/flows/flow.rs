@@ -34,6 +34,9 @@ pub(super) struct Serial {
     pub(super) count: u32,
 }
 
+/// Bit of the mark of a flow behind which time went back; its other bits are the number of the marker before that.
+pub(super) const LEFT_BEHIND: u32 = 1 << 31;
+
 /// A flow.
 #[derive(Debug)]
 pub(super) struct Flow {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use super::arrival::Arrival;
 use super::deadlines::{Deadlines, slot};
-use super::flow::{Flow, Serial};
+use super::flow::{Flow, LEFT_BEHIND, Serial};
 use super::record::EndReason;
 use super::rows::Rows;
 use super::said::{Held, Listener, Words};
@@ -43,7 +43,9 @@ impl Ended {
     pub(super) fn order(&self, plan: &Plan) -> (i64, i64, (bool, u128, u16, u128, u16, u8), i64, Serial) {
         let Ends { low, high, low_port, high_port, protocol, v6 } = self.ends;
         let ends = (v6, low, low_port, high, high_port, protocol);
-        (self.rank(plan), self.flow.first, ends, self.flow.opened, self.flow.serial)
+        let Serial { mark, turns, count } = self.flow.serial;
+        let serial = Serial { mark: mark & !LEFT_BEHIND, turns, count };
+        (self.rank(plan), self.flow.first, ends, self.flow.opened, serial)
     }
 
     /// What most flows are ordered by.
@@ -250,7 +252,10 @@ impl Shard {
         let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle };
         row.waiting.flush(|arrival| desk.take(&mut row.flow, &mut row.held, arrival, || ends));
         let turns = row.flow.serial.turns + 1;
-        desk.close(std::mem::take(&mut row.flow), EndReason::Idle, ends);
+        let mut ended = std::mem::take(&mut row.flow);
+        // The row may be gone before another flow begins at this one's time, and with it what would tell the two apart.
+        ended.serial.mark = LEFT_BEHIND | self.marks;
+        desk.close(ended, EndReason::Idle, ends);
         row.flow.serial = Serial { mark: self.marks, turns, count: 0 };
         row.waiting = Waiting::default();
         row.slot = self.deadlines.insert(deadline(time, idle, &self.plan), id);

@@ -1,6 +1,6 @@
 //! Packets and sequence numbers out of order, and beyond all bounds.
 
-use pcap_compactor::views::flows::{Lifetime, Settings};
+use pcap_compactor::views::flows::{FlowRecord, Lifetime, Settings};
 
 use super::{all, connection, flows_of, pcap, say, segment, udp};
 use crate::model::SECOND;
@@ -107,4 +107,17 @@ fn a_wild_time_in_front_of_a_marker_counts_until_the_next() {
         assert_eq!(said.flows.len(), 3 * STRETCH);
         assert_eq!(number(&said.metrics["flows_behind"]), STRETCH as u64);
     }
+}
+
+/// Time goes back and comes again, and by then nothing is left of the flow that first began at it.
+#[test]
+fn flows_that_begin_at_one_time_have_names_of_their_own() {
+    let back = 121 * SECOND;
+    let files: Vec<Vec<Sent>> = [&[back, 0][..], &[back, 0], &[back]]
+        .map(|times| times.iter().map(|&time| udp(START + time, 1)).collect())
+        .into();
+    let dir = tempfile::tempdir().unwrap();
+    let said = say(&super::write(dir.path(), &files), Settings::default(), PLAIN);
+    let names: std::collections::BTreeSet<_> = said.flows.iter().map(FlowRecord::flow_id).collect();
+    assert_eq!((said.flows.len(), names.len()), (5, 5), "{:?}", said.flows);
 }
