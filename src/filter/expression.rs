@@ -40,6 +40,11 @@ pub(super) enum Expression {
     Less(u32),
     /// At least so many wire bytes.
     Greater(u32),
+    /// A part of an IPv4 datagram: a later one, or the first or only one.
+    Part {
+        /// It is a later one.
+        later: bool,
+    },
     /// Two numbers compare so.
     Compare(Box<Number>, Relation, Box<Number>),
     /// Nothing.
@@ -121,6 +126,18 @@ pub(super) enum Relation {
 }
 
 impl Expression {
+    /// A comparison. Whether the offset of a fragment is 0, as filters have always asked, is known of every packet.
+    pub(super) fn compare(left: Number, relation: Relation, right: Number) -> Expression {
+        if let (Number::Operation(field, Operator::And, mask), Number::Constant(0)) = (&left, &right)
+            && let (Number::Bytes(Header::Ip(false), offset, 2), Number::Constant(0x1fff)) = (&**field, &**mask)
+            && **offset == Number::Constant(6)
+            && let Relation::Equal | Relation::Unequal = relation
+        {
+            return Expression::Part { later: relation == Relation::Unequal };
+        }
+        Expression::Compare(Box::new(left), relation, Box::new(right))
+    }
+
     /// Whether it holds. `None` where it reads what was not captured, or divides by 0: then the packet does not match.
     pub(super) fn holds(&self, subject: &Subject<'_>) -> Option<bool> {
         let packet = subject.packet;
@@ -167,6 +184,7 @@ impl Expression {
             }
             Expression::Less(bytes) => packet.wire <= *bytes,
             Expression::Greater(bytes) => packet.wire >= *bytes,
+            Expression::Part { later } => !packet.v6 && (packet.fragment == Fragment::Later) == *later,
             Expression::Compare(left, relation, right) => {
                 // Bytes of a header that the packet has not are no mistake: the comparison is false.
                 if !left.has_headers(subject) || !right.has_headers(subject) {

@@ -112,6 +112,24 @@ fn tags_are_looked_through_and_can_be_asked_for() {
     assert!(!holds("vlan", &plain) && !holds("ether proto 0x8100", &plain));
 }
 
+/// What the decoder knows of a fragment is asked in place of its header: `= 0` and `!= 0` are what `< 1` and `>= 1` are.
+#[test]
+fn the_offset_of_a_fragment_is_what_its_header_says() {
+    let segment = tcp([1000, 443], 2, &[]);
+    let parts = [0, 0x2000, 0x4000, 0x8000, 1, 0x2001, 0x1fff, 0xffff];
+    for (part, later) in parts.into_iter().zip([false, false, false, false, true, true, true, true]) {
+        let packet = frame(&[], 6, A, B, part, &segment);
+        for (known, read) in [("= 0", "< 1"), ("!= 0", ">= 1")] {
+            let [known, read] = [known, read].map(|ends| holds(&format!("ip[6:2] & 0x1fff {ends}"), &packet));
+            assert_eq!(known, read, "{part:#x}");
+        }
+        assert_eq!(holds("ip[6:2] & 0x1fff != 0", &packet), later, "{part:#x}");
+    }
+    let six = [&[2; 12][..], &[0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, 6, 64], &[1; 32], &segment].concat();
+    assert!(holds("ip6 and tcp", &six));
+    assert!(!holds("ip[6:2] & 0x1fff = 0 or ip[6:2] & 0x1fff != 0", &six));
+}
+
 #[test]
 fn later_fragments_have_a_protocol_but_no_ports_and_no_header() {
     let later = frame(&[], 6, A, B, 0x2010, &tcp([0, 0], 2, &[]));

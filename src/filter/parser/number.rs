@@ -49,7 +49,7 @@ impl Parser<'_> {
         };
         self.next += 1;
         let right = self.arithmetic(0)?;
-        Ok(Expression::Compare(Box::new(left), relation, Box::new(right)))
+        Ok(Expression::compare(left, relation, right))
     }
 
     fn arithmetic(&mut self, level: usize) -> Result<Number, Mistake> {
