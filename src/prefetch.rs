@@ -20,9 +20,9 @@ pub(crate) fn prefetch(address: usize) {
 
 /// Asks for all lines of a value.
 #[inline(always)]
-pub(crate) fn prefetch_all<T>(value: &T) {
+pub(crate) fn prefetch_all<T: ?Sized>(value: &T) {
     let address = std::ptr::from_ref(value).addr();
-    (0..size_of::<T>()).step_by(64).for_each(|line| prefetch(address.wrapping_add(line)));
+    (0..size_of_val(value)).step_by(64).for_each(|line| prefetch(address.wrapping_add(line)));
 }
 
 /// Asks for the line that holds the `index`th of `rows`, which need not exist.

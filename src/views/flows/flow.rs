@@ -138,6 +138,14 @@ impl Flow {
         self.said.ask();
     }
 
+    /// Asks for the states of features, which what [`Flow::ask`] asks for leads to.
+    #[inline]
+    pub(super) fn ask_features(&self) {
+        if let Some(more) = &self.more {
+            more.features.iter().for_each(|state| prefetch_all(&**state));
+        }
+    }
+
     /// All its packets.
     pub(super) fn amount(&self) -> Amount {
         let sum = |pair: [u64; 2]| pair[0] + pair[1];

@@ -36,8 +36,9 @@ impl<T: Default> Rows<T> {
 }
 
 impl<T> Rows<T> {
-    /// Appends a row.
-    pub(super) fn push(&mut self, row: T) {
+    /// Appends a row, and tells its number.
+    pub(super) fn push(&mut self, row: T) -> u32 {
+        let place = self.len() as u32;
         match self.0.last_mut() {
             Some(last) if last.len() < BLOCK => last.push(row),
             _ => {
@@ -46,6 +47,7 @@ impl<T> Rows<T> {
                 self.0.push(block);
             }
         }
+        place
     }
 
     pub(super) fn len(&self) -> usize {
@@ -72,6 +74,16 @@ impl<T> Rows<T> {
     /// All rows with their ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..).zip(self.0.iter().flatten())
+    }
+
+    /// All rows, to be changed.
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut().flatten()
+    }
+
+    /// All rows, in order.
+    pub(super) fn into_rows(self) -> impl Iterator<Item = T> {
+        self.0.into_iter().flatten()
     }
 
     /// Lets go of the rows of the highest ids, a block; the id of its first row, and the rows.
@@ -121,13 +133,15 @@ mod tests {
 
     #[test]
     fn rows_are_appended_behind_those_that_are_there() {
-        let mut rows = Rows::default();
+        let mut rows = Rows::<u32>::default();
         for n in 0..3000_u32 {
             assert_eq!(rows.len(), n as usize);
-            rows.push(n);
+            assert_eq!(rows.push(n), n);
             assert_eq!(rows[n], n);
         }
         assert!(rows.iter().all(|(place, &row)| row == place));
+        assert!(rows.iter_mut().zip(0..).all(|(row, place)| *row == place));
         assert_eq!(rows.pop().map(|(first, block)| (first, block.len())), Some((2048, 952)));
+        assert!(rows.into_rows().zip(0..2048).all(|(row, place)| row == place));
     }
 }

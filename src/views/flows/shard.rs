@@ -72,28 +72,45 @@ impl Closed {
     pub(super) fn part(mut self, plan: &Plan) -> Option<Part> {
         self.ended.sort(plan);
         let Aside { out_of_window, filtered, stale, let_go } = self.aside;
-        let nothing = self.ended.flows.len() == 0 && out_of_window.packets + filtered.packets + stale + let_go == 0;
+        let nothing = self.ended.order.is_empty() && out_of_window.packets + filtered.packets + stale + let_go == 0;
         if nothing { None } else { Some(Box::new(self)) }
     }
 
     /// Puts a flow among those that have ended. How its connection was closed says more than what came later.
     pub(super) fn close(&mut self, mut flow: Flow, reason: EndReason, ends: Ends, plan: &Plan) {
-        if !flow.has_begun() {
-            return;
+        if self.takes(&flow, plan) {
+            let by_closing = plan.settings.lifetime.tcp_end == TcpEnd::Closed;
+            let reason = flow.session.closed.filter(|_| by_closing).unwrap_or(reason);
+            let words = flow.said.finish(plan);
+            self.ended.flows.push(Ended { ends, reason, flow, words });
         }
+    }
+
+    /// Puts all flows of sweeps that have packets among those that have ended; they stay where they are.
+    pub(super) fn take_all(&mut self, mut flows: Rows<Ended>, plan: &Plan) {
+        for ended in flows.iter_mut() {
+            if !self.takes(&ended.flow, plan) {
+                ended.flow = Flow::default();
+            }
+        }
+        for ended in std::mem::replace(&mut self.ended.flows, flows).into_rows() {
+            self.ended.flows.push(ended);
+        }
+    }
+
+    /// Whether a flow leaves; the packets of one that has too few are counted.
+    fn takes(&mut self, flow: &Flow, plan: &Plan) -> bool {
         let amount = flow.amount();
-        if amount.packets < plan.settings.min_packets {
+        let enough = amount.packets >= plan.settings.min_packets;
+        if flow.has_begun() && !enough {
             self.aside.filtered += amount;
-            return;
         }
-        let by_closing = plan.settings.lifetime.tcp_end == TcpEnd::Closed;
-        let reason = flow.session.closed.filter(|_| by_closing).unwrap_or(reason);
-        let words = flow.said.finish(plan);
-        self.ended.flows.push(Ended { ends, reason, flow, words });
+        flow.has_begun() && enough
     }
 }
 
 /// Flows that have ended, and the order in which they leave. Flows are large: they stay where they are, and places are sorted.
+/// A place without packets is free.
 #[derive(Debug, Default)]
 pub(super) struct EndedFlows {
     flows: Rows<Ended>,
@@ -105,7 +122,8 @@ impl EndedFlows {
     fn sort(&mut self, plan: &Plan) {
         let flows = &self.flows;
         self.order.reserve_exact(flows.len());
-        self.order.extend(flows.iter().map(|(place, ended)| (ended.rank(plan), place)));
+        let there = flows.iter().filter(|(_, ended)| ended.flow.has_begun());
+        self.order.extend(there.map(|(place, ended)| (ended.rank(plan), place)));
         let order = |(_, place): &(i64, u32)| flows[*place].order(plan);
         self.order.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| order(b).cmp(&order(a))));
     }
@@ -120,6 +138,7 @@ impl EndedFlows {
         let behind = |n: usize| Some(&self.flows[self.order.get(self.order.len().checked_sub(n)?)?.1]);
         behind(1 + 2 * AHEAD).into_iter().for_each(prefetch_all);
         behind(1 + AHEAD).into_iter().for_each(|ended| ended.flow.ask());
+        behind(1 + AHEAD / 2).into_iter().for_each(|ended| ended.flow.ask_features());
         self.order.pop().map(|(_, place)| &mut self.flows[place])
     }
 }
@@ -373,6 +392,9 @@ impl ShardView for Shard {
             }
             if let Some(soon) = batch.flows.get(nth + AHEAD) {
                 self.rows[soon.id].flow.ask();
+            }
+            if let Some(sooner) = batch.flows.get(nth + AHEAD / 2) {
+                self.rows[sooner.id].flow.ask_features();
             }
             if self.plan.settings.clip.is_some_and(|clip| packet.time < clip.start || packet.time >= clip.end) {
                 self.closed.aside.out_of_window += Amount::one(packet.wire, packet.captured);

@@ -15,19 +15,23 @@
 //! No sweep looks at all flows. A flow is asked, when its ends speak again or at a marker behind which it may be over, what the
 //! sweeps since its last packet have made of it. While time goes on, only the newest of them matters.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 
 use super::arrival::Arrival;
 use super::deadlines::Deadlines;
 use super::flow::{Flow, Serial};
 use super::record::EndReason;
+use super::rows::Rows;
+use super::said::Words;
 use super::settings::Plan;
-use super::shard::Closed;
+use super::shard::{Closed, Ended};
 use crate::decode::Packet;
 use crate::engine::ledger::Amount;
 use crate::engine::view::{Batch, Mark, Part, ShardView};
+use crate::prefetch::prefetch_all;
 use crate::table::key::from_high;
 use crate::table::{Ends, FlowTable};
 use crate::time::{NS_PER_SECOND, Timestamp};
@@ -43,6 +47,9 @@ const SILENT: i64 = 240 * NS_PER_SECOND;
 
 /// Sweeps that are remembered from marker to marker.
 const REMEMBERED: usize = 4096;
+
+/// Packets whose ends are looked up before their flows are.
+const AHEAD: usize = 32;
 
 /// The sweeps of a run.
 #[derive(Debug, Default)]
@@ -74,79 +81,29 @@ impl Sweeps {
     }
 }
 
-/// A flow of two ends.
-#[derive(Debug)]
-struct Entry {
-    flow: Flow,
-    /// With the protocol of its first packet.
-    ends: Ends,
-    /// It was begun beside so many.
-    level: i64,
-}
-
 /// The flows of two ends.
 #[derive(Debug)]
 struct Pair {
     /// Protocol 0.
     key: Ends,
-    /// By level, then by client. One at most is of level 0.
-    entries: Vec<Entry>,
-    /// Sweeps that they have been asked about.
-    seen: u64,
     /// Flows that they have had.
     count: u32,
+    /// The place of that which was begun beside no other.
+    first: Option<u32>,
+    /// Those that were begun beside others, by level, then by client. Nearly all have none.
+    beside: Vec<Beside>,
+    /// Sweeps that they have been asked about.
+    seen: u64,
 }
 
-impl Pair {
-    /// Hands over those that sweeps have ended.
-    fn settle(&mut self, sweeps: &Sweeps, closed: &mut Closed, plan: &Plan) {
-        let seen = std::mem::replace(&mut self.seen, sweeps.count);
-        if seen == sweeps.count {
-            return;
-        }
-        self.entries.retain_mut(|entry| {
-            let Some(reason) = sweeps.over(seen, &entry.flow) else { return true };
-            closed.close(std::mem::take(&mut entry.flow), reason, entry.ends, plan);
-            false
-        });
-    }
-
-    /// The place of the flow that a packet is of; a new one has no packets.
-    fn find(&mut self, time: i64, ends: Ends, plan: &Plan) -> usize {
-        let Some(first) = self.entries.first().filter(|entry| entry.level == 0) else {
-            return self.begin(0, Flow::default(), ends, 0);
-        };
-        let client = first.flow.began_high;
-        let (mut at, mut level) = (0, 0);
-        while time.saturating_sub(self.entries[at].flow.last) > SILENT.saturating_mul(level + 1) {
-            level += 1;
-            // Those of the next level stand behind, two at most.
-            let order = |entry: &Entry| (entry.level, entry.flow.began_high);
-            let behind = self.entries.iter().skip(at + 1).take_while(|entry| order(entry) < (level, client));
-            let next = at + 1 + behind.count();
-            if self.entries.get(next).is_none_or(|entry| order(entry) != (level, client)) {
-                let flow = self.entries[at].flow.beside(&ends, plan);
-                return self.begin(next, flow, ends, level);
-            }
-            at = next;
-        }
-        at
-    }
-
-    fn begin(&mut self, at: usize, mut flow: Flow, ends: Ends, level: i64) -> usize {
-        flow.serial = Serial { count: self.count, ..Serial::default() };
-        self.count = self.count.wrapping_add(1);
-        // Nearly all have one.
-        self.entries.reserve_exact(1);
-        self.entries.insert(at, Entry { flow, ends, level });
-        at
-    }
-
-    /// When all are over, if nothing more comes and there is a sweep.
-    fn deadline(&self) -> i64 {
-        let newest = self.entries.iter().map(|entry| entry.flow.last).max();
-        newest.unwrap_or(i64::MIN).saturating_add(SILENT)
-    }
+/// A flow that was begun beside others between the same ends.
+#[derive(Debug)]
+struct Beside {
+    /// It was begun beside so many.
+    level: i64,
+    /// Its client is the high end.
+    client_high: bool,
+    place: u32,
 }
 
 /// All flows of a run.
@@ -154,11 +111,99 @@ pub(super) struct Swept {
     plan: Arc<Plan>,
     sweeps: Sweeps,
     /// Places among `pairs`, by ends whatever their protocol.
-    places: HashMap<Ends, u32>,
-    pairs: Vec<Pair>,
-    free: Vec<u32>,
+    places: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    pairs: Rows<Pair>,
+    free_pairs: Vec<u32>,
+    flows: Live,
     deadlines: Deadlines,
     closed: Closed,
+}
+
+/// Flows that last: as those that have ended, so that they need not move at the end of input. A free place has no packets.
+#[derive(Default)]
+struct Live {
+    rows: Rows<Ended>,
+    free: Vec<u32>,
+}
+
+impl Live {
+    /// The place of a flow that begins. `ends` has the protocol of its first packet.
+    fn begin(&mut self, mut flow: Flow, serial: Serial, ends: Ends) -> u32 {
+        flow.serial = serial;
+        let ended = Ended { ends, reason: EndReason::Eof, flow, words: Words::default() };
+        let Some(place) = self.free.pop() else { return self.rows.push(ended) };
+        self.rows[place] = ended;
+        place
+    }
+
+    /// Hands over a flow that sweeps have ended.
+    fn end(&mut self, place: u32, reason: EndReason, closed: &mut Closed, plan: &Plan) {
+        let Ended { ends, flow, .. } = &mut self.rows[place];
+        closed.close(std::mem::take(flow), reason, *ends, plan);
+        self.free.push(place);
+    }
+}
+
+impl Pair {
+    /// Hands over those that sweeps have ended.
+    fn settle(&mut self, sweeps: &Sweeps, flows: &mut Live, closed: &mut Closed, plan: &Plan) {
+        let seen = std::mem::replace(&mut self.seen, sweeps.count);
+        if seen == sweeps.count {
+            return;
+        }
+        let mut lasts = |place: u32| {
+            let over = sweeps.over(seen, &flows.rows[place].flow);
+            over.inspect(|&reason| flows.end(place, reason, closed, plan)).is_none()
+        };
+        self.first = self.first.filter(|&first| lasts(first));
+        self.beside.retain(|beside| lasts(beside.place));
+    }
+
+    /// The place of the flow that a packet is of; a new one has no packets.
+    fn find(&mut self, time: i64, ends: Ends, flows: &mut Live, plan: &Plan) -> u32 {
+        let Some(first) = self.first else {
+            let place = flows.begin(Flow::default(), self.serial(), ends);
+            self.first = Some(place);
+            return place;
+        };
+        let client_high = flows.rows[first].flow.began_high;
+        let (mut place, mut level, mut behind) = (first, 0, 0);
+        while time.saturating_sub(flows.rows[place].flow.last) > SILENT.saturating_mul(level + 1) {
+            level += 1;
+            // Those of the next level stand behind, two at most.
+            let order = |beside: &Beside| (beside.level, beside.client_high);
+            behind += self.beside[behind..].iter().take_while(|beside| order(beside) < (level, client_high)).count();
+            match self.beside.get(behind).filter(|beside| order(beside) == (level, client_high)) {
+                Some(beside) => place = beside.place,
+                None => {
+                    let flow = flows.rows[place].flow.beside(&ends, plan);
+                    place = flows.begin(flow, self.serial(), ends);
+                    self.beside.insert(behind, Beside { level, client_high, place });
+                    break;
+                }
+            }
+        }
+        place
+    }
+
+    /// What tells the next flow from those before it.
+    fn serial(&mut self) -> Serial {
+        let count = self.count;
+        self.count = count.wrapping_add(1);
+        Serial { count, ..Serial::default() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_none() && self.beside.is_empty()
+    }
+
+    /// When all are over, if nothing more comes and there is a sweep.
+    fn deadline(&self, flows: &Live) -> i64 {
+        let places = self.first.into_iter().chain(self.beside.iter().map(|beside| beside.place));
+        let newest = places.map(|place| flows.rows[place].flow.last).max();
+        newest.unwrap_or(i64::MIN).saturating_add(SILENT)
+    }
 }
 
 /// The ends of a packet's flow.
@@ -168,14 +213,21 @@ fn ends(packet: &Packet, from_high: bool) -> Ends {
     Ends { low, high, low_port, high_port, protocol: packet.protocol, v6: packet.v6 }
 }
 
+/// Of addresses and ports, in three words.
+fn hash(hasher: &DefaultHashBuilder, key: &Ends) -> u64 {
+    hasher.hash_one((key.low, key.high, u32::from(key.low_port) << 16 | u32::from(key.high_port)))
+}
+
 impl Swept {
     pub(super) fn new(plan: Arc<Plan>) -> Swept {
         Swept {
             plan,
             sweeps: Sweeps::default(),
-            places: HashMap::new(),
-            pairs: Vec::new(),
-            free: Vec::new(),
+            places: HashTable::new(),
+            hasher: DefaultHashBuilder::default(),
+            pairs: Rows::default(),
+            free_pairs: Vec::new(),
+            flows: Live::default(),
             deadlines: Deadlines::default(),
             closed: Closed::default(),
         }
@@ -184,35 +236,71 @@ impl Swept {
     /// The place of two ends, where they have one.
     fn place(&mut self, ends: Ends, time: i64) -> u32 {
         let key = Ends { protocol: 0, ..ends };
-        if let Some(&place) = self.places.get(&key) {
+        let hash = hash(&self.hasher, &key);
+        if let Some(&place) = self.places.find(hash, |&place| self.pairs[place].key == key) {
             return place;
         }
-        let pair = Pair { key, entries: Vec::new(), seen: 0, count: 0 };
-        let place = match self.free.pop() {
+        let pair = Pair { key, count: 0, first: None, beside: Vec::new(), seen: 0 };
+        let place = match self.free_pairs.pop() {
             Some(place) => {
-                self.pairs[place as usize] = pair;
+                self.pairs[place] = pair;
                 place
             }
-            None => {
-                self.pairs.push(pair);
-                u32::try_from(self.pairs.len() - 1).expect("fewer than 2^32 pairs of ends are alive")
-            }
+            None => self.pairs.push(pair),
         };
-        self.places.insert(key, place);
+        let Swept { places, hasher, pairs, .. } = self;
+        places.insert_unique(hash, place, |&place| self::hash(hasher, &pairs[place].key));
         self.deadlines.insert(time.saturating_add(SILENT), place);
         place
+    }
+
+    /// Finds the ends of packets, or makes room for them, and asks for the memory of their flows.
+    fn find_ahead(&mut self, packets: &[Packet], found: &mut Vec<(Ends, bool, u32)>) {
+        found.clear();
+        for packet in packets {
+            let from_high = from_high(packet);
+            let ends = ends(packet, from_high);
+            let place = self.place(ends, packet.time.0);
+            if let Some(first) = self.pairs[place].first {
+                prefetch_all(&self.flows.rows[first]);
+            }
+            found.push((ends, from_high, place));
+        }
+    }
+
+    /// The flow that stands first at a place.
+    fn first(&self, place: u32) -> Option<&Flow> {
+        Some(&self.flows.rows[self.pairs[place].first?].flow)
+    }
+
+    /// Takes the next packet between two ends.
+    fn take(&mut self, packet: &Packet, arrival: &Arrival, ends: Ends, place: u32) {
+        if self.plan.settings.clip.is_some_and(|clip| packet.time < clip.start || packet.time >= clip.end) {
+            self.closed.aside.out_of_window += Amount::one(packet.wire, packet.captured);
+            return;
+        }
+        let pair = &mut self.pairs[place];
+        pair.settle(&self.sweeps, &mut self.flows, &mut self.closed, &self.plan);
+        let place = pair.find(arrival.time, ends, &mut self.flows, &self.plan);
+        let flow = &mut self.flows.rows[place].flow;
+        if !flow.add(arrival, || ends, &self.plan) {
+            self.closed.aside.filtered += Amount::one(arrival.wire, arrival.captured);
+        }
+        self.sweeps.pass(arrival.time, flow);
     }
 
     /// Hands over flows that are over, of ends that have been silent at `now` for as long as a sweep allows.
     fn expire(&mut self, now: i64) {
         for (_, place) in self.deadlines.passed(now) {
-            let pair = &mut self.pairs[place as usize];
-            pair.settle(&self.sweeps, &mut self.closed, &self.plan);
-            if pair.entries.is_empty() {
-                self.places.remove(&pair.key);
-                self.free.push(place);
+            let pair = &mut self.pairs[place];
+            pair.settle(&self.sweeps, &mut self.flows, &mut self.closed, &self.plan);
+            if pair.is_empty() {
+                if let Ok(found) = self.places.find_entry(hash(&self.hasher, &pair.key), |&other| other == place) {
+                    found.remove();
+                }
+                self.free_pairs.push(place);
             } else {
-                self.deadlines.insert(pair.deadline(), place);
+                self.deadlines.insert(pair.deadline(&self.flows), place);
             }
         }
         self.forget_sweeps();
@@ -223,32 +311,29 @@ impl Swept {
         if self.sweeps.latest.len() <= REMEMBERED {
             return;
         }
-        for pair in &mut self.pairs {
-            pair.settle(&self.sweeps, &mut self.closed, &self.plan);
-        }
+        self.settle_all();
         self.sweeps.latest.clear();
+    }
+
+    /// Hands over the flows that sweeps have ended, of all ends.
+    fn settle_all(&mut self) {
+        for pair in self.pairs.iter_mut() {
+            pair.settle(&self.sweeps, &mut self.flows, &mut self.closed, &self.plan);
+        }
     }
 }
 
 impl ShardView for Swept {
     fn packets(&mut self, batch: &Batch<'_>) {
-        for packet in batch.packets {
-            if self.plan.settings.clip.is_some_and(|clip| packet.time < clip.start || packet.time >= clip.end) {
-                self.closed.aside.out_of_window += Amount::one(packet.wire, packet.captured);
-                continue;
+        let mut found = Vec::with_capacity(AHEAD);
+        for packets in batch.packets.chunks(AHEAD) {
+            self.find_ahead(packets, &mut found);
+            for (nth, (packet, &(ends, from_high, place))) in packets.iter().zip(&found).enumerate() {
+                let behind = |n: usize| found.get(nth + n).and_then(|&(_, _, place)| self.first(place));
+                behind(4).into_iter().for_each(Flow::ask);
+                behind(2).into_iter().for_each(Flow::ask_features);
+                self.take(packet, &Arrival::of(packet, from_high, batch.frame(packet)), ends, place);
             }
-            let from_high = from_high(packet);
-            let arrival = Arrival::of(packet, from_high, batch.frame(packet));
-            let ends = ends(packet, from_high);
-            let place = self.place(ends, arrival.time);
-            let pair = &mut self.pairs[place as usize];
-            pair.settle(&self.sweeps, &mut self.closed, &self.plan);
-            let at = pair.find(arrival.time, ends, &self.plan);
-            let flow = &mut pair.entries[at].flow;
-            if !flow.add(&arrival, || ends, &self.plan) {
-                self.closed.aside.filtered += Amount::one(arrival.wire, arrival.captured);
-            }
-            self.sweeps.pass(arrival.time, flow);
         }
     }
 
@@ -261,12 +346,8 @@ impl ShardView for Swept {
         match before {
             Some(before) => self.expire(before.0),
             None => {
-                for mut pair in std::mem::take(&mut self.pairs) {
-                    pair.settle(&self.sweeps, &mut self.closed, &self.plan);
-                    for Entry { flow, ends, .. } in pair.entries {
-                        self.closed.close(flow, EndReason::Eof, ends, &self.plan);
-                    }
-                }
+                self.settle_all();
+                self.closed.take_all(std::mem::take(&mut self.flows.rows), &self.plan);
             }
         }
         std::mem::take(&mut self.closed).part(&self.plan)
