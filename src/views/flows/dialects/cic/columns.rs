@@ -4,7 +4,7 @@ use super::super::sums::{Figures, Sums};
 use super::bulk::Done;
 use super::lycos;
 use super::python;
-use super::state::{Direction, State};
+use super::state::{ActiveIdle, Direction, State};
 use super::switches::{
     Activity, Division, Duration, InitWinFwd, NoWindow, SegSizeMin, Std, Subflow, Switches, TimeText, Unit,
     ZeroDuration,
@@ -82,7 +82,7 @@ impl<'f> Figured<'f> {
         if switches.first_payload_twice {
             both.add(flow.first_payload.into());
         }
-        let mut active = flow.active;
+        let ActiveIdle { mut active, idle } = flow.times.as_deref().copied().unwrap_or_default();
         let periods = switches.activity == Activity::Periods;
         if switches.last_active_period && periods && flow.last > flow.active_since {
             active.add(flow.last - flow.active_since);
@@ -109,7 +109,7 @@ impl<'f> Figured<'f> {
             gaps: times(&flow.gaps),
             side_gaps: [times(&forth.gaps), times(&back.gaps)],
             active: times(&active),
-            idle: times(&flow.idle),
+            idle: times(&idle),
         }
     }
 
@@ -253,19 +253,47 @@ impl<'f> Figured<'f> {
         let (year, month, day) = civil_from_days(day);
         let (second, micro) = (of_day / 1_000_000, of_day % 1_000_000);
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        // Before the year 0 and after 9999 there are none in 64 bits of nanoseconds.
+        let [year, month, day] = [year, i64::from(month), i64::from(day)];
+        let mut text = String::with_capacity(32);
         if self.switches.timestamp == TimeText::TwelveHours {
-            let half = if hour < 12 { "AM" } else { "PM" };
-            let hour = (hour + 11) % 12 + 1;
-            return format!("{day:02}/{month:02}/{year:04} {hour:02}:{minute:02}:{second:02} {half}");
+            digits::<2>(&mut text, day, "/");
+            digits::<2>(&mut text, month, "/");
+            digits::<4>(&mut text, year, " ");
+            digits::<2>(&mut text, (hour + 11) % 12 + 1, ":");
+            digits::<2>(&mut text, minute, ":");
+            digits::<2>(&mut text, second, if hour < 12 { " AM" } else { " PM" });
+            return text;
         }
-        let whole = format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}");
+        digits::<4>(&mut text, year, "-");
+        digits::<2>(&mut text, month, "-");
+        digits::<2>(&mut text, day, " ");
+        digits::<2>(&mut text, hour, ":");
+        digits::<2>(&mut text, minute, ":");
         match micro {
-            0 => whole,
-            _ if self.switches.timestamp == TimeText::Seconds => whole,
-            _ if micro % 1000 == 0 => format!("{whole}.{:03}", micro / 1000),
-            _ => format!("{whole}.{micro:06}"),
+            _ if micro == 0 || self.switches.timestamp == TimeText::Seconds => digits::<2>(&mut text, second, ""),
+            _ => {
+                digits::<2>(&mut text, second, ".");
+                match micro % 1000 {
+                    0 => digits::<3>(&mut text, micro / 1000, ""),
+                    _ => digits::<6>(&mut text, micro, ""),
+                }
+            }
         }
+        text
     }
+}
+
+/// Appends a number of so many digits, and what stands behind it. A row has one time, and formatting it took as long as writing
+/// ten of its numbers.
+fn digits<const COUNT: usize>(text: &mut String, mut number: i64, behind: &str) {
+    let mut digits = [b'0'; COUNT];
+    for digit in digits.iter_mut().rev() {
+        *digit += (number % 10) as u8;
+        number /= 10;
+    }
+    text.extend(digits.map(char::from));
+    text.push_str(behind);
 }
 
 fn ratio(n: u64, of: u64) -> f64 {
@@ -288,11 +316,10 @@ pub(super) struct Item {
     name: &'static str,
     short: &'static str,
     /// The one layout that has it, if not all do.
-    only: Option<Layout>,
+    pub(super) only: Option<Layout>,
     kind: Kind,
     unit: &'static str,
     about: &'static str,
-    cell: fn(&Figured<'_>) -> Cell<'static>,
 }
 
 pub(super) const fn item(
@@ -300,19 +327,40 @@ pub(super) const fn item(
     kind: Kind,
     unit: &'static str,
     about: &'static str,
-    cell: fn(&Figured<'_>) -> Cell<'static>,
 ) -> Item {
-    Item { name, short, only: None, kind, unit, about, cell }
+    Item { name, short, only: None, kind, unit, about }
 }
 
-const fn extra(
-    name: &'static str,
+const fn only(
+    layout: Layout,
+    names: (&'static str, &'static str),
+    kind: Kind,
     unit: &'static str,
     about: &'static str,
-    cell: fn(&Figured<'_>) -> Cell<'static>,
 ) -> Item {
-    Item { only: Some(Layout::Extended), ..item((name, name), Kind::Integer, unit, about, cell) }
+    Item { only: Some(layout), ..item(names, kind, unit, about) }
 }
+
+const fn extra(name: &'static str, unit: &'static str, about: &'static str) -> Item {
+    only(Layout::Extended, (name, name), Kind::Integer, unit, about)
+}
+
+/// A table of columns, each with what its cell is. The cells of a row are made by one function, in which each stands in its place:
+/// a call for each took twice the time.
+macro_rules! table {
+    ($(#[$about:meta])* $($item:ident($($is:expr),+; |$figured:ident| $cell:expr),)+) => {
+        $(#[$about])*
+        pub(super) const TABLE: &[Item] = &[$($item($($is),+)),+];
+
+        pub(super) fn fill(layout: Layout, figured: &Figured<'_>, cells: &mut Cells) {
+            $(if const { $item($($is),+).only }.is_none_or(|only| only == layout) {
+                let $figured = figured;
+                cells.push($cell);
+            })+
+        }
+    };
+}
+pub(super) use table;
 
 use Kind::{Float, Integer, Text};
 
@@ -323,99 +371,98 @@ pub(super) const SUM: fn(&Figures) -> f64 = |figures| figures.sum;
 pub(super) const STD: fn(&Figures) -> f64 = Figures::std;
 pub(super) const VAR: fn(&Figures) -> f64 = |figures| figures.var;
 
-/// All columns but those of who talked to whom.
-#[rustfmt::skip]
-const TABLE: &[Item] = &[
-    item(("Timestamp", "Timestamp"), Text, "", "time of the first packet, in UTC or the zone of --time-zone", |f| f.started()),
-    item(("Flow Duration", "Flow Duration"), Integer, "µs", "from the first packet to the last, as `duration` says", |f| f.time(f.duration)),
-    item(("Total Fwd Packet", "Tot Fwd Pkts"), Integer, "packets", "packets forward: from the source", |f| f.side(0).lengths.count.into()),
-    item(("Total Bwd packets", "Tot Bwd Pkts"), Integer, "packets", "packets backward", |f| f.side(1).lengths.count.into()),
-    item(("Total Length of Fwd Packet", "TotLen Fwd Pkts"), Float, "bytes", "sum of payload forward; what stands for payload `length` and `length_source` say", |f| or_zero(&f.lengths[0], SUM)),
-    item(("Total Length of Bwd Packet", "TotLen Bwd Pkts"), Float, "bytes", "sum of payload backward", |f| or_zero(&f.lengths[1], SUM)),
-    item(("Fwd Packet Length Max", "Fwd Pkt Len Max"), Float, "bytes", "greatest payload forward", |f| or_none(&f.lengths[0], MAX)),
-    item(("Fwd Packet Length Min", "Fwd Pkt Len Min"), Float, "bytes", "least payload forward", |f| or_none(&f.lengths[0], MIN)),
-    item(("Fwd Packet Length Mean", "Fwd Pkt Len Mean"), Float, "bytes", "mean payload forward", |f| or_none(&f.lengths[0], MEAN)),
-    item(("Fwd Packet Length Std", "Fwd Pkt Len Std"), Float, "bytes", "standard deviation of payload forward, as `std` says", |f| or_none(&f.lengths[0], STD)),
-    item(("Bwd Packet Length Max", "Bwd Pkt Len Max"), Float, "bytes", "greatest payload backward", |f| or_none(&f.lengths[1], MAX)),
-    item(("Bwd Packet Length Min", "Bwd Pkt Len Min"), Float, "bytes", "least payload backward", |f| or_none(&f.lengths[1], MIN)),
-    item(("Bwd Packet Length Mean", "Bwd Pkt Len Mean"), Float, "bytes", "mean payload backward", |f| or_none(&f.lengths[1], MEAN)),
-    item(("Bwd Packet Length Std", "Bwd Pkt Len Std"), Float, "bytes", "standard deviation of payload backward, as `std` says", |f| or_none(&f.lengths[1], STD)),
-    item(("Flow Bytes/s", "Flow Byts/s"), Float, "bytes/s", "payload / duration; without duration what `zero_duration` says", |f| f.rate(f.side(0).lengths.sum + f.side(1).lengths.sum)),
-    item(("Flow Packets/s", "Flow Pkts/s"), Float, "packets/s", "packets / duration; without duration what `zero_duration` says", |f| f.rate(f.packets.into())),
-    item(("Flow IAT Mean", "Flow IAT Mean"), Float, "µs", "mean gap between packets", |f| or_zero(&f.gaps, MEAN)),
-    item(("Flow IAT Std", "Flow IAT Std"), Float, "µs", "standard deviation of gaps between packets, as `std` says", |f| or_zero(&f.gaps, STD)),
-    item(("Flow IAT Max", "Flow IAT Max"), Float, "µs", "greatest gap between packets", |f| or_zero(&f.gaps, MAX)),
-    item(("Flow IAT Min", "Flow IAT Min"), Float, "µs", "least gap between packets", |f| or_zero(&f.gaps, MIN)),
-    item(("Fwd IAT Total", "Fwd IAT Tot"), Float, "µs", "sum of gaps between packets forward", |f| or_none(&f.side_gaps[0], SUM)),
-    item(("Fwd IAT Mean", "Fwd IAT Mean"), Float, "µs", "mean gap forward", |f| or_none(&f.side_gaps[0], MEAN)),
-    item(("Fwd IAT Std", "Fwd IAT Std"), Float, "µs", "standard deviation of gaps forward, as `std` says", |f| or_none(&f.side_gaps[0], STD)),
-    item(("Fwd IAT Max", "Fwd IAT Max"), Float, "µs", "greatest gap forward", |f| or_none(&f.side_gaps[0], MAX)),
-    item(("Fwd IAT Min", "Fwd IAT Min"), Float, "µs", "least gap forward", |f| or_none(&f.side_gaps[0], MIN)),
-    item(("Bwd IAT Total", "Bwd IAT Tot"), Float, "µs", "sum of gaps between packets backward", |f| or_none(&f.side_gaps[1], SUM)),
-    item(("Bwd IAT Mean", "Bwd IAT Mean"), Float, "µs", "mean gap backward", |f| or_none(&f.side_gaps[1], MEAN)),
-    item(("Bwd IAT Std", "Bwd IAT Std"), Float, "µs", "standard deviation of gaps backward, as `std` says", |f| or_none(&f.side_gaps[1], STD)),
-    item(("Bwd IAT Max", "Bwd IAT Max"), Float, "µs", "greatest gap backward", |f| or_none(&f.side_gaps[1], MAX)),
-    item(("Bwd IAT Min", "Bwd IAT Min"), Float, "µs", "least gap backward", |f| or_none(&f.side_gaps[1], MIN)),
-    item(("Fwd PSH Flags", "Fwd PSH Flags"), Integer, "packets", "packets forward with PSH, of those that `psh_urg` says", |f| f.side(0).psh.into()),
-    item(("Bwd PSH Flags", "Bwd PSH Flags"), Integer, "packets", "packets backward with PSH, of those that `psh_urg` says", |f| f.side(1).psh.into()),
-    item(("Fwd URG Flags", "Fwd URG Flags"), Integer, "packets", "packets forward with URG, of those that `psh_urg` says", |f| f.side(0).urg.into()),
-    item(("Bwd URG Flags", "Bwd URG Flags"), Integer, "packets", "packets backward with URG, of those that `psh_urg` says", |f| f.side(1).urg.into()),
-    extra("Fwd RST Flags", "packets", "packets forward with RST", |f| f.side(0).rst.into()),
-    extra("Bwd RST Flags", "packets", "packets backward with RST", |f| f.side(1).rst.into()),
-    item(("Fwd Header Length", "Fwd Header Len"), Integer, "bytes", "sum of headers forward, those that `header` says", |f| f.side(0).headers.into()),
-    item(("Bwd Header Length", "Bwd Header Len"), Integer, "bytes", "sum of headers backward", |f| f.side(1).headers.into()),
-    item(("Fwd Packets/s", "Fwd Pkts/s"), Float, "packets/s", "packets forward / duration; 0 without duration", |f| f.side_rate(0)),
-    item(("Bwd Packets/s", "Bwd Pkts/s"), Float, "packets/s", "packets backward / duration; 0 without duration", |f| f.side_rate(1)),
-    item(("Packet Length Min", "Pkt Len Min"), Float, "bytes", "least payload", |f| or_none(&f.both, MIN)),
-    item(("Packet Length Max", "Pkt Len Max"), Float, "bytes", "greatest payload", |f| or_none(&f.both, MAX)),
-    item(("Packet Length Mean", "Pkt Len Mean"), Float, "bytes", "mean payload", |f| or_none(&f.both, MEAN)),
-    item(("Packet Length Std", "Pkt Len Std"), Float, "bytes", "standard deviation of payload, as `std` says", |f| or_none(&f.both, STD)),
-    item(("Packet Length Variance", "Pkt Len Var"), Float, "bytes^2", "variance of payload, as `std` says", |f| or_none(&f.both, VAR)),
-    item(("FIN Flag Count", "FIN Flag Cnt"), Integer, "packets", "packets with FIN, of those that `flags` says", |f| f.flag(0)),
-    item(("SYN Flag Count", "SYN Flag Cnt"), Integer, "packets", "packets with SYN, of those that `flags` says", |f| f.flag(1)),
-    item(("RST Flag Count", "RST Flag Cnt"), Integer, "packets", "packets with RST, of those that `flags` says", |f| f.flag(2)),
-    item(("PSH Flag Count", "PSH Flag Cnt"), Integer, "packets", "packets with PSH, of those that `flags` says", |f| f.flag(3)),
-    item(("ACK Flag Count", "ACK Flag Cnt"), Integer, "packets", "packets with ACK, of those that `flags` says", |f| f.flag(4)),
-    item(("URG Flag Count", "URG Flag Cnt"), Integer, "packets", "packets with URG, of those that `flags` says", |f| f.flag(5)),
-    item(("CWR Flag Count", "CWE Flag Count"), Integer, "packets", "packets with CWR, of those that `flags` says; with `cwr_is_urg` packets forward with URG", |f| f.cwr()),
-    item(("ECE Flag Count", "ECE Flag Cnt"), Integer, "packets", "packets with ECE, of those that `flags` says", |f| f.flag(6)),
-    item(("Down/Up Ratio", "Down/Up Ratio"), Float, "", "packets backward / packets forward; 0 without these", |f| f.down_up().into()),
-    item(("Average Packet Size", "Pkt Size Avg"), Float, "bytes", "sum of payload / packets", |f| (f.both.map_or(0.0, |both| both.sum) / f.packets.max(1) as f64).into()),
-    item(("Fwd Segment Size Avg", "Fwd Seg Size Avg"), Float, "bytes", "mean payload forward", |f| or_zero(&f.lengths[0], MEAN)),
-    item(("Bwd Segment Size Avg", "Bwd Seg Size Avg"), Float, "bytes", "mean payload backward", |f| or_zero(&f.lengths[1], MEAN)),
-    Item { only: Some(Layout::Long), ..item(("Fwd Header Length.1", ""), Integer, "bytes", "Fwd Header Length", |f| f.side(0).headers.into()) },
-    item(("Fwd Bytes/Bulk Avg", "Fwd Byts/b Avg"), Float, "bytes", "payload of bulks / bulks, forward; what bulks are `bulk` says", |f| f.of_bulks(0, |done| done.size)),
-    item(("Fwd Packet/Bulk Avg", "Fwd Pkts/b Avg"), Float, "packets", "packets of bulks / bulks, forward", |f| f.of_bulks(0, |done| done.packets)),
-    item(("Fwd Bulk Rate Avg", "Fwd Blk Rate Avg"), Float, "bytes/s", "payload of bulks / their duration, forward", |f| f.bulk_rate(0)),
-    item(("Bwd Bytes/Bulk Avg", "Bwd Byts/b Avg"), Float, "bytes", "payload of bulks / bulks, backward; what bulks are `bulk` says", |f| f.of_bulks(1, |done| done.size)),
-    item(("Bwd Packet/Bulk Avg", "Bwd Pkts/b Avg"), Float, "packets", "packets of bulks / bulks, backward", |f| f.of_bulks(1, |done| done.packets)),
-    item(("Bwd Bulk Rate Avg", "Bwd Blk Rate Avg"), Float, "bytes/s", "payload of bulks / their duration, backward", |f| f.bulk_rate(1)),
-    item(("Subflow Fwd Packets", "Subflow Fwd Pkts"), Float, "packets", "packets forward / subflows; what these are `subflow` says", |f| f.subflow(f.side(0).lengths.count)),
-    item(("Subflow Fwd Bytes", "Subflow Fwd Byts"), Float, "bytes", "payload forward / subflows", |f| f.subflow(f.side(0).lengths.sum as u64)),
-    item(("Subflow Bwd Packets", "Subflow Bwd Pkts"), Float, "packets", "packets backward / subflows", |f| f.subflow(f.side(1).lengths.count)),
-    item(("Subflow Bwd Bytes", "Subflow Bwd Byts"), Float, "bytes", "payload backward / subflows", |f| f.subflow(f.side(1).lengths.sum as u64)),
-    item(("FWD Init Win Bytes", "Init Fwd Win Byts"), Integer, "bytes", "window field of the packet forward that `init_win_fwd` says, not scaled", |f| f.first_window()),
-    item(("Bwd Init Win Bytes", "Init Bwd Win Byts"), Integer, "bytes", "window field of the packet backward that `init_win_bwd` says, not scaled", |f| f.window(f.side(1).window)),
-    item(("Fwd Act Data Pkts", "Fwd Act Data Pkts"), Integer, "packets", "packets forward with payload", |f| f.side(0).data.into()),
-    extra("Bwd Act Data Pkts", "packets", "packets backward with payload", |f| f.side(1).data.into()),
-    item(("Fwd Seg Size Min", "Fwd Seg Size Min"), Integer, "bytes", "least header forward, as `seg_size_min` says", |f| f.least_header(0).into()),
-    extra("Bwd Seg Size Min", "bytes", "least header backward, as `seg_size_min` says", |f| f.least_header(1).into()),
-    item(("Active Mean", "Active Mean"), Float, "µs", "mean of active periods, parted by gaps > 5 s", |f| or_none(&f.active, MEAN)),
-    item(("Active Std", "Active Std"), Float, "µs", "standard deviation of active periods, as `std` says", |f| or_none(&f.active, STD)),
-    item(("Active Max", "Active Max"), Float, "µs", "longest active period", |f| or_none(&f.active, MAX)),
-    item(("Active Min", "Active Min"), Float, "µs", "shortest active period", |f| or_none(&f.active, MIN)),
-    item(("Idle Mean", "Idle Mean"), Float, "µs", "mean of gaps > 5 s", |f| or_none(&f.idle, MEAN)),
-    item(("Idle Std", "Idle Std"), Float, "µs", "standard deviation of gaps > 5 s, as `std` says", |f| or_none(&f.idle, STD)),
-    item(("Idle Max", "Idle Max"), Float, "µs", "greatest gap > 5 s", |f| or_none(&f.idle, MAX)),
-    item(("Idle Min", "Idle Min"), Float, "µs", "least gap > 5 s", |f| or_none(&f.idle, MIN)),
-    extra("ICMP Code", "", "code of the first ICMP message; else -1", |f| f.icmp(1)),
-    extra("ICMP Type", "", "type of the first ICMP message; else -1", |f| f.icmp(0)),
-    extra("Fwd TCP Retrans. Count", "packets", "segments forward whose numbers, payload length and window were seen before", |f| f.repeated()[0].into()),
-    extra("Bwd TCP Retrans. Count", "packets", "the same backward", |f| f.repeated()[1].into()),
-    extra("Total TCP Retrans. Count", "packets", "the same in both directions", |f| f.repeated().iter().sum::<u64>().into()),
-    extra("Total Connection Flow Time", "µs", "duration with that of the flows it goes on from; 0 but for TCP and UDP", |f| f.time(f.connection())),
-    item(("Label", "Label"), Text, "", "by the rules of --label; a constant where no rule is about the flow", |f| f.state.cic.layout.label().into()),
-];
+table! {
+    /// All columns but those of who talked to whom.
+    item(("Timestamp", "Timestamp"), Text, "", "time of the first packet, in UTC or the zone of --time-zone"; |f| f.started()),
+    item(("Flow Duration", "Flow Duration"), Integer, "µs", "from the first packet to the last, as `duration` says"; |f| f.time(f.duration)),
+    item(("Total Fwd Packet", "Tot Fwd Pkts"), Integer, "packets", "packets forward: from the source"; |f| f.side(0).lengths.count.into()),
+    item(("Total Bwd packets", "Tot Bwd Pkts"), Integer, "packets", "packets backward"; |f| f.side(1).lengths.count.into()),
+    item(("Total Length of Fwd Packet", "TotLen Fwd Pkts"), Float, "bytes", "sum of payload forward; what stands for payload `length` and `length_source` say"; |f| or_zero(&f.lengths[0], SUM)),
+    item(("Total Length of Bwd Packet", "TotLen Bwd Pkts"), Float, "bytes", "sum of payload backward"; |f| or_zero(&f.lengths[1], SUM)),
+    item(("Fwd Packet Length Max", "Fwd Pkt Len Max"), Float, "bytes", "greatest payload forward"; |f| or_none(&f.lengths[0], MAX)),
+    item(("Fwd Packet Length Min", "Fwd Pkt Len Min"), Float, "bytes", "least payload forward"; |f| or_none(&f.lengths[0], MIN)),
+    item(("Fwd Packet Length Mean", "Fwd Pkt Len Mean"), Float, "bytes", "mean payload forward"; |f| or_none(&f.lengths[0], MEAN)),
+    item(("Fwd Packet Length Std", "Fwd Pkt Len Std"), Float, "bytes", "standard deviation of payload forward, as `std` says"; |f| or_none(&f.lengths[0], STD)),
+    item(("Bwd Packet Length Max", "Bwd Pkt Len Max"), Float, "bytes", "greatest payload backward"; |f| or_none(&f.lengths[1], MAX)),
+    item(("Bwd Packet Length Min", "Bwd Pkt Len Min"), Float, "bytes", "least payload backward"; |f| or_none(&f.lengths[1], MIN)),
+    item(("Bwd Packet Length Mean", "Bwd Pkt Len Mean"), Float, "bytes", "mean payload backward"; |f| or_none(&f.lengths[1], MEAN)),
+    item(("Bwd Packet Length Std", "Bwd Pkt Len Std"), Float, "bytes", "standard deviation of payload backward, as `std` says"; |f| or_none(&f.lengths[1], STD)),
+    item(("Flow Bytes/s", "Flow Byts/s"), Float, "bytes/s", "payload / duration; without duration what `zero_duration` says"; |f| f.rate(f.side(0).lengths.sum + f.side(1).lengths.sum)),
+    item(("Flow Packets/s", "Flow Pkts/s"), Float, "packets/s", "packets / duration; without duration what `zero_duration` says"; |f| f.rate(f.packets.into())),
+    item(("Flow IAT Mean", "Flow IAT Mean"), Float, "µs", "mean gap between packets"; |f| or_zero(&f.gaps, MEAN)),
+    item(("Flow IAT Std", "Flow IAT Std"), Float, "µs", "standard deviation of gaps between packets, as `std` says"; |f| or_zero(&f.gaps, STD)),
+    item(("Flow IAT Max", "Flow IAT Max"), Float, "µs", "greatest gap between packets"; |f| or_zero(&f.gaps, MAX)),
+    item(("Flow IAT Min", "Flow IAT Min"), Float, "µs", "least gap between packets"; |f| or_zero(&f.gaps, MIN)),
+    item(("Fwd IAT Total", "Fwd IAT Tot"), Float, "µs", "sum of gaps between packets forward"; |f| or_none(&f.side_gaps[0], SUM)),
+    item(("Fwd IAT Mean", "Fwd IAT Mean"), Float, "µs", "mean gap forward"; |f| or_none(&f.side_gaps[0], MEAN)),
+    item(("Fwd IAT Std", "Fwd IAT Std"), Float, "µs", "standard deviation of gaps forward, as `std` says"; |f| or_none(&f.side_gaps[0], STD)),
+    item(("Fwd IAT Max", "Fwd IAT Max"), Float, "µs", "greatest gap forward"; |f| or_none(&f.side_gaps[0], MAX)),
+    item(("Fwd IAT Min", "Fwd IAT Min"), Float, "µs", "least gap forward"; |f| or_none(&f.side_gaps[0], MIN)),
+    item(("Bwd IAT Total", "Bwd IAT Tot"), Float, "µs", "sum of gaps between packets backward"; |f| or_none(&f.side_gaps[1], SUM)),
+    item(("Bwd IAT Mean", "Bwd IAT Mean"), Float, "µs", "mean gap backward"; |f| or_none(&f.side_gaps[1], MEAN)),
+    item(("Bwd IAT Std", "Bwd IAT Std"), Float, "µs", "standard deviation of gaps backward, as `std` says"; |f| or_none(&f.side_gaps[1], STD)),
+    item(("Bwd IAT Max", "Bwd IAT Max"), Float, "µs", "greatest gap backward"; |f| or_none(&f.side_gaps[1], MAX)),
+    item(("Bwd IAT Min", "Bwd IAT Min"), Float, "µs", "least gap backward"; |f| or_none(&f.side_gaps[1], MIN)),
+    item(("Fwd PSH Flags", "Fwd PSH Flags"), Integer, "packets", "packets forward with PSH, of those that `psh_urg` says"; |f| f.side(0).psh.into()),
+    item(("Bwd PSH Flags", "Bwd PSH Flags"), Integer, "packets", "packets backward with PSH, of those that `psh_urg` says"; |f| f.side(1).psh.into()),
+    item(("Fwd URG Flags", "Fwd URG Flags"), Integer, "packets", "packets forward with URG, of those that `psh_urg` says"; |f| f.side(0).urg.into()),
+    item(("Bwd URG Flags", "Bwd URG Flags"), Integer, "packets", "packets backward with URG, of those that `psh_urg` says"; |f| f.side(1).urg.into()),
+    extra("Fwd RST Flags", "packets", "packets forward with RST"; |f| f.side(0).rst.into()),
+    extra("Bwd RST Flags", "packets", "packets backward with RST"; |f| f.side(1).rst.into()),
+    item(("Fwd Header Length", "Fwd Header Len"), Integer, "bytes", "sum of headers forward, those that `header` says"; |f| f.side(0).headers.into()),
+    item(("Bwd Header Length", "Bwd Header Len"), Integer, "bytes", "sum of headers backward"; |f| f.side(1).headers.into()),
+    item(("Fwd Packets/s", "Fwd Pkts/s"), Float, "packets/s", "packets forward / duration; 0 without duration"; |f| f.side_rate(0)),
+    item(("Bwd Packets/s", "Bwd Pkts/s"), Float, "packets/s", "packets backward / duration; 0 without duration"; |f| f.side_rate(1)),
+    item(("Packet Length Min", "Pkt Len Min"), Float, "bytes", "least payload"; |f| or_none(&f.both, MIN)),
+    item(("Packet Length Max", "Pkt Len Max"), Float, "bytes", "greatest payload"; |f| or_none(&f.both, MAX)),
+    item(("Packet Length Mean", "Pkt Len Mean"), Float, "bytes", "mean payload"; |f| or_none(&f.both, MEAN)),
+    item(("Packet Length Std", "Pkt Len Std"), Float, "bytes", "standard deviation of payload, as `std` says"; |f| or_none(&f.both, STD)),
+    item(("Packet Length Variance", "Pkt Len Var"), Float, "bytes^2", "variance of payload, as `std` says"; |f| or_none(&f.both, VAR)),
+    item(("FIN Flag Count", "FIN Flag Cnt"), Integer, "packets", "packets with FIN, of those that `flags` says"; |f| f.flag(0)),
+    item(("SYN Flag Count", "SYN Flag Cnt"), Integer, "packets", "packets with SYN, of those that `flags` says"; |f| f.flag(1)),
+    item(("RST Flag Count", "RST Flag Cnt"), Integer, "packets", "packets with RST, of those that `flags` says"; |f| f.flag(2)),
+    item(("PSH Flag Count", "PSH Flag Cnt"), Integer, "packets", "packets with PSH, of those that `flags` says"; |f| f.flag(3)),
+    item(("ACK Flag Count", "ACK Flag Cnt"), Integer, "packets", "packets with ACK, of those that `flags` says"; |f| f.flag(4)),
+    item(("URG Flag Count", "URG Flag Cnt"), Integer, "packets", "packets with URG, of those that `flags` says"; |f| f.flag(5)),
+    item(("CWR Flag Count", "CWE Flag Count"), Integer, "packets", "packets with CWR, of those that `flags` says; with `cwr_is_urg` packets forward with URG"; |f| f.cwr()),
+    item(("ECE Flag Count", "ECE Flag Cnt"), Integer, "packets", "packets with ECE, of those that `flags` says"; |f| f.flag(6)),
+    item(("Down/Up Ratio", "Down/Up Ratio"), Float, "", "packets backward / packets forward; 0 without these"; |f| f.down_up().into()),
+    item(("Average Packet Size", "Pkt Size Avg"), Float, "bytes", "sum of payload / packets"; |f| (f.both.map_or(0.0, |both| both.sum) / f.packets.max(1) as f64).into()),
+    item(("Fwd Segment Size Avg", "Fwd Seg Size Avg"), Float, "bytes", "mean payload forward"; |f| or_zero(&f.lengths[0], MEAN)),
+    item(("Bwd Segment Size Avg", "Bwd Seg Size Avg"), Float, "bytes", "mean payload backward"; |f| or_zero(&f.lengths[1], MEAN)),
+    only(Layout::Long, ("Fwd Header Length.1", ""), Integer, "bytes", "Fwd Header Length"; |f| f.side(0).headers.into()),
+    item(("Fwd Bytes/Bulk Avg", "Fwd Byts/b Avg"), Float, "bytes", "payload of bulks / bulks, forward; what bulks are `bulk` says"; |f| f.of_bulks(0, |done| done.size)),
+    item(("Fwd Packet/Bulk Avg", "Fwd Pkts/b Avg"), Float, "packets", "packets of bulks / bulks, forward"; |f| f.of_bulks(0, |done| done.packets)),
+    item(("Fwd Bulk Rate Avg", "Fwd Blk Rate Avg"), Float, "bytes/s", "payload of bulks / their duration, forward"; |f| f.bulk_rate(0)),
+    item(("Bwd Bytes/Bulk Avg", "Bwd Byts/b Avg"), Float, "bytes", "payload of bulks / bulks, backward; what bulks are `bulk` says"; |f| f.of_bulks(1, |done| done.size)),
+    item(("Bwd Packet/Bulk Avg", "Bwd Pkts/b Avg"), Float, "packets", "packets of bulks / bulks, backward"; |f| f.of_bulks(1, |done| done.packets)),
+    item(("Bwd Bulk Rate Avg", "Bwd Blk Rate Avg"), Float, "bytes/s", "payload of bulks / their duration, backward"; |f| f.bulk_rate(1)),
+    item(("Subflow Fwd Packets", "Subflow Fwd Pkts"), Float, "packets", "packets forward / subflows; what these are `subflow` says"; |f| f.subflow(f.side(0).lengths.count)),
+    item(("Subflow Fwd Bytes", "Subflow Fwd Byts"), Float, "bytes", "payload forward / subflows"; |f| f.subflow(f.side(0).lengths.sum as u64)),
+    item(("Subflow Bwd Packets", "Subflow Bwd Pkts"), Float, "packets", "packets backward / subflows"; |f| f.subflow(f.side(1).lengths.count)),
+    item(("Subflow Bwd Bytes", "Subflow Bwd Byts"), Float, "bytes", "payload backward / subflows"; |f| f.subflow(f.side(1).lengths.sum as u64)),
+    item(("FWD Init Win Bytes", "Init Fwd Win Byts"), Integer, "bytes", "window field of the packet forward that `init_win_fwd` says, not scaled"; |f| f.first_window()),
+    item(("Bwd Init Win Bytes", "Init Bwd Win Byts"), Integer, "bytes", "window field of the packet backward that `init_win_bwd` says, not scaled"; |f| f.window(f.side(1).window)),
+    item(("Fwd Act Data Pkts", "Fwd Act Data Pkts"), Integer, "packets", "packets forward with payload"; |f| f.side(0).data.into()),
+    extra("Bwd Act Data Pkts", "packets", "packets backward with payload"; |f| f.side(1).data.into()),
+    item(("Fwd Seg Size Min", "Fwd Seg Size Min"), Integer, "bytes", "least header forward, as `seg_size_min` says"; |f| f.least_header(0).into()),
+    extra("Bwd Seg Size Min", "bytes", "least header backward, as `seg_size_min` says"; |f| f.least_header(1).into()),
+    item(("Active Mean", "Active Mean"), Float, "µs", "mean of active periods, parted by gaps > 5 s"; |f| or_none(&f.active, MEAN)),
+    item(("Active Std", "Active Std"), Float, "µs", "standard deviation of active periods, as `std` says"; |f| or_none(&f.active, STD)),
+    item(("Active Max", "Active Max"), Float, "µs", "longest active period"; |f| or_none(&f.active, MAX)),
+    item(("Active Min", "Active Min"), Float, "µs", "shortest active period"; |f| or_none(&f.active, MIN)),
+    item(("Idle Mean", "Idle Mean"), Float, "µs", "mean of gaps > 5 s"; |f| or_none(&f.idle, MEAN)),
+    item(("Idle Std", "Idle Std"), Float, "µs", "standard deviation of gaps > 5 s, as `std` says"; |f| or_none(&f.idle, STD)),
+    item(("Idle Max", "Idle Max"), Float, "µs", "greatest gap > 5 s"; |f| or_none(&f.idle, MAX)),
+    item(("Idle Min", "Idle Min"), Float, "µs", "least gap > 5 s"; |f| or_none(&f.idle, MIN)),
+    extra("ICMP Code", "", "code of the first ICMP message; else -1"; |f| f.icmp(1)),
+    extra("ICMP Type", "", "type of the first ICMP message; else -1"; |f| f.icmp(0)),
+    extra("Fwd TCP Retrans. Count", "packets", "segments forward whose numbers, payload length and window were seen before"; |f| f.repeated()[0].into()),
+    extra("Bwd TCP Retrans. Count", "packets", "the same backward"; |f| f.repeated()[1].into()),
+    extra("Total TCP Retrans. Count", "packets", "the same in both directions"; |f| f.repeated().iter().sum::<u64>().into()),
+    extra("Total Connection Flow Time", "µs", "duration with that of the flows it goes on from; 0 but for TCP and UDP"; |f| f.time(f.connection())),
+    item(("Label", "Label"), Text, "", "by the rules of --label; a constant where no rule is about the flow"; |f| f.state.cic.layout.label().into()),
+}
 
 impl Layout {
     pub(super) fn has_extra(self) -> bool {
@@ -463,6 +510,10 @@ impl Layout {
     }
 
     pub(super) fn cells(self, figured: &Figured<'_>, cells: &mut Cells) {
-        cells.extend(self.items().map(|item| (item.cell)(figured)));
+        match self {
+            Layout::Lycos => lycos::fill(self, figured, cells),
+            Layout::Python => python::fill(self, figured, cells),
+            _ => fill(self, figured, cells),
+        }
     }
 }

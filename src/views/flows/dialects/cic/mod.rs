@@ -58,7 +58,7 @@ use crate::filter::Filter;
 use crate::views::flows::{GoesOn, TcpEnd};
 use columns::Layout;
 pub use lycos::LYCOS;
-use state::Cic;
+use state::{Accumulator, Cic};
 
 /// A dialect of the family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -311,7 +311,7 @@ pub(super) fn in_zone(preset: Preset, switches: Switches, zone: Zone) -> Dialect
         filter: Filter::parse(switches.filter()).expect("a test parses it"),
         rules: |usual| usual,
         columns: ends::columns(layout, switches.protocols),
-        accumulator: Arc::new(Cic { switches, layout, zone: zone.clone() }),
+        accumulator: Arc::new(Accumulator(Arc::new(Cic { switches, layout, zone: zone.clone() }))),
         notation,
         differences,
         switches: Some(Switched::Cic(preset, switches, zone)),

@@ -2,6 +2,7 @@
 //! for the segments that [repetitions](Extra) are told by.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::super::sums::Sums;
 use super::bulk::Bulk;
@@ -13,6 +14,9 @@ use super::switches::{
 use crate::decode::packet::{protocol, tcp_flag};
 use crate::views::flows::dialects::Zone;
 use crate::views::flows::{Cells, Feature, FeatureColumn, FeatureState, FlowPacket, Roles};
+
+// A size that memory is given out in: what is larger takes 896 bytes.
+const _: () = assert!(size_of::<State>() <= 768);
 
 /// Microseconds of silence that part active periods.
 const IDLE: i64 = 5_000_000;
@@ -27,8 +31,8 @@ pub(super) const IGMP: u8 = 2;
 const PSH: u8 = 0x08;
 const URG: u8 = 0x20;
 
-/// The accumulator of a dialect.
-#[derive(Clone, Debug)]
+/// What all flows of a dialect have in common.
+#[derive(Debug)]
 pub(super) struct Cic {
     pub(super) switches: Switches,
     pub(super) layout: Layout,
@@ -36,21 +40,25 @@ pub(super) struct Cic {
     pub(super) zone: Zone,
 }
 
-impl Feature for Cic {
+/// The accumulator of a dialect.
+#[derive(Clone, Debug)]
+pub(super) struct Accumulator(pub(super) Arc<Cic>);
+
+impl Feature for Accumulator {
     fn columns(&self) -> Vec<FeatureColumn> {
-        self.layout.columns(&self.switches)
+        self.0.layout.columns(&self.0.switches)
     }
 
     fn start(&self) -> Box<dyn FeatureState> {
-        let extra = self.layout.has_extra().then(Box::default);
-        Box::new(State { cic: self.clone(), flow: Flow::default(), extra })
+        let extra = self.0.layout.has_extra().then(Box::default);
+        Box::new(State { cic: Arc::clone(&self.0), flow: Flow::default(), extra })
     }
 }
 
 /// The state of one flow.
 #[derive(Debug)]
 pub(super) struct State {
-    pub(super) cic: Cic,
+    pub(super) cic: Arc<Cic>,
     pub(super) flow: Flow,
     pub(super) extra: Option<Box<Extra>>,
 }
@@ -77,7 +85,7 @@ pub(super) struct Direction {
 }
 
 /// Times in microseconds.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Flow {
     /// Forward, backward.
     pub(super) sides: [Direction; 2],
@@ -97,6 +105,13 @@ pub(super) struct Flow {
     /// Where the active period began that lasts; of gaps, that which was last idle, and the last.
     pub(super) active_since: i64,
     last_gap: i64,
+    /// Active and idle times; few flows have any.
+    pub(super) times: Option<Box<ActiveIdle>>,
+}
+
+/// See the switch `activity`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ActiveIdle {
     pub(super) active: Sums,
     pub(super) idle: Sums,
 }
@@ -243,7 +258,7 @@ impl FeatureState for State {
             let (before, ended) = (extra.connection(flow), Some(flow.last));
             Box::new(Extra { seen: std::mem::take(&mut extra.seen), before, ended, ..Extra::default() })
         });
-        Some(Box::new(State { cic: self.cic.clone(), flow: Flow::default(), extra }))
+        Some(Box::new(State { cic: Arc::clone(&self.cic), flow: Flow::default(), extra }))
     }
 }
 
@@ -256,10 +271,7 @@ impl Flow {
         match switches.activity {
             Activity::Periods if gap > IDLE && !keeps_idle => {
                 let active = self.last - self.active_since;
-                if active > 0 {
-                    self.active.add(active);
-                }
-                self.idle.add(gap);
+                self.add_times(active, gap);
                 self.active_since = time;
             }
             Activity::Gaps if gap > GAP => self.take_gap(gap),
@@ -275,13 +287,19 @@ impl Flow {
         let more = gap - self.last_gap;
         if more > MORE {
             let active = self.last_gap.abs_diff(self.active_since) as i64;
-            if active > 0 {
-                self.active.add(active);
-            }
-            self.idle.add(more);
+            self.add_times(active, more);
             self.active_since = gap;
         }
         self.last_gap = gap;
+    }
+
+    #[cold]
+    fn add_times(&mut self, active: i64, idle: i64) {
+        let times = self.times.get_or_insert_default();
+        if active > 0 {
+            times.active.add(active);
+        }
+        times.idle.add(idle);
     }
 
     fn bulk(&mut self, switches: &Switches, backward: bool, time: i64, payload: u32) {
