@@ -1,5 +1,6 @@
 //! The command line. One file a command; this one knows their names, and turns results into exit codes.
 
+mod buckets;
 mod compact;
 mod config;
 mod demo;
@@ -58,6 +59,8 @@ enum Command {
     Compact(Box<compact::Args>),
     /// Turn captures into one row a flow: times, counts, TCP behaviour, statistics, sequences.
     Flows(Box<flows::Args>),
+    /// Turn captures into one row a stretch of time: packets in and out, kinds, new flows, DNS, destinations.
+    Buckets(Box<buckets::Args>),
     /// List the columns that a command can write, with type, unit and meaning.
     Schema(schema::Args),
     /// Tell what differs between two dialects of `flows` over captures, by how much, and by which switch.
@@ -120,6 +123,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Compact(args) => compact::run(args, &shared),
         Command::Flows(args) => flows::run(args, &shared),
+        Command::Buckets(args) => buckets::run(args, &shared),
         Command::Schema(args) => schema::run(args),
         Command::DiffDialects(args) => diff_dialects::run(args, &shared),
         Command::Inspect(args) => inspect::run(args, &shared),

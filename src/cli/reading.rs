@@ -178,16 +178,21 @@ impl Reading {
         }
     }
 
+    /// How files are read.
+    pub(crate) fn io(&self) -> Io {
+        match self.io {
+            IoArg::Auto => Io::Auto,
+            IoArg::Mmap => Io::Mmap,
+            IoArg::Read => Io::Read,
+        }
+    }
+
     /// The engine that they come to, telling `progress` how far it is.
     pub(crate) fn engine(&self, progress: &Arc<Progress>) -> Builder {
         Engine::builder()
             .threads(self.threads())
             .pin(!self.no_pin)
-            .io(match self.io {
-                IoArg::Auto => Io::Auto,
-                IoArg::Mmap => Io::Mmap,
-                IoArg::Read => Io::Read,
-            })
+            .io(self.io())
             .tunnels(self.tunnels())
             .dedup(self.dedup)
             .filter(self.filter.filter())

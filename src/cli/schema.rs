@@ -6,7 +6,7 @@ use pcap_compactor::views::flows::columns::{Group, all};
 use pcap_compactor::views::flows::dialects::{self, Dialect};
 use serde::Serialize;
 
-use super::{Exit, text};
+use super::{Exit, Usage, text};
 
 /// Arguments of `schema`.
 #[derive(clap::Args)]
@@ -24,6 +24,8 @@ pub(crate) struct Args {
 enum Product {
     /// Those of `flows`.
     Flows,
+    /// Those of `buckets`.
+    Buckets,
 }
 
 /// Runs `schema`: one line a column, its fields parted by tabs.
@@ -31,6 +33,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let out = match (args.product, &args.dialect) {
         (Product::Flows, Some(dialect)) => Schema::new(Some(dialect), dialect.columns()).text(),
         (Product::Flows, None) => of_flows(),
+        (Product::Buckets, None) => of_buckets(),
+        (Product::Buckets, Some(_)) => return Err(Usage("--dialect is about flows; leave it out".into()).into()),
     };
     text::print(&out)?;
     Ok(Exit::Ok)
@@ -43,6 +47,18 @@ fn of_flows() -> String {
         let default = if column.default { "yes" } else { "no" };
         let unit = or_none(column.unit);
         out.push_str(&format!("{}\t{kind}\t{unit}\t@{group}\t{default}\t{}\n", column.name, column.about));
+    }
+    out
+}
+
+fn of_buckets() -> String {
+    let mut out = String::from("column\ttype\tunit\tmeaning\n");
+    out.push_str("start\ttime\ts\twhen the bucket begins; nanoseconds with --times ns\n");
+    out.push_str("width\tduration\ts\thow long it lasts; nanoseconds with --times ns\n");
+    out.push_str("buckets\tinteger\tbuckets\t1, or how many empty ones the row stands for\n");
+    out.push_str("t_mono_ns\tinteger\tns\twith --mono-origin: the start, less that\n");
+    for column in pcap_compactor::views::buckets::COLUMNS {
+        out.push_str(&format!("{}\tinteger\t{}\t{}\n", column.name, column.unit, column.about));
     }
     out
 }

@@ -42,6 +42,7 @@ pub(super) fn ethernet(record: &Record, frame: &[u8], tunnels: Tunnels, packet: 
     packet.ip_offset = ip as u16;
     (packet.tunnel, packet.tunnel_offset) = (Tunnel::None, 0);
     packet.vlan = vlan;
+    packet.link = record.link;
     packet.asks = Asks::Unknown;
     let (transport, room) = match ether_type {
         0x0800 => ipv4(frame, ip, packet)?,

@@ -85,7 +85,7 @@ impl Decoder {
             return Err(Malformed::Time.into());
         }
         let packet = general::decode(record, frame, self.tunnels)?;
-        Ok(packet)
+        Ok(Packet { link: record.link, ..packet })
     }
 }
 

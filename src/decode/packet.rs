@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::capture::LinkType;
 use crate::time::Timestamp;
 
 /// IP protocol numbers that the engine knows by name.
@@ -187,6 +188,8 @@ pub struct Packet {
     pub tunnel_offset: u16,
     /// VLAN number of the last tag in front of the outermost IP header, whatever else lies between; below 4,096.
     pub vlan: Option<u16>,
+    /// What the frame begins with.
+    pub link: LinkType,
 }
 
 impl Packet {

@@ -17,6 +17,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
     let mut records = Records::default();
     let mut packets: Vec<Packet> = Vec::with_capacity(BATCH);
     let marks = views.iter().any(|view| view.wants_marks());
+    let batches = views.iter().any(|view| view.wants_batches());
     for file in plan.files {
         let (number, next) = (file.number, file.next);
         let (path, first) = (file.path.clone(), file.first);
@@ -27,7 +28,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
                 continue;
             }
         };
-        merge(vec![worker.begin(number, first)], views)?;
+        merge(vec![worker.begin(number, first, next)], views)?;
         let mut reader = Reader::new(path, capture, decoder, engine.dedup, engine.filter.clone(), &engine.progress)
             .with_marks(marks.then_some(next));
         let mut watermark = engine.lateness_ns.map(Watermark::new);
@@ -54,6 +55,9 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
             worker.packets(&packets[from..], records.bytes());
             if let Some(mark) = reader.mark() {
                 merge(vec![worker.mark(mark)], views)?;
+            }
+            if batches {
+                merge(vec![worker.hand_over()], views)?;
             }
         }
         if let Some(mark) = reader.last_mark() {

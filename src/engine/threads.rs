@@ -36,12 +36,15 @@ enum Message {
     Close(Timestamp),
     /// A marker inside the file, or at its end.
     Mark(Mark),
+    /// The end of a batch.
+    Batch,
 }
 
 /// A file as a worker hears of it.
 struct Announced {
     number: u32,
     first: Timestamp,
+    next: Timestamp,
     messages: Receiver<Message>,
 }
 
@@ -58,6 +61,8 @@ struct Desk {
     plan: Plan,
     /// A view wants markers inside files.
     marks: bool,
+    /// A view wants to be asked behind every batch.
+    batches: bool,
     workers: Vec<Sender<Announced>>,
 }
 
@@ -76,7 +81,9 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
         announce.push(sender);
         worker_inputs.push(receiver);
     }
-    let desk = Mutex::new(Desk { plan, marks: views.iter().any(|view| view.wants_marks()), workers: announce });
+    let marks = views.iter().any(|view| view.wants_marks());
+    let batches = views.iter().any(|view| view.wants_batches());
+    let desk = Mutex::new(Desk { plan, marks, batches, workers: announce });
     let shards: Vec<Worker> = (0..workers).map(|_| Worker::new(views)).collect();
 
     thread::scope(|scope| {
@@ -181,6 +188,7 @@ struct Taken {
     capture: crate::capture::Capture,
     /// When the next file begins, where markers are wanted.
     marks: Option<Timestamp>,
+    batches: bool,
     channels: Vec<Sender<Message>>,
 }
 
@@ -203,10 +211,11 @@ fn next(desk: &Mutex<Desk>, done: &mut Done, engine: &Engine, workers: usize) ->
             let (sender, messages) = bounded(DEPTH);
             channels.push(sender);
             // A worker that is gone has panicked; the scope will say so.
-            let _ = worker.send(Announced { number, first, messages });
+            let _ = worker.send(Announced { number, first, next, messages });
         }
         let marks = desk.marks.then_some(next);
-        return Ok(Some(Taken { number, reader_path: path, capture, marks, channels }));
+        let batches = desk.batches;
+        return Ok(Some(Taken { number, reader_path: path, capture, marks, batches, channels }));
     }
 }
 
@@ -221,7 +230,7 @@ fn read(
     done: &mut Done,
     mut between: impl FnMut() -> Result<()>,
 ) -> Result<()> {
-    let Taken { number, reader_path, capture, marks, channels } = file;
+    let Taken { number, reader_path, capture, marks, batches, channels } = file;
     let workers = channels.len() as u64;
     let mut reader = Reader::new(reader_path, capture, decoder, engine.dedup, engine.filter.clone(), &engine.progress)
         .with_marks(marks);
@@ -239,9 +248,9 @@ fn read(
     };
     let mut shares: Vec<Vec<Packet>> = channels.iter().map(|_| fresh()).collect();
     let mut packets = Vec::new();
-    let tell = |mark| {
+    let tell = |message: &dyn Fn() -> Message| {
         for channel in &channels {
-            let _ = channel.send(Message::Mark(mark));
+            let _ = channel.send(message());
         }
     };
     loop {
@@ -279,12 +288,15 @@ fn read(
         }
         send(&mut shares);
         if let Some(mark) = reader.mark() {
-            tell(mark);
+            tell(&|| Message::Mark(mark));
+        }
+        if batches {
+            tell(&|| Message::Batch);
         }
         between()?;
     }
     if let Some(mark) = reader.last_mark() {
-        tell(mark);
+        tell(&|| Message::Mark(mark));
     }
     // The workers take the file for finished when its channels end, so the news of it goes first.
     let _ = news.send(News::Read(number, Box::new(reader.finish())));
@@ -300,7 +312,7 @@ fn work(mut worker: Worker, files: &Receiver<Announced>, parts: &Sender<News>, b
         marker += 1;
     };
     for file in files {
-        hand_over(worker.begin(file.number, file.first));
+        hand_over(worker.begin(file.number, file.first, file.next));
         for message in &file.messages {
             match message {
                 Message::Packets { packets, bytes } => {
@@ -310,6 +322,7 @@ fn work(mut worker: Worker, files: &Receiver<Announced>, parts: &Sender<News>, b
                 }
                 Message::Close(before) => hand_over(worker.close(Some(before))),
                 Message::Mark(mark) => hand_over(worker.mark(mark)),
+                Message::Batch => hand_over(worker.hand_over()),
             }
         }
     }

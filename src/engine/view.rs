@@ -74,6 +74,11 @@ pub trait View {
         false
     }
 
+    /// Whether its shards are asked for what is complete behind every batch, so that it leaves a stream at once.
+    fn wants_batches(&self) -> bool {
+        false
+    }
+
     /// Its part in one worker.
     fn shard(&self) -> Box<dyn ShardView>;
 
@@ -101,8 +106,9 @@ pub trait View {
 
 /// One worker's share of a view.
 pub trait ShardView: Send {
-    /// The packets that follow are of the file with this number; all files with smaller numbers are behind us.
-    fn file(&mut self, _number: u32) {}
+    /// The packets that follow are of the file with this number; all files with smaller numbers are behind us. The next file
+    /// begins at `next`, which may be before this one ends; the latest time if there is none.
+    fn file(&mut self, _number: u32, _next: Timestamp) {}
 
     /// Takes packets.
     fn packets(&mut self, batch: &Batch<'_>);

@@ -25,9 +25,9 @@ impl Worker {
     }
 
     /// Turns to a file: tells the views its number, and closes what ended before it began.
-    pub(super) fn begin(&mut self, number: u32, first: Timestamp) -> Vec<Option<Part>> {
+    pub(super) fn begin(&mut self, number: u32, first: Timestamp, next: Timestamp) -> Vec<Option<Part>> {
         for view in &mut self.views {
-            view.file(number);
+            view.file(number, next);
         }
         self.close(Some(first))
     }
@@ -55,6 +55,11 @@ impl Worker {
             self.forget();
         }
         parts
+    }
+
+    /// Asks for what is complete by what the views have seen themselves; a part for each view that has one.
+    pub(super) fn hand_over(&mut self) -> Vec<Option<Part>> {
+        self.close(Some(Timestamp::MIN))
     }
 
     /// Takes a marker inside a file; a part for each view that has one.

@@ -7,6 +7,7 @@ use std::ops::AddAssign;
 use super::jsonl::string;
 use crate::engine::FileReport;
 use crate::engine::ledger::{Amount, Outcome, Tally};
+use crate::views::buckets::BucketCounts;
 use crate::views::flows::{EndReason, FlowCounts};
 use crate::views::groups::GroupCounts;
 
@@ -44,6 +45,14 @@ impl Counted for FlowCounts {
         tell("tls_certs_unread", self.unread_certificates);
         tell("datagrams_let_go", self.datagrams_let_go);
         tell("flows_over_limit", self.flows_over_limit);
+    }
+}
+
+impl Counted for BucketCounts {
+    fn each(&self, mut tell: impl FnMut(&'static str, u64)) {
+        tell("buckets_emitted", self.rows);
+        tell("gap_rows", self.gaps);
+        tell("late_by_width", self.late);
     }
 }
 

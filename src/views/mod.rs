@@ -1,4 +1,5 @@
 //! The products. One folder each: its record, its share in a worker, its merge.
 
+pub mod buckets;
 pub mod flows;
 pub mod groups;

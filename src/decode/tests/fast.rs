@@ -120,6 +120,7 @@ fn used() -> Packet {
         tunnel: Tunnel::Vxlan,
         tunnel_offset: 13,
         vlan: Some(14),
+        link: LinkType(15),
     }
 }
 

@@ -383,7 +383,7 @@ impl Shard {
 }
 
 impl ShardView for Shard {
-    fn file(&mut self, number: u32) {
+    fn file(&mut self, number: u32, _: Timestamp) {
         self.file = number;
         self.read_before = number;
     }

@@ -1,0 +1,304 @@
+//! `buckets`: captures in; one row a stretch of time, and a ledger out.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use pcap_compactor::Input;
+use pcap_compactor::capture::Input as Source;
+use pcap_compactor::engine::ledger::{Amount, Outcome};
+use pcap_compactor::engine::{Progress, Report};
+use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
+use pcap_compactor::sink::buckets::{BucketWriter, Form};
+use pcap_compactor::sink::metrics::OwnedMetrics;
+use pcap_compactor::views::buckets::{BucketCounts, BucketJob, Local, NARROWEST, Settings, WIDEST, bridge};
+
+use super::places::{Named, no_file_of_nothing, standard_output};
+use super::progress::Bar;
+use super::reading::{Reading, Sources, Writing};
+use super::summary::{Sum, closing, complaints, stats};
+use super::text::things;
+use super::units::{Found, Unit};
+use super::{Exit, Shared, Usage, interrupt, say, stdout};
+
+/// Arguments of `buckets`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+A bucket is a stretch of time. Its row says how many packets went in and out, of which kinds, how many flows began, what DNS \
+was asked, and how many destinations there were. Rows come in order of time, each as soon as its bucket is over.
+
+Examples:
+  pcap-compactor buckets capture.pcap > buckets.jsonl                        # 100 ms each
+  pcap-compactor buckets capture.pcap --every 100ms --every 1s -o b.csv      # two widths in one pass
+  pcap-compactor buckets capture.pcap --local 10.200.0.0/24 --format csv     # in and out, seen from these hosts
+  pcap-compactor buckets capture.pcap --local 02:00:00:00:00:01              # or from an Ethernet address
+  pcap-compactor buckets captures/ --every 10min --from 2024-05-01 --to 2024-05-02
+  tcpdump -U -w - | pcap-compactor buckets - --every 1s                      # rows as time passes
+  pcap-compactor buckets network.pcap --dialect bridge -o netflow.jsonl      # the rows of the bridge collector
+  pcap-compactor schema buckets                                              # all columns, with unit and meaning")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    sources: Sources,
+
+    /// How long a bucket lasts: 100ms, 1s, 10min, 1h, 1d; from 1us to 366d. May be given more than once: rows of all widths come in
+    /// one output, and `width` tells them apart. Default: 100ms.
+    #[arg(long, value_name = "TIME", value_parser = width, help_heading = "Buckets")]
+    every: Vec<i64>,
+    /// Where buckets begin: at multiples of their width since 1970, or at the first packet (with --from, there).
+    #[arg(long, value_enum, default_value_t = Align::Epoch, help_heading = "Buckets")]
+    align: Align,
+    /// Who is local, so that packets go in or out: a network, an address, or an Ethernet address. May be given more than once. Without
+    /// it all packets are `unknown`.
+    #[arg(long, value_name = "NET|MAC", help_heading = "Buckets")]
+    local: Vec<Local>,
+    /// How far behind the newest packet one may come and still be counted in its bucket, in milliseconds. Those that come later are
+    /// counted as late. Default: 1000.
+    #[arg(long, value_name = "MS", help_heading = "Buckets")]
+    reorder: Option<u32>,
+    /// Write a row for each empty bucket where at most N follow one another; more are one row, whose `buckets` says how many.
+    /// Default: 36000, an hour of 100 ms; with --dialect bridge 864000, and more are left out.
+    #[arg(long, value_name = "N", help_heading = "Buckets")]
+    gap_limit: Option<u64>,
+    /// Add `t_mono_ns`: what a clock shows at a bucket's start that showed 0 at this time, in nanoseconds since 1970. With --dialect
+    /// bridge it is always there, and this is 0 if not said.
+    #[arg(long, value_name = "NS", allow_negative_numbers = true, help_heading = "Buckets")]
+    mono_origin: Option<i64>,
+
+    /// Write into this file instead of standard output. It appears when it is whole, in place of one that was there; missing folders are
+    /// made.
+    #[arg(long, short, value_name = "FILE", help_heading = "Output")]
+    output: Option<PathBuf>,
+    /// Add rows to the end of --output, as they come, in place of replacing it. CSV gets no second header.
+    #[arg(long, requires = "output", help_heading = "Output")]
+    append: bool,
+    /// What to write: JSON Lines or CSV; `none` does all the work and prints a digest and the metrics. Default: as the name of
+    /// --output ends (.csv), else jsonl.
+    #[arg(long, value_enum, help_heading = "Output")]
+    format: Option<Format>,
+    /// Write rows as another program does. bridge: the collector on a bridge that training sets for gateways were made with; every frame
+    /// counts, by its captured bytes, and nothing is put right. JSON Lines.
+    #[arg(long, value_enum, help_heading = "Output", conflicts_with_all = ["align", "local", "reorder", "times", "format", "bytes",
+        "root", "from", "to", "hour", "tunnels", "dedup"])]
+    dialect: Option<DialectArg>,
+    /// With --dialect bridge, whose packets are `out`. Default: 10.200.0.1.
+    #[arg(long, value_name = "ADDRESS", requires = "dialect", help_heading = "Output")]
+    bridge_address: Option<Ipv4Addr>,
+    #[command(flatten)]
+    writing: Writing,
+    #[command(flatten)]
+    reading: Reading,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Align {
+    Epoch,
+    Start,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Jsonl,
+    Csv,
+    None,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum DialectArg {
+    Bridge,
+}
+
+/// Units of time, and their nanoseconds.
+const UNITS: [(&str, i64); 7] = [
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("min", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+];
+
+/// A length of time with its unit, in nanoseconds.
+fn width(text: &str) -> Result<i64, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let unit = UNITS.iter().find(|(name, _)| *name == unit.trim()).map(|(_, ns)| ns);
+    let ns = number.parse::<i64>().ok().zip(unit).and_then(|(number, ns)| number.checked_mul(*ns));
+    ns.filter(|ns| (NARROWEST..=WIDEST).contains(ns))
+        .ok_or_else(|| "write a whole number and a unit, from 1us to 366d: 100ms, 1s, 10min, 1h, 1d".into())
+}
+
+/// A run that is over, for the closing lines.
+struct Done {
+    reports: Vec<Report>,
+    outcome: Outcome,
+    counts: BucketCounts,
+}
+
+/// Runs `buckets`.
+pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    if args.format() == Format::None && args.output.is_some() {
+        return Err(no_file_of_nothing().into());
+    }
+    if let Some(folder) = args.output.as_deref().filter(|path| path.is_dir()) {
+        return Err(Usage(format!("{}: is a folder; name a file", folder.display())).into());
+    }
+    if args.bridge_settings().is_none() {
+        args.settings()?.check()?;
+    }
+    let (found, exit) = args.sources.find("buckets", args.sources.range()?, shared)?;
+    let place = args.output.clone().map_or_else(standard_output, |path| ("--output", path));
+    let stats_file = args.writing.stats.clone().map(|path| ("--stats", path));
+    found.spare([place].into_iter().chain(stats_file).collect::<Vec<Named>>(), &[])?;
+    let progress = Arc::new(Progress::default());
+    interrupt::watch(&progress)?;
+    let bar = Bar::show(&progress, found.bytes(), shared.quiet);
+    let began = Instant::now();
+    let done = into_place(args, found, &progress)?;
+    drop(bar);
+    close(args, &done, exit, began.elapsed(), shared)
+}
+
+impl Args {
+    fn format(&self) -> Format {
+        let ends_in_csv = |path: &Path| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
+        let by_name = match &self.output {
+            Some(path) if ends_in_csv(path) && self.dialect.is_none() => Format::Csv,
+            _ => Format::Jsonl,
+        };
+        self.format.unwrap_or(by_name)
+    }
+
+    fn settings(&self) -> anyhow::Result<Settings> {
+        let usual = Settings::default();
+        Ok(Settings {
+            widths: if self.every.is_empty() { usual.widths } else { self.every.clone() },
+            from_start: self.align == Align::Start,
+            local: self.local.clone(),
+            bytes: self.writing.measure().unwrap_or(usual.bytes),
+            reorder: self.reorder.map_or(usual.reorder, |ms| i64::from(ms) * 1_000_000),
+            gap_limit: self.gap_limit.unwrap_or(usual.gap_limit),
+            clip: self.sources.range()?,
+        })
+    }
+
+    /// The settings of the bridge's rows, if these are wanted.
+    fn bridge_settings(&self) -> Option<anyhow::Result<bridge::Settings>> {
+        self.dialect?;
+        let usual = bridge::Settings::default();
+        let bucket_ms = match &self.every[..] {
+            [] => Ok(usual.bucket_ms),
+            [ns] if ns % 1_000_000 == 0 => Ok(u32::try_from(ns / 1_000_000).unwrap_or(u32::MAX)),
+            _ => Err(Usage("--dialect bridge has one width, of whole milliseconds".into()).into()),
+        };
+        Some(bucket_ms.map(|bucket_ms| bridge::Settings {
+            bucket_ms,
+            bridge: self.bridge_address.unwrap_or(usual.bridge),
+            mono_origin: self.mono_origin.unwrap_or(usual.mono_origin),
+            gap_limit: self.gap_limit.unwrap_or(usual.gap_limit),
+        }))
+    }
+}
+
+/// Runs into the file that was named, or into standard output.
+fn into_place(args: &Args, found: Found, progress: &Arc<Progress>) -> anyhow::Result<Done> {
+    match &args.output {
+        None => Ok(write(args, found, progress, stdout::lock()?, Path::new("standard output"), true)?.1),
+        Some(path) if args.append => {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            let file = file.with_context(|| format!("{}: cannot open", path.display()))?;
+            let there = file.metadata().with_context(|| format!("{}: cannot open", path.display()))?;
+            let is_new = there.len() == 0;
+            Ok(write(args, found, progress, file, path, is_new)?.1)
+        }
+        Some(path) => {
+            let (file, done) = write(args, found, progress, AtomicFile::create(path)?, path, true)?;
+            // What a failed run has to say takes the place of nothing.
+            if captures(&done) > 0 {
+                file.commit()?;
+            }
+            Ok(done)
+        }
+    }
+}
+
+fn captures(done: &Done) -> u64 {
+    let mut sum = Sum::default();
+    done.reports.iter().for_each(|report| sum.add(report, &Outcome::default(), Amount::default()));
+    sum.captures
+}
+
+/// Writes the rows of all units to a stream.
+fn write<W: Write>(
+    args: &Args,
+    found: Found,
+    progress: &Arc<Progress>,
+    mut out: W,
+    name: &Path,
+    header: bool,
+) -> anyhow::Result<(W, Done)> {
+    let units = found.units.into_iter().filter(|unit| !unit.inputs.is_empty());
+    if let Some(settings) = args.bridge_settings() {
+        let inputs = units.flat_map(|unit| unit.inputs).collect();
+        let (report, counts) = bridge::run(settings?, inputs, args.reading.io(), progress, &mut out, name)?;
+        if counts.left_out > 0 {
+            let rows = things(counts.left_out, "empty bucket");
+            say(&format!("{rows} left out, in gaps longer than --gap-limit; raise it to have them"));
+        }
+        let outcome = Outcome { kept: report.total.intake.accepted, ..Outcome::default() };
+        let counts = BucketCounts { rows: counts.rows, ..BucketCounts::default() };
+        return Ok((out, Done { reports: vec![report], outcome, counts }));
+    }
+    let form = match args.format() {
+        Format::Jsonl => Form::Lines,
+        Format::Csv => Form::Csv,
+        Format::None => Form::Digest,
+    };
+    let units: Vec<Unit> = units.collect();
+    let sensors = units.iter().any(|unit| unit.sensor.is_some());
+    let how = (form, args.writing.times());
+    let mut writer = BucketWriter::new(out, name, how, args.mono_origin, sensors, header);
+    let mut reports = Vec::new();
+    for Unit { sensor, inputs } in units {
+        // Of a stream, rows leave as their buckets end only where nobody waits for another thread.
+        let streams = inputs.iter().any(|input| matches!(input, Source::Stdin));
+        let engine = args.reading.engine(progress);
+        let engine = if streams { engine.threads(1) } else { engine };
+        let job = BucketJob::new(args.settings()?)?.engine(engine).sensor(sensor);
+        reports.push(job.run(inputs.into_iter().map(Input::from).collect(), &mut writer)?);
+    }
+    let (out, metrics) = writer.finish()?;
+    let metrics = metrics.as_ref().map(OwnedMetrics::borrow);
+    let outcome = metrics.as_ref().map_or_else(Outcome::default, |metrics| metrics.outcome);
+    let counts = metrics.map_or_else(BucketCounts::default, |metrics| metrics.counts);
+    Ok((out, Done { reports, outcome, counts }))
+}
+
+/// Says what the run came to.
+fn close(args: &Args, done: &Done, exit: Exit, took: Duration, shared: &Shared) -> anyhow::Result<Exit> {
+    let (mut sum, mut exit, mut outcome) = (Sum::default(), exit, done.outcome);
+    for report in &done.reports {
+        exit = exit.max(complaints(report, &outcome, shared.quiet));
+        // Told once, of all runs together.
+        sum.add(report, &std::mem::take(&mut outcome), Amount::default());
+    }
+    if !shared.quiet {
+        closing(&sum, took, "in buckets", &things(done.counts.rows, "row"));
+        if done.counts.late > 0 {
+            let late = things(done.counts.late, "packet");
+            say(&format!("{late} came when their bucket had left; --reorder says how long one waits"));
+        }
+    }
+    if sum.captures == 0 {
+        anyhow::bail!("none of the inputs is a capture that can be read");
+    }
+    if let Some(path) = &args.writing.stats {
+        write_whole(path, stats(args.reading.threads(), sum.read_now(), took).as_bytes())?;
+    }
+    Ok(exit)
+}

@@ -1,0 +1,168 @@
+//! The buckets of one width: those that are open, and what has left.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashSet;
+
+use super::row::{Counts, Row};
+use super::seen::Seen;
+use crate::time::Timestamp;
+
+/// A bucket while it is open.
+#[derive(Debug, Default)]
+struct Bucket {
+    counts: Counts,
+    /// Destinations by way.
+    ips: [HashSet<u128>; 4],
+    /// Destination ports by way, with their protocol above.
+    ports: [HashSet<u32>; 4],
+}
+
+impl Bucket {
+    #[inline]
+    fn add(&mut self, seen: &Seen) {
+        seen.count(&mut self.counts);
+        let way = seen.way as usize;
+        self.ips[way].insert(seen.dst);
+        if let Some(port) = seen.dst_port {
+            self.ports[way].insert(port);
+        }
+    }
+
+    /// What it has counted; it is as new then.
+    fn take(&mut self) -> Counts {
+        let counts = Counts {
+            dst_ips: std::array::from_fn(|way| self.ips[way].len() as u64),
+            dst_ports: std::array::from_fn(|way| self.ports[way].len() as u64),
+            ..self.counts
+        };
+        self.counts = Counts::default();
+        self.ips.iter_mut().for_each(HashSet::clear);
+        self.ports.iter_mut().for_each(HashSet::clear);
+        counts
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Series {
+    width: i64,
+    /// Where a bucket begins; that of the first packet, if nothing else was said.
+    origin: Option<i64>,
+    /// The bucket that the last packet went to: its number and its half-open span, empty if there is none.
+    current: i64,
+    span: [i64; 2],
+    bucket: Box<Bucket>,
+    /// Others that are open, by number.
+    open: BTreeMap<i64, Box<Bucket>>,
+    /// The number of the bucket that leaves next; none before the first.
+    next: Option<i64>,
+    /// Buckets to use again.
+    free: Vec<Box<Bucket>>,
+}
+
+impl Series {
+    /// Buckets of `width` nanoseconds, one of which begins at `origin`. Those from `from` on are written even if they are empty.
+    pub(super) fn new(width: i64, origin: Option<i64>, from: Option<i64>) -> Series {
+        let mut series = Series {
+            width,
+            origin,
+            current: 0,
+            span: [0; 2],
+            bucket: Box::default(),
+            open: BTreeMap::new(),
+            next: None,
+            free: Vec::new(),
+        };
+        series.next = from.map(|from| series.number(from));
+        series
+    }
+
+    /// The number of the bucket that a time lies in.
+    fn number(&mut self, time: i64) -> i64 {
+        let origin = *self.origin.get_or_insert(time);
+        let number = (i128::from(time) - i128::from(origin)).div_euclid(i128::from(self.width));
+        // A difference of two times of 64 bits may have 65, but no width is 1 ns.
+        number.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    /// Where a bucket begins.
+    fn start(&self, number: i64) -> i64 {
+        let start = i128::from(self.origin.unwrap_or(0)) + i128::from(number) * i128::from(self.width);
+        start.clamp(i64::MIN.into(), i64::MAX.into()) as i64
+    }
+
+    /// Counts a packet; false if its bucket has left, and it is late.
+    #[inline]
+    pub(super) fn add(&mut self, time: i64, seen: &Seen) -> bool {
+        if !(self.span[0]..self.span[1]).contains(&time) && !self.turn_to(time) {
+            self.bucket.counts.late += 1;
+            return false;
+        }
+        self.bucket.add(seen);
+        true
+    }
+
+    /// Makes the bucket of a time the current one; false if it has left.
+    #[cold]
+    fn turn_to(&mut self, time: i64) -> bool {
+        let number = self.number(time);
+        if self.next.is_some_and(|next| number < next) {
+            return false;
+        }
+        let fresh = self.open.remove(&number).or_else(|| self.free.pop()).unwrap_or_default();
+        let before = std::mem::replace(&mut self.bucket, fresh);
+        if self.span[0] < self.span[1] {
+            self.open.insert(self.current, before);
+        } else {
+            self.free.push(before);
+        }
+        self.current = number;
+        self.span = [self.start(number), self.start(number.saturating_add(1))];
+        true
+    }
+
+    /// Whether buckets leave by `now`, nothing before which is waited for.
+    #[inline]
+    pub(super) fn is_due(&self, now: i64) -> bool {
+        self.open.first_key_value().is_some_and(|(&number, _)| self.start(number.saturating_add(1)) <= now)
+    }
+
+    /// Hands over the buckets that end at or before `now`, in order. Those without packets between them come as one row.
+    pub(super) fn leave(&mut self, now: i64, rows: &mut Vec<Row>) {
+        while self.is_due(now)
+            && let Some((number, mut bucket)) = self.open.pop_first()
+        {
+            self.hole(number, rows);
+            rows.push(self.row(number, 1, bucket.take()));
+            self.next = Some(number.saturating_add(1));
+            self.free.push(bucket);
+        }
+    }
+
+    /// Hands over all buckets, and empty ones up to `to`.
+    pub(super) fn finish(&mut self, to: Option<i64>, rows: &mut Vec<Row>) {
+        if self.span[0] < self.span[1] {
+            let last = std::mem::take(&mut self.bucket);
+            self.open.insert(self.current, last);
+            self.span = [0; 2];
+        }
+        self.leave(i64::MAX, rows);
+        if let Some(to) = to.filter(|_| self.origin.is_some()) {
+            let end = self.number(to.saturating_sub(1)).saturating_add(1);
+            self.hole(end, rows);
+        }
+    }
+
+    /// A row for the empty buckets in front of one.
+    fn hole(&mut self, number: i64, rows: &mut Vec<Row>) {
+        let Some(next) = self.next.filter(|next| *next < number) else { return };
+        let buckets = number.abs_diff(next);
+        rows.push(self.row(next, buckets, Counts::default()));
+        self.next = Some(number);
+    }
+
+    fn row(&self, number: i64, buckets: u64, counts: Counts) -> Row {
+        Row { start: Timestamp(self.start(number)), width: self.width, buckets, counts }
+    }
+}
