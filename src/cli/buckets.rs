@@ -148,8 +148,9 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if let Some(folder) = args.output.as_deref().filter(|path| path.is_dir()) {
         return Err(Usage(format!("{}: is a folder; name a file", folder.display())).into());
     }
-    if args.bridge_settings().is_none() {
-        args.settings()?.check()?;
+    match args.bridge_settings() {
+        Some(settings) => _ = settings?,
+        None => args.settings()?.check()?,
     }
     let (found, exit) = args.sources.find("buckets", args.sources.range()?, shared)?;
     let place = args.output.clone().map_or_else(standard_output, |path| ("--output", path));

@@ -13,6 +13,7 @@ mod run;
 mod traffic;
 
 mod bad_input;
+mod buckets;
 mod cic;
 mod cic_edges;
 mod cic_py;

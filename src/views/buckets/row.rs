@@ -129,5 +129,5 @@ pub const COLUMNS: &[Column] = &[
     column("dst_ports_out", "ports", "distinct destination ports of packets out, by protocol", |c| c.dst_ports[1]),
     column("dst_ports_local", "ports", "distinct destination ports of packets from one local host to another, by protocol", |c| c.dst_ports[2]),
     column("dst_ports_unknown", "ports", "distinct destination ports of packets between hosts that are not local, by protocol", |c| c.dst_ports[3]),
-    column("late", "packets", "packets that came when their own bucket had left, in the one that was open then; in no other number", |c| c.late),
+    column("late", "packets", "packets that came when their own bucket had left, in the newest one then; in no other number", |c| c.late),
 ];

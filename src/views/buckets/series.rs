@@ -96,7 +96,7 @@ impl Series {
     #[inline]
     pub(super) fn add(&mut self, time: i64, seen: &Seen) -> bool {
         if !(self.span[0]..self.span[1]).contains(&time) && !self.turn_to(time) {
-            self.bucket.counts.late += 1;
+            self.newest().counts.late += 1;
             return false;
         }
         self.bucket.add(seen);
@@ -110,26 +110,43 @@ impl Series {
         if self.next.is_some_and(|next| number < next) {
             return false;
         }
-        let fresh = self.open.remove(&number).or_else(|| self.free.pop()).unwrap_or_default();
-        let before = std::mem::replace(&mut self.bucket, fresh);
-        if self.span[0] < self.span[1] {
-            self.open.insert(self.current, before);
-        } else {
-            self.free.push(before);
-        }
+        self.turn_away();
+        self.bucket = self.open.remove(&number).or_else(|| self.free.pop()).unwrap_or_default();
         self.current = number;
         self.span = [self.start(number), self.start(number.saturating_add(1))];
         true
     }
 
+    /// Puts the current bucket among the others.
+    fn turn_away(&mut self) {
+        if self.span[0] < self.span[1] {
+            self.open.insert(self.current, std::mem::take(&mut self.bucket));
+            self.span = [0; 2];
+        }
+    }
+
+    /// The newest bucket that is open. There is one: that which the clock stands in is.
+    #[cold]
+    fn newest(&mut self) -> &mut Bucket {
+        self.turn_away();
+        match self.open.last_entry() {
+            Some(newest) => newest.into_mut(),
+            None => &mut self.bucket,
+        }
+    }
+
     /// Whether buckets leave by `now`, nothing before which is waited for.
     #[inline]
     pub(super) fn is_due(&self, now: i64) -> bool {
-        self.open.first_key_value().is_some_and(|(&number, _)| self.start(number.saturating_add(1)) <= now)
+        let over = |&number: &i64| self.start(number.saturating_add(1)) <= now;
+        (self.span[0] < self.span[1] && self.span[1] <= now) || self.open.keys().next().is_some_and(over)
     }
 
     /// Hands over the buckets that end at or before `now`, in order. Those without packets between them come as one row.
     pub(super) fn leave(&mut self, now: i64, rows: &mut Vec<Row>) {
+        if self.span[1] <= now {
+            self.turn_away();
+        }
         while self.is_due(now)
             && let Some((number, mut bucket)) = self.open.pop_first()
         {
@@ -142,11 +159,7 @@ impl Series {
 
     /// Hands over all buckets, and empty ones up to `to`.
     pub(super) fn finish(&mut self, to: Option<i64>, rows: &mut Vec<Row>) {
-        if self.span[0] < self.span[1] {
-            let last = std::mem::take(&mut self.bucket);
-            self.open.insert(self.current, last);
-            self.span = [0; 2];
-        }
+        self.turn_away();
         self.leave(i64::MAX, rows);
         if let Some(to) = to.filter(|_| self.origin.is_some()) {
             let end = self.number(to.saturating_sub(1)).saturating_add(1);
