@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(value_enum)]
     product: Product,
     /// Those of a dialect of `flows`, and behind an empty line where it is right and the program is not, and its
-    /// switches.
+    /// switches, each with where that was found: owner/repository#number is a thread on GitHub, @ a commit.
     #[arg(long, value_name = "NAME")]
     dialect: Option<Dialect>,
 }
