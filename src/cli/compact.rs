@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     found.spare(outputs(args, &found.units), &[("--config", args.config.as_deref())])?;
     interrupt::watch(&setup.progress)?;
     let total = found.bytes();
-    let bar = Bar::show(&setup.progress, total, shared.quiet);
+    let bar = Bar::show(&setup.progress, move || total, shared.quiet);
     let began = Instant::now();
     let units = found.units.into_iter().filter(|unit| !unit.inputs.is_empty());
     let done = match &args.output {

@@ -11,8 +11,9 @@ use pcap_compactor::engine::Progress;
 use pcap_compactor::engine::ledger::Outcome;
 use pcap_compactor::views::flows::Settings;
 use pcap_compactor::views::flows::dialects::Dialect;
-use pcap_compactor::views::flows::dialects::comparison::{Comparer, Comparison, MOST_ROWS, Reason, Spread};
+use pcap_compactor::views::flows::dialects::comparison::{Comparer, Comparison, MOST_ROWS, Reason, Runs, Spread};
 
+use super::progress::Bar;
 use super::reading::{Reading, Sources};
 use super::summary::{complaints, is_capture};
 use super::text::{self, Align, Style, Table, count, things};
@@ -60,12 +61,16 @@ enum Format {
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let clip = args.sources.range()?;
     let (found, exit) = args.sources.find("diff-dialects", clip, shared)?;
+    let bytes = found.bytes();
     let captures = captures(found)?;
-    let progress = Arc::new(Progress::default());
+    let (progress, runs) = (Arc::new(Progress::default()), Arc::new(Runs::default()));
     interrupt::watch(&progress)?;
     let (engine, filter) = (args.reading.engine(&progress), args.reading.filter.filter());
     let comparer = Comparer::new(engine, filter, Settings { clip, ..Settings::default() }, captures);
-    let compared = comparer.most_rows(args.max_flows).compare(&args.first, &args.second);
+    let comparer = comparer.most_rows(args.max_flows).runs(Arc::clone(&runs));
+    let bar = Bar::show(&progress, move || bytes * runs.expected(), shared.quiet);
+    let compared = comparer.compare(&args.first, &args.second);
+    drop(bar);
     let (comparison, report) = compared.map_err(|error| match error.kind() {
         ErrorKind::Sink(reason) => {
             anyhow::anyhow!("{reason}; allow more with --max-flows, or take fewer with --filter")

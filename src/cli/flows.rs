@@ -343,7 +343,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     interrupt::watch(&progress)?;
     let bytes = found.bytes();
     let units = if args.source_file { each::apart(args, &found.units)? } else { found.units };
-    let bar = Bar::show(&progress, bytes, shared.quiet);
+    let bar = Bar::show(&progress, move || bytes, shared.quiet);
     let began = Instant::now();
     let run = Run { args, dialect: dialect.as_ref(), settings, progress: &progress };
     let done = match (&args.output, tables) {

@@ -13,16 +13,17 @@ use pcap_compactor::engine::Progress;
 pub(crate) struct Bar(Option<(Sender<()>, JoinHandle<()>)>);
 
 impl Bar {
-    /// Shows `progress` against `total` bytes; with 0, the total is not known.
-    pub(crate) fn show(progress: &Arc<Progress>, total: u64, quiet: bool) -> Bar {
+    /// Shows `progress` against `total` bytes, which may change; with 0 at first, it is not known.
+    pub(crate) fn show(progress: &Arc<Progress>, total: impl Fn() -> u64 + Send + 'static, quiet: bool) -> Bar {
         if quiet || !std::io::stderr().is_terminal() {
             return Bar(None);
         }
         let progress = Arc::clone(progress);
         let (stop, stopped) = channel();
         let thread = thread::spawn(move || {
-            let bar = if total > 0 { ProgressBar::new(total) } else { ProgressBar::new_spinner() };
-            let template = match total {
+            let known = total();
+            let bar = if known > 0 { ProgressBar::new(known) } else { ProgressBar::new_spinner() };
+            let template = match known {
                 0 => "{spinner} {bytes} {binary_bytes_per_sec}  {msg}",
                 _ => "{wide_bar} {bytes}/{total_bytes} {binary_bytes_per_sec}  {msg}  ETA {eta}",
             };
@@ -32,6 +33,9 @@ impl Bar {
             let mut before = 0;
             while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(Duration::from_millis(200)) {
                 let packets = progress.packets();
+                if known > 0 {
+                    bar.set_length(total());
+                }
                 bar.set_position(progress.bytes());
                 bar.set_message(format!("{} packets/s", super::text::count((packets - before) * 5)));
                 before = packets;

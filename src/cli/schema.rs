@@ -15,7 +15,7 @@ pub(crate) struct Args {
     #[arg(value_enum)]
     product: Product,
     /// Those of a dialect of `flows`, and behind an empty line where it is right and the program is not, and its
-    /// switches.
+    /// switches, each with where that was found: owner/repository#number is a thread on GitHub, @ a commit.
     #[arg(long, value_name = "NAME")]
     dialect: Option<Dialect>,
 }
@@ -91,10 +91,10 @@ struct Column {
 struct Difference {
     name: &'static str,
     switch: bool,
-    /// Of the description of the original.
-    section: &'static str,
     original: &'static str,
     here: &'static str,
+    /// Where it was found.
+    source: &'static str,
 }
 
 #[derive(Serialize)]
@@ -104,25 +104,27 @@ struct Switch {
     values: Vec<&'static str>,
     /// With that of each value.
     meaning: String,
+    /// Where it was found that programs differ in it.
+    source: &'static str,
 }
 
 impl Schema {
     pub(crate) fn new(dialect: Option<&Dialect>, columns: Vec<FeatureColumn>) -> Schema {
         let column =
             |FeatureColumn { name, kind, unit, about }| Column { name, r#type: kind.name(), unit, meaning: about };
-        let switch = |dialects::Switch { name, value, values, about }| {
+        let switch = |dialects::Switch { name, value, values, about, source }| {
             let told = values.iter().filter(|value| !value.about.is_empty());
             let told: String =
                 told.map(|value| format!(". {}: {}", value.name, value.about.trim_end_matches('.'))).collect();
             let values = values.iter().map(|value| value.name).collect();
-            Switch { name, value, values, meaning: format!("{about}{told}") }
+            Switch { name, value, values, meaning: format!("{about}{told}"), source }
         };
         let differences = dialect.map_or(&[][..], Dialect::differences).iter().map(|difference| Difference {
             name: difference.name,
             switch: difference.switch,
-            section: difference.section,
             original: difference.original,
             here: difference.here,
+            source: difference.source,
         });
         Schema {
             dialect: dialect.map(Dialect::name),
@@ -139,16 +141,17 @@ impl Schema {
         for Column { name, r#type, unit, meaning } in &self.columns {
             out.push_str(&format!("{name}\t{type}\t{}\t{meaning}\n", or_none(unit)));
         }
-        out.push_str("\ndifference\tswitch\tsection\toriginal\there\n");
-        for Difference { name, switch, section, original, here } in &self.differences {
+        out.push_str("\ndifference\tswitch\toriginal\there\tsource\n");
+        for Difference { name, switch, original, here, source } in &self.differences {
             let switch = if *switch { "yes" } else { "no" };
-            out.push_str(&format!("{name}\t{switch}\t{section}\t{original}\t{here}\n"));
+            out.push_str(&format!("{name}\t{switch}\t{original}\t{here}\t{source}\n"));
         }
         if !self.switches.is_empty() {
-            out.push_str("\nswitch\tvalue\tvalues\tmeaning\n");
+            out.push_str("\nswitch\tvalue\tvalues\tmeaning\tsource\n");
         }
-        for Switch { name, value, values, meaning } in &self.switches {
-            out.push_str(&format!("{name}\t{value}\t{}\t{meaning}\n", values.join(", ")));
+        for Switch { name, value, values, meaning, source } in &self.switches {
+            let values = values.join(", ");
+            out.push_str(&format!("{name}\t{value}\t{values}\t{meaning}\t{source}\n"));
         }
         out
     }

@@ -126,6 +126,11 @@ impl Engine {
 }
 
 impl Builder {
+    /// Fails if its progress was asked to stop.
+    pub(crate) fn stopped(&self) -> Result<()> {
+        self.0.progress.stopped()
+    }
+
     /// Threads in all, at least 1. With 2, one reads and decodes and one owns all flows.
     #[must_use]
     pub fn threads(mut self, threads: usize) -> Builder {

@@ -398,7 +398,10 @@ fn the_command_has_them_with_switches_and_without_timeouts() {
         schema("cic-py").split("\n\n").map(str::to_owned).collect::<Vec<_>>().try_into().unwrap();
     let listed: Vec<_> = columns.lines().skip(1).filter_map(|line| line.split('\t').next()).collect();
     assert_eq!(usual.out.lines().next().unwrap().split(',').collect::<Vec<_>>(), listed);
-    assert!(differences.contains("\ncrash\tno\t4\t") && switches.contains("\nsweeps\tyes\tno, yes\t"));
+    assert!(
+        differences.contains("all is 0\tseen by running cicflowmeter 0.4.2\n")
+            && switches.contains("\nsweeps\tyes\tno, yes\t")
+    );
     assert!(columns.contains("\nflow_duration\tfloat\ts\t"), "{columns}");
     assert!(schema("cic-py-0.2").contains("\nflow_duration\tfloat\tµs\t"));
 }

@@ -61,11 +61,11 @@ fn beside_a_table_is_what_the_schema_says_of_its_dialect() {
             (&"pcap-compactor".into(), &env!("CARGO_PKG_VERSION").into(), &"csv".into())
         );
         let mut text = lines(&said["columns"], "column\ttype\tunit\tmeaning", &["name", "type", "unit", "meaning"]);
-        let fields = ["name", "switch", "section", "original", "here"];
-        text += &lines(&said["differences"], "\ndifference\tswitch\tsection\toriginal\there", &fields);
+        let fields = ["name", "switch", "original", "here", "source"];
+        text += &lines(&said["differences"], "\ndifference\tswitch\toriginal\there\tsource", &fields);
         if !said["switches"].as_array().unwrap().is_empty() {
-            let fields = ["name", "value", "values", "meaning"];
-            text += &lines(&said["switches"], "\nswitch\tvalue\tvalues\tmeaning", &fields);
+            let fields = ["name", "value", "values", "meaning", "source"];
+            text += &lines(&said["switches"], "\nswitch\tvalue\tvalues\tmeaning\tsource", &fields);
         }
         assert_eq!(text, run(["schema", "flows", "--dialect", name]).out, "{name}");
         assert_eq!(flows(&words).code, Some(0));

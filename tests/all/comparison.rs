@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use pcap_compactor::Engine;
+use pcap_compactor::engine::Progress;
 use pcap_compactor::filter::Filter;
 use pcap_compactor::views::flows::Settings;
 use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::dialects::cic::{CIC, ENGELEN, Preset, dialect};
-use pcap_compactor::views::flows::dialects::comparison::{Comparer, Comparison, Reason, Spread};
+use pcap_compactor::views::flows::dialects::comparison::{Comparer, Comparison, Reason, Runs, Spread};
+use pcap_compactor::{Engine, ErrorKind};
 use serde_json::Value;
 
 use crate::cic::{CAPTURES, Captured, SWITCHES, busy, cell, everything, ms, reference, rows, written};
@@ -297,6 +299,61 @@ fn more_rows_than_there_may_be_are_an_error() {
     assert_eq!(compare(rows).unwrap().0.rows, rows as u64);
     let said = compare(rows - 1).unwrap_err().to_string();
     assert!(said.contains(&format!("cic has more than {} flows here", rows - 1)), "{said}");
+}
+
+#[test]
+fn progress_is_that_of_all_runs_and_a_stop_ends_them() {
+    let packets = everything();
+    let capture = Captured::new(&packets);
+    let (progress, runs) = (Arc::new(Progress::default()), Arc::new(Runs::default()));
+    let comparer = |progress: &Arc<Progress>| {
+        let engine = Engine::builder().progress(Arc::clone(progress));
+        let comparer = Comparer::new(engine, Filter::default(), Settings::default(), &capture.paths);
+        comparer.runs(Arc::clone(&runs))
+    };
+    let read = || progress.packets() / packets.len() as u64;
+    assert_eq!(runs.expected(), 2);
+    comparer(&progress).compare(&of("cic"), &of("cic")).unwrap();
+    assert_eq!((runs.expected(), read()), (2, 2));
+    let compared = comparer(&progress).compare(&of("cic"), &of("cic-2018")).unwrap().0;
+    assert_eq!(runs.expected(), read());
+    assert!(read() > 4 + compared.switches.len() as u64 / 2, "{}", read());
+    let bytes = std::fs::metadata(&capture.paths[0]).unwrap().len();
+    assert_eq!(progress.bytes(), bytes * runs.expected());
+
+    progress.stop();
+    let stopped = comparer(&progress).compare(&of("cic"), &of("cic")).unwrap_err();
+    assert!(matches!(stopped.kind(), ErrorKind::Stopped), "{stopped}");
+}
+
+/// While it tries switches, with work left for seconds.
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_the_command_at_once() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    let packets: Vec<_> = (0..200_000).map(|n: u32| udp(ms((n / 10).into()), n % 20_000)).collect();
+    let capture = Captured::new(&packets);
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let mut comparing = command(["diff-dialects", "cic", "cic-2018", "--verbose"]);
+        let comparing = comparing.args(&capture.paths).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut comparing = comparing.spawn().unwrap();
+        let mut said = BufReader::new(comparing.stderr.take().unwrap()).lines().map(Result::unwrap);
+        assert_eq!(said.by_ref().filter(|line| line.contains("run begins")).take(3).count(), 3);
+        let signalled = Command::new("kill").args([&format!("-{signal}"), &comparing.id().to_string()]).status();
+        assert!(signalled.unwrap().success());
+        let began = Instant::now();
+        let rest: Vec<_> = said.collect();
+        assert_eq!(comparing.wait().unwrap().code(), Some(code), "{rest:?}");
+        // A run that has to be ended by force takes 3 s.
+        assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+        assert!(rest.last().is_some_and(|line| line.contains("stopped")), "{rest:?}");
+        let mut out = String::new();
+        comparing.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        assert_eq!(out, "");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The nexus dialect against what NexusFlowMeter 0.1.5 wrote of the same captures.
 //!
 //! Every value of every row is compared, joined by flow and start; integers and text are equal, reals within 1e-9,
-//! relative. Rows without counterpart are named below, with the section of the description of the original that says why.
+//! relative. Rows without counterpart are named below, with the reason.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -22,14 +22,14 @@ use crate::traffic::{Body, Frame, START, pcap, v4};
 
 type Row = BTreeMap<String, String>;
 
-/// Rows that stand there only: captures with how many there are, which, section and why.
+/// Rows that stand there only: captures with how many there are, which, and why.
 const APART: &[(&str, usize, &str)] = &[
     ("443-firefox", 0, ""),
     ("WebattackRCE", 0, ""),
     ("bittorrent", 0, ""),
-    ("iphone", 3, "ARP; 5: it is not IP"),
-    ("synthetic_edges", 1, "ARP; 5: it is not IP"),
-    ("synthetic_edges_snap96", 1, "ARP; 5: it is not IP"),
+    ("iphone", 3, "ARP: it is not IP"),
+    ("synthetic_edges", 1, "ARP: it is not IP"),
+    ("synthetic_edges_snap96", 1, "ARP: it is not IP"),
 ];
 
 /// Columns whose values are reals.

@@ -63,17 +63,18 @@ pub struct Difference {
     pub original: &'static str,
     /// What stands here instead, and why.
     pub here: &'static str,
-    /// Sections of the description of the original.
-    pub section: &'static str,
+    /// Where it was found: a publication, an issue or pull request (`owner/repository#number`) or a commit
+    /// (`owner/repository@commit`) on GitHub, documentation, the original's code, or a run of it.
+    pub source: &'static str,
 }
 
 const fn difference(
     name: &'static str,
-    section: &'static str,
+    source: &'static str,
     original: &'static str,
     here: &'static str,
 ) -> Difference {
-    Difference { name, switch: false, original, here, section }
+    Difference { name, switch: false, original, here, source }
 }
 
 impl Dialect {
@@ -223,6 +224,20 @@ mod tests {
         }
     }
 
+    /// Whether it is a publication, a thread or commit of a repository, documentation, data, code, or a run.
+    fn can_be_followed(source: &str) -> bool {
+        let kinds = ["seen by running ", "code of ", "rows of ", "NetFlow version ", "nProbe user's guide"];
+        let is_in_repository = |part: &str| {
+            part.split_once(['#', '@']).is_some_and(|(repository, place)| {
+                repository.matches('/').count() == 1 && place.bytes().all(|byte| byte.is_ascii_hexdigit())
+            })
+        };
+        let is_published = |part: &str| ["20", "("].iter().all(|of| part.contains(of));
+        let mut parts = source.split("; ");
+        parts
+            .all(|part| kinds.iter().any(|kind| part.starts_with(kind)) || is_in_repository(part) || is_published(part))
+    }
+
     #[test]
     fn the_documentation_has_every_difference_and_each_that_has_a_switch_can_be_had() {
         for name in Dialect::NAMES {
@@ -230,12 +245,16 @@ mod tests {
             let is_row = |line: &&str| line.starts_with("//! | `") && line.matches('|').count() == 6;
             let documented: Vec<_> = source(name).lines().filter(is_row).collect();
             let row = |difference: &Difference| {
-                let Difference { name, switch, original, here, section } = difference;
+                let Difference { name, switch, original, here, source } = difference;
                 let switch = if *switch { "yes | " } else { "| " };
-                format!("//! | `{name}` | {switch}{section} | {original} | {here} |")
+                format!("//! | `{name}` | {switch}{original} | {here} | {source} |")
             };
             assert_eq!(documented, dialect.differences().iter().map(row).collect::<Vec<_>>());
             let switches = dialect.switches();
+            let sources = dialect.differences().iter().map(|difference| difference.source);
+            for source in sources.chain(switches.iter().map(|switch| switch.source)) {
+                assert!(can_be_followed(source), "{name}: {source}");
+            }
             for difference in dialect.differences().iter().filter(|difference| difference.switch) {
                 assert!(switches.iter().any(|switch| switch.name == difference.name), "{difference:?}");
             }
@@ -247,7 +266,7 @@ mod tests {
         for name in ["wa1kpcap", "cic"] {
             let dialect: Dialect = name.parse().unwrap();
             assert!(!dialect.switches().is_empty());
-            for Switch { name, value, values, about } in dialect.switches() {
+            for Switch { name, value, values, about, .. } in dialect.switches() {
                 assert!(
                     values.iter().any(|of| of.name == value) && !about.is_empty() && !about.starts_with(' '),
                     "{name}"

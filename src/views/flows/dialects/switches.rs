@@ -13,6 +13,8 @@ pub struct Switch {
     pub values: Vec<Value>,
     /// What it decides.
     pub about: &'static str,
+    /// Where it was found that programs differ in it, as of a [`Difference`](super::Difference).
+    pub source: &'static str,
 }
 
 /// A value that a switch may have.
@@ -39,9 +41,9 @@ impl Named for bool {
 }
 
 /// A switch that has this value.
-pub(super) fn switch<T: Named>(name: &'static str, value: T, about: &'static str) -> Switch {
+pub(super) fn switch<T: Named>(name: &'static str, value: T, about: &'static str, source: &'static str) -> Switch {
     let values = T::ALL.iter().map(|&(name, _, about)| Value { name, about: about.trim_ascii_start() }).collect();
-    Switch { name, value: value.name(), values, about: about.trim_ascii_start() }
+    Switch { name, value: value.name(), values, about: about.trim_ascii_start(), source }
 }
 
 /// The value of a name.
@@ -59,21 +61,21 @@ pub(super) fn unknown<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) 
     Error::config(format!("there is no switch `{name}`; the nearest is `{}`", nearest(name, names)))
 }
 
-/// Declares the switches of a program. What documents one is also what [`Switch::about`] says.
+/// Declares the switches of a program. What documents one is also what [`Switch::about`] says; `from` is its [source](Switch::source).
 macro_rules! switches {
     ($(#[$of:meta])* struct $switches:ident {
-        $($(#[doc = $about:literal])+ $name:ident: $kind:ty,)+
+        $($(#[doc = $about:literal])+ $name:ident: $kind:ident from $source:literal,)+
     }) => {
         $(#[$of])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub struct $switches { $($(#[doc = $about])+ pub $name: $kind,)+ }
+        pub struct $switches { $($(#[doc = $about])+ #[doc = concat!("\n\nSource: ", $source)] pub $name: $kind,)+ }
 
         impl $switches {
             /// Every switch as it stands.
             #[must_use]
             pub fn list(&self) -> Vec<$crate::views::flows::dialects::Switch> {
                 use $crate::views::flows::dialects::switches::switch;
-                vec![$(switch(stringify!($name), self.$name, concat!($($about),+))),+]
+                vec![$(switch(stringify!($name), self.$name, concat!($($about),+), $source)),+]
             }
 
             /// Sets a switch to a value.

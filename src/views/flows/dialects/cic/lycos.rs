@@ -5,19 +5,19 @@
 //!
 //! # Where it is right and the original is not
 //!
-//! | difference | switch | section | the original | here |
+//! | difference | switch | the original | here | source |
 //! |---|---|---|---|---|
-//! | `protocols` | | 6 | two ends have one flow, whatever the protocol | one for each protocol |
-//! | `open_flows` | | 6 | flows that last at the end of the capture are lost if they began less than 120 s before | they are written |
-//! | `fragments` | | 6 | later fragments are read as if they began with a header | of a flow without ports and lengths |
-//! | `lengths` | | 6 | IP lengths below those of the headers, and 0 of segmentation offload, go around below 0 | no payload, and the rest of the frame |
-//! | `malformed` | | 6 | headers are read behind the end of what was captured | it stands in the ledger |
-//! | `link_types` | | 6 | Ethernet without VLAN tags | 16 link types, tags and tunnels |
-//! | `first_window` | | 6 | of TCP without packets forward it is 0 | -1, as of those without packets backward |
-//! | `time_back` | | 6 | where time goes back, bulks go on without it | it counts as it is |
-//! | `precision` | | 6 | means and variances are updated value by value in floats | exact, rounded once |
-//! | `decimals` | | 6 | six decimals, and a blank in front of `bwd_bulk_rate_mean` | as many as there are, no blank |
-//! | `order` | | 6 | rows as flows end | in stretches as they end, by first packet in each |
+//! | `protocols` | | two ends have one flow, whatever the protocol | one for each protocol | code of LycoSTand (2021) |
+//! | `open_flows` | | flows that last at the end of the capture are lost if they began less than 120 s before | they are written | code of LycoSTand (2021) |
+//! | `fragments` | | later fragments are read as if they began with a header | of a flow without ports and lengths | code of LycoSTand (2021) |
+//! | `lengths` | | IP lengths below those of the headers, and 0 of segmentation offload, go around below 0 | no payload, and the rest of the frame | code of LycoSTand (2021) |
+//! | `malformed` | | headers are read behind the end of what was captured | it stands in the ledger | code of LycoSTand (2021) |
+//! | `link_types` | | Ethernet without VLAN tags | 16 link types, tags and tunnels | code of LycoSTand (2021) |
+//! | `first_window` | | of TCP without packets forward it is 0 | -1, as of those without packets backward | code of LycoSTand (2021) |
+//! | `time_back` | | where time goes back, bulks go on without it | it counts as it is | code of LycoSTand (2021) |
+//! | `precision` | | means and variances are updated value by value in floats | exact, rounded once | code of LycoSTand (2021) |
+//! | `decimals` | | six decimals, and a blank in front of `bwd_bulk_rate_mean` | as many as there are, no blank | code of LycoSTand (2021) |
+//! | `order` | | rows as flows end | in stretches as they end, by first packet in each | code of LycoSTand (2021) |
 
 use super::super::sums::Sums;
 use super::super::{Difference, difference};
@@ -133,40 +133,70 @@ table! {
 
 /// What the table in the module's documentation says.
 pub(super) const DIFFERENCES: &[Difference] = &[
-    difference("protocols", "6", "two ends have one flow, whatever the protocol", "one for each protocol"),
+    difference(
+        "protocols",
+        "code of LycoSTand (2021)",
+        "two ends have one flow, whatever the protocol",
+        "one for each protocol",
+    ),
     difference(
         "open_flows",
-        "6",
+        "code of LycoSTand (2021)",
         "flows that last at the end of the capture are lost if they began less than 120 s before",
         "they are written",
     ),
     difference(
         "fragments",
-        "6",
+        "code of LycoSTand (2021)",
         "later fragments are read as if they began with a header",
         "of a flow without ports and lengths",
     ),
     difference(
         "lengths",
-        "6",
+        "code of LycoSTand (2021)",
         "IP lengths below those of the headers, and 0 of segmentation offload, go around below 0",
         "no payload, and the rest of the frame",
     ),
-    difference("malformed", "6", "headers are read behind the end of what was captured", "it stands in the ledger"),
-    difference("link_types", "6", "Ethernet without VLAN tags", "16 link types, tags and tunnels"),
+    difference(
+        "malformed",
+        "code of LycoSTand (2021)",
+        "headers are read behind the end of what was captured",
+        "it stands in the ledger",
+    ),
+    difference(
+        "link_types",
+        "code of LycoSTand (2021)",
+        "Ethernet without VLAN tags",
+        "16 link types, tags and tunnels",
+    ),
     difference(
         "first_window",
-        "6",
+        "code of LycoSTand (2021)",
         "of TCP without packets forward it is 0",
         "-1, as of those without packets backward",
     ),
-    difference("time_back", "6", "where time goes back, bulks go on without it", "it counts as it is"),
-    difference("precision", "6", "means and variances are updated value by value in floats", "exact, rounded once"),
+    difference(
+        "time_back",
+        "code of LycoSTand (2021)",
+        "where time goes back, bulks go on without it",
+        "it counts as it is",
+    ),
+    difference(
+        "precision",
+        "code of LycoSTand (2021)",
+        "means and variances are updated value by value in floats",
+        "exact, rounded once",
+    ),
     difference(
         "decimals",
-        "6",
+        "code of LycoSTand (2021)",
         "six decimals, and a blank in front of `bwd_bulk_rate_mean`",
         "as many as there are, no blank",
     ),
-    difference("order", "6", "rows as flows end", "in stretches as they end, by first packet in each"),
+    difference(
+        "order",
+        "code of LycoSTand (2021)",
+        "rows as flows end",
+        "in stretches as they end, by first packet in each",
+    ),
 ];

@@ -23,19 +23,19 @@
 //!
 //! # Where it is right and the original is not
 //!
-//! Sections are those of the description of the originals. What differs between presets is not here, but in their switches. The
-//! table is not about `lycos` and `cic-py`, which have their [own](lycos) [tables](python).
+//! What differs between presets is not here, but in their switches. The table is not about `lycos` and `cic-py`, which have their
+//! [own](lycos) [tables](python).
 //!
-//! | difference | switch | section | the original | here |
+//! | difference | switch | the original | here | source |
 //! |---|---|---|---|---|
-//! | `ghosts` | | 2.1 | what is not IPv4 is read as if it were: ARP becomes 8.0.6.4, IPv6 134.221.96.4 | not IPv4, and counted as that |
-//! | `icmp_errors` | | 2.1 | of ICMP errors the ports, protocol and lengths are those of the packet that they quote | left out where `packets` says so, else ICMP |
-//! | `protocol_zero` | | 2.1 | between two hosts all is one flow that has no number here | a flow for each protocol |
-//! | `sctp_ports` | | 2.1 | SCTP has no ports, but in the fork | it has |
-//! | `link_types` | | 2.1 | frames that do not begin with Ethernet are dropped | 16 link types; others are counted |
-//! | `order` | | 2.2 | rows as flows end, those that are left in the order of a hash | in stretches as they end, by first packet in each |
-//! | `precision` | | 2.4 | means and variances are updated value by value in floats | exact, rounded once |
-//! | `local_time` | | 2.4 | times are of the machine's zone | UTC, unless `--time-zone` says otherwise |
+//! | `ghosts` | | what is not IPv4 is read as if it were: ARP becomes 8.0.6.4, IPv6 134.221.96.4 | not IPv4, and counted as that | seen by running ahlashkari/CICFlowMeter@98a5eba |
+//! | `icmp_errors` | | of ICMP errors the ports, protocol and lengths are those of the packet that they quote | left out where `packets` says so, else ICMP | seen by running ahlashkari/CICFlowMeter@98a5eba |
+//! | `protocol_zero` | | between two hosts all is one flow that has no number here | a flow for each protocol | Rosay, Cheval, Carlier, Leroux 2022, Network Intrusion Detection: A Comprehensive Analysis of CIC-IDS2017 (ICISSP); seen by running ahlashkari/CICFlowMeter@98a5eba |
+//! | `sctp_ports` | | SCTP has no ports, but in the fork | it has | code of ahlashkari/CICFlowMeter@98a5eba and GintsEngelen/CICFlowMeter@4dd5319 |
+//! | `link_types` | | frames that do not begin with Ethernet are dropped | 16 link types; others are counted | ahlashkari/CICFlowMeter#59; ahlashkari/CICFlowMeter#140 |
+//! | `order` | | rows as flows end, those that are left in the order of a hash | in stretches as they end, by first packet in each | seen by running ahlashkari/CICFlowMeter@98a5eba |
+//! | `precision` | | means and variances are updated value by value in floats | exact, rounded once | code of ahlashkari/CICFlowMeter@98a5eba |
+//! | `local_time` | | times are of the machine's zone | UTC, unless `--time-zone` says otherwise | ahlashkari/CICFlowMeter#173 |
 
 mod bulk;
 mod columns;
@@ -322,37 +322,52 @@ pub(super) fn in_zone(preset: Preset, switches: Switches, zone: Zone) -> Dialect
 const DIFFERENCES: &[Difference] = &[
     difference(
         "ghosts",
-        "2.1",
+        "seen by running ahlashkari/CICFlowMeter@98a5eba",
         "what is not IPv4 is read as if it were: ARP becomes 8.0.6.4, IPv6 134.221.96.4",
         "not IPv4, and counted as that",
     ),
     difference(
         "icmp_errors",
-        "2.1",
+        "seen by running ahlashkari/CICFlowMeter@98a5eba",
         "of ICMP errors the ports, protocol and lengths are those of the packet that they quote",
         "left out where `packets` says so, else ICMP",
     ),
     difference(
         "protocol_zero",
-        "2.1",
+        "Rosay, Cheval, Carlier, Leroux 2022, Network Intrusion Detection: A Comprehensive Analysis of CIC-IDS2017 (ICISSP); seen by running ahlashkari/CICFlowMeter@98a5eba",
         "between two hosts all is one flow that has no number here",
         "a flow for each protocol",
     ),
-    difference("sctp_ports", "2.1", "SCTP has no ports, but in the fork", "it has"),
+    difference(
+        "sctp_ports",
+        "code of ahlashkari/CICFlowMeter@98a5eba and GintsEngelen/CICFlowMeter@4dd5319",
+        "SCTP has no ports, but in the fork",
+        "it has",
+    ),
     difference(
         "link_types",
-        "2.1",
+        "ahlashkari/CICFlowMeter#59; ahlashkari/CICFlowMeter#140",
         "frames that do not begin with Ethernet are dropped",
         "16 link types; others are counted",
     ),
     difference(
         "order",
-        "2.2",
+        "seen by running ahlashkari/CICFlowMeter@98a5eba",
         "rows as flows end, those that are left in the order of a hash",
         "in stretches as they end, by first packet in each",
     ),
-    difference("precision", "2.4", "means and variances are updated value by value in floats", "exact, rounded once"),
-    difference("local_time", "2.4", "times are of the machine's zone", "UTC, unless `--time-zone` says otherwise"),
+    difference(
+        "precision",
+        "code of ahlashkari/CICFlowMeter@98a5eba",
+        "means and variances are updated value by value in floats",
+        "exact, rounded once",
+    ),
+    difference(
+        "local_time",
+        "ahlashkari/CICFlowMeter#173",
+        "times are of the machine's zone",
+        "UTC, unless `--time-zone` says otherwise",
+    ),
 ];
 
 #[cfg(test)]

@@ -10,20 +10,18 @@
 //!
 //! # Where it is right and the original is not
 //!
-//! Sections are those of the description of the originals.
-//!
-//! | difference | switch | section | the original | here |
+//! | difference | switch | the original | here | source |
 //! |---|---|---|---|---|
-//! | `crash` | | 4 | a flow that begins behind 240 s of silence with a packet backward has none forward, and the program ends there | it is a row; of packets forward all is 0 |
-//! | `empty` | | 4 | without flows the file is empty | a header without rows |
-//! | `local_time` | | 4 | times are of the machine's zone | UTC, unless `--time-zone` says otherwise |
-//! | `fine_times` | | 4 | times finer than microseconds count | only where flows are cut |
-//! | `order` | | 4 | rows as sweeps end flows | in stretches as they end, by first packet in each |
-//! | `tunnels` | | 4 | only UDP gets past its filter, VXLAN with the outer addresses and the inner ports | the innermost of both, unless `--tunnels outer` |
-//! | `layers` | | 4 | IPv4 counts only behind the link layer, not behind MPLS or PPPoE | behind these too |
-//! | `lengths` | | 4 | payload of which it read more is as long as it would write it | as it was captured |
-//! | `malformed` | | 4 | a packet counts as far as it can be read | it stands in the ledger |
-//! | `text` | | 4 | rates of bulks have 28 digits, lines end with CR and LF | floats, and LF |
+//! | `crash` | | a flow that begins behind 240 s of silence with a packet backward has none forward, and the program ends there | it is a row; of packets forward all is 0 | seen by running cicflowmeter 0.4.2 |
+//! | `empty` | | without flows the file is empty | a header without rows | seen by running cicflowmeter 0.4.2 |
+//! | `local_time` | | times are of the machine's zone | UTC, unless `--time-zone` says otherwise | code of cicflowmeter 0.4.2 |
+//! | `fine_times` | | times finer than microseconds count | only where flows are cut | code of cicflowmeter 0.4.2 |
+//! | `order` | | rows as sweeps end flows | in stretches as they end, by first packet in each | seen by running cicflowmeter 0.4.2 |
+//! | `tunnels` | | only UDP gets past its filter, VXLAN with the outer addresses and the inner ports | the innermost of both, unless `--tunnels outer` | code of cicflowmeter 0.4.2: its filter `ip and (tcp or udp)`, and scapy |
+//! | `layers` | | IPv4 counts only behind the link layer, not behind MPLS or PPPoE | behind these too | code of cicflowmeter 0.4.2: its filter `ip and (tcp or udp)` |
+//! | `lengths` | | payload of which it read more is as long as it would write it | as it was captured | code of cicflowmeter 0.4.2, which measures layers of scapy |
+//! | `malformed` | | a packet counts as far as it can be read | it stands in the ledger | code of cicflowmeter 0.4.2, which reads by scapy |
+//! | `text` | | rates of bulks have 28 digits, lines end with CR and LF | floats, and LF | seen by running cicflowmeter 0.4.2 |
 
 use super::super::sums::Figures;
 use super::super::{Difference, difference};
@@ -37,24 +35,64 @@ use crate::views::flows::{Cell, Cells};
 pub(super) const DIFFERENCES: &[Difference] = &[
     difference(
         "crash",
-        "4",
+        "seen by running cicflowmeter 0.4.2",
         "a flow that begins behind 240 s of silence with a packet backward has none forward, and the program ends there",
         "it is a row; of packets forward all is 0",
     ),
-    difference("empty", "4", "without flows the file is empty", "a header without rows"),
-    difference("local_time", "4", "times are of the machine's zone", "UTC, unless `--time-zone` says otherwise"),
-    difference("fine_times", "4", "times finer than microseconds count", "only where flows are cut"),
-    difference("order", "4", "rows as sweeps end flows", "in stretches as they end, by first packet in each"),
+    difference(
+        "empty",
+        "seen by running cicflowmeter 0.4.2",
+        "without flows the file is empty",
+        "a header without rows",
+    ),
+    difference(
+        "local_time",
+        "code of cicflowmeter 0.4.2",
+        "times are of the machine's zone",
+        "UTC, unless `--time-zone` says otherwise",
+    ),
+    difference(
+        "fine_times",
+        "code of cicflowmeter 0.4.2",
+        "times finer than microseconds count",
+        "only where flows are cut",
+    ),
+    difference(
+        "order",
+        "seen by running cicflowmeter 0.4.2",
+        "rows as sweeps end flows",
+        "in stretches as they end, by first packet in each",
+    ),
     difference(
         "tunnels",
-        "4",
+        "code of cicflowmeter 0.4.2: its filter `ip and (tcp or udp)`, and scapy",
         "only UDP gets past its filter, VXLAN with the outer addresses and the inner ports",
         "the innermost of both, unless `--tunnels outer`",
     ),
-    difference("layers", "4", "IPv4 counts only behind the link layer, not behind MPLS or PPPoE", "behind these too"),
-    difference("lengths", "4", "payload of which it read more is as long as it would write it", "as it was captured"),
-    difference("malformed", "4", "a packet counts as far as it can be read", "it stands in the ledger"),
-    difference("text", "4", "rates of bulks have 28 digits, lines end with CR and LF", "floats, and LF"),
+    difference(
+        "layers",
+        "code of cicflowmeter 0.4.2: its filter `ip and (tcp or udp)`",
+        "IPv4 counts only behind the link layer, not behind MPLS or PPPoE",
+        "behind these too",
+    ),
+    difference(
+        "lengths",
+        "code of cicflowmeter 0.4.2, which measures layers of scapy",
+        "payload of which it read more is as long as it would write it",
+        "as it was captured",
+    ),
+    difference(
+        "malformed",
+        "code of cicflowmeter 0.4.2, which reads by scapy",
+        "a packet counts as far as it can be read",
+        "it stands in the ledger",
+    ),
+    difference(
+        "text",
+        "seen by running cicflowmeter 0.4.2",
+        "rates of bulks have 28 digits, lines end with CR and LF",
+        "floats, and LF",
+    ),
 ];
 
 /// What Python writes as 0 and not as 0.0: where nothing was divided.

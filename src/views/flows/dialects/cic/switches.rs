@@ -271,84 +271,123 @@ switches! {
     /// All switches.
     struct Switches {
         /// which packets count
-        packets: Packets,
+        packets: Packets
+            from "ahlashkari/CICFlowMeter#49; seen by running ahlashkari/CICFlowMeter@98a5eba, of TCP and UDP alone cicflowmeter 0.4.2",
         /// whether flows end in sweeps alone, whatever the next three say: every 1,000 packets, and behind each of a flow that is longer
         /// than 120 s, those that are silent for 240 s or 90 s long; they are of two ends, whatever the protocol
-        sweeps: bool,
+        sweeps: bool
+            from "seen by running cicflowmeter 0.4.2",
         /// how FIN, RST and SYN end flows of TCP
-        tcp_end: TcpEnd,
+        tcp_end: TcpEnd
+            from "Engelen, Rimmer, Joosen 2021, Troubleshooting an Intrusion Detection Dataset: the CICIDS2017 Case Study (WTMC); ahlashkari/CICFlowMeter#167",
         /// the silence that ends a flow, beside 120 s from its start
-        idle_timeout: Idle,
+        idle_timeout: Idle
+            from "code of ahlashkari/CICFlowMeter@98a5eba and GintsEngelen/CICFlowMeter@4dd5319",
         /// whether a packet exactly 120 s from the start is of the next flow
-        timeout_inclusive: bool,
+        timeout_inclusive: bool
+            from "code of LycoSTand (2021)",
         /// which flows that ended 120 s from their start go on with the same source and destination
-        goes_on: GoesOn,
+        goes_on: GoesOn
+            from "seen by running ahlashkari/CICFlowMeter@98a5eba and GintsEngelen/CICFlowMeter@4dd5319",
         /// whether a flow that begins with SYN and ACK was begun by its receiver
-        synack_swaps: bool,
+        synack_swaps: bool
+            from "GintsEngelen/CICFlowMeter@e9a9875",
         /// whether flows of one packet are left out
-        leave_out_single: bool,
+        leave_out_single: bool
+            from "GintsEngelen/CICFlowMeter@c9d0050",
         /// how packets are ordered in a flow
-        order: Order,
+        order: Order
+            from "Lanvin and others 2022 (CRiSIS, hal-03775466); GintsEngelen/CICFlowMeter#10",
         /// by what the direction of a packet is known
-        direction_compare: Compare,
+        direction_compare: Compare
+            from "code of ahlashkari/CICFlowMeter@98a5eba",
         /// which direction the first packet of a flow is of
-        first_packet: FirstPacket,
+        first_packet: FirstPacket
+            from "ahlashkari/CICFlowMeter#45; seen by running ahlashkari/CICFlowMeter@98a5eba and ahlashkari/CICFlowMeter@99dc827",
         /// whether the first packet of a flow counts twice, but for bulks
-        first_packet_twice: bool,
+        first_packet_twice: bool
+            from "seen by running cicflowmeter 0.4.2",
         /// whether the payload of the first packet counts twice in the lengths of both directions
-        first_payload_twice: bool,
+        first_payload_twice: bool
+            from "ahlashkari/CICFlowMeter#94; Liu, Engelen, Lynar, Essam, Joosen 2022, Error Prevalence in NIDS datasets (CNS); GintsEngelen/CICFlowMeter@43e5f4f",
         /// packets whose flags are counted
-        flags: Counted,
+        flags: Counted
+            from "seen by running ahlashkari/CICFlowMeter@99dc827",
         /// packets whose PSH and URG are counted by direction
-        psh_urg: Counted,
+        psh_urg: Counted
+            from "Engelen, Rimmer, Joosen 2021, Troubleshooting an Intrusion Detection Dataset: the CICIDS2017 Case Study (WTMC)",
         /// whether CWR counts what URG forward does
-        cwr_is_urg: bool,
+        cwr_is_urg: bool
+            from "seen by running cicflowmeter 0.4.2",
         /// whether gaps of the flow begin at its latest packet, not at that before
-        gaps_from_latest: bool,
+        gaps_from_latest: bool
+            from "code of cicflowmeter 0.4.2",
         /// whether the statistics of a single gap or period are 0
-        single_gap_is_zero: bool,
+        single_gap_is_zero: bool
+            from "seen by running cicflowmeter 0.4.2",
         /// how bulks are found
-        bulk: Bulks,
+        bulk: Bulks
+            from "ahlashkari/CICFlowMeter#124; Liu, Engelen, Lynar, Essam, Joosen 2022, Error Prevalence in NIDS datasets (CNS)",
         /// the longest pause in a bulk
-        bulk_pause: BulkPause,
+        bulk_pause: BulkPause
+            from "seen by running cicflowmeter 0.2.0",
         /// how the ratio, subflows and bulks divide
-        division: Division,
+        division: Division
+            from "Liu, Engelen, Lynar, Essam, Joosen 2022, Error Prevalence in NIDS datasets (CNS); GintsEngelen/CICFlowMeter@4b28b62; GintsEngelen/CICFlowMeter@381bc30",
         /// what subflows are
-        subflow: Subflow,
+        subflow: Subflow
+            from "ahlashkari/CICFlowMeter#41; GintsEngelen/CICFlowMeter@381bc30",
         /// the first window forward
-        init_win_fwd: InitWinFwd,
+        init_win_fwd: InitWinFwd
+            from "seen by running GintsEngelen/CICFlowMeter@4dd5319",
         /// the first window backward
-        init_win_bwd: InitWinBwd,
+        init_win_bwd: InitWinBwd
+            from "Rosay, Cheval, Carlier, Leroux 2022, Network Intrusion Detection: A Comprehensive Analysis of CIC-IDS2017 (ICISSP); GintsEngelen/CICFlowMeter#14",
         /// what stands for a window that was not seen
-        no_window: NoWindow,
+        no_window: NoWindow
+            from "seen by running ahlashkari/CICFlowMeter@99dc827",
         /// whether the first packet of a flow never has data
-        act_data_skip_first: bool,
+        act_data_skip_first: bool
+            from "seen by running ahlashkari/CICFlowMeter@98a5eba",
         /// the least header of a direction
-        seg_size_min: SegSizeMin,
+        seg_size_min: SegSizeMin
+            from "seen by running GintsEngelen/CICFlowMeter@4dd5319",
         /// what active and idle times are
-        activity: Activity,
+        activity: Activity
+            from "seen by running cicflowmeter 0.4.2 and cicflowmeter 0.2.0",
         /// whether the active period in which a flow ends counts
-        last_active_period: bool,
+        last_active_period: bool
+            from "seen by running ahlashkari/CICFlowMeter@98a5eba",
         /// in front of which packets silence is not idle
-        fin_keeps_idle: KeepsIdle,
+        fin_keeps_idle: KeepsIdle
+            from "code of ahlashkari/CICFlowMeter@98a5eba and of LycoSTand (2021)",
         /// what lengths of packets are of
-        length: Length,
+        length: Length
+            from "seen by running cicflowmeter 0.4.2",
         /// where lengths of payload are from
-        length_source: LengthSource,
+        length_source: LengthSource
+            from "seen by running ahlashkari/CICFlowMeter@98a5eba and cicflowmeter 0.4.2",
         /// which header is measured
-        header: Header,
+        header: Header
+            from "seen by running cicflowmeter 0.4.2 and cicflowmeter 0.2.0",
         /// standard deviation and variance
-        std: Std,
+        std: Std
+            from "seen by running cicflowmeter 0.4.2",
         /// bytes and packets per second of a flow without duration
-        zero_duration: ZeroDuration,
+        zero_duration: ZeroDuration
+            from "seen by running ahlashkari/CICFlowMeter@98a5eba and GintsEngelen/CICFlowMeter@4dd5319",
         /// the duration
-        duration: Duration,
+        duration: Duration
+            from "code of ahlashkari/CICFlowMeter@98a5eba and cicflowmeter 0.4.2",
         /// the unit of times
-        time: Unit,
+        time: Unit
+            from "seen by running cicflowmeter 0.4.2 and cicflowmeter 0.2.0",
         /// the time as text
-        timestamp: TimeText,
+        timestamp: TimeText
+            from "ahlashkari/CICFlowMeter#173; GintsEngelen/CICFlowMeter#4",
         /// which protocols have a number, and lengths if they have ports
-        protocols: Protocols,
+        protocols: Protocols
+            from "Rosay, Cheval, Carlier, Leroux 2022, Network Intrusion Detection: A Comprehensive Analysis of CIC-IDS2017 (ICISSP)",
     }
 }
 

@@ -18,9 +18,11 @@ mod spread;
 mod why;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 
+pub use rows::Runs;
 pub use spread::Spread;
 pub use why::{MOST_RUNS, Reason, Tried};
 
@@ -100,7 +102,7 @@ impl Comparer {
         captures: impl IntoIterator<Item = P>,
     ) -> Comparer {
         let captures = captures.into_iter().map(Into::into).collect();
-        let runner = Runner { engine, filter, usual, captures };
+        let runner = Runner { engine, filter, usual, captures, runs: Arc::default() };
         Comparer { runner, most_rows: MOST_ROWS, most_runs: MOST_RUNS }
     }
 
@@ -116,12 +118,22 @@ impl Comparer {
         Comparer { most_runs: runs, ..self }
     }
 
+    /// Tells these how many times the captures will be read. How far that is, the engine's
+    /// [`Progress`](crate::engine::Progress) says, which goes on from run to run.
+    #[must_use]
+    pub fn runs(mut self, runs: Arc<Runs>) -> Comparer {
+        self.runner.runs = runs;
+        self
+    }
+
     /// Compares two dialects. The report is of the first's run.
     ///
     /// # Errors
     /// More rows than there may be, as an error of the sink; a stop that was asked for, or a ledger that does not balance.
     pub fn compare(&self, first: &Dialect, second: &Dialect) -> Result<(Comparison, Report)> {
         let pairs = pairs(first, second);
+        let search = Search::new(&self.runner, [first, second], &pairs, self.most_runs);
+        self.runner.runs.expect(2 + search.as_ref().map_or(0, Search::switches));
         let mut places = HashMap::new();
         let mut values: Vec<Vec<Cell<'static>>> = Vec::new();
         let report = self.runner.run(first, |place, cells| {
@@ -157,7 +169,6 @@ impl Comparer {
         let gone = met.iter().enumerate().filter(|(_, met)| !**met);
         gone.for_each(|(row, _)| wanted[row].push(Wanted::NoRow));
         let [gone, new] = [met.len() as u64 - both, wanted.len() as u64 - met.len() as u64];
-        let search = Search::new(&self.runner, [first, second], &pairs, self.most_runs);
         let one_family = search.is_some();
         let found = search.map(|search| search.run(places, wanted)).transpose()?.unwrap_or_default();
         let only_rows = [Lone { rows: gone, why: found.no_rows }, Lone { rows: new, why: found.rows }];

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Dialect;
 use crate::engine::{Builder, Input, Report};
@@ -24,6 +26,31 @@ pub(super) struct Place {
     number: u32,
 }
 
+/// How many times the captures are read; readable from other threads while two dialects are compared.
+#[derive(Debug, Default)]
+pub struct Runs {
+    begun: AtomicU64,
+    expected: AtomicU64,
+}
+
+impl Runs {
+    /// How many times in all, as far as that is known: what one run explains, others need not be tried for, and what it leaves
+    /// may need more. At least 2, and in the end those that there were.
+    #[must_use]
+    pub fn expected(&self) -> u64 {
+        self.expected.load(Ordering::Relaxed).max(2)
+    }
+
+    /// There will be so many more.
+    pub(super) fn expect(&self, more: usize) {
+        self.expected.store(self.begun.load(Ordering::Relaxed) + more as u64, Ordering::Relaxed);
+    }
+
+    fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Runs dialects over captures.
 #[derive(Clone, Debug)]
 pub(super) struct Runner {
@@ -31,6 +58,7 @@ pub(super) struct Runner {
     pub(super) filter: Filter,
     pub(super) usual: Settings,
     pub(super) captures: Vec<PathBuf>,
+    pub(super) runs: Arc<Runs>,
 }
 
 impl Runner {
@@ -38,10 +66,16 @@ impl Runner {
     pub(super) fn run(
         &self,
         dialect: &Dialect,
-        each: impl FnMut(Place, &[Cell<'static>]) -> Result<()>,
+        mut each: impl FnMut(Place, &[Cell<'static>]) -> Result<()>,
     ) -> Result<Report> {
+        self.runs.begin();
         let settings = dialect.settings(self.usual.clone());
         let engine = self.engine.clone().filter(self.filter.clone().and(dialect.filter().clone()));
+        // Many rows come when all has been read, and a stop is to be heeded then, too.
+        let each = |place, cells: &[Cell<'static>]| {
+            self.engine.stopped()?;
+            each(place, cells)
+        };
         let mut rows = Rows { columns: settings.columns.clone(), cells: Vec::new(), numbers: HashMap::new(), each };
         FlowJob::new(settings).engine(engine).run(self.captures.iter().map(Input::file).collect(), &mut rows)
     }

@@ -105,16 +105,23 @@ impl<'s> Search<'s> {
         Some(Search { runner, dialects, pairs, tried: switches.chain(layout).collect(), runs_left })
     }
 
+    /// How many switches are in question.
+    pub(super) fn switches(&self) -> usize {
+        self.tried.len()
+    }
+
     /// Finds the reasons of all that is wanted, by row; `places` says which row is which.
     pub(super) fn run(mut self, places: HashMap<Place, usize>, wanted: Vec<Vec<Wanted>>) -> Result<Found> {
         let all = (1 << self.tried.len()) - 1;
         let open = |wanted: Vec<Wanted>| wanted.into_iter().map(|wanted| Open { wanted, set: all }).collect();
         let mut rows: Vec<Vec<Open>> = wanted.into_iter().map(open).collect();
         for place in 0..self.tried.len() {
+            self.runner.runs.expect(self.tried.len() - place);
             self.attempt(all, 1 << place, &places, &mut rows)?;
         }
         let mut unreduced = BTreeSet::new();
         while self.reduce(&places, &mut rows, &mut unreduced)? {}
+        self.runner.runs.expect(0);
         Ok(self.sum(&rows, &unreduced))
     }
 
@@ -128,6 +135,9 @@ impl<'s> Search<'s> {
         let mut smaller = false;
         for place in 0..self.tried.len() {
             let sets: BTreeSet<Set> = rows.iter().flatten().map(|open| open.set).collect();
+            // Each switch that is left will be taken out of the sets that have it then; of those that are there now, it is known.
+            let left = |set: &Set| if set.count_ones() > 1 { (set >> place).count_ones() as usize } else { 0 };
+            self.runner.runs.expect(sets.iter().map(left).sum::<usize>().min(self.runs_left));
             for set in sets.into_iter().filter(|set| set & 1 << place != 0 && set.count_ones() > 1) {
                 if let Some(left) = self.runs_left.checked_sub(1) {
                     self.runs_left = left;

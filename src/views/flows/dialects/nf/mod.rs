@@ -21,27 +21,26 @@
 //!
 //! # Where they differ from the original
 //!
-//! Sections are those of the description of the originals. How flows end, and of whom times to live are, is said of the versions of nProbe
-//! whose source was open; later ones may differ.
+//! How flows end, and of whom times to live are, is said of the versions of nProbe whose code was open; later ones may differ.
 //!
-//! | difference | switch | section | the original | here |
+//! | difference | switch | the original | here | source |
 //! |---|---|---|---|---|
-//! | `l7_proto` | | 7 | `L7_PROTO`, the number that nDPI has for the application | it is not there |
-//! | `second_bytes` | | 7 | bytes second by second, which stand in the sets as the digits of one number; in version 3 also less | bytes / seconds that have begun: the same below a second |
-//! | `wraps` | | 7 | durations of flows in which time goes back are near 4294967 | never negative: latest - earliest |
-//! | `ipv6` | | 7 | `IPV4_SRC_ADDR` and `IPV4_DST_ADDR` have no IPv6 addresses | they have; `--filter ip` leaves these flows out |
-//! | `close` | | 7 | TCP flows end 10 s behind FIN with ACK, or RST, of both ends | behind a RST, or FINs of both ends and their acknowledgement, with the next SYN; trailing packets stay |
-//! | `idle` | | 7 | also where one of two ends is silent, and when flows are looked at in rounds | where both are, in the time of packets |
-//! | `timeouts` | | 7 | 30 s and 120 s end flows, in whole seconds | what is longer does |
-//! | `retransmitted` | | 7 | which bytes count, and what a retransmission is, is not documented | IP bytes of segments whose sequence numbers had all been seen |
-//! | `ttl` | | 7 | `MIN_TTL` and `MAX_TTL` are of the source's packets | of both ends' |
-//! | `icmp` | | 7 | of which message type and code are is not documented | of the first, if the flow begins with it; ICMPv6 has `ICMP_TYPE` alone |
-//! | `ports` | | 7 | NetFlow may have type and code of ICMP in `L4_DST_PORT` | 0 |
-//! | `dns` | | 7 | of which query of several is not documented | the first that was asked or answered; of answers the first A record |
-//! | `ftp` | | 7 | of which command of several is not documented | the last reply to a command |
-//! | `stddev` | | 7 | of a population or a sample is not documented | of a population, as in nDPI |
-//! | `tunnels` | | 7 | the outer addresses, unless `--tunnel` | the innermost, unless `--tunnels outer` |
-//! | `wide` | | 7 | counters have 32 bits, and lengths 16 | 64 |
+//! | `l7_proto` | | `L7_PROTO`, the number that nDPI has for the application | it is not there | nProbe user's guide, Flow Information Elements |
+//! | `second_bytes` | | bytes second by second, which stand in the sets as the digits of one number; in version 3 also less | bytes / seconds that have begun: the same below a second | rows of NF-UQ-NIDS |
+//! | `wraps` | | durations of flows in which time goes back are near 4294967 | never negative: latest - earliest | rows of NF-UQ-NIDS |
+//! | `ipv6` | | `IPV4_SRC_ADDR` and `IPV4_DST_ADDR` have no IPv6 addresses | they have; `--filter ip` leaves these flows out | nProbe user's guide, Flow Information Elements |
+//! | `close` | | TCP flows end 10 s behind FIN with ACK, or RST, of both ends | behind a RST, or FINs of both ends and their acknowledgement, with the next SYN; trailing packets stay | code of nProbe, when it was open |
+//! | `idle` | | also where one of two ends is silent, and when flows are looked at in rounds | where both are, in the time of packets | code of nProbe, when it was open |
+//! | `timeouts` | | 30 s and 120 s end flows, in whole seconds | what is longer does | code of nProbe, when it was open |
+//! | `retransmitted` | | which bytes count, and what a retransmission is, is not documented | IP bytes of segments whose sequence numbers had all been seen | nProbe user's guide, Flow Information Elements |
+//! | `ttl` | | `MIN_TTL` and `MAX_TTL` are of the source's packets | of both ends' | code of nProbe, when it was open |
+//! | `icmp` | | of which message type and code are is not documented | of the first, if the flow begins with it; ICMPv6 has `ICMP_TYPE` alone | nProbe user's guide, Flow Information Elements |
+//! | `ports` | | NetFlow may have type and code of ICMP in `L4_DST_PORT` | 0 | NetFlow version 5; ntop/PF_RING#982 |
+//! | `dns` | | of which query of several is not documented | the first that was asked or answered; of answers the first A record | nProbe user's guide, Flow Information Elements |
+//! | `ftp` | | of which command of several is not documented | the last reply to a command | nProbe user's guide, Flow Information Elements |
+//! | `stddev` | | of a population or a sample is not documented | of a population, as in nDPI | nProbe user's guide, Flow Information Elements |
+//! | `tunnels` | | the outer addresses, unless `--tunnel` | the innermost, unless `--tunnels outer` | nProbe user's guide |
+//! | `wide` | | counters have 32 bits, and lengths 16 | 64 | nProbe user's guide, Flow Information Elements |
 
 mod columns;
 mod packets;
@@ -53,7 +52,7 @@ mod words;
 
 use std::sync::Arc;
 
-use super::{Dialect, Difference, Notation};
+use super::{Dialect, Difference, Notation, difference};
 use crate::filter::Filter;
 use crate::time::NS_PER_SECOND;
 use crate::views::flows::{ClientRule, Lifetime, Settings};
@@ -106,60 +105,99 @@ fn rules(usual: Settings) -> Settings {
     }
 }
 
-const fn difference(name: &'static str, original: &'static str, here: &'static str) -> Difference {
-    super::difference(name, "7", original, here)
-}
-
 /// What the table in the module's documentation says.
 const DIFFERENCES: &[Difference] = &[
-    difference("l7_proto", "`L7_PROTO`, the number that nDPI has for the application", "it is not there"),
+    difference(
+        "l7_proto",
+        "nProbe user's guide, Flow Information Elements",
+        "`L7_PROTO`, the number that nDPI has for the application",
+        "it is not there",
+    ),
     difference(
         "second_bytes",
+        "rows of NF-UQ-NIDS",
         "bytes second by second, which stand in the sets as the digits of one number; in version 3 also less",
         "bytes / seconds that have begun: the same below a second",
     ),
     difference(
         "wraps",
+        "rows of NF-UQ-NIDS",
         "durations of flows in which time goes back are near 4294967",
         "never negative: latest - earliest",
     ),
     difference(
         "ipv6",
+        "nProbe user's guide, Flow Information Elements",
         "`IPV4_SRC_ADDR` and `IPV4_DST_ADDR` have no IPv6 addresses",
         "they have; `--filter ip` leaves these flows out",
     ),
     difference(
         "close",
+        "code of nProbe, when it was open",
         "TCP flows end 10 s behind FIN with ACK, or RST, of both ends",
         "behind a RST, or FINs of both ends and their acknowledgement, with the next SYN; trailing packets stay",
     ),
     difference(
         "idle",
+        "code of nProbe, when it was open",
         "also where one of two ends is silent, and when flows are looked at in rounds",
         "where both are, in the time of packets",
     ),
-    difference("timeouts", "30 s and 120 s end flows, in whole seconds", "what is longer does"),
+    difference(
+        "timeouts",
+        "code of nProbe, when it was open",
+        "30 s and 120 s end flows, in whole seconds",
+        "what is longer does",
+    ),
     difference(
         "retransmitted",
+        "nProbe user's guide, Flow Information Elements",
         "which bytes count, and what a retransmission is, is not documented",
         "IP bytes of segments whose sequence numbers had all been seen",
     ),
-    difference("ttl", "`MIN_TTL` and `MAX_TTL` are of the source's packets", "of both ends'"),
+    difference(
+        "ttl",
+        "code of nProbe, when it was open",
+        "`MIN_TTL` and `MAX_TTL` are of the source's packets",
+        "of both ends'",
+    ),
     difference(
         "icmp",
+        "nProbe user's guide, Flow Information Elements",
         "of which message type and code are is not documented",
         "of the first, if the flow begins with it; ICMPv6 has `ICMP_TYPE` alone",
     ),
-    difference("ports", "NetFlow may have type and code of ICMP in `L4_DST_PORT`", "0"),
+    difference(
+        "ports",
+        "NetFlow version 5; ntop/PF_RING#982",
+        "NetFlow may have type and code of ICMP in `L4_DST_PORT`",
+        "0",
+    ),
     difference(
         "dns",
+        "nProbe user's guide, Flow Information Elements",
         "of which query of several is not documented",
         "the first that was asked or answered; of answers the first A record",
     ),
-    difference("ftp", "of which command of several is not documented", "the last reply to a command"),
-    difference("stddev", "of a population or a sample is not documented", "of a population, as in nDPI"),
-    difference("tunnels", "the outer addresses, unless `--tunnel`", "the innermost, unless `--tunnels outer`"),
-    difference("wide", "counters have 32 bits, and lengths 16", "64"),
+    difference(
+        "ftp",
+        "nProbe user's guide, Flow Information Elements",
+        "of which command of several is not documented",
+        "the last reply to a command",
+    ),
+    difference(
+        "stddev",
+        "nProbe user's guide, Flow Information Elements",
+        "of a population or a sample is not documented",
+        "of a population, as in nDPI",
+    ),
+    difference(
+        "tunnels",
+        "nProbe user's guide",
+        "the outer addresses, unless `--tunnel`",
+        "the innermost, unless `--tunnels outer`",
+    ),
+    difference("wide", "nProbe user's guide, Flow Information Elements", "counters have 32 bits, and lengths 16", "64"),
 ];
 
 #[cfg(test)]

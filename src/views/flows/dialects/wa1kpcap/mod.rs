@@ -15,34 +15,33 @@
 //!
 //! # Where it is right and the original is not
 //!
-//! Sections are those of the description of the original, flow-features. Those with a switch can be had as there, see
-//! [`Switches`].
+//! Those with a switch can be had as there, see [`Switches`].
 //!
-//! | difference | switch | section | the original | here |
+//! | difference | switch | the original | here | source |
 //! |---|---|---|---|---|
-//! | `float_times` | yes | 2, 12.23 | times are floats of seconds, to 0.24 µs, and `iats` their differences | nanoseconds up to the cell |
-//! | `udp_without_payload` | yes | 4, 12.9 | `payload_bytes` are 0 for UDP | they are those of `app_lengths` |
-//! | `summed_duration` | yes | 5, 12.9 | `feature.duration` adds up the magnitudes of `iats` | latest less earliest time |
-//! | `retransmissions` | | 3.2, 12.5 | drops every segment that is not newer than the newest, and what a later connection sends below its numbers | only segments whose bytes were all seen in this connection |
-//! | `variance` | | 5 | one pass in floats, which cancels | exact |
-//! | `capture_times` | | 6, 12.10 | pcapng times of other units are taken for microseconds | read as written |
-//! | `zero_ip_length` | | 6, 12.9 | of an IPv4 packet of total length 0, `ip_lengths` is 0, and `trans_lengths` and `app_lengths` wrap below zero | `ip_lengths` is what the frame has left on the wire, as TSO means it, and the others follow from that |
-//! | `short_ip_length` | | 6, 12.9 | an IPv4 packet of total length below its header is a row | malformed, and counted so |
-//! | `memory` | | 5 | everything in memory until the end | the packets of a flow, 16 bytes each, until it ends, which is the end of input |
-//! | `long_ip_length` | | 4 | `ip_lengths` are what headers claim | no more than the frame had on the wire |
-//! | `fragments` | | 7, 12.12 | payload of later IPv6 fragments is read as ports, a first fragment counts the whole datagram | flows with ports 0; lengths of the fragment |
-//! | `icmpv6_behind_headers` | | 1.3, 12.21 | `not icmpv6` misses it behind extension headers | left out |
-//! | `tunnels` | | 2 | IP in IP, 6in4, ERSPAN and others are not followed | followed, unless `--tunnels outer` |
-//! | `sctp_ports` | | 2, 12.16 | SCTP has no ports | it has |
-//! | `vlan` | | 2 | the same ends in two VLANs are two flows | one |
-//! | `link_types` | | 6, 12.11 | frames of link types it does not know, and of PPPoE, vanish | 16 link types and PPPoE; others are counted |
-//! | `flow_limit` | | 1.1, 12.18 | flows from the 100,001st on vanish | there is no limit |
-//! | `order` | | 1.1, 12.19 | rows in no order | by first packet |
-//! | `tls_version` | | 8, 12.17 | `version` is that of the first record's header | the version that the server chose; None without its hello |
-//! | `tls_records` | | 7, 12.13 | records are cut out in the order of arrival, up to the first hole | in order of sequence, on behind holes |
-//! | `certificates` | | 9, 12.3 | a TLS certificate ends the export | `cert_subject` and `cert_issuer` are those of the server's own, as text |
-//! | `http` | | 8, 12.14 | HTTP is not read | `host` and `user_agent` of the first request, on any port |
-//! | `dns` | | 8, 12.15 | only datagrams of port 53 | also other ports, TCP, mDNS and LLMNR |
+//! | `float_times` | yes | times are floats of seconds, to 0.24 µs, and `iats` their differences | nanoseconds up to the cell | seen by running wa1kpcap 0.2.0 |
+//! | `udp_without_payload` | yes | `payload_bytes` are 0 for UDP | they are those of `app_lengths` | seen by running wa1kpcap 0.2.0 |
+//! | `summed_duration` | yes | `feature.duration` adds up the magnitudes of `iats` | latest less earliest time | seen by running wa1kpcap 0.2.0 |
+//! | `retransmissions` | | drops every segment that is not newer than the newest, and what a later connection sends below its numbers | only segments whose bytes were all seen in this connection | seen by running wa1kpcap 0.2.0 |
+//! | `variance` | | one pass in floats, which cancels | exact | seen by running wa1kpcap 0.2.0 |
+//! | `capture_times` | | pcapng times of other units are taken for microseconds | read as written | seen by running wa1kpcap 0.2.0 |
+//! | `zero_ip_length` | | of an IPv4 packet of total length 0, `ip_lengths` is 0, and `trans_lengths` and `app_lengths` wrap below zero | `ip_lengths` is what the frame has left on the wire, as TSO means it, and the others follow from that | seen by running wa1kpcap 0.2.0 |
+//! | `short_ip_length` | | an IPv4 packet of total length below its header is a row | malformed, and counted so | seen by running wa1kpcap 0.2.0 |
+//! | `memory` | | everything in memory until the end | the packets of a flow, 16 bytes each, until it ends, which is the end of input | seen by running wa1kpcap 0.2.0 |
+//! | `long_ip_length` | | `ip_lengths` are what headers claim | no more than the frame had on the wire | code of wa1kpcap 0.2.0 |
+//! | `fragments` | | payload of later IPv6 fragments is read as ports, a first fragment counts the whole datagram | flows with ports 0; lengths of the fragment | seen by running wa1kpcap 0.2.0 |
+//! | `icmpv6_behind_headers` | | `not icmpv6` misses it behind extension headers | left out | seen by running wa1kpcap 0.2.0 |
+//! | `tunnels` | | IP in IP, 6in4, ERSPAN and others are not followed | followed, unless `--tunnels outer` | code of wa1kpcap 0.2.0 |
+//! | `sctp_ports` | | SCTP has no ports | it has | seen by running wa1kpcap 0.2.0 |
+//! | `vlan` | | the same ends in two VLANs are two flows | one | code of wa1kpcap 0.2.0 |
+//! | `link_types` | | frames of link types it does not know, and of PPPoE, vanish | 16 link types and PPPoE; others are counted | code of wa1kpcap 0.2.0 |
+//! | `flow_limit` | | flows from the 100,001st on vanish | there is no limit | seen by running wa1kpcap 0.2.0 |
+//! | `order` | | rows in no order | by first packet | code of wa1kpcap 0.2.0 |
+//! | `tls_version` | | `version` is that of the first record's header | the version that the server chose; None without its hello | seen by running wa1kpcap 0.2.0 |
+//! | `tls_records` | | records are cut out in the order of arrival, up to the first hole | in order of sequence, on behind holes | code of wa1kpcap 0.2.0 |
+//! | `certificates` | | a TLS certificate ends the export | `cert_subject` and `cert_issuer` are those of the server's own, as text | seen by running wa1kpcap 0.2.0 |
+//! | `http` | | HTTP is not read | `host` and `user_agent` of the first request, on any port | seen by running wa1kpcap 0.2.0 |
+//! | `dns` | | only datagrams of port 53 | also other ports, TCP, mDNS and LLMNR | seen by running wa1kpcap 0.2.0 |
 
 mod block;
 mod columns;
@@ -67,11 +66,11 @@ switches! {
     #[derive(Default)]
     struct Switches {
         /// whether times between packets are differences of times as 64-bit floats of seconds
-        float_times: bool,
+        float_times: bool from "seen by running wa1kpcap 0.2.0",
         /// whether `payload_bytes` of UDP are 0
-        udp_without_payload: bool,
+        udp_without_payload: bool from "seen by running wa1kpcap 0.2.0",
         /// whether `feature.duration` is the sum of the magnitudes of times between packets
-        summed_duration: bool,
+        summed_duration: bool from "seen by running wa1kpcap 0.2.0",
     }
 }
 
@@ -113,100 +112,130 @@ fn rules(usual: Settings) -> Settings {
     }
 }
 
-const fn switch(name: &'static str, section: &'static str, original: &'static str, here: &'static str) -> Difference {
-    Difference { switch: true, ..difference(name, section, original, here) }
+const fn switch(name: &'static str, source: &'static str, original: &'static str, here: &'static str) -> Difference {
+    Difference { switch: true, ..difference(name, source, original, here) }
 }
 
 /// What the table in the module's documentation says.
 const DIFFERENCES: &[Difference] = &[
     switch(
         "float_times",
-        "2, 12.23",
+        "seen by running wa1kpcap 0.2.0",
         "times are floats of seconds, to 0.24 µs, and `iats` their differences",
         "nanoseconds up to the cell",
     ),
-    switch("udp_without_payload", "4, 12.9", "`payload_bytes` are 0 for UDP", "they are those of `app_lengths`"),
+    switch(
+        "udp_without_payload",
+        "seen by running wa1kpcap 0.2.0",
+        "`payload_bytes` are 0 for UDP",
+        "they are those of `app_lengths`",
+    ),
     switch(
         "summed_duration",
-        "5, 12.9",
+        "seen by running wa1kpcap 0.2.0",
         "`feature.duration` adds up the magnitudes of `iats`",
         "latest less earliest time",
     ),
     difference(
         "retransmissions",
-        "3.2, 12.5",
+        "seen by running wa1kpcap 0.2.0",
         "drops every segment that is not newer than the newest, and what a later connection sends below its numbers",
         "only segments whose bytes were all seen in this connection",
     ),
-    difference("variance", "5", "one pass in floats, which cancels", "exact"),
+    difference("variance", "seen by running wa1kpcap 0.2.0", "one pass in floats, which cancels", "exact"),
     difference(
         "capture_times",
-        "6, 12.10",
+        "seen by running wa1kpcap 0.2.0",
         "pcapng times of other units are taken for microseconds",
         "read as written",
     ),
     difference(
         "zero_ip_length",
-        "6, 12.9",
+        "seen by running wa1kpcap 0.2.0",
         "of an IPv4 packet of total length 0, `ip_lengths` is 0, and `trans_lengths` and `app_lengths` wrap below zero",
         "`ip_lengths` is what the frame has left on the wire, as TSO means it, and the others follow from that",
     ),
     difference(
         "short_ip_length",
-        "6, 12.9",
+        "seen by running wa1kpcap 0.2.0",
         "an IPv4 packet of total length below its header is a row",
         "malformed, and counted so",
     ),
     difference(
         "memory",
-        "5",
+        "seen by running wa1kpcap 0.2.0",
         "everything in memory until the end",
         "the packets of a flow, 16 bytes each, until it ends, which is the end of input",
     ),
-    difference("long_ip_length", "4", "`ip_lengths` are what headers claim", "no more than the frame had on the wire"),
+    difference(
+        "long_ip_length",
+        "code of wa1kpcap 0.2.0",
+        "`ip_lengths` are what headers claim",
+        "no more than the frame had on the wire",
+    ),
     difference(
         "fragments",
-        "7, 12.12",
+        "seen by running wa1kpcap 0.2.0",
         "payload of later IPv6 fragments is read as ports, a first fragment counts the whole datagram",
         "flows with ports 0; lengths of the fragment",
     ),
-    difference("icmpv6_behind_headers", "1.3, 12.21", "`not icmpv6` misses it behind extension headers", "left out"),
+    difference(
+        "icmpv6_behind_headers",
+        "seen by running wa1kpcap 0.2.0",
+        "`not icmpv6` misses it behind extension headers",
+        "left out",
+    ),
     difference(
         "tunnels",
-        "2",
+        "code of wa1kpcap 0.2.0",
         "IP in IP, 6in4, ERSPAN and others are not followed",
         "followed, unless `--tunnels outer`",
     ),
-    difference("sctp_ports", "2, 12.16", "SCTP has no ports", "it has"),
-    difference("vlan", "2", "the same ends in two VLANs are two flows", "one"),
+    difference("sctp_ports", "seen by running wa1kpcap 0.2.0", "SCTP has no ports", "it has"),
+    difference("vlan", "code of wa1kpcap 0.2.0", "the same ends in two VLANs are two flows", "one"),
     difference(
         "link_types",
-        "6, 12.11",
+        "code of wa1kpcap 0.2.0",
         "frames of link types it does not know, and of PPPoE, vanish",
         "16 link types and PPPoE; others are counted",
     ),
-    difference("flow_limit", "1.1, 12.18", "flows from the 100,001st on vanish", "there is no limit"),
-    difference("order", "1.1, 12.19", "rows in no order", "by first packet"),
+    difference(
+        "flow_limit",
+        "seen by running wa1kpcap 0.2.0",
+        "flows from the 100,001st on vanish",
+        "there is no limit",
+    ),
+    difference("order", "code of wa1kpcap 0.2.0", "rows in no order", "by first packet"),
     difference(
         "tls_version",
-        "8, 12.17",
+        "seen by running wa1kpcap 0.2.0",
         "`version` is that of the first record's header",
         "the version that the server chose; None without its hello",
     ),
     difference(
         "tls_records",
-        "7, 12.13",
+        "code of wa1kpcap 0.2.0",
         "records are cut out in the order of arrival, up to the first hole",
         "in order of sequence, on behind holes",
     ),
     difference(
         "certificates",
-        "9, 12.3",
+        "seen by running wa1kpcap 0.2.0",
         "a TLS certificate ends the export",
         "`cert_subject` and `cert_issuer` are those of the server's own, as text",
     ),
-    difference("http", "8, 12.14", "HTTP is not read", "`host` and `user_agent` of the first request, on any port"),
-    difference("dns", "8, 12.15", "only datagrams of port 53", "also other ports, TCP, mDNS and LLMNR"),
+    difference(
+        "http",
+        "seen by running wa1kpcap 0.2.0",
+        "HTTP is not read",
+        "`host` and `user_agent` of the first request, on any port",
+    ),
+    difference(
+        "dns",
+        "seen by running wa1kpcap 0.2.0",
+        "only datagrams of port 53",
+        "also other ports, TCP, mDNS and LLMNR",
+    ),
 ];
 
 #[cfg(test)]
