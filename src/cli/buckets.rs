@@ -158,7 +158,8 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     found.spare([place].into_iter().chain(stats_file).collect::<Vec<Named>>(), &[])?;
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress)?;
-    let bar = Bar::show(&progress, found.bytes(), shared.quiet);
+    let bytes = found.bytes();
+    let bar = Bar::show(&progress, move || bytes, shared.quiet);
     let began = Instant::now();
     let done = into_place(args, found, &progress)?;
     drop(bar);

@@ -58,6 +58,7 @@ pub(super) struct Series {
     /// The number of the bucket that leaves next; none before the first.
     next: Option<i64>,
     /// Buckets to use again.
+    #[expect(clippy::vec_box, reason = "they come from a map whose nodes should be small, and go back there")]
     free: Vec<Box<Bucket>>,
 }
 

@@ -15,10 +15,12 @@ use pcap_compactor::capture::{Capture, LinkType, PcapLayout, PcapWriter, Record,
 use pcap_compactor::decode::packet::Fragment;
 use pcap_compactor::decode::{Decoder, Packet, Tunnels};
 use pcap_compactor::engine::ledger::{Amount, balance};
+use pcap_compactor::sink::buckets::{BucketWriter, Form as Rows};
 use pcap_compactor::sink::flows::{FlowSink, FlowWriter, Form};
 use pcap_compactor::sink::jsonl::{JsonLines, Lines, Times};
 use pcap_compactor::sink::{Discard, Metrics, Sink};
 use pcap_compactor::table::key::FiveTuple;
+use pcap_compactor::views::buckets::{BucketJob, Settings as BucketSettings};
 use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
 use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
@@ -259,11 +261,33 @@ fn flows_whole(bytes: &[u8]) -> u64 {
     packets[0]
 }
 
-/// Any bytes as a capture, and as Ethernet frames, whose flows are written.
+/// Any bytes as a capture, and as Ethernet frames, whose flows and buckets are written.
 pub(crate) fn flows(bytes: &[u8]) {
     flows_whole(bytes);
+    buckets(bytes);
     let (capture, frames) = framed(bytes);
     assert_eq!(flows_whole(&capture), frames);
+    buckets(&capture);
+}
+
+/// Any bytes as a capture whose buckets are written: the same at once and in drips, on one thread and on three.
+fn buckets(bytes: &[u8]) {
+    let settings = BucketSettings {
+        widths: vec![1_000_000, 60_000_000_000],
+        local: vec!["10.0.0.0/8".parse().expect("it is a network")],
+        gap_limit: 10,
+        ..BucketSettings::default()
+    };
+    let rows = |reader, threads| {
+        let how = (Rows::Csv, Times::Nanoseconds);
+        let mut writer = BucketWriter::new(Vec::new(), "memory", how, None, false, true);
+        let job = BucketJob::new(settings.clone()).expect("the widths are in order");
+        let input = vec![Input::stream("any", reader)];
+        job.engine(Engine::builder().threads(threads)).run(input, &mut writer).expect("memory takes bytes");
+        writer.finish().expect("memory takes bytes").0
+    };
+    let [at_once, in_drips] = readers(bytes);
+    assert!(rows(at_once, 1) == rows(in_drips, 3));
 }
 
 /// What an enricher makes of segments: the same in any order.
