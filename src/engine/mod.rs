@@ -76,11 +76,11 @@ impl Progress {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    fn stopped(&self) -> Result<()> {
+    pub(crate) fn stopped(&self) -> Result<()> {
         if self.stop.load(Ordering::Relaxed) { Err(ErrorKind::Stopped.into()) } else { Ok(()) }
     }
 
-    fn add(&self, bytes: u64, packets: u64) {
+    pub(crate) fn add(&self, bytes: u64, packets: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         self.packets.fetch_add(packets, Ordering::Relaxed);
     }

@@ -11,10 +11,17 @@
 //! Times are microseconds since 1970, as viewers in JavaScript need them: nanoseconds are beyond 2^53. Nanoseconds of a capture are
 //! rounded down.
 
+mod choice;
+pub mod flags;
 mod hosts;
+mod machine;
+pub mod original;
 mod record;
+pub mod table;
 
+pub use choice::{Choice, Chosen};
 pub use hosts::{Host, Hosts};
+pub use machine::Machine;
 pub use record::{Close, Flow, Packet, Phase, Reason, Sides, State, Step};
 
 use crate::error::Result;
@@ -43,7 +50,7 @@ pub trait TimelineSink {
     /// As [`TimelineSink::packet`].
     fn flow(&mut self, flow: &Flow, hosts: &Hosts) -> Result<()>;
 
-    /// There is no more; called once, last.
+    /// There is no more; called once, last, by whoever runs the machine.
     ///
     /// # Errors
     /// As [`TimelineSink::packet`].
