@@ -18,6 +18,7 @@ mod stdout;
 mod summary;
 mod synth;
 mod text;
+mod timeline;
 mod times;
 mod units;
 
@@ -58,6 +59,8 @@ enum Command {
     Compact(Box<compact::Args>),
     /// Turn captures into one row a flow: times, counts, TCP behaviour, statistics, sequences.
     Flows(Box<flows::Args>),
+    /// Turn packets into a timeline for viewers: every TCP packet in its flow, with what it does there.
+    Timeline(Box<timeline::Args>),
     /// List the columns that a command can write, with type, unit and meaning.
     Schema(schema::Args),
     /// Tell what differs between two dialects of `flows` over captures, by how much, and by which switch.
@@ -120,6 +123,7 @@ pub(crate) fn main() -> ExitCode {
     let done = match &cli.command {
         Command::Compact(args) => compact::run(args, &shared),
         Command::Flows(args) => flows::run(args, &shared),
+        Command::Timeline(args) => timeline::run(args, &shared),
         Command::Schema(args) => schema::run(args),
         Command::DiffDialects(args) => diff_dialects::run(args, &shared),
         Command::Inspect(args) => inspect::run(args, &shared),
