@@ -78,11 +78,11 @@ impl Read for Contents {
 }
 
 /// The first bytes of what an input holds, up to 4 KiB or the first damage. Standard input loses none of them; a pipe or a device
-/// that has a name would, so of those it is nothing.
+/// that has a name would, so those are not looked at.
 ///
 /// # Errors
 /// As [`Contents::open`].
-pub fn beginning(input: &Input) -> Result<Vec<u8>> {
+pub fn beginning(input: &Input) -> Result<Option<Vec<u8>>> {
     let failed = |error| Error::io("read", input.path(), error);
     let contents = match input {
         Input::Stdin => {
@@ -90,10 +90,10 @@ pub fn beginning(input: &Input) -> Result<Vec<u8>> {
             Contents::of(Box::new(Cursor::new(waiting))).map_err(failed)?
         }
         Input::File(path) if std::fs::metadata(path).is_ok_and(|there| there.is_file()) => Contents::open(input)?,
-        Input::File(_) => return Ok(Vec::new()),
+        Input::File(_) => return Ok(None),
     };
     let mut bytes = Vec::new();
     // Damage is told of by whoever reads on.
     let _ = contents.take(BEGINNING).read_to_end(&mut bytes);
-    Ok(bytes)
+    Ok(Some(bytes))
 }

@@ -228,11 +228,14 @@ fn stay_outside(output: &Path, inputs: &[Input]) -> anyhow::Result<()> {
 fn kind(inputs: &[Input]) -> anyhow::Result<Kind> {
     let mut known: Option<(Kind, &Input)> = None;
     for input in inputs {
-        let Ok(bytes) = beginning(input) else { continue };
-        if bytes.is_empty() {
-            continue;
-        }
-        let kind = if is_text(&bytes) { Kind::Tables } else { Kind::Captures };
+        let kind = match beginning(input) {
+            Ok(Some(bytes)) if bytes.is_empty() => continue,
+            Ok(Some(bytes)) if is_text(&bytes) => Kind::Tables,
+            // A pipe that has a name is a capture, as to other commands.
+            Ok(_) => Kind::Captures,
+            // Whoever reads it will say so.
+            Err(_) => continue,
+        };
         match known {
             Some((other, first)) if other != kind => {
                 let (a, b) = (first.path().display(), input.path().display());

@@ -15,10 +15,12 @@ use pcap_compactor::views::timeline::{
     Choice, Chosen, Close, Flow, Hosts, Machine, Mode, Packet, Reason, State, TimelineSink,
 };
 use pcap_compactor::{ErrorKind, Result, Timestamp};
+use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::command::{Ran, command};
 use crate::csv::parse;
+use crate::properties::cases;
 use crate::run::{gzip, zstd};
 
 const SA: i64 = SYN | ACK;
@@ -656,6 +658,21 @@ fn flows_are_shared_out_over_files_and_the_index_finds_them() {
 }
 
 #[test]
+fn a_flow_of_many_packets_is_whole() {
+    let rows: Vec<String> =
+        (0..3000).map(|n| row(T + n, "a", "b", (4000, 80), if n == 0 { SYN } else { ACK })).collect();
+    let place = Place::new(&[("in.csv", table(&rows).as_bytes())]);
+    assert_eq!(place.run(&["in.csv"]).code, Some(0));
+    let flow = &place.json("out/flows/chunk_00000.json")[0];
+    let times = |packets: &Value| -> Vec<i64> {
+        packets.as_array().unwrap().iter().map(|packet| packet["timestamp"].as_i64().unwrap()).collect()
+    };
+    assert_eq!(times(&flow["packets"]), (0..3000).map(|n| T + n).collect::<Vec<_>>());
+    assert_eq!(flow["phases"]["dataTransfer"].as_array().unwrap().len(), 2998);
+    assert!(place.text("out/flows/chunk_00000.json").len() > 4 * (256 << 10), "it is more than is gathered at once");
+}
+
+#[test]
 fn a_table_is_read_alike_packed_piped_and_with_any_ends_of_lines() {
     let plain = small();
     let crlf = plain.replace('\n', "\r\n");
@@ -933,25 +950,81 @@ fn a_write_that_fails_leaves_nothing() {
     assert_eq!(ran("unlimited").code, Some(0));
 }
 
+/// Runs `in.csv` by the library, into `out`.
+fn embedded(place: &Place, options: Options, progress: &Progress) -> Result<table::TableReport> {
+    let about = About {
+        created: Timestamp(0),
+        sources: Vec::new(),
+        choice: options.choice.clone(),
+        context: None,
+        mode: Mode::Original,
+    };
+    let mut sink = Chunked::create(&place.path("out"), false, 2, about)?;
+    let inputs = [Input::File(place.path("in.csv"))];
+    let mut machine = Original::new(options);
+    let mut reports = table::run(&inputs, &Names::default(), Mode::Original, progress, &mut machine, &mut sink)?;
+    Ok(reports.remove(0))
+}
+
 #[test]
 fn a_run_that_is_stopped_leaves_nothing() {
     let place = Place::new(&[("in.csv", small().as_bytes())]);
     let progress = Progress::default();
     progress.stop();
-    let about = About {
-        created: Timestamp(0),
-        sources: Vec::new(),
-        choice: Choice::default(),
-        context: None,
-        mode: Mode::Original,
-    };
-    let mut sink = Chunked::create(&place.path("out"), false, 200, about).unwrap();
-    let inputs = [Input::File(place.path("in.csv"))];
-    let mut machine = Original::new(Options::default());
-    let error = table::run(&inputs, &Names::default(), Mode::Original, &progress, &mut machine, &mut sink).unwrap_err();
+    let error = embedded(&place, Options::default(), &progress).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Stopped));
-    drop(sink);
     assert_eq!(place.names(), ["in.csv"]);
+}
+
+const NUMBERS: &[i64] = &[i64::MIN, i64::MAX, 0, 1, -1, 6, 16, 18, 17, T];
+const OTHERS: &[&[u8]] =
+    &[b"\"a,\n\"", b"\"", b"nan", b"1e300", b"", b"0x2", b"\xff", b"\r", b"9223372036854775808", b"\xf0\x9f\x98\x80"];
+
+/// Cells as bad as they get.
+fn cell() -> impl Strategy<Value = Vec<u8>> {
+    let text = |n: i64| n.to_string().into_bytes();
+    prop_oneof![
+        4 => proptest::sample::select(NUMBERS).prop_map(text),
+        4 => (0_i64..4).prop_map(text),
+        1 => proptest::sample::select(OTHERS).prop_map(<[u8]>::to_vec),
+        1 => proptest::collection::vec(any::<u8>(), 0..6),
+    ]
+}
+
+proptest! {
+    #![proptest_config(cases(100))]
+
+    #[test]
+    fn no_cells_make_it_panic_or_write_what_does_not_add_up(
+        rows in proptest::collection::vec(proptest::collection::vec(cell(), 1..12), 0..30),
+        read_rows in 1_u64..9,
+    ) {
+        let mut bytes = format!("{HEADER}\n").into_bytes();
+        for row in &rows {
+            bytes.extend(row.join(&b','));
+            bytes.push(b'\n');
+        }
+        let place = Place::new(&[("in.csv", &bytes)]);
+        let report = embedded(&place, Options { read_rows, ..Options::default() }, &Progress::default()).unwrap();
+        prop_assert!(report.failed.is_none());
+        let manifest = place.json("out/manifest.json");
+        prop_assert_eq!(&manifest["total_packets"], &Value::from(report.packets));
+        let index = place.json("out/flows/flows_index.json");
+        let index = index.as_array().unwrap();
+        prop_assert_eq!(&manifest["total_flows"], &Value::from(index.len()));
+        prop_assert_eq!(&manifest["total_chunks"], &Value::from(index.len().div_ceil(2)));
+        let listed: u64 = index.iter().map(|flow| flow["totalPackets"].as_u64().unwrap()).sum();
+        prop_assert!(listed <= manifest["tcp_packets"].as_u64().unwrap());
+        let sent: u64 = place.json("out/ips/ip_stats.json").as_object().unwrap().values().map(|host| host["sent_packets"].as_u64().unwrap()).sum();
+        let flagged: u64 = place.json("out/ips/flag_stats.json").as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+        prop_assert_eq!([sent, flagged].map(Value::from), [manifest["tcp_packets"].clone(), manifest["tcp_packets"].clone()]);
+        for flow in index {
+            let file = place.json(&format!("out/flows/{}", flow["chunk_file"].as_str().unwrap()));
+            let whole = &file[usize::try_from(flow["chunk_index"].as_u64().unwrap()).unwrap()];
+            prop_assert_eq!(&whole["key"], &flow["key"]);
+            prop_assert!(whole["packets"].as_array().unwrap().len() as u64 <= flow["totalPackets"].as_u64().unwrap());
+        }
+    }
 }
 
 // Tables for the other machine.

@@ -214,12 +214,11 @@ impl TimelineSink for Chunked {
             self.summary.files += 1;
         }
         self.flows.item();
-        whole(&mut self.flows, flow, hosts, self.about.mode);
-        if let Some(file) = &mut self.open
-            && self.flows.waiting() >= GATHER
-        {
-            file.append(&self.flows.take())?;
-        }
+        let Chunked { flows, open, about, .. } = self;
+        whole(flows, flow, hosts, about.mode, &mut |json| match open {
+            Some(file) if json.waiting() >= GATHER => file.append(&json.take()),
+            _ => Ok(()),
+        })?;
         self.entries.item();
         short(&mut self.entries, flow, hosts, &chunk(self.summary.files - 1), in_file);
         if self.entries.waiting() >= GATHER {

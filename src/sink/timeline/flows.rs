@@ -1,6 +1,7 @@
 //! Flows as JSON: whole, in a file of several; and in short, in the index.
 
 use super::json::Json;
+use crate::error::Result;
 use crate::views::timeline::flags::flag_type;
 use crate::views::timeline::{Close, Flow, Hosts, Mode, Packet, Phase, Reason, Step};
 
@@ -9,8 +10,15 @@ fn id(flow: &Flow) -> String {
     format!("flow_{:06}", flow.number)
 }
 
-/// Writes a flow with its packets.
-pub(super) fn whole(json: &mut Json, flow: &Flow, hosts: &Hosts, mode: Mode) {
+/// Writes a flow with its packets. What is written is shown to `spill` now and then: as text, a flow is many times as large as its
+/// packets are.
+pub(super) fn whole(
+    json: &mut Json,
+    flow: &Flow,
+    hosts: &Hosts,
+    mode: Mode,
+    spill: &mut dyn FnMut(&mut Json) -> Result<()>,
+) -> Result<()> {
     let packet = |json: &mut Json, packet: &Packet| self::packet(json, packet, hosts, mode);
     let place = |json: &mut Json, name, place: Option<u32>| {
         json.key(name);
@@ -34,6 +42,7 @@ pub(super) fn whole(json: &mut Json, flow: &Flow, hosts: &Hosts, mode: Mode) {
             json.text("phase", step.name);
             json.text("description", description(step.name));
             json.close(b'}');
+            spill(json)?;
         }
         json.close(b']');
     }
@@ -54,6 +63,7 @@ pub(super) fn whole(json: &mut Json, flow: &Flow, hosts: &Hosts, mode: Mode) {
     for there in &flow.packets {
         json.item();
         packet(json, there);
+        spill(json)?;
     }
     json.close(b']');
     if flow.ongoing {
@@ -71,6 +81,7 @@ pub(super) fn whole(json: &mut Json, flow: &Flow, hosts: &Hosts, mode: Mode) {
         json.close(b'}');
     }
     json.close(b'}');
+    Ok(())
 }
 
 /// Writes what the index has of a flow that is at `place` of a file.

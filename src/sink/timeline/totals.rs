@@ -144,7 +144,7 @@ impl Bins {
 
     /// Writes them; `packets` are all.
     pub(super) fn write(&self, json: &mut Json, packets: u64) {
-        let bin = |json: &mut Json, n: usize, start: i64, end: i64, count: u64| {
+        let bin = |json: &mut Json, n: usize, start: i128, end: i128, count: u64| {
             json.item();
             json.open(b'{');
             json.int("bin", n);
@@ -154,10 +154,10 @@ impl Bins {
             json.close(b'}');
         };
         if self.first == self.last {
-            return bin(json, 0, self.first, self.last, packets);
+            return bin(json, 0, self.first.into(), self.last.into(), packets);
         }
         for (n, (edges, count)) in self.edges.windows(2).zip(self.counts).enumerate() {
-            bin(json, n, edges[0] as i64, edges[1] as i64, count);
+            bin(json, n, edges[0] as i128, edges[1] as i128, count);
         }
     }
 }

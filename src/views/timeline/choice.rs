@@ -72,6 +72,12 @@ impl<M> Chosen<M> {
     pub fn new(choice: Choice, machine: M) -> Chosen<M> {
         Chosen { chooser: Chooser::new(choice), machine }
     }
+
+    /// Whether as many packets were taken as may be.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.chooser.is_full()
+    }
 }
 
 impl<M: Machine> Machine for Chosen<M> {

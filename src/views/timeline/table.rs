@@ -81,7 +81,11 @@ impl Rows for Original {
     }
 }
 
-impl<M: Machine> Rows for Chosen<M> {}
+impl<M: Machine> Rows for Chosen<M> {
+    fn is_done(&self) -> bool {
+        self.is_full()
+    }
+}
 
 /// Addresses by number.
 #[derive(Clone, Debug, Default)]
