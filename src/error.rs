@@ -29,6 +29,15 @@ pub enum ErrorKind {
     },
     /// A configuration value is out of its bounds or unknown.
     Config(String),
+    /// A table says something that is not taken.
+    Table {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: u64,
+        /// What it says, and what would be taken.
+        message: String,
+    },
     /// An invariant of the engine is broken: the ledger does not balance, say.
     Invariant(String),
     /// A sink refused a record.
@@ -69,6 +78,7 @@ impl fmt::Display for Error {
         match self.kind() {
             ErrorKind::Io { action, path, source } => write!(f, "{}: cannot {action}: {source}", path.display()),
             ErrorKind::Config(message) => f.write_str(message),
+            ErrorKind::Table { path, line, message } => write!(f, "{}, line {line}: {message}", path.display()),
             ErrorKind::Invariant(message) => write!(f, "internal invariant broken: {message}; please report this"),
             ErrorKind::Sink(source) => write!(f, "the sink refused a record: {source}"),
             ErrorKind::Stopped => f.write_str("stopped"),

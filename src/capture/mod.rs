@@ -21,6 +21,7 @@ mod bytes;
 mod civil;
 mod clock;
 mod compressed;
+mod contents;
 mod inputs;
 mod map;
 mod pcap;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use bytes::Bytes;
 pub use civil::{civil_from_days, days_from_civil, hour_folder};
+pub use contents::{Contents, beginning};
 pub use inputs::{Expanded, Input, expand};
 pub use map::install_shrink_guard;
 pub use reader::{Capture, Io};

@@ -19,6 +19,7 @@ mod stdout;
 mod summary;
 mod synth;
 mod text;
+mod timeline;
 mod times;
 mod units;
 
@@ -61,6 +62,8 @@ enum Command {
     Flows(Box<flows::Args>),
     /// Turn captures into one row a stretch of time: packets in and out, kinds, new flows, DNS, destinations.
     Buckets(Box<buckets::Args>),
+    /// Turn packets into a timeline for viewers: every TCP packet in its flow, with what it does there.
+    Timeline(Box<timeline::Args>),
     /// List the columns that a command can write, with type, unit and meaning.
     Schema(schema::Args),
     /// Tell what differs between two dialects of `flows` over captures, by how much, and by which switch.
@@ -124,6 +127,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Compact(args) => compact::run(args, &shared),
         Command::Flows(args) => flows::run(args, &shared),
         Command::Buckets(args) => buckets::run(args, &shared),
+        Command::Timeline(args) => timeline::run(args, &shared),
         Command::Schema(args) => schema::run(args),
         Command::DiffDialects(args) => diff_dialects::run(args, &shared),
         Command::Inspect(args) => inspect::run(args, &shared),

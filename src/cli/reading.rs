@@ -19,7 +19,7 @@ use super::units::{Found, named, nothing_of_sensors, of_sensors, weight};
 use super::{Exit, Shared, Usage, say, times};
 
 /// What is read.
-#[derive(clap::Args)]
+#[derive(Clone, clap::Args)]
 pub(crate) struct Sources {
     /// Captures (pcap, pcapng, also inside gzip or zstd), folders, or `-` for standard input.
     #[arg(value_name = "INPUT", conflicts_with = "root")]
@@ -65,6 +65,13 @@ impl Sources {
             return Err(Usage("--from must lie before --to".into()).into());
         }
         Ok(window)
+    }
+
+    /// With more inputs, behind these.
+    pub(crate) fn with(&self, more: &[PathBuf]) -> Sources {
+        let mut sources = self.clone();
+        sources.inputs.extend_from_slice(more);
+        sources
     }
 
     /// Whether files were named by path, and belong to no sensor but `local`.

@@ -3,3 +3,4 @@
 pub mod buckets;
 pub mod flows;
 pub mod groups;
+pub mod timeline;

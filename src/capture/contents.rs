@@ -1,0 +1,99 @@
+//! What an input holds, as a stream of bytes, decompressed: for what is no capture, and for telling whether it is one.
+
+use std::fs::File;
+use std::io::{self, BufRead, Cursor, ErrorKind, Read};
+
+use super::compressed::{self, Decompressor, Step};
+use super::inputs::Input;
+use super::report::Compression;
+use crate::error::{Error, Result};
+
+/// Bytes that are looked at.
+const BEGINNING: u64 = 4096;
+
+/// The bytes of an input. Damage in a compressed one is an error behind all that lies before it.
+pub struct Contents {
+    source: Source,
+    taken: u64,
+}
+
+enum Source {
+    Plain(Box<dyn Read + Send>),
+    Packed(Box<Decompressor>),
+}
+
+impl Contents {
+    /// Opens an input.
+    ///
+    /// # Errors
+    /// It is missing, is a folder, or cannot be opened or read.
+    pub fn open(input: &Input) -> Result<Contents> {
+        let path = input.path();
+        let source: Box<dyn Read + Send> = match input {
+            Input::Stdin => Box::new(io::stdin()),
+            Input::File(path) => Box::new(File::open(path).map_err(|error| Error::io("open", path, error))?),
+        };
+        Contents::of(source).map_err(|error| Error::io("read", path, error))
+    }
+
+    fn of(mut source: Box<dyn Read + Send>) -> io::Result<Contents> {
+        let mut head = Vec::with_capacity(4);
+        source.by_ref().take(4).read_to_end(&mut head)?;
+        let compression = head.first_chunk().map_or(Compression::None, |magic| compressed::recognise(*magic));
+        let whole = Box::new(Cursor::new(head).chain(source));
+        let source = match compression {
+            Compression::None => Source::Plain(whole),
+            Compression::Gzip | Compression::Zstd => Source::Packed(Box::new(Decompressor::new(compression, whole)?)),
+        };
+        Ok(Contents { source, taken: 0 })
+    }
+
+    /// Bytes of the file behind us; of a compressed one, its compressed bytes.
+    #[must_use]
+    pub fn bytes_read(&self) -> u64 {
+        match &self.source {
+            Source::Plain(_) => self.taken,
+            Source::Packed(decompressor) => decompressor.taken(),
+        }
+    }
+}
+
+impl Read for Contents {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if into.is_empty() {
+            return Ok(0);
+        }
+        let read = match &mut self.source {
+            Source::Plain(source) => source.read(into)?,
+            Source::Packed(decompressor) => match decompressor.step(into)? {
+                Step::Decoded(length) => length,
+                Step::End => 0,
+                Step::Truncated(why) => return Err(io::Error::new(ErrorKind::UnexpectedEof, why)),
+                Step::Corrupt(why) | Step::Unsupported(why) => return Err(io::Error::new(ErrorKind::InvalidData, why)),
+            },
+        };
+        self.taken += read as u64;
+        Ok(read)
+    }
+}
+
+/// The first bytes of what an input holds, up to 4 KiB or the first damage. Standard input loses none of them; a pipe or a device
+/// that has a name would, so those are not looked at.
+///
+/// # Errors
+/// As [`Contents::open`].
+pub fn beginning(input: &Input) -> Result<Option<Vec<u8>>> {
+    let failed = |error| Error::io("read", input.path(), error);
+    let contents = match input {
+        Input::Stdin => {
+            let waiting = io::stdin().lock().fill_buf().map_err(failed)?.to_vec();
+            Contents::of(Box::new(Cursor::new(waiting))).map_err(failed)?
+        }
+        Input::File(path) if std::fs::metadata(path).is_ok_and(|there| there.is_file()) => Contents::open(input)?,
+        Input::File(_) => return Ok(None),
+    };
+    let mut bytes = Vec::new();
+    // Damage is told of by whoever reads on.
+    let _ = contents.take(BEGINNING).read_to_end(&mut bytes);
+    Ok(Some(bytes))
+}

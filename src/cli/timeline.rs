@@ -1,0 +1,334 @@
+//! `timeline`: packets in; a folder that viewers open out.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context;
+use clap::ValueEnum;
+use pcap_compactor::Timestamp;
+use pcap_compactor::capture::{Input, beginning};
+use pcap_compactor::engine::Progress;
+use pcap_compactor::sink::timeline::{About, Chunked, Summary};
+use pcap_compactor::views::groups::Window;
+use pcap_compactor::views::timeline::original::{Options, Original};
+use pcap_compactor::views::timeline::table::{self, Names, TableReport};
+use pcap_compactor::views::timeline::{Choice, Mode};
+
+use super::progress::Bar;
+use super::reading::{Reading, Sources};
+use super::text::things;
+use super::{Exit, Shared, Usage, interrupt, say, taken, times};
+
+/// Arguments of `timeline`.
+#[derive(clap::Args)]
+#[command(mut_arg("inputs", |input| input.help(INPUTS)), after_help = "\
+A table of packets is CSV with the columns timestamp (microseconds since 1970), src_ip, dst_ip, src_port, dst_port, flags (decimal) \
+and length, and maybe seq_num, ack_num and protocol; others are passed over. It may be inside gzip or zstd. Several are read as one \
+stream, in their order.
+
+--mode original does what tcp_data_loader_streaming.py of TimeArcs does, its mistakes included, byte for byte. There a flow ends where \
+a read chunk does, so its result depends on --read-rows.
+
+Examples:
+  pcap-compactor timeline packets.csv --ip-map ips.json -o out --mode original
+  pcap-compactor timeline day1.csv.gz day2.csv.gz -o out --mode original --flow-timeout 60
+  pcap-compactor timeline packets.csv -o out --mode original --hosts 10.0.0.1,10.0.0.2 --attack-context 'port scan'
+  pcap-compactor timeline packets.csv -o out --mode original --from 2009-11-03T09 --to 2009-11-03T10
+  SOURCE_DATE_EPOCH=0 pcap-compactor timeline packets.csv -o out --mode original    # the same bytes every time")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    sources: Sources,
+    /// The original's name for INPUT.
+    #[arg(long, value_name = "FILE", num_args = 1.., hide = true)]
+    data: Vec<PathBuf>,
+    /// Addresses of a table's numbers: JSON such as {"10.0.0.1": 1}. Numbers that are not in it stay.
+    #[arg(long, value_name = "FILE")]
+    ip_map: Option<PathBuf>,
+
+    /// Which state machine makes the flows: as TCP is, or as the original does it.
+    #[arg(long, value_enum, default_value_t = ModeArg::Correct, help_heading = "Flows")]
+    mode: ModeArg,
+    /// A flow that is silent for so many seconds is over.
+    #[arg(long, value_name = "SECONDS", alias = "flow-timeout-seconds", default_value_t = 300, help_heading = "Flows")]
+    flow_timeout: u32,
+    /// Packets that are looked at together, behind which flows that are over are ended; of --mode original.
+    #[arg(long, value_name = "N", alias = "chunk-read-size", default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Flows")]
+    read_rows: u64,
+
+    /// Only packets from or to these addresses, as they are named in the timeline.
+    #[arg(long, value_name = "A,B", alias = "filter-ips", help_heading = "Packets")]
+    hosts: Option<String>,
+    /// Only so many packets, the first.
+    #[arg(long, value_name = "N", help_heading = "Packets")]
+    max_records: Option<u64>,
+    /// The original's --from, in microseconds since 1970.
+    #[arg(long, value_name = "US", hide = true, allow_negative_numbers = true, conflicts_with_all = ["from", "hour"])]
+    filter_time_start: Option<i64>,
+    /// The original's --to, in microseconds since 1970, which are included.
+    #[arg(long, value_name = "US", hide = true, allow_negative_numbers = true, conflicts_with_all = ["to", "hour"])]
+    filter_time_end: Option<i64>,
+
+    /// The folder to write. It appears when it is whole.
+    #[arg(long, short, value_name = "DIR", alias = "output-dir", help_heading = "Output")]
+    output: PathBuf,
+    /// Replace DIR if it is a timeline. A folder that holds anything else is never replaced.
+    #[arg(long, help_heading = "Output")]
+    force: bool,
+    /// Flows in a file.
+    #[arg(long, value_name = "N", alias = "chunk-size", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Output")]
+    flows_per_file: u32,
+    /// What the packets are thought to be of; the viewer shows it.
+    #[arg(long, value_name = "TEXT", help_heading = "Output")]
+    attack_context: Option<String>,
+    /// The time of making, which the manifest tells. Default: SOURCE_DATE_EPOCH in seconds since 1970, or else now. UTC.
+    #[arg(long, value_name = "TIME", value_parser = times::parse, help_heading = "Output")]
+    created: Option<Timestamp>,
+
+    #[command(flatten)]
+    reading: Reading,
+}
+
+const INPUTS: &str = "Captures (pcap, pcapng), folders of them, or tables of packets (CSV), also inside gzip or zstd; or `-` for standard input";
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ModeArg {
+    Correct,
+    Original,
+}
+
+/// What inputs are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Captures,
+    Tables,
+}
+
+pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    let sources = args.sources.with(&args.data);
+    let range = sources.range()?;
+    let choice = choice(args, range)?;
+    let created = created(args)?;
+    let names = args.ip_map.as_deref().map_or(Ok(Names::default()), names)?;
+    let (found, exit) = sources.find("timeline", range, shared)?;
+    found.spare(vec![("--output", args.output.clone())], &[("--ip-map", args.ip_map.as_deref())])?;
+    if found.units.iter().any(|unit| unit.sensor.is_some()) {
+        return Err(Usage(
+            "a timeline is of all sensors together; leave out --by-sensor, or choose one with --sensor".into(),
+        )
+        .into());
+    }
+    let total = found.bytes();
+    let inputs: Vec<Input> = found.units.into_iter().flat_map(|unit| unit.inputs).collect();
+    stay_outside(&args.output, &inputs)?;
+    let kind = kind(&inputs)?;
+
+    let about = About {
+        created,
+        sources: inputs.iter().map(|input| input.path().display().to_string()).collect(),
+        choice: choice.clone(),
+        context: args.attack_context.clone().filter(|context| !context.is_empty()),
+        mode: mode(args),
+    };
+    let flows_per_file = usize::try_from(args.flows_per_file).unwrap_or(usize::MAX);
+    let mut sink = Chunked::create(&args.output, args.force, flows_per_file, about)
+        .map_err(|error| taken(error, "--force replaces it"))?;
+    let progress = Arc::new(Progress::default());
+    interrupt::watch(&progress)?;
+    let bar = Bar::show(&progress, total, shared.quiet);
+    let done = match (kind, mode(args)) {
+        (Kind::Tables, Mode::Original) => {
+            let options = Options { read_rows: args.read_rows, timeout_seconds: args.flow_timeout, choice };
+            refuse_options_of_captures(&args.reading)?;
+            table::run(&inputs, &names, Mode::Original, &progress, &mut Original::new(options), &mut sink)?
+        }
+        (Kind::Tables, Mode::Correct) => return Err(Usage("a table of packets needs --mode original".into()).into()),
+        (Kind::Captures, _) => {
+            return Err(Usage(
+                "a timeline is made of a table of packets; write one, and give it with --mode original".into(),
+            )
+            .into());
+        }
+    };
+    drop(bar);
+    let exit = exit.max(tell(&done));
+    if done.iter().all(|report| report.failed.is_some()) {
+        return Ok(Exit::Failed);
+    }
+    if !shared.quiet {
+        say(&closing(&sink.summary()));
+    }
+    Ok(exit)
+}
+
+fn mode(args: &Args) -> Mode {
+    match args.mode {
+        ModeArg::Correct => Mode::Correct,
+        ModeArg::Original => Mode::Original,
+    }
+}
+
+/// Which packets were asked for.
+fn choice(args: &Args, range: Option<Window>) -> Result<Choice, Usage> {
+    // The first microsecond that does not begin before a time.
+    let us = |time: Timestamp| time.ns().div_euclid(1000) + i64::from(time.ns().rem_euclid(1000) > 0);
+    let range = range.unwrap_or(Window { start: Timestamp::MIN, end: Timestamp::MAX });
+    let from = (range.start != Timestamp::MIN).then(|| us(range.start));
+    let to = (range.end != Timestamp::MAX).then(|| us(range.end) - 1);
+    let (from, to) = (args.filter_time_start.or(from), args.filter_time_end.or(to));
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        return Err(Usage("no time lies between the two that were given; exchange them".into()));
+    }
+    let hosts = args.hosts.as_deref().filter(|hosts| !hosts.is_empty());
+    Ok(Choice {
+        hosts: hosts.map(|hosts| hosts.split(',').map(str::to_owned).collect()),
+        from,
+        to,
+        most: args.max_records.filter(|&most| most > 0),
+    })
+}
+
+/// The time of making.
+fn created(args: &Args) -> anyhow::Result<Timestamp> {
+    if let Some(created) = args.created {
+        return Ok(created);
+    }
+    if let Some(epoch) = std::env::var_os("SOURCE_DATE_EPOCH") {
+        let seconds = epoch.to_str().and_then(|text| text.parse().ok());
+        let wrong =
+            || Usage("SOURCE_DATE_EPOCH is no number of seconds since 1970; correct it, or give --created".into());
+        return Ok(Timestamp::from_seconds(seconds.ok_or_else(wrong)?));
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970; give --created")?;
+    Ok(Timestamp(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)))
+}
+
+fn names(path: &Path) -> anyhow::Result<Names> {
+    let file = File::open(path).with_context(|| format!("{}: cannot open", path.display()))?;
+    serde_json::from_reader(BufReader::new(file)).with_context(|| {
+        format!("{}: cannot be read as a map of addresses, such as {{\"10.0.0.1\": 1}}", path.display())
+    })
+}
+
+/// Refuses inputs inside the folder that is written: it would be replaced with them.
+fn stay_outside(output: &Path, inputs: &[Input]) -> anyhow::Result<()> {
+    let Ok(folder) = output.canonicalize() else { return Ok(()) };
+    for input in inputs {
+        if input.path().canonicalize().is_ok_and(|path| path.starts_with(&folder)) {
+            let input = input.path().display();
+            return Err(Usage(format!("{input} lies in --output, which would be replaced; name another folder")).into());
+        }
+    }
+    Ok(())
+}
+
+/// What inputs are, by their content.
+fn kind(inputs: &[Input]) -> anyhow::Result<Kind> {
+    let mut known: Option<(Kind, &Input)> = None;
+    for input in inputs {
+        let kind = match beginning(input) {
+            Ok(Some(bytes)) if bytes.is_empty() => continue,
+            Ok(Some(bytes)) if is_text(&bytes) => Kind::Tables,
+            // A pipe that has a name is a capture, as to other commands.
+            Ok(_) => Kind::Captures,
+            // Whoever reads it will say so.
+            Err(_) => continue,
+        };
+        match known {
+            Some((other, first)) if other != kind => {
+                let (a, b) = (first.path().display(), input.path().display());
+                let text = format!("{a} and {b} are not both captures or both tables; make a timeline of each");
+                return Err(Usage(text).into());
+            }
+            _ => known = Some((kind, input)),
+        }
+    }
+    Ok(known.map_or(Kind::Tables, |(kind, _)| kind))
+}
+
+/// Whether a file that begins so is text: its first line has no control characters. No capture begins like that.
+fn is_text(bytes: &[u8]) -> bool {
+    let line = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let is_whole = match std::str::from_utf8(line) {
+        Ok(_) => true,
+        // The last character is cut with the bytes.
+        Err(error) => error.error_len().is_none() && line.len() == bytes.len(),
+    };
+    is_whole
+        && !bytes.starts_with(b"\n\r\r\n")
+        && line.iter().all(|&byte| !byte.is_ascii_control() || b"\t\r".contains(&byte))
+}
+
+/// Refuses options about frames, of which a table has none.
+fn refuse_options_of_captures(reading: &Reading) -> Result<(), Usage> {
+    let filter = &reading.filter;
+    let given = [
+        ("--dedup", reading.dedup > 0),
+        ("--filter", !filter.text().is_empty()),
+        ("--no-pure-acks", filter.no_pure_acks),
+        ("--no-rst", filter.no_rst),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        Some((option, _)) => {
+            Err(Usage(format!("{option} is about captures; of a table choose packets with --hosts, --from and --to")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Says what was wrong with tables.
+fn tell(reports: &[TableReport]) -> Exit {
+    let mut exit = Exit::Ok;
+    let mut complain = |line: String| {
+        exit = Exit::Partial;
+        say(&line);
+    };
+    for TableReport { path, packets, remarks, damage, failed } in reports {
+        let path = path.display();
+        if let Some(error) = failed {
+            complain(error.to_string());
+        }
+        for remark in remarks {
+            complain(format!("{path}: {remark}"));
+        }
+        if let Some(damage) = damage {
+            complain(format!("{path}: {damage}; {} before it kept", things(*packets, "packet")));
+        }
+    }
+    exit
+}
+
+/// The closing line.
+fn closing(summary: &Summary) -> String {
+    let Summary { packets, tcp, hosts, flows, without_initiator, .. } = *summary;
+    let hidden = match without_initiator {
+        0 => String::new(),
+        n => format!(
+            "; who began {} of them is not known, and viewers hide {}",
+            super::text::count(n),
+            if n == 1 { "it" } else { "them" }
+        ),
+    };
+    let [packets, hosts, flows] = [things(packets, "packet"), things(hosts as u64, "host"), things(flows, "flow")];
+    format!("{packets}, {} of TCP, of {hosts} in {flows}{hidden}", super::text::count(tcp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_told_from_a_capture_by_its_first_line() {
+        for text in ["timestamp,src_ip\n1,\0", "\u{feff}a,b", "a\tb\r\n", "x"] {
+            assert!(is_text(text.as_bytes()), "{text:?}");
+        }
+        assert!(is_text(&"é".as_bytes()[..1]), "a character may be cut where the bytes are");
+        let captures: [&[u8]; 5] =
+            [b"\xd4\xc3\xb2\xa1\x02\0", b"\xa1\xb2\x3c\x4d\0\x02", b"\n\r\r\n\x1c\0", b"a\0b", b"\xe9\nb"];
+        for bytes in captures {
+            assert!(!is_text(bytes), "{bytes:?}");
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Timelines: every TCP packet of a capture in its flow, with what it does there.
+//!
+//! ```text
+//! capture or CSV -> Packet -> flows (correct.rs | original.rs) -> Flow -> TimelineSink: folders, page
+//! ```
+//!
+//! A timeline is for eyes: hosts, packets over time, and flows with the steps of the TCP state machine that their packets took. Two machines
+//! make the steps: [`correct`](Mode::Correct), and [`original`](Mode::Original), which does what tcp_data_loader_streaming.py of
+//! TimeArcs does, its mistakes included. Both hand the same records to the same sinks.
+//!
+//! Times are microseconds since 1970, as viewers in JavaScript need them: nanoseconds are beyond 2^53. Nanoseconds of a capture are
+//! rounded down.
+
+mod choice;
+pub mod flags;
+mod hosts;
+mod machine;
+pub mod original;
+mod record;
+pub mod table;
+
+pub use choice::{Choice, Chosen};
+pub use hosts::{Host, Hosts};
+pub use machine::Machine;
+pub use record::{Close, Flow, Packet, Phase, Reason, Sides, State, Step};
+
+use crate::error::Result;
+
+/// Which state machine makes the steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// As TCP is: both directions, modulo 2^32, independent of how input is cut.
+    #[default]
+    Correct,
+    /// As the original, bit for bit.
+    Original,
+}
+
+/// Receives a timeline. Packets come as they were captured, flows as they end; a flow's packets have come before it.
+pub trait TimelineSink {
+    /// A packet, TCP or not.
+    ///
+    /// # Errors
+    /// Whatever stops the run; see [`Error::sink`](crate::Error::sink).
+    fn packet(&mut self, packet: &Packet, hosts: &Hosts) -> Result<()>;
+
+    /// A flow that is over, with all its packets.
+    ///
+    /// # Errors
+    /// As [`TimelineSink::packet`].
+    fn flow(&mut self, flow: &Flow, hosts: &Hosts) -> Result<()>;
+
+    /// There is no more; called once, last, by whoever runs the machine.
+    ///
+    /// # Errors
+    /// As [`TimelineSink::packet`].
+    fn finish(&mut self, hosts: &Hosts) -> Result<()>;
+}

@@ -1,0 +1,338 @@
+//! The state machine of the original, tcp_data_loader_streaming.py of TimeArcs, and how it cuts flows.
+//!
+//! It reads tables in chunks of rows, and looks for flows that are over at the end of each: one with a FIN or RST, and one whose last
+//! packet, in the order of rows, is older than the newest of the chunk by the timeout. What comes behind is another flow. Only
+//! then a flow's packets are put in order of time and walked through. So flows depend on the length of a chunk, and
+//! on rows that are left out, since they have a place in theirs.
+//!
+//! Its mistakes are kept, since whoever asks for this mode compares with what they have: of a flow that becomes invalid the packets
+//! behind are counted and not listed; only its first SYN counts, and tells who began it; numbers do not wrap around at 2^32; nobody asks which side an
+//! acknowledgement comes from; a length is that of the frame, so that acknowledgements are data; a RST or FIN behind the end changes it.
+
+use hashbrown::HashMap;
+
+use super::choice::Chooser;
+use super::flags::{ACK, FIN, PSH, RST, SYN};
+use super::{Choice, Close, Flow, Host, Hosts, Machine, Packet, Phase, Reason, Sides, State, Step, TimelineSink};
+use crate::error::Result;
+
+/// What the original can be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Rows of a chunk, at least 1.
+    pub read_rows: u64,
+    /// The silence behind which a flow is over, in seconds.
+    pub timeout_seconds: u32,
+    /// Which packets are taken.
+    pub choice: Choice,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { read_rows: 500_000, timeout_seconds: 300, choice: Choice::default() }
+    }
+}
+
+/// The machine.
+#[derive(Clone, Debug)]
+pub struct Original {
+    options: Options,
+    chooser: Chooser,
+    /// Open flows, in the order of their numbers.
+    open: Vec<Open>,
+    /// Where they are, by their ends.
+    places: HashMap<(End, End), usize>,
+    flows: u64,
+    chunk: Chunk,
+    /// A time behind [`Choice::to`] was seen.
+    past: bool,
+    /// Chunks without a packet, one behind the other.
+    empty: u32,
+    given_up: bool,
+}
+
+type End = (Host, i64);
+
+/// A flow under way.
+#[derive(Clone, Debug)]
+struct Open {
+    number: u64,
+    ends: (End, End),
+    packets: Vec<Packet>,
+    /// Of the packet that came last.
+    last: i64,
+    closes: bool,
+}
+
+/// What was seen of a chunk.
+#[derive(Clone, Copy, Debug, Default)]
+struct Chunk {
+    rows: u64,
+    taken: u64,
+    /// The newest time of a TCP packet.
+    newest: Option<i64>,
+}
+
+/// Chunks without a packet behind which the original gives up on a file, once times are past the last that is asked for.
+const PATIENCE: u32 = 50;
+
+impl Original {
+    /// A machine that has seen nothing.
+    #[must_use]
+    pub fn new(options: Options) -> Original {
+        Original {
+            chooser: Chooser::new(options.choice.clone()),
+            options,
+            open: Vec::new(),
+            places: HashMap::new(),
+            flows: 0,
+            chunk: Chunk::default(),
+            past: false,
+            empty: 0,
+            given_up: false,
+        }
+    }
+
+    /// Takes a row that holds no packet.
+    ///
+    /// # Errors
+    /// As [`Machine::packet`].
+    pub fn other_row(&mut self, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        self.chunk.rows += 1;
+        if self.chunk.rows >= self.options.read_rows { self.end_chunk(hosts, sink) } else { Ok(()) }
+    }
+
+    /// A file ends here, and a chunk with it.
+    ///
+    /// # Errors
+    /// As [`Machine::packet`].
+    pub fn end_file(&mut self, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        if self.chunk.rows > 0 {
+            self.end_chunk(hosts, sink)?;
+        }
+        self.given_up = false;
+        Ok(())
+    }
+
+    /// Whether it wants no more of this file: it has as many packets as may be, or waited long enough behind the last time.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.given_up || self.chooser.is_full()
+    }
+
+    fn group(&mut self, packet: Packet, hosts: &Hosts) {
+        self.chunk.newest = Some(self.chunk.newest.map_or(packet.time, |newest| newest.max(packet.time)));
+        let has_ends = packet.src_port != 0 && packet.dst_port != 0;
+        if !has_ends || hosts.name(packet.src).is_empty() || hosts.name(packet.dst).is_empty() {
+            return;
+        }
+        let (src, dst) = ((packet.src, packet.src_port), (packet.dst, packet.dst_port));
+        let ends = (src.min(dst), src.max(dst));
+        let place = *self.places.entry(ends).or_insert_with(|| {
+            self.flows += 1;
+            let flow = Open { number: self.flows, ends, packets: Vec::new(), last: packet.time, closes: false };
+            self.open.push(flow);
+            self.open.len() - 1
+        });
+        let flow = &mut self.open[place];
+        flow.last = packet.time;
+        flow.closes |= packet.flags.unwrap_or(0) & (FIN | RST) != 0;
+        flow.packets.push(packet);
+    }
+
+    fn end_chunk(&mut self, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        let chunk = std::mem::take(&mut self.chunk);
+        self.empty = if chunk.taken == 0 { self.empty + 1 } else { 0 };
+        self.given_up |= self.past && self.empty >= PATIENCE;
+        let Some(newest) = chunk.newest else { return Ok(()) };
+        let timeout = i128::from(self.options.timeout_seconds) * 1_000_000;
+        self.places.clear();
+        for flow in std::mem::take(&mut self.open) {
+            let silent = i128::from(newest) - i128::from(flow.last) >= timeout;
+            if flow.closes || silent {
+                let by_timeout = !flow.closes;
+                sink.flow(&flow.end(by_timeout, hosts), hosts)?;
+            } else {
+                self.places.insert(flow.ends, self.open.len());
+                self.open.push(flow);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Machine for Original {
+    fn packet(&mut self, packet: Packet, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        if self.is_done() {
+            return Ok(());
+        }
+        self.past |= self.chooser.is_past(packet.time);
+        if self.chooser.takes(&packet, hosts) {
+            self.chunk.taken += 1;
+            sink.packet(&packet, hosts)?;
+            if packet.protocol == Some(6) {
+                self.group(packet, hosts);
+            }
+        }
+        self.other_row(hosts, sink)
+    }
+
+    fn finish(&mut self, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        self.end_file(hosts, sink)?;
+        self.places.clear();
+        for flow in std::mem::take(&mut self.open) {
+            sink.flow(&flow.end(false, hosts), hosts)?;
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn end(self, by_timeout: bool, hosts: &Hosts) -> Flow {
+        let Open { number, ends: (a, b), mut packets, .. } = self;
+        packets.sort_by_key(|packet| packet.time);
+        let mut flow = Flow {
+            number,
+            key: key(a, b, hosts),
+            by_timeout,
+            start: packets.first().map_or(0, |packet| packet.time),
+            end: packets.last().map_or(0, |packet| packet.time),
+            total_packets: packets.len() as u64,
+            total_bytes: packets.iter().fold(0, |sum: i64, packet| sum.saturating_add(packet.length)),
+            ..Flow::default()
+        };
+        walk(&mut flow, packets);
+        judge(&mut flow);
+        flow
+    }
+}
+
+fn key(a: End, b: End, hosts: &Hosts) -> String {
+    let end = |(host, port): End| format!("{}:{port}", hosts.name(host));
+    let (a, b) = (end(a), end(b));
+    format!("{a}-{b}").min(format!("{b}-{a}"))
+}
+
+/// Lists packets and takes steps, up to the one that breaks off the handshake.
+fn walk(flow: &mut Flow, packets: Vec<Packet>) {
+    for (place, packet) in (0..).zip(packets) {
+        flow.packets.push(packet);
+        if flow.state == State::Invalid {
+            continue;
+        }
+        step(flow, place, &packet);
+        if matches!(flow.reason, Some(Reason::InvalidSynAck | Reason::InvalidAck)) {
+            break;
+        }
+    }
+}
+
+fn step(flow: &mut Flow, place: u32, packet: &Packet) {
+    let flags = packet.flags.unwrap_or(0);
+    let [fin, syn, rst, psh, ack] = [FIN, SYN, RST, PSH, ACK].map(|flag| flags & flag != 0);
+    let only_acks = ack && !syn && !fin && !rst;
+    let takes = |flow: &mut Flow, phase, name| flow.steps.push(Step { packet: place, phase, name });
+    if syn && !ack && !rst {
+        // Another SYN is no step, and changes nothing.
+        if flow.sides.is_none() {
+            flow.sides = Some(Sides {
+                initiator: packet.src,
+                responder: packet.dst,
+                initiator_port: packet.src_port,
+                responder_port: packet.dst_port,
+            });
+            flow.state = State::Establishing;
+            flow.syn_packet = Some(place);
+            flow.expected_ack = Some(packet.seq.saturating_add(1));
+            takes(flow, Phase::Establishment, "syn");
+        }
+    } else if syn && ack && !rst {
+        if flow.state == State::Establishing {
+            if flow.expected_ack != Some(packet.ack) {
+                return refuse(flow, place, Reason::InvalidSynAck);
+            }
+            flow.syn_ack_packet = Some(place);
+            flow.expected_seq = Some(packet.seq.saturating_add(1));
+            takes(flow, Phase::Establishment, "syn_ack");
+        } else if flow.syn_ack_packet.is_none() {
+            flow.syn_ack_packet = Some(place);
+            takes(flow, Phase::Establishment, "syn_ack");
+        }
+    } else if only_acks && !psh && flow.state == State::Establishing {
+        // A number of 0 passes for none there.
+        match flow.expected_seq.filter(|&expected| expected != 0) {
+            Some(expected) if packet.ack != expected || flow.expected_ack != Some(packet.seq) => {
+                refuse(flow, place, Reason::InvalidAck);
+            }
+            _ => {
+                flow.established = true;
+                flow.state = State::Established;
+                takes(flow, Phase::Establishment, "ack");
+            }
+        }
+    } else if only_acks && flow.established && packet.length > 0 {
+        carries(flow);
+        takes(flow, Phase::DataTransfer, "data");
+    } else if fin && !rst {
+        if !flow.closing {
+            flow.closing = true;
+            flow.state = State::Closing;
+            flow.close = Some(Close::Graceful);
+        }
+        takes(flow, Phase::Closing, "fin");
+    } else if rst {
+        if flow.state == State::Establishing {
+            flow.reason = Some(Reason::RstDuringHandshake);
+            flow.state = State::Invalid;
+            flow.close = Some(Close::Invalid);
+        } else {
+            flow.state = State::Aborted;
+            flow.close = Some(Close::Abortive);
+        }
+        flow.invalid_packet = Some(place);
+        takes(flow, Phase::Closing, "rst");
+    } else if only_acks && flow.established {
+        if flow.closing {
+            takes(flow, Phase::Closing, "ack_close");
+        } else {
+            carries(flow);
+            takes(flow, Phase::DataTransfer, "ack_data");
+        }
+    }
+}
+
+fn carries(flow: &mut Flow) {
+    if !flow.data {
+        flow.data = true;
+        flow.state = State::DataTransfer;
+    }
+}
+
+fn refuse(flow: &mut Flow, place: u32, reason: Reason) {
+    flow.state = State::Invalid;
+    flow.reason = Some(reason);
+    flow.close = Some(Close::Invalid);
+    flow.invalid_packet = Some(place);
+}
+
+/// Says what a flow came to, when all its packets are known.
+fn judge(flow: &mut Flow) {
+    match flow.state {
+        State::Establishing => {
+            flow.state = State::Invalid;
+            flow.close = Some(Close::Invalid);
+            flow.reason = Some(match flow.syn_ack_packet {
+                None => Reason::IncompleteNoSynAck,
+                Some(_) => Reason::IncompleteNoAck,
+            });
+        }
+        State::Closing => flow.state = State::Closed,
+        _ => {}
+    }
+    let ended = matches!(flow.state, State::Invalid | State::Closed | State::Aborted) || flow.close.is_some();
+    if !ended && (flow.established || flow.data) {
+        flow.state = State::Ongoing;
+        flow.ongoing = true;
+        flow.close = Some(Close::Open);
+    }
+}

@@ -1,0 +1,512 @@
+//! Packets from a table: CSV with a header, as the original reads.
+//!
+//! Columns are known by their names, others are passed over. Times are microseconds since 1970; a fraction is cut. Addresses are
+//! numbers that [`Names`] translates, or any text. An empty cell, or one that pandas takes for none (`nan`, `NULL`), is 0, or no
+//! address.
+//!
+//! Cells are read one by one. The original lets pandas guess a type from all cells of a column in a chunk, which shows only where a
+//! column holds both kinds: `1` is then a name beside names, and `2.0` no number beside text. A row with more cells than the header ends a
+//! file there, and its chunk is lost; here that row alone is left out.
+//!
+//! [`Mode::Original`] takes what the original takes: flags in hexadecimal for none, and times of any unit. Else both are refused.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+
+use csv::{ByteRecord, ReaderBuilder};
+use hashbrown::HashMap;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+
+use super::original::Original;
+use super::{Chosen, Host, Hosts, Machine, Mode, Packet, TimelineSink};
+use crate::capture::{Contents, Input};
+use crate::engine::Progress;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The columns that are read: first those that there must be.
+const COLUMNS: [&str; 10] =
+    ["timestamp", "src_ip", "dst_ip", "src_port", "dst_port", "flags", "length", "seq_num", "ack_num", "protocol"];
+const REQUIRED: usize = 7;
+
+#[derive(Clone, Copy)]
+enum Column {
+    Timestamp,
+    SrcIp,
+    DstIp,
+    SrcPort,
+    DstPort,
+    Flags,
+    Length,
+    SeqNum,
+    AckNum,
+    Protocol,
+}
+
+/// Takes the rows of tables: a machine, and what it may want to know beside packets.
+pub trait Rows: Machine {
+    /// A row holds no packet.
+    ///
+    /// # Errors
+    /// As [`Machine::packet`].
+    fn other_row(&mut self, _hosts: &Hosts, _sink: &mut dyn TimelineSink) -> Result<()> {
+        Ok(())
+    }
+
+    /// A table has ended.
+    ///
+    /// # Errors
+    /// As [`Machine::packet`].
+    fn end_file(&mut self, _hosts: &Hosts, _sink: &mut dyn TimelineSink) -> Result<()> {
+        Ok(())
+    }
+
+    /// Whether the rest of the table is not wanted.
+    fn is_done(&self) -> bool {
+        false
+    }
+}
+
+impl Rows for Original {
+    fn other_row(&mut self, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        Original::other_row(self, hosts, sink)
+    }
+
+    fn end_file(&mut self, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        Original::end_file(self, hosts, sink)
+    }
+
+    fn is_done(&self) -> bool {
+        Original::is_done(self)
+    }
+}
+
+impl<M: Machine> Rows for Chosen<M> {
+    fn is_done(&self) -> bool {
+        self.is_full()
+    }
+}
+
+/// Addresses by number.
+#[derive(Clone, Debug, Default)]
+pub struct Names(HashMap<i64, Box<str>>);
+
+/// From `{"10.0.0.1": 1, ...}`; of several addresses with one number the last has it.
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Names, D::Error> {
+        struct Map;
+        impl<'de> Visitor<'de> for Map {
+            type Value = Names;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of addresses, each with its number")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Names, A::Error> {
+                let (mut entries, mut places) = (Vec::<(String, i64)>::new(), HashMap::new());
+                while let Some((name, number)) = map.next_entry::<String, i64>()? {
+                    // An address that comes again keeps its first place.
+                    let place = *places.entry(name.clone()).or_insert(entries.len());
+                    match entries.get_mut(place) {
+                        Some(entry) => entry.1 = number,
+                        None => entries.push((name, number)),
+                    }
+                }
+                Ok(Names(entries.into_iter().map(|(name, number)| (number, name.into())).collect()))
+            }
+        }
+        from.deserialize_map(Map)
+    }
+}
+
+/// What became of a table.
+#[derive(Debug)]
+pub struct TableReport {
+    /// Its path.
+    pub path: PathBuf,
+    /// Rows that are packets.
+    pub packets: u64,
+    /// What was wrong with rows.
+    pub remarks: Vec<Remark>,
+    /// Why it was not read to its end.
+    pub damage: Option<String>,
+    /// Why it was not read at all.
+    pub failed: Option<Error>,
+}
+
+/// What was wrong with some rows; as text a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Remark {
+    /// What.
+    pub fault: Fault,
+    /// With how many rows.
+    pub rows: u64,
+    /// The line of the first of them, from 1.
+    pub line: u64,
+}
+
+/// What can be wrong with a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Its time is no number; it is left out.
+    NoTime,
+    /// It has more cells than the header; it is left out.
+    TooWide,
+    /// An address is not UTF-8; it is left out.
+    NotText,
+    /// The cell of this column is no number that fits 64 bits, and counts as none.
+    NoNumber(&'static str),
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Remark { fault, rows, line } = self;
+        let (noun, have) = if *rows == 1 { ("row", "has") } else { ("rows", "have") };
+        write!(f, "{rows} {noun} {have} ")?;
+        match fault {
+            Fault::NoTime => f.write_str("no time: left out")?,
+            Fault::TooWide => f.write_str("more cells than the header: left out")?,
+            Fault::NotText => f.write_str("an address that is not UTF-8: left out")?,
+            Fault::NoNumber(column) => write!(f, "no decimal number in column {column}: taken for none")?,
+        }
+        write!(f, "; line {line}{}", if *rows == 1 { "" } else { " is the first" })
+    }
+}
+
+/// Reads tables, one behind the other, and finishes machine and sink, unless no table could be read at all.
+///
+/// # Errors
+/// The sink's; a stop that was asked for; and, but for [`Mode::Original`], a table with flags in hexadecimal or times that are clearly no
+/// microseconds. What cannot be read is no error: its report says so.
+pub fn run(
+    inputs: &[Input],
+    names: &Names,
+    mode: Mode,
+    progress: &Progress,
+    machine: &mut dyn Rows,
+    sink: &mut dyn TimelineSink,
+) -> Result<Vec<TableReport>> {
+    let mut hosts = Hosts::default();
+    let mut reports = Vec::new();
+    for input in inputs {
+        let mut report =
+            TableReport { path: input.path().to_owned(), packets: 0, remarks: Vec::new(), damage: None, failed: None };
+        match Table::open(input, mode) {
+            Ok(mut table) => {
+                table.rows(names, progress, &mut hosts, machine, sink, &mut report)?;
+                machine.end_file(&hosts, sink)?;
+            }
+            Err(error) => report.failed = Some(error),
+        }
+        reports.push(report);
+    }
+    if reports.iter().any(|report| report.failed.is_none()) {
+        machine.finish(&hosts, sink)?;
+        sink.finish(&hosts)?;
+    }
+    Ok(reports)
+}
+
+/// A table under way.
+struct Table {
+    path: PathBuf,
+    mode: Mode,
+    rows: csv::Reader<Contents>,
+    width: usize,
+    places: [Option<usize>; COLUMNS.len()],
+    /// What the reader's lines lack: behind CR LF it still is in the line before.
+    lag: u64,
+    /// A time was seen, and looked like microseconds.
+    has_unit: bool,
+}
+
+/// Rows between two looks at the progress.
+const STRIDE: u64 = 4096;
+
+impl Table {
+    fn open(input: &Input, mode: Mode) -> Result<Table> {
+        let path = input.path();
+        let mut rows = ReaderBuilder::new().flexible(true).from_reader(Contents::open(input)?);
+        let header = match rows.byte_headers() {
+            Ok(header) => header.clone(),
+            Err(error) => return Err(refused(path.to_owned(), 1, format!("the header cannot be read: {error}"))),
+        };
+        let places = COLUMNS.map(|name| header.iter().position(|cell| cell == name.as_bytes()));
+        let missing: Vec<&str> = COLUMNS
+            .into_iter()
+            .zip(places)
+            .take(REQUIRED)
+            .filter(|(_, place)| place.is_none())
+            .map(|(name, _)| name)
+            .collect();
+        if !missing.is_empty() {
+            let found: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
+            let found =
+                if found.is_empty() { "the file is empty".into() } else { format!("there are: {}", found.join(", ")) };
+            let message = format!("no table of packets, for want of columns: {}; {found}", missing.join(", "));
+            return Err(refused(path.to_owned(), 1, message));
+        }
+        let lag = u64::from(rows.position().line() == 1);
+        Ok(Table {
+            path: path.to_owned(),
+            mode,
+            rows,
+            width: header.len(),
+            places,
+            lag,
+            has_unit: mode == Mode::Original,
+        })
+    }
+
+    /// Hands on all rows, or those that are wanted.
+    fn rows(
+        &mut self,
+        names: &Names,
+        progress: &Progress,
+        hosts: &mut Hosts,
+        machine: &mut dyn Rows,
+        sink: &mut dyn TimelineSink,
+        report: &mut TableReport,
+    ) -> Result<()> {
+        let (mut row, mut bytes, mut seen) = (ByteRecord::new(), 0, 0);
+        while !machine.is_done() {
+            match self.rows.read_byte_record(&mut row) {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    report.damage = Some(error.to_string());
+                    break;
+                }
+            }
+            if self.is_blank(&row) {
+                continue;
+            }
+            seen += 1;
+            match self.packet(&row, names, hosts, report)? {
+                Some(packet) => {
+                    report.packets += 1;
+                    machine.packet(packet, hosts, sink)?;
+                }
+                None => machine.other_row(hosts, sink)?,
+            }
+            if seen == STRIDE {
+                let read = self.rows.get_ref().bytes_read();
+                progress.add(read - bytes, seen);
+                (bytes, seen) = (read, 0);
+                progress.stopped()?;
+            }
+        }
+        progress.add(self.rows.get_ref().bytes_read() - bytes, seen);
+        progress.stopped()
+    }
+
+    /// Whether a line holds nothing but blanks, which is no row.
+    fn is_blank(&self, row: &ByteRecord) -> bool {
+        self.width > 1 && row.len() == 1 && row.iter().all(|cell| cell.iter().all(u8::is_ascii_whitespace))
+    }
+
+    fn packet(
+        &mut self,
+        row: &ByteRecord,
+        names: &Names,
+        hosts: &mut Hosts,
+        report: &mut TableReport,
+    ) -> Result<Option<Packet>> {
+        let line = self.lag + row.position().map_or(0, csv::Position::line);
+        if row.len() > self.width {
+            report.remark(Fault::TooWide, line);
+            return Ok(None);
+        }
+        let cell = |column: Column| self.places[column as usize].and_then(|place| row.get(place)).unwrap_or_default();
+        let Number::Is(time) = number(cell(Column::Timestamp)) else {
+            report.remark(Fault::NoTime, line);
+            return Ok(None);
+        };
+        if !self.has_unit {
+            microseconds(time).map_err(|message| refused(self.path.clone(), line, message))?;
+        }
+        let mut host = |column| host(cell(column), names, hosts);
+        let (Some(src), Some(dst)) = (host(Column::SrcIp), host(Column::DstIp)) else {
+            report.remark(Fault::NotText, line);
+            return Ok(None);
+        };
+        let mut get = |column: Column| match number(cell(column)) {
+            Number::Is(n) => Some(n),
+            Number::None => None,
+            Number::Other => {
+                report.remark(Fault::NoNumber(COLUMNS[column as usize]), line);
+                None
+            }
+        };
+        let strict = self.mode != Mode::Original;
+        if let Some(hex) = hexadecimal(cell(Column::Flags)).filter(|_| strict) {
+            let text = String::from_utf8_lossy(cell(Column::Flags));
+            let message = format!("column flags: {text} is hexadecimal; flags are decimal here, {hex} in this row");
+            return Err(refused(self.path.clone(), line, message));
+        }
+        let named = if strict { protocol(cell(Column::Protocol)) } else { None };
+        let packet = Packet {
+            time,
+            src,
+            dst,
+            src_port: get(Column::SrcPort).unwrap_or(0),
+            dst_port: get(Column::DstPort).unwrap_or(0),
+            flags: get(Column::Flags),
+            seq: get(Column::SeqNum).unwrap_or(0),
+            ack: get(Column::AckNum).unwrap_or(0),
+            length: get(Column::Length).unwrap_or(0),
+            payload: None,
+            protocol: named.or_else(|| get(Column::Protocol)),
+        };
+        self.has_unit = true;
+        Ok(Some(packet))
+    }
+}
+
+impl TableReport {
+    fn remark(&mut self, fault: Fault, line: u64) {
+        match self.remarks.iter_mut().find(|remark| remark.fault == fault) {
+            Some(remark) => remark.rows += 1,
+            None => self.remarks.push(Remark { fault, rows: 1, line }),
+        }
+    }
+}
+
+fn refused(path: PathBuf, line: u64, message: String) -> Error {
+    ErrorKind::Table { path, line, message }.into()
+}
+
+/// What a cell says.
+#[derive(Debug, PartialEq)]
+enum Number {
+    /// A number, without its fraction.
+    Is(i64),
+    /// Nothing.
+    None,
+    /// Something else.
+    Other,
+}
+
+/// What pandas takes for an empty cell.
+const NONE: [&[u8]; 19] = [
+    b"",
+    b"#N/A",
+    b"#N/A N/A",
+    b"#NA",
+    b"-1.#IND",
+    b"-1.#QNAN",
+    b"-NaN",
+    b"-nan",
+    b"1.#IND",
+    b"1.#QNAN",
+    b"<NA>",
+    b"N/A",
+    b"NA",
+    b"NULL",
+    b"NaN",
+    b"None",
+    b"n/a",
+    b"nan",
+    b"null",
+];
+
+fn number(cell: &[u8]) -> Number {
+    if NONE.contains(&cell) {
+        return Number::None;
+    }
+    let Ok(text) = std::str::from_utf8(cell.trim_ascii()) else { return Number::Other };
+    if let Ok(n) = text.parse() {
+        return Number::Is(n);
+    }
+    // 2^63, the first that does not fit, is a float.
+    match text.parse::<f64>() {
+        Ok(n) if n.abs() < (1_u64 << 63) as f64 => Number::Is(n as i64),
+        _ => Number::Other,
+    }
+}
+
+/// The host of a cell; nothing if it is not UTF-8.
+fn host(cell: &[u8], names: &Names, hosts: &mut Hosts) -> Option<Host> {
+    let text = std::str::from_utf8(cell).ok()?;
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte));
+    let name = match number(cell) {
+        Number::None => Cow::Borrowed(""),
+        Number::Is(n) if is_number => match names.0.get(&n) {
+            Some(name) => Cow::Borrowed(&**name),
+            None => Cow::Owned(n.to_string()),
+        },
+        _ => Cow::Borrowed(text),
+    };
+    Some(hosts.number(&name))
+}
+
+/// The value of a number such as 0x0012.
+fn hexadecimal(cell: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(cell.trim_ascii()).ok()?;
+    let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"))?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+/// The number of a protocol that is named.
+fn protocol(cell: &[u8]) -> Option<i64> {
+    let named = [("tcp", 6), ("udp", 17), ("icmp", 1), ("icmpv6", 58)];
+    named.into_iter().find(|(name, _)| cell.trim_ascii().eq_ignore_ascii_case(name.as_bytes())).map(|(_, n)| n)
+}
+
+/// Refuses a table's first time if it is clearly of another unit: microseconds since 1970 are those of 1973 to 5138, or count from a
+/// beginning of the table's own.
+fn microseconds(time: i64) -> std::result::Result<(), String> {
+    let (unit, way) = match time.unsigned_abs() {
+        100_000_000..100_000_000_000 => ("seconds", "multiply it by 1,000,000"),
+        100_000_000_000..100_000_000_000_000 => ("milliseconds", "multiply it by 1,000"),
+        100_000_000_000_000_000.. => ("nanoseconds", "divide it by 1,000"),
+        _ => return Ok(()),
+    };
+    Err(format!("column timestamp: {time} looks like {unit}; times are microseconds since 1970 here, so {way}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_a_number_none_or_something_else() {
+        for (cell, n) in [("6", 6), (" 7 ", 7), ("+8", 8), ("-1", -1), ("2.9", 2), ("-2.9", -2), ("1e3", 1000)] {
+            assert_eq!(number(cell.as_bytes()), Number::Is(n), "{cell}");
+        }
+        assert_eq!(number(b"9223372036854775807"), Number::Is(i64::MAX));
+        for cell in ["", "nan", "NaN", "NULL", "N/A"] {
+            assert_eq!(number(cell.as_bytes()), Number::None, "{cell}");
+        }
+        for cell in ["0x02", "inf", "TCP", "9223372036854775808", "1,5", " "] {
+            assert_eq!(number(cell.as_bytes()), Number::Other, "{cell}");
+        }
+        assert_eq!(number(b"\xff"), Number::Other);
+    }
+
+    #[test]
+    fn a_number_is_translated_and_text_stays() {
+        let names = Names(HashMap::from([(1, "10.0.0.1".into()), (2, "fe80::1".into())]));
+        let mut hosts = Hosts::default();
+        let cells = ["1", "2.0", "007", "10.0.0.9", "1.2.3", "nan", "", "1e5", "café", "inf"];
+        let named = cells.map(|cell| {
+            let host = host(cell.as_bytes(), &names, &mut hosts).unwrap();
+            hosts.name(host).to_owned()
+        });
+        assert_eq!(named, ["10.0.0.1", "fe80::1", "7", "10.0.0.9", "1.2.3", "", "", "1e5", "café", "inf"]);
+        assert_eq!(host(b"\xff", &names, &mut hosts), None);
+    }
+
+    #[test]
+    fn a_time_since_1970_is_of_one_unit_and_one_from_a_beginning_of_any() {
+        for (time, unit) in [
+            (1_700_000_000, "seconds"),
+            (1_700_000_000_000, "milliseconds"),
+            (1_700_000_000_000_000_000, "nanoseconds"),
+        ] {
+            assert!(microseconds(time).unwrap_err().contains(&format!("like {unit};")), "{time}");
+        }
+        for time in [0, -5, 99_999_999, 1_700_000_000_000_000, 100_000_000_000_000] {
+            assert_eq!(microseconds(time), Ok(()), "{time}");
+        }
+        assert!(microseconds(i64::MIN).is_err());
+    }
+}
