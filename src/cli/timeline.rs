@@ -137,7 +137,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         .map_err(|error| taken(error, "--force replaces it"))?;
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress)?;
-    let bar = Bar::show(&progress, total, shared.quiet);
+    let bar = Bar::show(&progress, move || total, shared.quiet);
     let done = match (kind, mode(args)) {
         (Kind::Tables, Mode::Original) => {
             let options = Options { read_rows: args.read_rows, timeout_seconds: args.flow_timeout, choice };
