@@ -43,6 +43,7 @@ mod settings;
 mod shape;
 mod sheet;
 mod split;
+mod timeline;
 mod traps;
 mod verdicts;
 mod views;

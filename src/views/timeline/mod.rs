@@ -11,11 +11,22 @@
 //! Times are microseconds since 1970, as viewers in JavaScript need them: nanoseconds are beyond 2^53. Nanoseconds of a capture are
 //! rounded down.
 
+mod connection;
+pub mod correct;
 mod hosts;
+mod machine;
+mod packed;
 mod record;
+mod reorder;
+mod spill;
+mod verdict;
+pub mod view;
 
+pub use correct::Correct;
 pub use hosts::{Host, Hosts};
+pub use machine::Machine;
 pub use record::{Close, Flow, Packet, Phase, Reason, Sides, State, Step};
+pub use view::{Timeline, TimelineJob};
 
 use crate::error::Result;
 
