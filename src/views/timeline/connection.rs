@@ -121,7 +121,7 @@ pub(super) struct Outcome {
     pub(super) initiator: Option<usize>,
     pub(super) expected_seq: Option<u32>,
     pub(super) expected_ack: Option<u32>,
-    /// The packet that made it invalid or reset it, counted in the order in which they came.
+    /// The packet that made it invalid or reset it, by its place.
     pub(super) invalid: Option<u64>,
 }
 

@@ -1,7 +1,7 @@
 //! Flows as TCP has them; see [`connection`](super::connection) for the states of one.
 //!
 //! A packet is of the flow of its two ends, ports included, if its TCP flags are known. Packets within 10 ms of each other are first put in the
-//! order of time. A flow ends when
+//! order of time; those that come later still are put in their place when the flow has ended, and its states are gone through again. A flow ends when
 //!
 //! - its ends have been silent for longer than the timeout, or for longer than [`LINGER`] once it is over;
 //! - a SYN with another number comes once it is over, or before it was open;
@@ -276,9 +276,17 @@ impl Live {
     /// The flow, of whose packets these are the bytes.
     fn flow(&self, mut bytes: &[u8], by_timeout: bool, hosts: &Hosts) -> Flow {
         let mut before = Before::default();
-        let mut all: Vec<(u64, Placed)> = (0..).zip(std::iter::from_fn(|| before.read(&mut bytes))).collect();
-        all.sort_by_key(|(_, placed)| placed.packet.time);
-        let outcome = self.connection.outcome();
+        let mut all: Vec<Placed> = std::iter::from_fn(|| before.read(&mut bytes)).collect();
+        let mut outcome = self.connection.outcome();
+        if !all.is_sorted_by_key(|placed| placed.packet.time) {
+            // Some came too late to be put in order before, as where files overlap in time: now all are there.
+            all.sort_by_key(|placed| placed.packet.time);
+            let mut connection = Connection::default();
+            for placed in &mut all {
+                placed.verdict = connection.take(placed.from, &segment(&placed.packet));
+            }
+            outcome = connection.outcome();
+        }
         let mut flow = Flow {
             number: self.number,
             key: self.key(hosts),
@@ -297,11 +305,12 @@ impl Live {
             total_bytes: self.bytes,
             expected_seq: outcome.expected_seq.map(i64::from),
             expected_ack: outcome.expected_ack.map(i64::from),
+            invalid_packet: outcome.invalid.and_then(|packet| u32::try_from(packet).ok()),
             packets: Vec::with_capacity(all.len()),
             ..Flow::default()
         };
         let mut unexplained: BTreeMap<u8, u64> = BTreeMap::new();
-        for (place, (came, Placed { packet, from, verdict })) in (0..).zip(all) {
+        for (place, Placed { packet, from, verdict }) in (0..).zip(all) {
             match verdict.phase() {
                 Some(phase) => flow.steps.push(Step { packet: place, phase, name: verdict.name() }),
                 None => *unexplained.entry(verdict as u8).or_default() += 1,
@@ -310,9 +319,6 @@ impl Live {
                 Verdict::Syn => _ = flow.syn_packet.get_or_insert(place),
                 Verdict::SynAck => _ = flow.syn_ack_packet.get_or_insert(place),
                 _ => {}
-            }
-            if outcome.invalid == Some(came) {
-                flow.invalid_packet = Some(place);
             }
             let [(src, src_port), (dst, dst_port)] = [self.ends[from], self.ends[1 - from]];
             flow.packets.push(Packet { src, src_port, dst, dst_port, ..packet });

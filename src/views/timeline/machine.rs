@@ -3,15 +3,16 @@
 use super::{Hosts, Packet, TimelineSink};
 use crate::error::Result;
 
-/// A state machine over all packets of a run, which hands what it sees to a sink.
+/// A state machine over all packets of a run, in their order. Every packet that it takes reaches the sink before anything that
+/// comes of it.
 pub trait Machine {
-    /// Takes the next packet, TCP or not, in the order of the capture; hands it to the sink, then the flows that are over.
+    /// Takes a packet, TCP or not.
     ///
     /// # Errors
-    /// What the sink says, and when what has to wait cannot be stored.
+    /// The sink's.
     fn packet(&mut self, packet: Packet, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()>;
 
-    /// There are no more: hands over the flows that are left. The sink's own [finish](TimelineSink::finish) is the caller's to call.
+    /// There are no more packets: ends the flows that are open. [`TimelineSink::finish`] stays to be called.
     ///
     /// # Errors
     /// As [`Machine::packet`].

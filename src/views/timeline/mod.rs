@@ -1,7 +1,7 @@
 //! Timelines: every TCP packet of a capture in its flow, with what it does there.
 //!
 //! ```text
-//! capture or CSV -> Packet -> flows (correct.rs | original.rs) -> Flow -> TimelineSink: folders, page
+//! capture or CSV -> Packet -> Machine (correct.rs | original.rs) -> Flow -> TimelineSink: folders, page
 //! ```
 //!
 //! A timeline is for eyes: hosts, packets over time, and flows with the steps of the TCP state machine that their packets took. Two machines
@@ -11,8 +11,10 @@
 //! Times are microseconds since 1970, as viewers in JavaScript need them: nanoseconds are beyond 2^53. Nanoseconds of a capture are
 //! rounded down.
 
+mod choice;
 mod connection;
 pub mod correct;
+pub mod flags;
 mod hosts;
 mod machine;
 mod packed;
@@ -22,6 +24,7 @@ mod spill;
 mod verdict;
 pub mod view;
 
+pub use choice::{Choice, Chosen};
 pub use correct::Correct;
 pub use hosts::{Host, Hosts};
 pub use machine::Machine;
@@ -54,7 +57,7 @@ pub trait TimelineSink {
     /// As [`TimelineSink::packet`].
     fn flow(&mut self, flow: &Flow, hosts: &Hosts) -> Result<()>;
 
-    /// There is no more; called once, last.
+    /// There is no more; called once, last, by whoever runs the machine.
     ///
     /// # Errors
     /// As [`TimelineSink::packet`].

@@ -21,7 +21,7 @@ use crate::views::groups::Window;
 
 /// Which packets a timeline shows.
 #[derive(Clone, Debug, Default)]
-pub struct Choice {
+pub struct Selection {
     /// Only packets of this time range.
     pub clip: Option<Window>,
     /// Only packets from or to one of these; none: all.
@@ -30,7 +30,7 @@ pub struct Choice {
 
 /// The view.
 pub struct Timeline<'s> {
-    choice: Arc<Choice>,
+    selection: Arc<Selection>,
     machine: &'s mut dyn Machine,
     sink: &'s mut dyn TimelineSink,
     hosts: Hosts,
@@ -40,8 +40,8 @@ pub struct Timeline<'s> {
 impl<'s> Timeline<'s> {
     /// A view.
     #[must_use]
-    pub fn new(choice: Choice, machine: &'s mut dyn Machine, sink: &'s mut dyn TimelineSink) -> Timeline<'s> {
-        Timeline { choice: Arc::new(choice), machine, sink, hosts: Hosts::default(), outcome: Outcome::default() }
+    pub fn new(selection: Selection, machine: &'s mut dyn Machine, sink: &'s mut dyn TimelineSink) -> Timeline<'s> {
+        Timeline { selection: Arc::new(selection), machine, sink, hosts: Hosts::default(), outcome: Outcome::default() }
     }
 
     /// What became of the accepted packets, so far.
@@ -69,7 +69,7 @@ struct Read {
 }
 
 struct Shard {
-    choice: Arc<Choice>,
+    selection: Arc<Selection>,
     read: Read,
 }
 
@@ -87,7 +87,7 @@ impl View for Timeline<'_> {
     }
 
     fn shard(&self) -> Box<dyn ShardView> {
-        Box::new(Shard { choice: Arc::clone(&self.choice), read: Read::default() })
+        Box::new(Shard { selection: Arc::clone(&self.selection), read: Read::default() })
     }
 
     fn merge(&mut self, parts: Vec<Part>) -> Result<()> {
@@ -116,7 +116,7 @@ impl ShardView for Shard {
     fn packets(&mut self, batch: &Batch<'_>) {
         for packet in batch.packets {
             let amount = Amount::one(packet.wire, packet.captured);
-            let Choice { clip, hosts } = &*self.choice;
+            let Selection { clip, hosts } = &*self.selection;
             if clip.is_some_and(|clip| packet.time < clip.start || packet.time >= clip.end) {
                 self.read.out_of_window += amount;
                 continue;
@@ -174,21 +174,25 @@ fn seen(packet: &packet::Packet, frame: &[u8]) -> Packet {
     seen
 }
 
+/// Threads that a run has use for. The calling thread reads and runs the machine in turn, so that what was read does not pile up in front of
+/// it; with more threads others would read ahead.
+const THREADS: usize = 5;
+
 /// A run of the timeline: captures in; packets, flows and what became of everything out.
 #[derive(Clone, Debug, Default)]
 pub struct TimelineJob {
-    choice: Choice,
+    selection: Selection,
     engine: Option<Builder>,
 }
 
 impl TimelineJob {
     /// A job on one thread.
     #[must_use]
-    pub fn new(choice: Choice) -> TimelineJob {
-        TimelineJob { choice, engine: None }
+    pub fn new(selection: Selection) -> TimelineJob {
+        TimelineJob { selection, engine: None }
     }
 
-    /// How the engine runs.
+    /// How the engine runs; of more than five threads it uses five.
     #[must_use]
     pub fn engine(mut self, engine: Builder) -> TimelineJob {
         self.engine = Some(engine);
@@ -207,8 +211,8 @@ impl TimelineJob {
         sink: &mut dyn TimelineSink,
     ) -> Result<(Report, Outcome)> {
         let engine = self.engine.clone().unwrap_or_else(Engine::builder);
-        let mut timeline = Timeline::new(self.choice.clone(), machine, sink);
-        let report = engine.build().run(inputs, &mut [&mut timeline as &mut dyn View])?;
+        let mut timeline = Timeline::new(self.selection.clone(), machine, sink);
+        let report = engine.at_most(THREADS).build().run(inputs, &mut [&mut timeline as &mut dyn View])?;
         Ok((report, timeline.outcome()))
     }
 }

@@ -73,7 +73,7 @@ fn flows_are_the_streams_of_tshark() {
     for (name, path) in &corpus.captures {
         let mut said = Said::default();
         let mut machine = Correct::new(Settings { timeout: i64::MAX, ..Settings::default() });
-        TimelineJob::new(view::Choice::default()).run(vec![Input::file(path)], &mut machine, &mut said).unwrap();
+        TimelineJob::new(view::Selection::default()).run(vec![Input::file(path)], &mut machine, &mut said).unwrap();
         assert_eq!(said.finished, 1);
         let (ours, theirs) = (ours(&said.flows, &said.hosts), theirs(&corpus.tshark(name)));
         if ours != theirs {
