@@ -7,6 +7,7 @@ pub mod csv;
 pub mod digest;
 pub mod files;
 pub mod flows;
+pub mod folder;
 mod java;
 pub mod jsonl;
 pub mod metrics;
@@ -20,6 +21,7 @@ pub(crate) mod said;
 pub mod seal;
 mod sheet;
 mod text;
+pub mod timeline;
 mod zip;
 
 use crate::engine::FileReport;

@@ -1,6 +1,8 @@
 //! Timelines: the states of connections, the cut of flows, folders, and real captures.
 
 mod cuts;
+mod folders;
+mod reference;
 mod states;
 mod tshark;
 

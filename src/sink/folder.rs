@@ -1,0 +1,282 @@
+//! Folders that appear whole or not at all, as files do: a temporary name beside the place, fsync, rename.
+//!
+//! A folder that is there is replaced only by a successor that is complete, and only if it holds what such a folder holds: nobody loses
+//! a home to a mistyped name. Where the system can, both change places in one step.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::atomic::{folder_of, temporary_name};
+use crate::error::{Error, Result};
+
+/// A folder under way. Dropped before [`AtomicFolder::commit`], it leaves nothing behind.
+#[derive(Debug)]
+pub struct AtomicFolder {
+    path: PathBuf,
+    temporary: PathBuf,
+    replaces: bool,
+    is_ours: fn(&Path) -> bool,
+}
+
+/// A file in a folder under way.
+#[derive(Debug)]
+pub struct Part {
+    /// Where it will be.
+    path: PathBuf,
+    out: BufWriter<File>,
+}
+
+impl AtomicFolder {
+    /// Starts the folder that will be at `path`; the folder around it is made if it is missing. An empty one in its place is as good
+    /// as none. One that `is_ours` is replaced if `replaces`.
+    ///
+    /// # Errors
+    /// `path` is a file; it is a folder that is not ours; as an I/O error of the kind [`ErrorKind::AlreadyExists`], it is ours and
+    /// `replaces` is not set; or the temporary folder beside it cannot be made.
+    pub fn create(path: &Path, replaces: bool, is_ours: fn(&Path) -> bool) -> Result<AtomicFolder> {
+        let refused = |source| Error::io("write", path, source);
+        // What a link leads to is replaced, and a name such as `.` has nothing beside it.
+        let target = match path.symlink_metadata() {
+            Ok(_) => fs::canonicalize(path).map_err(refused)?,
+            Err(_) => path.to_owned(),
+        };
+        vacant(&target, replaces, is_ours).map_err(|source| Error::io("create", path, source))?;
+        let around = folder_of(&target);
+        fs::create_dir_all(around).map_err(|source| Error::io("make the folder", around, source))?;
+        let temporary = around.join(temporary_name(&target));
+        // A leftover of a process of the same number.
+        let made = match fs::create_dir(&temporary) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                fs::remove_dir_all(&temporary).and_then(|()| fs::create_dir(&temporary))
+            }
+            other => other,
+        };
+        made.map_err(|source| Error::io("create", path, source))?;
+        Ok(AtomicFolder { path: target, temporary, replaces, is_ours })
+    }
+
+    /// Starts a file in it; `name` may lead through folders, which are made.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn file(&self, name: &str) -> Result<Part> {
+        let (path, place) = (self.path.join(name), self.temporary.join(name));
+        let create = || {
+            fs::create_dir_all(folder_of(&place))?;
+            File::create_new(&place)
+        };
+        let file = create().map_err(|source| Error::io("create", &path, source))?;
+        Ok(Part { path, out: BufWriter::with_capacity(1 << 16, file) })
+    }
+
+    /// Opens a file in it that was closed.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn read(&self, name: &str) -> Result<File> {
+        File::open(self.temporary.join(name)).map_err(|source| Error::io("open", &self.path.join(name), source))
+    }
+
+    /// Makes the folder visible under its name, whole and on the disk.
+    ///
+    /// # Errors
+    /// It cannot be written or renamed, or its place has been taken meanwhile; then nothing is visible.
+    pub fn commit(self) -> Result<()> {
+        let failed = |source| Error::io("write", &self.path, source);
+        for entry in WalkDir::new(&self.temporary).contents_first(true) {
+            let entry = entry.map_err(|error| failed(error.into()))?;
+            let synced = File::open(entry.path()).and_then(|file| file.sync_all());
+            // A file system that cannot sync folders has its own promise.
+            if entry.file_type().is_file() {
+                synced.map_err(failed)?;
+            }
+        }
+        vacant(&self.path, self.replaces, self.is_ours).map_err(failed)?;
+        match fs::rename(&self.temporary, &self.path) {
+            Err(error) if self.replaces && self.path.is_dir() => {
+                tracing::debug!(%error, "the folder has a predecessor");
+                change_places(&self.temporary, &self.path).map_err(failed)?;
+            }
+            other => other.map_err(failed)?,
+        }
+        let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
+        // What is dropped now is the predecessor.
+        Ok(())
+    }
+}
+
+impl Drop for AtomicFolder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.temporary);
+    }
+}
+
+impl Part {
+    /// Appends bytes.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        self.out.write_all(bytes).map_err(|source| Error::io("write", &self.path, source))
+    }
+
+    /// Writes what is left.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn close(mut self) -> Result<()> {
+        self.flush()
+    }
+
+    /// Writes what waits.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn flush(&mut self) -> Result<()> {
+        self.out.flush().map_err(|source| Error::io("write", &self.path, source))
+    }
+}
+
+/// Whether a folder may take a place.
+fn vacant(path: &Path, replaces: bool, is_ours: fn(&Path) -> bool) -> io::Result<()> {
+    let there = match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        there => there?,
+    };
+    if !there.is_dir() {
+        return Err(io::Error::new(ErrorKind::NotADirectory, "a file is there; name a folder"));
+    }
+    if fs::read_dir(path)?.next().is_none() || replaces && is_ours(path) {
+        return Ok(());
+    }
+    Err(match is_ours(path) {
+        true => io::Error::new(ErrorKind::AlreadyExists, "it exists already"),
+        false => io::Error::new(ErrorKind::DirectoryNotEmpty, "it holds something else; name another folder"),
+    })
+}
+
+/// Lets two folders change places, in one step where the system can.
+fn change_places(new: &Path, old: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        if renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE).is_ok() {
+            return Ok(());
+        }
+    }
+    step_by_step(new, old)
+}
+
+fn step_by_step(new: &Path, old: &Path) -> io::Result<()> {
+    let aside = folder_of(old).join(temporary_name(old));
+    fs::rename(old, &aside)?;
+    if let Err(error) = fs::rename(new, old) {
+        fs::rename(&aside, old)?;
+        return Err(error);
+    }
+    fs::rename(&aside, new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind as Kind;
+
+    fn ours(folder: &Path) -> bool {
+        folder.join("ours").exists()
+    }
+
+    /// Writes a folder with a file that says `text`.
+    fn write(path: &Path, replaces: bool, text: &str) -> Result<()> {
+        let folder = AtomicFolder::create(path, replaces, ours)?;
+        let mut part = folder.file("a/ours")?;
+        part.append(text.as_bytes())?;
+        part.close()?;
+        folder.file("ours")?.close()?;
+        folder.commit()
+    }
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> =
+            fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    fn kind(error: &Error) -> ErrorKind {
+        match error.kind() {
+            Kind::Io { source, .. } => source.kind(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_folder_is_whole_or_not_there() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("x/y");
+        let folder = AtomicFolder::create(&path, false, ours).unwrap();
+        folder.file("a").unwrap().append(b"half").unwrap();
+        assert!(!path.exists());
+        drop(folder);
+        assert_eq!(names(&around.path().join("x")), [""; 0]);
+        write(&path, false, "one").unwrap();
+        assert_eq!(fs::read_to_string(path.join("a/ours")).unwrap(), "one");
+        assert_eq!(names(&around.path().join("x")), ["y"]);
+    }
+
+    #[test]
+    fn only_its_like_is_replaced_and_only_when_asked() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("y");
+        fs::create_dir(&path).unwrap();
+        write(&path, false, "one").unwrap();
+        assert_eq!(kind(&write(&path, false, "two").unwrap_err()), ErrorKind::AlreadyExists);
+        write(&path, true, "two").unwrap();
+        assert_eq!(fs::read_to_string(path.join("a/ours")).unwrap(), "two");
+        fs::remove_file(path.join("ours")).unwrap();
+        assert_eq!(kind(&write(&path, true, "three").unwrap_err()), ErrorKind::DirectoryNotEmpty);
+        let file = path.join("a/ours");
+        assert_eq!(kind(&write(&file, true, "three").unwrap_err()), ErrorKind::NotADirectory);
+        assert!(write(&file.join("z"), true, "three").is_err());
+        assert_eq!((names(around.path()), fs::read_to_string(&file).unwrap()), (vec!["y".into()], "two".into()));
+    }
+
+    #[test]
+    fn a_place_that_is_taken_meanwhile_stays_taken() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("y");
+        let folder = AtomicFolder::create(&path, false, ours).unwrap();
+        write(&path, false, "first").unwrap();
+        assert_eq!(kind(&folder.commit().unwrap_err()), ErrorKind::AlreadyExists);
+        assert_eq!((names(around.path()), names(&path)), (vec!["y".into()], vec!["a".into(), "ours".into()]));
+    }
+
+    #[test]
+    fn places_change_also_step_by_step() {
+        let around = tempfile::tempdir().unwrap();
+        let [new, old] = ["new", "old"].map(|name| around.path().join(name));
+        for path in [&new, &old] {
+            fs::create_dir(path).unwrap();
+            fs::write(path.join("file"), path.file_name().unwrap().as_encoded_bytes()).unwrap();
+        }
+        step_by_step(&new, &old).unwrap();
+        assert_eq!([&new, &old].map(|path| fs::read_to_string(path.join("file")).unwrap()), ["old", "new"]);
+        assert!(step_by_step(&around.path().join("none"), &old).is_err());
+        assert_eq!((names(around.path()), names(&old)), (vec!["new".into(), "old".into()], vec!["file".into()]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+        let around = tempfile::tempdir().unwrap();
+        let (real, link) = (around.path().join("real"), around.path().join("link"));
+        write(&real, false, "one").unwrap();
+        std::os::unix::fs::symlink("real", &link).unwrap();
+        write(&link, true, "two").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read_to_string(real.join("a/ours")).unwrap(), "two");
+    }
+}

@@ -1,0 +1,167 @@
+//! JSON as Python's `json.dump(..., indent=2)` lays it out: an item a line, nothing but ASCII, no line feed at the end.
+
+use std::fmt::Write as _;
+
+/// Text under way.
+#[derive(Debug, Default)]
+pub(super) struct Json {
+    text: Vec<u8>,
+    depth: usize,
+    /// Nothing is in the innermost container yet.
+    empty: bool,
+}
+
+impl Json {
+    /// The text since the last call.
+    pub(super) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.text)
+    }
+
+    /// Bytes of text that wait to be taken.
+    pub(super) fn waiting(&self) -> usize {
+        self.text.len()
+    }
+
+    pub(super) fn open(&mut self, bracket: u8) {
+        self.text.push(bracket);
+        self.depth += 1;
+        self.empty = true;
+    }
+
+    pub(super) fn close(&mut self, bracket: u8) {
+        self.depth = self.depth.saturating_sub(1);
+        if !self.empty {
+            self.line();
+        }
+        self.text.push(bracket);
+        self.empty = false;
+    }
+
+    /// The next item of an array begins.
+    pub(super) fn item(&mut self) {
+        if !std::mem::take(&mut self.empty) {
+            self.text.push(b',');
+        }
+        self.line();
+    }
+
+    /// The next member of an object begins.
+    pub(super) fn key(&mut self, name: &str) {
+        self.item();
+        self.string(name);
+        self.text.extend_from_slice(b": ");
+    }
+
+    pub(super) fn integer(&mut self, n: impl itoa::Integer) {
+        self.text.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+    }
+
+    pub(super) fn string(&mut self, text: &str) {
+        string(text, &mut self.text);
+    }
+
+    pub(super) fn null(&mut self) {
+        self.text.extend_from_slice(b"null");
+    }
+
+    pub(super) fn int(&mut self, name: &str, n: impl itoa::Integer) {
+        self.key(name);
+        self.integer(n);
+    }
+
+    pub(super) fn text(&mut self, name: &str, text: &str) {
+        self.key(name);
+        self.string(text);
+    }
+
+    pub(super) fn flag(&mut self, name: &str, flag: bool) {
+        self.key(name);
+        self.text.extend_from_slice(if flag { b"true" } else { b"false" });
+    }
+
+    pub(super) fn int_or_null(&mut self, name: &str, n: Option<i64>) {
+        self.key(name);
+        match n {
+            Some(n) => self.integer(n),
+            None => self.null(),
+        }
+    }
+
+    pub(super) fn text_or_null(&mut self, name: &str, text: Option<&str>) {
+        self.key(name);
+        match text {
+            Some(text) => self.string(text),
+            None => self.null(),
+        }
+    }
+
+    fn line(&mut self) {
+        self.text.push(b'\n');
+        self.text.resize(self.text.len() + 2 * self.depth, b' ');
+    }
+}
+
+/// A string with everything but printable ASCII escaped, what is beyond 16 bits as two surrogates.
+fn string(text: &str, out: &mut Vec<u8>) {
+    out.push(b'"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),
+            ' '..='~' => out.push(c as u8),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            '\u{8}' => out.extend_from_slice(b"\\b"),
+            '\u{c}' => out.extend_from_slice(b"\\f"),
+            _ => {
+                let mut escaped = String::new();
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a string cannot fail.
+                    let _ = write!(escaped, "\\u{unit:04x}");
+                }
+                out.extend_from_slice(escaped.as_bytes());
+            }
+        }
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Python 3: `json.dumps({"a": [], "b": {}, "c": [1, {"d": None}], "e": True}, indent=2)`.
+    #[test]
+    fn it_is_laid_out_as_by_python() {
+        let mut json = Json::default();
+        json.open(b'{');
+        json.key("a");
+        json.open(b'[');
+        json.close(b']');
+        json.key("b");
+        json.open(b'{');
+        json.close(b'}');
+        json.key("c");
+        json.open(b'[');
+        json.item();
+        json.integer(1);
+        json.item();
+        json.open(b'{');
+        json.int_or_null("d", None);
+        json.close(b'}');
+        json.close(b']');
+        json.flag("e", true);
+        json.close(b'}');
+        let expected = "{\n  \"a\": [],\n  \"b\": {},\n  \"c\": [\n    1,\n    {\n      \"d\": null\n    }\n  ],\n  \"e\": true\n}";
+        assert_eq!(String::from_utf8(json.take()).unwrap(), expected);
+    }
+
+    /// Python 3: `json.dumps('a"b\\c/\n\r\t\b\f\x00\x1f\x7f\xe9\u2028\U0001f600')`.
+    #[test]
+    fn a_string_is_ascii() {
+        let mut out = Vec::new();
+        string("a\"b\\c/\n\r\t\u{8}\u{c}\0\u{1f}\u{7f}é\u{2028}😀", &mut out);
+        let expected = r#""a\"b\\c/\n\r\t\b\f\u0000\u001f\u007f\u00e9\u2028\ud83d\ude00""#;
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+}

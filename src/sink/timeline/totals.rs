@@ -1,0 +1,168 @@
+//! What a folder says of all packets: totals of hosts and of flags, and how many packets there are in each hundredth of the time.
+
+use super::json::Json;
+use crate::views::timeline::flags::flag_type;
+use crate::views::timeline::{Host, Hosts, Packet};
+
+/// Totals under way. They grow with hosts, not with packets.
+#[derive(Debug, Default)]
+pub(super) struct Totals {
+    pub(super) packets: u64,
+    pub(super) tcp: u64,
+    /// The first time and the last.
+    pub(super) times: Option<(i64, i64)>,
+    /// Hosts that were seen, by number.
+    seen: Vec<bool>,
+    /// Hosts in the order in which TCP packets named them.
+    of_hosts: Vec<(Host, OfHost)>,
+    /// Their places there, by number.
+    places: Vec<Option<usize>>,
+    flags: Vec<(String, u64)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct OfHost {
+    sent: Sum,
+    received: Sum,
+    first: i64,
+    last: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    packets: u64,
+    bytes: u64,
+}
+
+impl Totals {
+    pub(super) fn add(&mut self, packet: &Packet) {
+        self.packets += 1;
+        let (first, last) = self.times.unwrap_or((packet.time, packet.time));
+        self.times = Some((first.min(packet.time), last.max(packet.time)));
+        for host in [packet.src, packet.dst] {
+            *at(&mut self.seen, host) = true;
+        }
+        if packet.protocol == Some(6) {
+            self.tcp += 1;
+            let name = flag_type(packet.flags);
+            match self.flags.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, n)) => *n += 1,
+                None => self.flags.push((name.into_owned(), 1)),
+            }
+            self.of(packet.src, packet.time).sent.add(packet.length);
+            self.of(packet.dst, packet.time).received.add(packet.length);
+        }
+    }
+
+    fn of(&mut self, host: Host, time: i64) -> &mut OfHost {
+        let place = *at(&mut self.places, host).get_or_insert_with(|| {
+            let nothing = OfHost { sent: Sum::default(), received: Sum::default(), first: time, last: time };
+            self.of_hosts.push((host, nothing));
+            self.of_hosts.len() - 1
+        });
+        let of = &mut self.of_hosts[place].1;
+        (of.first, of.last) = (of.first.min(time), of.last.max(time));
+        of
+    }
+
+    /// Names of all hosts that were seen, sorted.
+    pub(super) fn names<'h>(&self, hosts: &'h Hosts) -> Vec<&'h str> {
+        let seen = (0..).zip(&self.seen).filter(|(_, seen)| **seen);
+        let mut names: Vec<&str> = seen.map(|(host, _)| hosts.name(host)).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Writes the totals of hosts.
+    pub(super) fn write_hosts(&self, json: &mut Json, hosts: &Hosts) {
+        json.open(b'{');
+        for (host, of) in &self.of_hosts {
+            json.key(hosts.name(*host));
+            json.open(b'{');
+            json.int("sent_packets", of.sent.packets);
+            json.int("recv_packets", of.received.packets);
+            json.int("sent_bytes", of.sent.bytes);
+            json.int("recv_bytes", of.received.bytes);
+            json.int("first_ts", of.first);
+            json.int("last_ts", of.last);
+            json.close(b'}');
+        }
+        json.close(b'}');
+    }
+
+    /// Writes the totals of flags.
+    pub(super) fn write_flags(&self, json: &mut Json) {
+        json.open(b'{');
+        for (name, n) in &self.flags {
+            json.int(name, *n);
+        }
+        json.close(b'}');
+    }
+}
+
+impl Sum {
+    fn add(&mut self, length: i64) {
+        self.packets += 1;
+        self.bytes = self.bytes.saturating_add(u64::try_from(length).unwrap_or(0));
+    }
+}
+
+fn at<T: Clone + Default>(list: &mut Vec<T>, host: Host) -> &mut T {
+    let place = host as usize;
+    if list.len() <= place {
+        list.resize(place + 1, T::default());
+    }
+    &mut list[place]
+}
+
+/// Parts of the time.
+const BINS: usize = 100;
+
+/// Packets by the part of the time that they lie in. Ends are outside, so packets of the last time lie in none; unless that is the only time.
+#[derive(Debug)]
+pub(super) struct Bins {
+    first: i64,
+    last: i64,
+    /// Where parts begin, the last one ends, and how many packets each has.
+    edges: [f64; BINS + 1],
+    counts: [u64; BINS],
+}
+
+impl Bins {
+    pub(super) fn new((first, last): (i64, i64)) -> Bins {
+        let width = (i128::from(last) - i128::from(first)) as f64 / BINS as f64;
+        Bins { first, last, edges: std::array::from_fn(|n| first as f64 + n as f64 * width), counts: [0; BINS] }
+    }
+
+    pub(super) fn add(&mut self, time: i64) {
+        // An edge is at or below a whole number if it is so rounded up, and numbers beyond 2^53 are compared as they are.
+        let begun = self.edges.partition_point(|edge| edge.ceil() as i128 <= i128::from(time));
+        if let Some(count) = begun.checked_sub(1).and_then(|bin| self.counts.get_mut(bin)) {
+            *count += 1;
+        }
+    }
+
+    /// Counts a packet in the last part, where its end is not outside.
+    pub(super) fn add_last(&mut self) {
+        self.counts[BINS - 1] += 1;
+    }
+
+    /// Writes them; `packets` are all.
+    pub(super) fn write(&self, json: &mut Json, packets: u64) {
+        let bin = |json: &mut Json, n: usize, start: i128, end: i128, count: u64| {
+            json.item();
+            json.open(b'{');
+            json.int("bin", n);
+            json.int("start", start);
+            json.int("end", end);
+            json.int("count", count);
+            json.close(b'}');
+        };
+        if self.first == self.last {
+            return bin(json, 0, self.first.into(), self.last.into(), packets);
+        }
+        for (n, (edges, count)) in self.edges.windows(2).zip(self.counts).enumerate() {
+            bin(json, n, edges[0] as i128, edges[1] as i128, count);
+        }
+    }
+}
