@@ -1,25 +1,4 @@
-//! The states of one TCP connection, as its packets show them to who stands beside the wire.
-//!
-//! Numbers are compared modulo 2^32 (RFC 9293, section 3.4), so that what lies up to 2^31 behind is behind. A packet is
-//! one step at most: the first that it takes. Data that completes the handshake is its `ack`, data with FIN is a `fin`. What is no step
-//! changes nothing:
-//!
-//! | | |
-//! |---|---|
-//! | `retransmission` | all its numbers were seen before; or it repeats the acknowledgement that completed the handshake |
-//! | `keep_alive` | at most one byte, at the last number that was seen |
-//! | `unexpected_syn` | a SYN inside a connection that goes on, or a second answer with another number |
-//! | `unexpected_ack` | it acknowledges what was not sent, or is far from what was; or a bare ACK in place of the SYN+ACK, or behind none |
-//! | `out_of_window_rst` | a RST that its receiver would not take |
-//! | `after_close` | behind the end of what its sender, or both, had to say |
-//! | `no_ack` | none of SYN, RST and ACK, which no receiver looks at |
-//!
-//! A RST is taken if its number is what the other side has acknowledged or at most 65,535 beyond, or beyond what its own side has sent;
-//! if it answers the last packet of the other side (RFC 9293, section 3.5.2); or if nothing is known of its numbers. The window itself is
-//! not known, as its scale is seldom.
-//!
-//! What is seen from the middle on is taken to be open; that the handshake was complete is known when there is data or both sides
-//! have spoken. Where one side alone was captured, its data says that the other has answered.
+//! The states of one TCP connection, as its packets show them to who stands beside the wire; [`correct`](super::correct) says by which rules.
 
 use super::record::{Close, Reason, State};
 use super::verdict::Verdict;
@@ -98,6 +77,8 @@ struct Half {
     fin_acked: bool,
     /// It has answered a SYN.
     answered: bool,
+    /// Number and acknowledgement of its last packet, if they were far from all before.
+    far: Option<(u32, u32)>,
 }
 
 /// How one knows who began.
@@ -308,8 +289,18 @@ impl Connection {
                 Err(verdict) => return verdict,
             }
         } else if far(me.next, segment.seq) || far(them.next, segment.ack) {
-            return Verdict::UnexpectedAck;
+            let near = |far: Option<(u32, u32)>, seq, ack| far.is_some_and(|(a, b)| is_near(a, seq) && is_near(b, ack));
+            let agrees = near(me.far, segment.seq, segment.ack) || near(them.far, segment.ack, segment.seq);
+            self.halves[from].far = Some((segment.seq, segment.ack));
+            if !agrees {
+                return Verdict::UnexpectedAck;
+            }
+            // What lies between was not captured.
+            self.halves[from].next = Some(segment.seq);
+            self.halves[1 - from].next = Some(segment.ack);
+            self.halves[1 - from].far = None;
         }
+        self.halves[from].far = None;
         if self.state == State::New {
             self.state = State::Established;
         }
@@ -398,6 +389,9 @@ impl Connection {
                 _ => Verdict::AckData,
             },
         };
+        let them = &mut self.halves[1 - from];
+        // What is acknowledged was sent, captured or not.
+        them.next = them.next.map(|next| if reaches(segment.ack, next) { segment.ack } else { next });
         let me = &mut self.halves[from];
         me.ack = Some(me.ack.filter(|&ack| reaches(ack, segment.ack)).unwrap_or(segment.ack));
         if self.halves.iter().all(|half| half.fin.is_some() && half.fin_acked) {

@@ -1,7 +1,10 @@
-//! Flows as TCP has them; see [`connection`](super::connection) for the states of one.
+//! Flows as TCP has them.
+//!
+//! # What is a flow
 //!
 //! A packet is of the flow of its two ends, ports included, if its TCP flags are known. Packets within 10 ms of each other are first put in the
-//! order of time; those that come later still are put in their place when the flow has ended, and its states are gone through again. A flow ends when
+//! order of time; those that come later still are put in their place when the flow has ended, and its states are gone through again. A flow ends
+//! when
 //!
 //! - its ends have been silent for longer than the timeout, or for longer than [`LINGER`] once it is over;
 //! - a SYN with another number comes once it is over, or before it was open;
@@ -12,6 +15,31 @@
 //! looked at every 65,536 packets, by packet time, so what is handed over in which order follows from the packets alone.
 //!
 //! Who began a flow: who sent the SYN; else who was sent the SYN+ACK; else who has the higher port; else who spoke first.
+//!
+//! # What a packet is in it
+//!
+//! Numbers are compared modulo 2^32 (RFC 9293, section 3.4). A packet is one step at most: the first that it takes. Data that completes the
+//! handshake is its `ack`, data with FIN is a `fin`. A bare ACK is one without payload. What is no step is counted as unexplained, and changes nothing:
+//!
+//! | | |
+//! |---|---|
+//! | `retransmission` | all its numbers were seen before; or it repeats the acknowledgement that completed the handshake |
+//! | `keep_alive` | at most one byte, at the last number that was seen |
+//! | `unexpected_syn` | a SYN inside a connection that goes on, or a second answer with another number |
+//! | `unexpected_ack` | it acknowledges what was not sent, or is far from what was; or a bare ACK in place of the SYN+ACK, or behind none |
+//! | `out_of_window_rst` | a RST that its receiver would not take |
+//! | `after_close` | behind the end of what its sender, or both, had to say |
+//! | `no_ack` | none of SYN, RST and ACK, which no receiver looks at |
+//!
+//! A RST is taken if its number is what the other side has acknowledged or at most 65,535 beyond, or beyond what its own side has sent;
+//! if it answers the last packet of the other side (RFC 9293, section 3.5.2); or if nothing is known of its numbers. The window itself is
+//! not known, as its scale is seldom. A RST behind one FIN aborts; behind both it changes nothing, and what is over stays as it is.
+//!
+//! What is seen from the middle on is taken to be open; that the handshake was complete is known when there is data or both sides
+//! have spoken. Where one side alone was captured, its data says that the other has answered. Numbers far from all before are taken up when a second
+//! packet agrees with them: then a stretch was not captured.
+//!
+//! # Memory
 //!
 //! Of a live flow there is a state of fixed size, and its packets in about ten bytes each; beyond a budget these go to a temporary file.
 

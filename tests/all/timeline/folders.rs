@@ -228,6 +228,11 @@ fn each_kind_of_damage_is_found() {
     }
     let dir = tempfile::tempdir().unwrap();
     assert!(check(dir.path()).is_err(), "no manifest");
+    let nanoseconds: Vec<Packet> =
+        packets.iter().map(|packet| Packet { time: packet.time * 1000, ..*packet }).collect();
+    for folder in write(dir.path(), &nanoseconds, &hosts(), PART) {
+        assert!(check(&folder).unwrap().problems[0].contains("2^53"));
+    }
 }
 
 /// A folder of version 2.0 by hand: a handshake.

@@ -1,8 +1,10 @@
 //! Every way through the states of a connection.
 
 use pcap_compactor::views::timeline::{Close, Flow, Phase, Reason, Sides, State};
+use proptest::prelude::*;
 
 use super::{ACK, FIN, PSH, RST, Row, SYN, flows, handshake, steps};
+use crate::properties::cases;
 
 /// The only flow of packets.
 fn flow(rows: &[Row]) -> Flow {
@@ -317,6 +319,27 @@ fn the_syn_may_be_missing_or_late() {
 }
 
 #[test]
+fn what_was_not_captured_does_not_confuse_what_was() {
+    // Half a gigabyte at a time, acknowledged by the side that was captured.
+    let step = 1 << 29;
+    let one_way: Vec<Row> =
+        (0..16).map(|n| (3 + n, true, PSH | ACK, 101 + n, (501 + n * step) % (1 << 32), 1)).collect();
+    let whole = flow(&behind(handshake(0, 100, 500), &one_way));
+    assert_eq!((whole.unexplained.len(), steps(&whole)[18]), (0, "data"));
+    // Two gigabytes of both sides are missing.
+    let (c, s) = (101 + (1 << 31), 501 + (1 << 31));
+    let gap = [
+        (3, true, PSH | ACK, c, s, 5),
+        (4, false, ACK, s, c + 5, 0),
+        (5, true, PSH | ACK, c + 5, s, 5),
+        (6, false, ACK, s, c + 10, 9),
+    ];
+    let whole = flow(&behind(handshake(0, 100, 500), &gap));
+    assert_eq!(whole.unexplained, [("unexpected_ack", 1)]);
+    assert_eq!(steps(&whole)[3..], ["-", "ack_data", "data", "data"]);
+}
+
+#[test]
 fn probes_without_ack_are_no_steps() {
     let flow = flow(&[(0, true, 0, 100, 0, 0), (1, true, FIN | PSH | 32, 100, 0, 0)]);
     assert_eq!((end(&flow), flow.closing), ((State::New, None, None), false));
@@ -329,4 +352,77 @@ fn ends_of_one_port_are_told_by_who_spoke_first() {
     packet.src_port = packet.dst_port;
     let said = super::run(Default::default(), &[packet]);
     assert_eq!(said.flows[0].sides.unwrap().initiator, 1);
+}
+
+/// Packets of two ends with numbers that often fit.
+fn rows() -> impl Strategy<Value = Vec<Row>> {
+    let flags = prop::sample::select(vec![
+        SYN,
+        SYN | ACK,
+        ACK,
+        ACK,
+        ACK,
+        PSH | ACK,
+        FIN | ACK,
+        FIN | ACK,
+        RST,
+        RST | ACK,
+        FIN,
+        0,
+    ]);
+    let row = (any::<bool>(), flags, 0..4_i64, 0..4_i64, 0..3_u32);
+    prop::collection::vec(row, 1..16).prop_map(|rows| {
+        let row = |(n, (up, flags, seq, ack, payload)): (i64, (bool, i64, i64, i64, u32))| {
+            let (seq, ack) = if up { (100 + seq, 500 + ack) } else { (500 + seq, 100 + ack) };
+            let syn = flags & SYN != 0;
+            (
+                n * 1000,
+                up,
+                flags,
+                if syn && seq % 4 > 0 { seq / 100 * 100 } else { seq },
+                ack,
+                if syn { 0 } else { payload },
+            )
+        };
+        (0..).zip(rows).map(row).collect()
+    })
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn only_differences_of_numbers_matter(rows in rows(), client in 0..1_i64 << 32, server in 0..1_i64 << 32) {
+        let moved: Vec<Row> = rows
+            .iter()
+            .map(|&(ms, up, flags, seq, ack, payload)| {
+                let [own, other] = if up { [client, server] } else { [server, client] };
+                (ms, up, flags, (seq + own) % (1 << 32), (ack + other) % (1 << 32), payload)
+            })
+            .collect();
+        let (flows, moved) = (flows(&rows), flows(&moved));
+        prop_assert_eq!(flows.len(), moved.len());
+        for (flow, moved) in flows.iter().zip(&moved) {
+            prop_assert_eq!(end(flow), end(moved));
+            prop_assert_eq!(steps(flow), steps(moved));
+            prop_assert_eq!(&flow.unexplained, &moved.unexplained);
+            prop_assert_eq!((flow.established, flow.data, flow.sides), (moved.established, moved.data, moved.sides));
+        }
+    }
+
+    #[test]
+    fn what_is_over_stays_as_it_is(rows in rows()) {
+        let mut over = None;
+        for end_of_part in 1..=rows.len() {
+            let first = flows(&rows[..end_of_part]).remove(0);
+            let now = end(&first);
+            if let Some(over) = over {
+                prop_assert_eq!(now, over);
+            }
+            let reset = now.2 == Some(Reason::RstDuringHandshake);
+            if matches!(now.0, State::Closed | State::Aborted) || reset {
+                over = Some(now);
+            }
+        }
+    }
 }

@@ -171,6 +171,9 @@ impl Folder<'_> {
         let range = &manifest["time_range"];
         let [start, end, duration] = ["start", "end", "duration"].map(|name| self.number(MANIFEST, range, name));
         self.findings.equal(MANIFEST, "duration", &duration, &end.saturating_sub(start));
+        if start < -EXACT || end > EXACT {
+            self.problem(MANIFEST, "times are beyond 2^53, where viewers lose digits; nanoseconds, maybe");
+        }
         (start, end)
     }
 
@@ -181,6 +184,9 @@ impl Folder<'_> {
         self.findings.equal(name, "it", &list, &Value::Array(seen));
     }
 }
+
+/// Whole numbers up to here are exact in JavaScript.
+const EXACT: i64 = 1 << 53;
 
 const MANIFEST: &str = "manifest.json";
 
