@@ -110,7 +110,7 @@ struct Live {
     waiting: Waiting,
     /// SYNs that may begin the next flow.
     held: Vec<Packet>,
-    start: i64,
+    /// The latest time, of SYNs that are held back too.
     last: i64,
     packets: u64,
     bytes: i64,
@@ -216,12 +216,11 @@ impl Correct {
         let live = &mut self.rows[at];
         if live.number == 0 {
             self.begun += 1;
-            (live.number, live.first, live.start, live.last) = (self.begun, from, packet.time, packet.time);
+            (live.number, live.first, live.last) = (self.begun, from, packet.time);
         }
         let verdict = live.connection.take(from, segment);
         let before = live.waiting.bytes.len();
         live.before.write(&Placed { packet: *packet, from, verdict }, &mut live.waiting.bytes);
-        live.start = live.start.min(packet.time);
         live.last = live.last.max(packet.time);
         live.packets += 1;
         live.bytes = live.bytes.saturating_add(packet.length);
@@ -327,8 +326,8 @@ impl Live {
             closing: outcome.closing,
             ongoing: outcome.ongoing,
             by_timeout,
-            start: self.start,
-            end: self.last,
+            start: all.first().map_or(0, |placed| placed.packet.time),
+            end: all.last().map_or(0, |placed| placed.packet.time),
             total_packets: self.packets,
             total_bytes: self.bytes,
             expected_seq: outcome.expected_seq.map(i64::from),

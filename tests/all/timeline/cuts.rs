@@ -40,6 +40,7 @@ fn ports_that_are_used_anew_make_another_flow() {
     rows.extend(handshake(1000, 9000, 7000));
     rows.insert(4, (1000, true, SYN, 9000, 0, 0));
     assert_eq!(lengths(&rows), [(1, 3, false), (2, 4, false)]);
+    assert_eq!(flows(&rows)[0].end, super::START + 2000, "the SYNs are of the other");
 }
 
 #[test]
