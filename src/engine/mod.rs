@@ -138,6 +138,12 @@ impl Builder {
         self
     }
 
+    /// No more threads than this.
+    pub(crate) fn at_most(mut self, threads: usize) -> Builder {
+        self.0.threads = self.0.threads.min(threads).max(1);
+        self
+    }
+
     /// Pins each thread to a core of its own.
     #[must_use]
     pub fn pin(mut self, pin: bool) -> Builder {

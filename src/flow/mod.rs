@@ -15,7 +15,7 @@ pub mod statistics;
 mod counts;
 mod log;
 mod sketch;
-mod varint;
+pub(crate) mod varint;
 mod wide;
 
 pub use counts::Seed;

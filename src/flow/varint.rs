@@ -1,11 +1,11 @@
 //! Numbers as bytes, seven bits each, least first (LEB128), signed ones by zigzag: small magnitudes take few bytes.
 
 /// Bytes of the longest number.
-pub(super) const LONGEST: usize = 10;
+pub(crate) const LONGEST: usize = 10;
 
 /// Writes a number at `at`, where [`LONGEST`] bytes must be free; returns where it ends.
 #[inline]
-pub(super) fn put(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
+pub(crate) fn put(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
     while number >= 0x80 {
         bytes[at] = number as u8 | 0x80;
         number >>= 7;
@@ -17,7 +17,7 @@ pub(super) fn put(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
 
 /// Appends the first `end` bytes of a record to a list.
 #[inline]
-pub(super) fn append<const N: usize>(list: &mut Vec<u8>, record: &[u8; N], end: usize) {
+pub(crate) fn append<const N: usize>(list: &mut Vec<u8>, record: &[u8; N], end: usize) {
     if list.capacity() - list.len() >= N {
         // A copy of known length is a few instructions, one of any length is a call.
         let length = list.len() + end;
@@ -30,7 +30,7 @@ pub(super) fn append<const N: usize>(list: &mut Vec<u8>, record: &[u8; N], end: 
 
 /// Takes a number from the front; 0 where there is none.
 #[inline]
-pub(super) fn take(bytes: &mut &[u8]) -> u64 {
+pub(crate) fn take(bytes: &mut &[u8]) -> u64 {
     let mut number = 0;
     let mut shift = 0;
     while let Some((&byte, rest)) = bytes.split_first() {
@@ -46,13 +46,13 @@ pub(super) fn take(bytes: &mut &[u8]) -> u64 {
 
 /// 0, -1, 1, -2 ... as 0, 1, 2, 3 ...
 #[inline]
-pub(super) fn zigzag(n: i64) -> u64 {
+pub(crate) fn zigzag(n: i64) -> u64 {
     (n << 1 ^ n >> 63) as u64
 }
 
 /// The number that [`zigzag`] made this of.
 #[inline]
-pub(super) fn unzigzag(n: u64) -> i64 {
+pub(crate) fn unzigzag(n: u64) -> i64 {
     (n >> 1) as i64 ^ -((n & 1) as i64)
 }
 

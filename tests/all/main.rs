@@ -44,6 +44,7 @@ mod settings;
 mod shape;
 mod sheet;
 mod split;
+mod timeline;
 mod timeline_original;
 mod traps;
 mod verdicts;

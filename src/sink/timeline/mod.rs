@@ -1,14 +1,22 @@
 //! Timelines as folders of files, which viewers open.
 
+#[cfg(feature = "cli")]
+pub mod check;
 mod chunked;
 mod flows;
 mod json;
+mod manifest;
+mod sorted;
 mod totals;
+mod v3;
+mod v5;
 
 use std::fs;
 use std::path::Path;
 
 pub use chunked::{Chunked, Summary};
+pub use v3::Multires;
+pub use v5::{FlowList, PART};
 
 use crate::time::Timestamp;
 use crate::views::timeline::{Choice, Mode};

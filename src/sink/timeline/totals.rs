@@ -142,6 +142,11 @@ impl Bins {
         }
     }
 
+    /// Counts a packet in the last part, where its end is not outside.
+    pub(super) fn add_last(&mut self) {
+        self.counts[BINS - 1] += 1;
+    }
+
     /// Writes them; `packets` are all.
     pub(super) fn write(&self, json: &mut Json, packets: u64) {
         let bin = |json: &mut Json, n: usize, start: i128, end: i128, count: u64| {

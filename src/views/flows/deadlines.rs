@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 /// Flows by the time when they are to be looked at.
 #[derive(Debug, Default)]
-pub(super) struct Deadlines {
+pub(crate) struct Deadlines {
     slots: BTreeMap<i64, Vec<u32>>,
 }
 
@@ -15,13 +15,13 @@ pub(super) struct Deadlines {
 const SLOT: u32 = 32;
 
 /// The slot of a deadline.
-pub(super) fn slot(deadline: i64) -> i64 {
+pub(crate) fn slot(deadline: i64) -> i64 {
     deadline >> SLOT
 }
 
 impl Deadlines {
     /// Looks at a flow when this time has passed. Returns the slot in which it stands.
-    pub(super) fn insert(&mut self, deadline: i64, flow: u32) -> i64 {
+    pub(crate) fn insert(&mut self, deadline: i64, flow: u32) -> i64 {
         let slot = slot(deadline);
         self.slots.entry(slot).or_default().push(flow);
         slot
@@ -29,7 +29,7 @@ impl Deadlines {
 
     /// Takes out all flows whose deadline may lie before `now`, with their slots; those of which it does not are put back
     /// by the caller.
-    pub(super) fn passed(&mut self, now: i64) -> Vec<(i64, u32)> {
+    pub(crate) fn passed(&mut self, now: i64) -> Vec<(i64, u32)> {
         let later = self.slots.split_off(&(slot(now) + 1));
         std::mem::replace(&mut self.slots, later)
             .into_iter()

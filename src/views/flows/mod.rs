@@ -17,7 +17,7 @@ mod cell;
 mod cells;
 mod choice;
 pub mod columns;
-mod deadlines;
+pub(crate) mod deadlines;
 pub mod dialects;
 mod feature;
 mod flow;

@@ -1,7 +1,7 @@
 //! Timelines: every TCP packet of a capture in its flow, with what it does there.
 //!
 //! ```text
-//! capture or CSV -> Packet -> flows (correct.rs | original.rs) -> Flow -> TimelineSink: folders, page
+//! capture or CSV -> Packet -> Machine (correct.rs | original.rs) -> Flow -> TimelineSink: folders, page
 //! ```
 //!
 //! A timeline is for eyes: hosts, packets over time, and flows with the steps of the TCP state machine that their packets took. Two machines
@@ -12,17 +12,26 @@
 //! rounded down.
 
 mod choice;
+mod connection;
+pub mod correct;
 pub mod flags;
 mod hosts;
 mod machine;
 pub mod original;
+mod packed;
 mod record;
+mod reorder;
+mod spill;
 pub mod table;
+mod verdict;
+pub mod view;
 
 pub use choice::{Choice, Chosen};
+pub use correct::Correct;
 pub use hosts::{Host, Hosts};
 pub use machine::Machine;
 pub use record::{Close, Flow, Packet, Phase, Reason, Sides, State, Step};
+pub use view::{Timeline, TimelineJob};
 
 use crate::error::Result;
 

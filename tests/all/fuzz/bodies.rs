@@ -23,6 +23,7 @@ use pcap_compactor::table::key::FiveTuple;
 use pcap_compactor::views::buckets::{BucketJob, Settings as BucketSettings};
 use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lifetime, Settings};
+use pcap_compactor::views::timeline::{self, Correct, Flow, Hosts, TimelineJob, TimelineSink};
 use pcap_compactor::{Config, Engine, Input, Job, Timestamp};
 
 /// Hands out a few bytes a call, as a slow pipe would.
@@ -288,6 +289,61 @@ fn buckets(bytes: &[u8]) {
     };
     let [at_once, in_drips] = readers(bytes);
     assert!(rows(at_once, 1) == rows(in_drips, 3));
+}
+
+/// What a timeline tells.
+#[derive(Debug, Default, PartialEq)]
+struct Told {
+    packets: Vec<timeline::Packet>,
+    flows: Vec<Flow>,
+}
+
+impl TimelineSink for Told {
+    fn packet(&mut self, packet: &timeline::Packet, _: &Hosts) -> pcap_compactor::Result<()> {
+        self.packets.push(*packet);
+        Ok(())
+    }
+
+    fn flow(&mut self, flow: &Flow, _: &Hosts) -> pcap_compactor::Result<()> {
+        assert!(flow.packets.is_sorted_by_key(|packet| packet.time), "{flow:?}");
+        assert_eq!(flow.packets.len() as u64, flow.total_packets);
+        let unexplained: u64 = flow.unexplained.iter().map(|(_, n)| n).sum();
+        assert_eq!(flow.steps.len() as u64 + unexplained, flow.total_packets, "{flow:?}");
+        self.flows.push(flow.clone());
+        Ok(())
+    }
+
+    fn finish(&mut self, _: &Hosts) -> pcap_compactor::Result<()> {
+        let with_flags = self.packets.iter().filter(|packet| packet.protocol == Some(6) && packet.flags.is_some());
+        let listed: usize = self.flows.iter().map(|flow| flow.packets.len()).sum();
+        assert_eq!(with_flags.count(), listed, "each packet is in one flow");
+        Ok(())
+    }
+}
+
+/// The timeline of a capture: neither threads, nor the way it comes, nor what fits into memory shows.
+fn timeline_whole(bytes: &[u8]) -> u64 {
+    let tell = |reader, threads, budget| {
+        let settings = timeline::correct::Settings { timeout: 60_000_000, budget, temporary: None };
+        let job = TimelineJob::default().engine(Engine::builder().threads(threads));
+        let mut told = Told::default();
+        let inputs = vec![Input::stream("any", reader)];
+        let (report, outcome) = job.run(inputs, &mut Correct::new(settings), &mut told).expect("any input ends well");
+        assert!(report.failed.is_empty(), "{:?}", report.failed);
+        assert_eq!(told.packets.len() as u64, outcome.kept.packets);
+        (report.total.intake.read.packets, told)
+    };
+    let [at_once, in_drips] = readers(bytes);
+    let told = tell(at_once, 1, 1 << 20);
+    assert_eq!(told, tell(in_drips, 3, 50));
+    told.0
+}
+
+/// Any bytes as a capture, and as Ethernet frames, whose timeline is told.
+pub(crate) fn timeline(bytes: &[u8]) {
+    timeline_whole(bytes);
+    let (capture, frames) = framed(bytes);
+    assert_eq!(timeline_whole(&capture), frames);
 }
 
 /// What an enricher makes of segments: the same in any order.

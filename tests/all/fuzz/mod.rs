@@ -117,6 +117,12 @@ fn packed_frames() -> Vec<Vec<u8>> {
 }
 
 #[test]
+fn any_timeline_has_each_packet_once() {
+    try_on(bodies::timeline, &captures(), 300);
+    try_on(bodies::timeline, &packed_frames(), 300);
+}
+
+#[test]
 fn any_packets_go_from_end_to_end_with_their_ledger_balanced() {
     try_on(bodies::packets, &packed_frames(), 300);
 }

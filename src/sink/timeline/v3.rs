@@ -1,0 +1,462 @@
+//! The folder of version 3.3, `multires_packets`: packets, and how many there are in bins of seven widths, so that a viewer reads what it can draw.
+//!
+//! Packets are put in the order of time first. Then one walk writes them and fills all bins: a level has one bin open, and
+//! hands it to the level above when the next begins. So late packets are in their bins, and a gap costs nothing, however long.
+//!
+//! Bins begin at multiples of their width since 1970. A row stands for the packets of a bin from one host to another with the same flags,
+//! in the order of the first of them.
+
+use std::path::Path;
+
+use hashbrown::HashMap;
+
+use super::json::Json;
+use super::manifest::{finished, iso, plain, source, span, time_range, write};
+use super::sorted::{Record, Sorted};
+use super::totals::Totals;
+use super::{About, is_timeline};
+use crate::error::Result;
+use crate::flow::varint::{LONGEST, put, take, unzigzag, zigzag};
+use crate::sink::atomic::folder_of;
+use crate::sink::folder::{AtomicFolder, Part};
+use crate::views::timeline::flags::flag_type;
+use crate::views::timeline::{Flow, Host, Hosts, Packet, TimelineSink};
+
+/// A level of bins: its name, the width of its bins in microseconds, and whether it is one file.
+type Level = (&'static str, i64, bool);
+
+/// The levels, the coarsest first, as the manifest has them. Each width is a multiple of the next.
+const LEVELS: [Level; 7] = [
+    ("hours", 3_600_000_000, true),
+    ("minutes", 60_000_000, true),
+    ("10s", 10_000_000, true),
+    ("seconds", 1_000_000, true),
+    ("100ms", 100_000, false),
+    ("10ms", 10_000, false),
+    ("1ms", 1_000, false),
+];
+
+/// Microseconds of a file of packets.
+const SLOT: i64 = 60_000_000;
+
+/// Rows of a file, but for those of one bin, or one time.
+const ROWS: u64 = 100_000;
+
+/// Writes the folder.
+#[derive(Debug)]
+pub struct Multires {
+    /// Nothing when it is visible.
+    folder: Option<AtomicFolder>,
+    about: About,
+    packets: Option<Sorted<Row>>,
+    totals: Totals,
+}
+
+impl Multires {
+    /// Starts the folder at `path`, in place of a timeline if `replaces`.
+    ///
+    /// # Errors
+    /// As [`AtomicFolder::create`].
+    pub fn create(path: &Path, replaces: bool, about: About) -> Result<Multires> {
+        let folder = AtomicFolder::create(path, replaces, is_timeline)?;
+        let packets = Some(Sorted::new(folder_of(path)));
+        Ok(Multires { folder: Some(folder), about, packets, totals: Totals::default() })
+    }
+}
+
+/// A packet as a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Row {
+    time: i64,
+    /// Its place among all, which orders those of one time.
+    number: u64,
+    src: Host,
+    dst: Host,
+    src_port: i64,
+    dst_port: i64,
+    flags: Option<i64>,
+    length: i64,
+}
+
+impl Record for Row {
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut bytes = [0; 8 * LONGEST];
+        let mut at = put(&mut bytes, 0, self.number);
+        for n in [self.time, self.src.into(), self.dst.into(), self.src_port, self.dst_port, self.length] {
+            at = put(&mut bytes, at, zigzag(n));
+        }
+        if let Some(flags) = self.flags {
+            at = put(&mut bytes, at, zigzag(flags));
+        }
+        out.extend_from_slice(&bytes[..at]);
+    }
+
+    fn read(bytes: &mut &[u8]) -> Row {
+        let number = take(bytes);
+        let [time, src, dst, src_port, dst_port, length] = std::array::from_fn(|_| unzigzag(take(bytes)));
+        let flags = (!bytes.is_empty()).then(|| unzigzag(take(bytes)));
+        Row { time, number, src: src as Host, dst: dst as Host, src_port, dst_port, flags, length }
+    }
+}
+
+impl TimelineSink for Multires {
+    fn packet(&mut self, packet: &Packet, _: &Hosts) -> Result<()> {
+        let Packet { time, src, dst, src_port, dst_port, flags, length, .. } = *packet;
+        let number = self.totals.packets;
+        self.totals.add(packet);
+        let row = Row { time, number, src, dst, src_port, dst_port, flags, length };
+        self.packets.as_mut().ok_or_else(finished)?.push(row)
+    }
+
+    fn flow(&mut self, _: &Flow, _: &Hosts) -> Result<()> {
+        Ok(())
+    }
+
+    /// Makes the folder visible.
+    fn finish(&mut self, hosts: &Hosts) -> Result<()> {
+        let (packets, folder) = (self.packets.take().ok_or_else(finished)?, self.folder.take().ok_or_else(finished)?);
+        let times = self.totals.times.unwrap_or_default();
+        let mut raw = Raw { table: Table::new("raw", RAW_HEADER, false), first: times.0, slot: None, last: None };
+        let mut levels: Vec<Open> = LEVELS.iter().map(|&level| Open::new(level)).collect();
+        let mut names = Names::default();
+        packets.each(|row| {
+            raw.add(&row, &folder, hosts)?;
+            let key = (row.src, row.dst, names.number(row.flags));
+            add(&mut levels, row.time, key, (1, row.length), &mut |level, bin| level.write(bin, &folder, hosts, &names))
+        })?;
+        for left in (1..=levels.len()).rev() {
+            close(&mut levels[..left], &mut |level, bin| level.write(bin, &folder, hosts, &names))?;
+        }
+        raw.table.end_chunk(times.1.saturating_add(1), raw.slot.map(|slot| raw.end(slot)))?;
+        let chunks = raw.table.finish(&folder)?;
+        write(&folder, "resolutions/raw/index.json", |json| index(json, &chunks, 1, times, Some(SLOT)))?;
+        let mut written = Vec::new();
+        for level in levels {
+            let (name, width, single) = level.level;
+            let (range, table) = (level.range.unwrap_or_default(), level.table.finish(&folder)?);
+            write(&folder, &format!("resolutions/{name}/index.json"), |json| index(json, &table, width, range, None))?;
+            written.push((name, width, single, table));
+        }
+        let unique = self.totals.names(hosts).len();
+        write(&folder, "manifest.json", |json| {
+            json.open(b'{');
+            json.text("version", "3.3");
+            json.text("format", "multires_packets");
+            json.text("created", &iso(self.about.created));
+            source(json, &self.about);
+            json.int("total_packets", self.totals.packets);
+            json.int("unique_ips", unique);
+            time_range(json, times);
+            json.key("resolutions");
+            json.open(b'{');
+            for (name, width, single, table) in &written {
+                json.key(name);
+                json.open(b'{');
+                json.int("resolution_microseconds", *width);
+                json.int("total_bins", table.rows);
+                if !single {
+                    json.int("total_chunks", table.chunks.len());
+                }
+                json.text("index", &format!("resolutions/{name}/index.json"));
+                if *single {
+                    json.text("data", &format!("resolutions/{name}/data.csv"));
+                }
+                json.close(b'}');
+            }
+            json.key("raw");
+            json.open(b'{');
+            json.int("resolution_microseconds", 1);
+            json.int("total_packets", chunks.rows);
+            json.int("total_chunks", chunks.chunks.len());
+            json.int("chunk_duration_seconds", SLOT / 1_000_000);
+            json.text("index", "resolutions/raw/index.json");
+            json.close(b'}');
+            json.close(b'}');
+            json.close(b'}');
+        })?;
+        folder.commit()
+    }
+}
+
+/// Numbers of names of flags.
+#[derive(Debug, Default)]
+struct Names {
+    names: Vec<String>,
+    numbers: HashMap<Option<i64>, usize>,
+}
+
+impl Names {
+    fn number(&mut self, flags: Option<i64>) -> usize {
+        if let Some(&number) = self.numbers.get(&flags) {
+            return number;
+        }
+        let name = flag_type(flags);
+        let number = self.names.iter().position(|known| *known == name).unwrap_or(self.names.len());
+        if number == self.names.len() {
+            self.names.push(name.into_owned());
+        }
+        self.numbers.insert(flags, number);
+        number
+    }
+}
+
+/// From whom, to whom, and the number of the flags' name.
+type Key = (Host, Host, usize);
+
+/// Packets and bytes.
+type Sum = (u64, i64);
+
+/// The bin of a level that packets go to.
+#[derive(Debug, Default)]
+struct Bin {
+    start: i64,
+    rows: Vec<(Key, Sum)>,
+    places: HashMap<Key, usize>,
+}
+
+/// A level with its open bin and the file that takes it.
+#[derive(Debug)]
+struct Open {
+    level: Level,
+    bin: Bin,
+    table: Table,
+    range: Option<(i64, i64)>,
+}
+
+/// Adds to the finest of levels; bins that are complete are written and go up.
+fn add(
+    levels: &mut [Open],
+    time: i64,
+    key: Key,
+    (count, bytes): Sum,
+    write: &mut impl FnMut(&mut Open, &Bin) -> Result<()>,
+) -> Result<()> {
+    let Some(finest) = levels.last_mut() else { return Ok(()) };
+    let start = time.saturating_sub(time.rem_euclid(finest.level.1));
+    if start != finest.bin.start && !finest.bin.rows.is_empty() {
+        close(levels, write)?;
+    }
+    let Some(finest) = levels.last_mut() else { return Ok(()) };
+    finest.bin.start = start;
+    let Bin { rows, places, .. } = &mut finest.bin;
+    let place = *places.entry(key).or_insert_with(|| {
+        rows.push((key, (0, 0)));
+        rows.len() - 1
+    });
+    let (_, sum) = &mut rows[place];
+    *sum = (sum.0 + count, sum.1.saturating_add(bytes));
+    Ok(())
+}
+
+/// Writes the open bin of the finest of levels, and adds it to the level above.
+fn close(levels: &mut [Open], write: &mut impl FnMut(&mut Open, &Bin) -> Result<()>) -> Result<()> {
+    let Some((finest, above)) = levels.split_last_mut() else { return Ok(()) };
+    let mut bin = std::mem::take(&mut finest.bin);
+    if bin.rows.is_empty() {
+        return Ok(());
+    }
+    write(finest, &bin)?;
+    for &(key, sum) in &bin.rows {
+        add(above, bin.start, key, sum, write)?;
+    }
+    bin.rows.clear();
+    bin.places.clear();
+    finest.bin = bin;
+    Ok(())
+}
+
+impl Open {
+    fn new(level: Level) -> Open {
+        Open { level, bin: Bin::default(), table: Table::new(level.0, BIN_HEADER, level.2), range: None }
+    }
+
+    fn write(&mut self, bin: &Bin, folder: &AtomicFolder, hosts: &Hosts, names: &Names) -> Result<()> {
+        let (start, end) = (bin.start, bin.start.saturating_add(self.level.1));
+        self.range = Some((self.range.map_or(start, |(first, _)| first), end));
+        if self.table.in_chunk >= ROWS {
+            self.table.end_chunk(start, None)?;
+        }
+        for &((src, dst, flags), (count, bytes)) in &bin.rows {
+            let out = self.table.row(start, end, folder)?;
+            for n in [start, start, end] {
+                integer(n, out);
+            }
+            for host in [src, dst] {
+                out.extend_from_slice(plain(hosts.name(host))?.as_bytes());
+                out.push(b',');
+            }
+            integer(count, out);
+            integer(bytes, out);
+            out.extend_from_slice(names.names.get(flags).map_or(b"" as &[u8], |name| name.as_bytes()));
+            out.push(b'\n');
+        }
+        Ok(())
+    }
+}
+
+/// The packets themselves.
+struct Raw {
+    table: Table,
+    first: i64,
+    slot: Option<i64>,
+    last: Option<i64>,
+}
+
+impl Raw {
+    fn end(&self, slot: i64) -> i64 {
+        self.first.saturating_add(slot.saturating_add(1).saturating_mul(SLOT))
+    }
+
+    fn add(&mut self, row: &Row, folder: &AtomicFolder, hosts: &Hosts) -> Result<()> {
+        let slot = row.time.saturating_sub(self.first) / SLOT;
+        let mut begin = self.first.saturating_add(slot.saturating_mul(SLOT));
+        if let Some(before) = self.slot.filter(|&before| before != slot) {
+            self.table.end_chunk(begin, Some(self.end(before)))?;
+        } else if self.table.in_chunk >= ROWS && self.last != Some(row.time) {
+            self.table.end_chunk(row.time, None)?;
+            begin = row.time;
+        }
+        (self.slot, self.last) = (Some(slot), Some(row.time));
+        let end = self.end(slot);
+        let out = self.table.row(begin, end, folder)?;
+        integer(row.time, out);
+        for host in [row.src, row.dst] {
+            out.extend_from_slice(plain(hosts.name(host))?.as_bytes());
+            out.push(b',');
+        }
+        for n in [row.src_port, row.dst_port, row.flags.unwrap_or(0)] {
+            integer(n, out);
+        }
+        out.extend_from_slice(flag_type(row.flags).as_bytes());
+        out.push(b',');
+        out.extend_from_slice(itoa::Buffer::new().format(row.length).as_bytes());
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
+const BIN_HEADER: &[u8] = b"timestamp,bin_start,bin_end,src_ip,dst_ip,count,total_bytes,flag_type\n";
+const RAW_HEADER: &[u8] = b"timestamp,src_ip,dst_ip,src_port,dst_port,flags,flag_type,length\n";
+
+/// Bytes that are gathered before they are written.
+const GATHER: usize = 64 << 10;
+
+fn integer(n: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+    out.push(b',');
+}
+
+/// A file of a table: where what it tells begins and ends, and its rows.
+#[derive(Clone, Copy, Debug)]
+struct Chunk {
+    start: i64,
+    end: i64,
+    rows: u64,
+}
+
+/// A table in one file, or in files one after the other.
+#[derive(Debug)]
+struct Table {
+    name: &'static str,
+    header: &'static [u8],
+    single: bool,
+    open: Option<Part>,
+    text: Vec<u8>,
+    in_chunk: u64,
+    rows: u64,
+    chunks: Vec<Chunk>,
+}
+
+impl Table {
+    fn new(name: &'static str, header: &'static [u8], single: bool) -> Table {
+        Table { name, header, single, open: None, text: Vec::new(), in_chunk: 0, rows: 0, chunks: Vec::new() }
+    }
+
+    fn create(&mut self, folder: &AtomicFolder) -> Result<()> {
+        let name = if self.single { "data.csv".to_owned() } else { chunk(self.chunks.len()) };
+        self.open = Some(folder.file(&format!("resolutions/{}/{name}", self.name))?);
+        self.text.extend_from_slice(self.header);
+        Ok(())
+    }
+
+    /// Where the next row goes, which tells of the time from `start` to `end`.
+    fn row(&mut self, start: i64, end: i64, folder: &AtomicFolder) -> Result<&mut Vec<u8>> {
+        if self.open.is_none() {
+            self.create(folder)?;
+            self.chunks.push(Chunk { start, end, rows: 0 });
+        }
+        if self.text.len() >= GATHER {
+            self.flush()?;
+        }
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.end = chunk.end.max(end);
+            chunk.rows += 1;
+        }
+        self.in_chunk += 1;
+        self.rows += 1;
+        Ok(&mut self.text)
+    }
+
+    /// The next row will be in the next file, which begins at `next` where that is before the end of this.
+    fn end_chunk(&mut self, next: i64, end: Option<i64>) -> Result<()> {
+        if self.single {
+            return Ok(());
+        }
+        self.flush()?;
+        self.in_chunk = 0;
+        if let Some(chunk) = self.chunks.last_mut() {
+            chunk.end = end.unwrap_or(chunk.end.min(next));
+        }
+        self.open.take().map_or(Ok(()), Part::close)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let text = &mut self.text;
+        self.open.as_mut().map_or(Ok(()), |file| file.append(text))?;
+        text.clear();
+        Ok(())
+    }
+
+    fn finish(mut self, folder: &AtomicFolder) -> Result<Table> {
+        if self.single && self.open.is_none() {
+            self.create(folder)?;
+        }
+        self.flush()?;
+        self.open.take().map_or(Ok(()), Part::close)?;
+        Ok(self)
+    }
+}
+
+fn chunk(number: usize) -> String {
+    format!("chunk_{number:06}.csv")
+}
+
+/// Writes the index of a table; `slot` is the time of a file.
+fn index(json: &mut Json, table: &Table, width: i64, range: (i64, i64), slot: Option<i64>) {
+    json.open(b'{');
+    json.text("resolution", table.name);
+    json.int("resolution_microseconds", width);
+    if let Some(slot) = slot {
+        json.int("chunk_duration_microseconds", slot);
+    }
+    json.int("total_count", table.rows);
+    span(json, range);
+    if table.single {
+        json.text("data_file", "data.csv");
+    } else {
+        json.key("chunks");
+        json.open(b'[');
+        for (number, Chunk { start, end, rows }) in table.chunks.iter().enumerate() {
+            json.item();
+            json.open(b'{');
+            json.text("file", &chunk(number));
+            json.int("index", number);
+            json.int("start", *start);
+            json.int("end", *end);
+            json.int("count", *rows);
+            json.close(b'}');
+        }
+        json.close(b']');
+    }
+    json.close(b'}');
+}

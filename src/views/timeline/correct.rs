@@ -1,0 +1,405 @@
+//! Flows as TCP has them.
+//!
+//! # What is a flow
+//!
+//! A packet is of the flow of its two ends, ports included, if its TCP flags are known. Packets within 10 ms of each other are first put in the
+//! order of time; those that come later still are put in their place when the flow has ended, and its states are gone through again. A flow ends
+//! when
+//!
+//! - its ends have been silent for longer than the timeout, or for longer than [`LINGER`] once it is over;
+//! - a SYN with another number comes once it is over, or before it was open;
+//! - such a SYN comes while it is open and the other side answers it. Until then SYNs are held back; if the next packet is no answer, they
+//!   are `unexpected_syn` in the flow that goes on.
+//!
+//! So the tail of a connection, repeated FINs say, is of its flow, and the flow is handed over when nothing can be of it any more. That is
+//! looked at every 65,536 packets, by packet time, so what is handed over in which order follows from the packets alone.
+//!
+//! Who began a flow: who sent the SYN; else who was sent the SYN+ACK; else who has the higher port; else who spoke first.
+//!
+//! # What a packet is in it
+//!
+//! Numbers are compared modulo 2^32 (RFC 9293, section 3.4). A packet is one step at most: the first that it takes. Data that completes the
+//! handshake is its `ack`, data with FIN is a `fin`. A bare ACK is one without payload. What is no step is counted as unexplained, and changes nothing:
+//!
+//! | | |
+//! |---|---|
+//! | `retransmission` | all its numbers were seen before; or it repeats the acknowledgement that completed the handshake |
+//! | `keep_alive` | at most one byte, at the last number that was seen |
+//! | `unexpected_syn` | a SYN inside a connection that goes on, or a second answer with another number |
+//! | `unexpected_ack` | it acknowledges what was not sent, or is far from what was; or a bare ACK in place of the SYN+ACK, or behind none |
+//! | `out_of_window_rst` | a RST that its receiver would not take |
+//! | `after_close` | behind the end of what its sender, or both, had to say |
+//! | `no_ack` | none of SYN, RST and ACK, which no receiver looks at |
+//!
+//! A RST is taken if its number is what the other side has acknowledged or at most 65,535 beyond, or beyond what its own side has sent;
+//! if it answers the last packet of the other side (RFC 9293, section 3.5.2); or if nothing is known of its numbers. The window itself is
+//! not known, as its scale is seldom. A RST behind one FIN aborts; behind both it changes nothing, and what is over stays as it is.
+//!
+//! What is seen from the middle on is taken to be open; that the handshake was complete is known when there is data or both sides
+//! have spoken. Where one side alone was captured, its data says that the other has answered. Numbers far from all before are taken up when a second
+//! packet agrees with them: then a stretch was not captured.
+//!
+//! # Memory
+//!
+//! Of a live flow there is a state of fixed size, and its packets in about ten bytes each; beyond a budget these go to a temporary file.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use hashbrown::HashMap;
+
+use super::connection::{Anew, Connection, Segment};
+use super::hosts::{Host, Hosts};
+use super::machine::Machine;
+use super::packed::{Before, Placed};
+use super::record::{Flow, Packet, Sides, Step};
+use super::reorder::Reorder;
+use super::spill::{Spill, Waiting};
+use super::{TimelineSink, verdict::Verdict};
+use crate::decode::packet::protocol;
+use crate::error::Result;
+use crate::views::flows::deadlines::Deadlines;
+
+/// Microseconds for which packets of a connection that is over may follow: twice the longest life of a segment (RFC 9293, section 3.4.2).
+pub const LINGER: i64 = 240_000_000;
+
+/// The longest silence inside a flow, unless told otherwise, in microseconds.
+pub const TIMEOUT: i64 = 300_000_000;
+
+/// Bytes of packets in memory, unless told otherwise.
+pub const BUDGET: usize = 256 << 20;
+
+/// Packets from one look for flows that are over to the next.
+const LOOK: u64 = 65_536;
+
+/// The packets before a look of which the earliest says what time it is: one wild time does not.
+const CLOCK: u64 = 256;
+
+/// SYNs held back at most.
+const HELD: usize = 16;
+
+/// A host and a port.
+type End = (Host, i64);
+
+/// How the correct machine works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The longest silence inside a flow, in microseconds; default [`TIMEOUT`].
+    pub timeout: i64,
+    /// Bytes of packets in memory; default [`BUDGET`].
+    pub budget: usize,
+    /// Where the others go. Default: where the system has temporary files.
+    pub temporary: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { timeout: TIMEOUT, budget: BUDGET, temporary: None }
+    }
+}
+
+/// A flow that lasts.
+#[derive(Debug, Default)]
+struct Live {
+    /// The ends, the lower first.
+    ends: [End; 2],
+    /// 0 where there is none: the place is free.
+    number: u64,
+    connection: Connection,
+    before: Before,
+    waiting: Waiting,
+    /// SYNs that may begin the next flow.
+    held: Vec<Packet>,
+    /// The latest time, of SYNs that are held back too.
+    last: i64,
+    packets: u64,
+    bytes: i64,
+    /// Who sent the first packet.
+    first: usize,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Correct {
+    timeout: i64,
+    reorder: Reorder,
+    places: HashMap<[End; 2], u32>,
+    rows: Vec<Live>,
+    free: Vec<u32>,
+    deadlines: Deadlines,
+    spill: Spill,
+    begun: u64,
+    taken: u64,
+    clock: i64,
+}
+
+impl Default for Correct {
+    fn default() -> Correct {
+        Correct::new(Settings::default())
+    }
+}
+
+impl Correct {
+    /// A machine that has seen nothing.
+    #[must_use]
+    pub fn new(settings: Settings) -> Correct {
+        Correct {
+            timeout: settings.timeout,
+            reorder: Reorder::default(),
+            places: HashMap::new(),
+            rows: Vec::new(),
+            free: Vec::new(),
+            deadlines: Deadlines::default(),
+            spill: Spill::new(settings.budget, settings.temporary),
+            begun: 0,
+            taken: 0,
+            clock: i64::MAX,
+        }
+    }
+
+    /// The last moment of a flow if nothing more comes.
+    fn deadline(&self, live: &Live) -> i64 {
+        let silence = if live.connection.is_over() { self.timeout.min(LINGER) } else { self.timeout };
+        live.last.saturating_add(silence)
+    }
+
+    fn place(&mut self, ends: [End; 2], time: i64) -> usize {
+        if let Some(&place) = self.places.get(&ends) {
+            return place as usize;
+        }
+        let place = self.free.pop().unwrap_or_else(|| {
+            self.rows.push(Live::default());
+            u32::try_from(self.rows.len() - 1).expect("fewer than 2^32 flows fit into memory")
+        });
+        self.rows[place as usize].ends = ends;
+        self.places.insert(ends, place);
+        self.deadlines.insert(slot_time(time.saturating_add(self.timeout)), place);
+        place as usize
+    }
+
+    /// Takes the next TCP packet in the order of time.
+    fn take(&mut self, packet: Packet, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        let [src, dst] = [(packet.src, packet.src_port), (packet.dst, packet.dst_port)];
+        let (ends, from) = if dst < src { ([dst, src], 1) } else { ([src, dst], 0) };
+        let segment = segment(&packet);
+        let at = self.place(ends, packet.time);
+        if self.rows[at].number != 0 && packet.time > self.deadline(&self.rows[at]) {
+            self.end(at, !self.rows[at].connection.is_over(), hosts, sink)?;
+        }
+        if let Some(syn) = self.rows[at].held.first() {
+            let (number, other_side) = (syn.seq as u32, (syn.src, syn.src_port) != src);
+            if other_side && Connection::answers(&segment, number) {
+                let held = std::mem::take(&mut self.rows[at].held);
+                self.end(at, false, hosts, sink)?;
+                for syn in held {
+                    self.add(at, &syn, 1 - from, &self::segment(&syn))?;
+                }
+            } else if other_side || number != segment.seq || self.rows[at].held.len() == HELD {
+                self.keep_held(at)?;
+            }
+        }
+        match self.rows[at].connection.begins_anew(from, &segment) {
+            Anew::Yes => self.end(at, false, hosts, sink)?,
+            Anew::Perhaps => {
+                let live = &mut self.rows[at];
+                live.last = live.last.max(packet.time);
+                live.held.push(packet);
+                return Ok(());
+            }
+            Anew::No => {}
+        }
+        self.add(at, &packet, from, &segment)
+    }
+
+    /// Adds a packet to the flow of a place, which it begins if there is none.
+    fn add(&mut self, at: usize, packet: &Packet, from: usize, segment: &Segment) -> Result<()> {
+        let live = &mut self.rows[at];
+        if live.number == 0 {
+            self.begun += 1;
+            (live.number, live.first, live.last) = (self.begun, from, packet.time);
+        }
+        let verdict = live.connection.take(from, segment);
+        let before = live.waiting.bytes.len();
+        live.before.write(&Placed { packet: *packet, from, verdict }, &mut live.waiting.bytes);
+        live.last = live.last.max(packet.time);
+        live.packets += 1;
+        live.bytes = live.bytes.saturating_add(packet.length);
+        if self.spill.grown(live.waiting.bytes.len() - before) {
+            self.spill.put_away(self.rows.iter_mut().map(|live| &mut live.waiting))?;
+        }
+        Ok(())
+    }
+
+    /// SYNs that nobody answered are of the flow in which they came.
+    fn keep_held(&mut self, at: usize) -> Result<()> {
+        for syn in std::mem::take(&mut self.rows[at].held) {
+            let from = usize::from((syn.src, syn.src_port) == self.rows[at].ends[1]);
+            self.add(at, &syn, from, &segment(&syn))?;
+        }
+        Ok(())
+    }
+
+    /// Hands over the flow of a place.
+    fn end(&mut self, at: usize, by_timeout: bool, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        self.keep_held(at)?;
+        let ends = self.rows[at].ends;
+        let mut live = std::mem::replace(&mut self.rows[at], Live { ends, ..Live::default() });
+        let bytes = self.spill.take(&mut live.waiting)?;
+        sink.flow(&live.flow(&bytes, by_timeout, hosts), hosts)
+    }
+
+    /// Hands over the flows of places, in the order in which they began, and forgets the places.
+    fn end_all(
+        &mut self,
+        mut places: Vec<(u64, u32)>,
+        by_timeout: bool,
+        hosts: &Hosts,
+        sink: &mut dyn TimelineSink,
+    ) -> Result<()> {
+        places.sort_unstable();
+        for (number, place) in places {
+            let at = place as usize;
+            if number != 0 {
+                self.end(at, by_timeout && !self.rows[at].connection.is_over(), hosts, sink)?;
+            }
+            self.places.remove(&self.rows[at].ends);
+            self.free.push(place);
+        }
+        Ok(())
+    }
+
+    /// Hands over the flows that have been silent for too long.
+    fn look(&mut self, now: i64, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        let mut over = Vec::new();
+        for (_, place) in self.deadlines.passed(slot_time(now)) {
+            let live = &self.rows[place as usize];
+            let deadline = self.deadline(live);
+            if live.number == 0 || deadline < now {
+                over.push((live.number, place));
+            } else {
+                self.deadlines.insert(slot_time(deadline), place);
+            }
+        }
+        self.end_all(over, true, hosts, sink)
+    }
+}
+
+/// Deadlines are in nanoseconds.
+fn slot_time(microseconds: i64) -> i64 {
+    microseconds.saturating_mul(1000)
+}
+
+/// What the states are told of a packet. Numbers of a CSV are modulo 2^32.
+fn segment(packet: &Packet) -> Segment {
+    Segment {
+        flags: packet.flags.unwrap_or(0) as u8,
+        seq: packet.seq as u32,
+        ack: packet.ack as u32,
+        payload: packet.payload,
+    }
+}
+
+impl Live {
+    /// The flow, of whose packets these are the bytes.
+    fn flow(&self, mut bytes: &[u8], by_timeout: bool, hosts: &Hosts) -> Flow {
+        let mut before = Before::default();
+        let mut all: Vec<Placed> = std::iter::from_fn(|| before.read(&mut bytes)).collect();
+        let mut outcome = self.connection.outcome();
+        if !all.is_sorted_by_key(|placed| placed.packet.time) {
+            // Some came too late to be put in order before, as where files overlap in time: now all are there.
+            all.sort_by_key(|placed| placed.packet.time);
+            let mut connection = Connection::default();
+            for placed in &mut all {
+                placed.verdict = connection.take(placed.from, &segment(&placed.packet));
+            }
+            outcome = connection.outcome();
+        }
+        let mut flow = Flow {
+            number: self.number,
+            key: self.key(hosts),
+            sides: Some(self.sides(outcome.initiator)),
+            state: outcome.state,
+            close: outcome.close,
+            reason: outcome.reason,
+            established: outcome.established,
+            data: outcome.data,
+            closing: outcome.closing,
+            ongoing: outcome.ongoing,
+            by_timeout,
+            start: all.first().map_or(0, |placed| placed.packet.time),
+            end: all.last().map_or(0, |placed| placed.packet.time),
+            total_packets: self.packets,
+            total_bytes: self.bytes,
+            expected_seq: outcome.expected_seq.map(i64::from),
+            expected_ack: outcome.expected_ack.map(i64::from),
+            invalid_packet: outcome.invalid.and_then(|packet| u32::try_from(packet).ok()),
+            packets: Vec::with_capacity(all.len()),
+            ..Flow::default()
+        };
+        let mut unexplained: BTreeMap<u8, u64> = BTreeMap::new();
+        for (place, Placed { packet, from, verdict }) in (0..).zip(all) {
+            match verdict.phase() {
+                Some(phase) => flow.steps.push(Step { packet: place, phase, name: verdict.name() }),
+                None => *unexplained.entry(verdict as u8).or_default() += 1,
+            }
+            match verdict {
+                Verdict::Syn => _ = flow.syn_packet.get_or_insert(place),
+                Verdict::SynAck => _ = flow.syn_ack_packet.get_or_insert(place),
+                _ => {}
+            }
+            let [(src, src_port), (dst, dst_port)] = [self.ends[from], self.ends[1 - from]];
+            flow.packets.push(Packet { src, src_port, dst, dst_port, ..packet });
+        }
+        let named = |(verdict, count)| Some((Verdict::ALL.get(usize::from(verdict))?.name(), count));
+        flow.unexplained = unexplained.into_iter().filter_map(named).collect();
+        flow
+    }
+
+    fn key(&self, hosts: &Hosts) -> String {
+        let [a, b] = self.ends.map(|(host, port)| format!("{}:{port}", hosts.name(host)));
+        if a <= b { format!("{a}-{b}") } else { format!("{b}-{a}") }
+    }
+
+    /// Who began it, by the SYN, or else by ports, or else by who spoke.
+    fn sides(&self, initiator: Option<usize>) -> Sides {
+        let [low, high] = self.ends;
+        let by_port = match low.1.cmp(&high.1) {
+            std::cmp::Ordering::Less => 1,
+            std::cmp::Ordering::Equal => self.first,
+            std::cmp::Ordering::Greater => 0,
+        };
+        let end = initiator.unwrap_or(by_port);
+        let [(initiator, initiator_port), (responder, responder_port)] = [self.ends[end], self.ends[1 - end]];
+        Sides { initiator, responder, initiator_port, responder_port }
+    }
+}
+
+impl Machine for Correct {
+    fn packet(&mut self, packet: Packet, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        sink.packet(&packet, hosts)?;
+        if packet.protocol != Some(protocol::TCP.into()) || packet.flags.is_none() {
+            return Ok(());
+        }
+        self.reorder.push(packet);
+        while let Some(packet) = self.reorder.pop() {
+            self.take(packet, hosts, sink)?;
+            self.taken += 1;
+            if LOOK - self.taken % LOOK <= CLOCK || self.taken.is_multiple_of(LOOK) {
+                self.clock = self.clock.min(packet.time);
+            }
+            if self.taken.is_multiple_of(LOOK) {
+                let now = std::mem::replace(&mut self.clock, i64::MAX);
+                self.look(now, hosts, sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+        while let Some(packet) = self.reorder.flush() {
+            self.take(packet, hosts, sink)?;
+        }
+        let places = self.places.values().map(|&place| (self.rows[place as usize].number, place)).collect();
+        self.end_all(places, false, hosts, sink)
+    }
+}

@@ -1,0 +1,337 @@
+//! Folders of versions 3.3 and 5.0: what they promise for any packets, and that damage is found.
+
+use std::path::{Path, PathBuf};
+
+use pcap_compactor::sink::timeline::check::{Findings, check};
+use pcap_compactor::sink::timeline::{FlowList, Multires, PART};
+use pcap_compactor::views::timeline::correct::Settings;
+use pcap_compactor::views::timeline::{Correct, Hosts, Machine, Packet, TimelineSink};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::reference::{about, files};
+use super::{ACK, FIN, SYN, handshake, hosts, packet};
+use crate::properties::cases;
+
+/// Both folders of packets.
+fn write(dir: &Path, packets: &[Packet], hosts: &Hosts, part: u64) -> [PathBuf; 2] {
+    let folders = [dir.join("packets"), dir.join("flows")];
+    let run = |sink: &mut dyn TimelineSink| {
+        let mut machine = Correct::new(Settings::default());
+        packets.iter().for_each(|packet| machine.packet(*packet, hosts, sink).unwrap());
+        machine.finish(hosts, sink).unwrap();
+        sink.finish(hosts).unwrap();
+    };
+    run(&mut Multires::create(&folders[0], true, about()).unwrap());
+    run(&mut FlowList::create(&folders[1], true, part, true, about()).unwrap());
+    folders
+}
+
+fn clean(folder: &Path) -> Findings {
+    let findings = check(folder).unwrap();
+    assert!(findings.is_clean() && findings.hidden.is_empty(), "{findings:#?}");
+    findings
+}
+
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}
+
+#[test]
+fn nothing_makes_folders_of_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let folders = write(dir.path(), &[], &Hosts::default(), PART);
+    assert_eq!(folders.map(|folder| clean(&folder).format), ["multires_packets", "flow_list_csv"]);
+}
+
+#[test]
+fn a_gap_costs_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |time| Packet { time, ..packet(&(0, true, SYN, 1, 0, 0)) };
+    let last = ((1_i64 << 32) - 1) * 1_000_000;
+    let [packets, flows] = write(dir.path(), &[at(0), at(last)], &hosts(), PART);
+    clean(&packets);
+    clean(&flows);
+    let mut bytes = 0;
+    for folder in [&packets, &flows] {
+        for name in files(folder) {
+            bytes += std::fs::metadata(folder.join(name)).unwrap().len();
+        }
+    }
+    assert!(bytes < 40_000, "{bytes}");
+    let index = json(&packets.join("resolutions/raw/index.json"));
+    assert_eq!(index["chunks"].as_array().unwrap().len(), 2);
+    assert_eq!(index["chunks"][1]["index"], 1);
+}
+
+#[test]
+fn late_packets_are_in_their_bins() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut packets: Vec<Packet> = (0..400).map(|n| packet(&(n * 777, n % 2 == 0, ACK, n, 0, 1))).collect();
+    let in_order = write(&dir.path().join("a"), &packets, &hosts(), PART);
+    packets.reverse();
+    packets.rotate_left(123);
+    let shuffled = write(&dir.path().join("b"), &packets, &hosts(), PART);
+    assert_eq!(files(&in_order[0]), files(&shuffled[0]));
+    for name in files(&in_order[0]) {
+        let [a, b] = [&in_order[0], &shuffled[0]].map(|folder| std::fs::read(folder.join(&name)).unwrap());
+        assert!(a == b, "{name}");
+    }
+}
+
+#[test]
+fn many_rows_make_many_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let packets: Vec<Packet> =
+        (0..250_000).map(|n| Packet { time: n * 200, ..packet(&(0, n % 2 == 0, ACK, n, 0, 1)) }).collect();
+    let mut sink = Multires::create(&dir.path().join("x"), false, about()).unwrap();
+    packets.iter().for_each(|packet| sink.packet(packet, &hosts()).unwrap());
+    sink.finish(&hosts()).unwrap();
+    clean(&dir.path().join("x"));
+    let chunks = |name: &str| json(&dir.path().join(format!("x/resolutions/{name}/index.json")))["chunks"].clone();
+    assert_eq!(chunks("raw").as_array().unwrap().len(), 3);
+    assert_eq!((chunks("1ms")[0]["count"].clone(), chunks("100ms").as_array().unwrap().len()), (100_000.into(), 1));
+}
+
+#[test]
+fn the_list_of_a_busy_pair_has_parts_and_names_stay_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut hosts = hosts();
+    for name in ["10-0-0-9", "fe80::1", "10.0.0.9/../x"] {
+        hosts.number(name);
+    }
+    let mut packets = Vec::new();
+    for n in 0..60_i64 {
+        for mut packet in handshake(n * 10, n, n).iter().map(packet) {
+            let port = if packet.src == 0 { &mut packet.src_port } else { &mut packet.dst_port };
+            *port += n;
+            for host in [&mut packet.src, &mut packet.dst] {
+                if *host == 0 && n >= 50 {
+                    *host = 2 + (n % 3) as u32;
+                }
+            }
+            packets.push(packet);
+        }
+    }
+    let [_, flows] = write(dir.path(), &packets, &hosts, 700);
+    clean(&flows);
+    let index = json(&flows.join("indices/flow_list/index.json"));
+    let pairs = index["pairs"].as_array().unwrap();
+    assert_eq!((pairs[0]["part"].clone(), &pairs[0]["file"]), (1.into(), &"10-0-0-10__10-0-0-9_part1.csv".into()));
+    assert!(pairs[0]["total_parts"].as_u64().unwrap() > 3);
+    let alike = pairs.iter().filter(|entry| entry["pair"] == "10-0-0-9<->10.0.0.10").count();
+    assert_eq!((alike, index["total_pairs"].clone()), (1, 4.into()));
+    let names: Vec<&str> = pairs.iter().map(|entry| entry["file"].as_str().unwrap()).collect();
+    assert!(names.iter().all(|name| !name.contains(['/', ':'])), "{names:?}");
+}
+
+#[test]
+fn a_name_that_would_break_a_row_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut hosts = Hosts::default();
+    hosts.number("a,b");
+    hosts.number("c");
+    let mut sink = Multires::create(&dir.path().join("x"), false, about()).unwrap();
+    sink.packet(&packet(&(0, true, SYN, 1, 0, 0)), &hosts).unwrap();
+    let error = sink.finish(&hosts).unwrap_err();
+    assert!(error.to_string().contains("a,b"), "{error}");
+    assert!(!dir.path().join("x").exists());
+}
+
+proptest! {
+    #![proptest_config(cases(32))]
+
+    #[test]
+    fn folders_of_any_packets_are_clean(
+        rows in prop::collection::vec((0..500_000_i64, 0..64_i64, 0..6_u32, any::<bool>(), prop::sample::select(vec![0, 6, 17])), 0..120)
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut hosts = hosts();
+        hosts.number("fe80::1");
+        let make = |&(time, flags, hosts, up, protocol): &(i64, i64, u32, bool, i64)| Packet {
+            src: hosts % 3,
+            dst: hosts / 2,
+            flags: (flags < 60).then_some(flags),
+            protocol: (protocol > 0).then_some(protocol),
+            ..packet(&(time, up, flags, time % 977, 0, 0))
+        };
+        let packets: Vec<Packet> = rows.iter().map(make).collect();
+        for folder in write(dir.path(), &packets, &hosts, 300) {
+            clean(&folder);
+        }
+    }
+}
+
+fn edit(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{from} in {text}");
+    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+}
+
+#[test]
+fn each_kind_of_damage_is_found() {
+    let mut rows = handshake(0, 100, 500);
+    rows.extend([
+        (3, true, FIN | ACK, 101, 501, 0),
+        (4, false, FIN | ACK, 501, 102, 0),
+        (5000, true, ACK, 102, 502, 0),
+    ]);
+    let packets: Vec<Packet> = rows.iter().map(packet).collect();
+    let list = "indices/flow_list/10-0-0-10__10-0-0-9.csv";
+    // Folder, file, what stands there, what stands there then, and what is said.
+    let damages = [
+        (0, "manifest.json", "\"total_packets\": 6", "\"total_packets\": 7", "total_packets"),
+        (0, "manifest.json", "\"duration\": 5", "\"duration\": 6", "duration"),
+        (0, "manifest.json", "\"version\": \"3.3\"", "\"version\": \"3.2\"", "are known"),
+        (0, "manifest.json", "{", "[", "manifest.json"),
+        (0, "manifest.json", "\"hours\": {", "\"days\": {", "hours is missing"),
+        (0, "manifest.json", "\"unique_ips\": 2", "\"unique_ips\": \"2\"", "no whole number"),
+        (0, "resolutions/hours/data.csv", ",FIN+ACK", ",ACK", "other packets by flags"),
+        (0, "resolutions/10s/data.csv", ",1,54,SYN+ACK", ",1,55,SYN+ACK", "bytes"),
+        (0, "resolutions/10s/data.csv", ",1,54,SYN+ACK", ",2,54,SYN+ACK", "total_packets, by 10s"),
+        (0, "resolutions/1ms/chunk_000000.csv", ",bin_end", "", "first line"),
+        (0, "resolutions/1ms/chunk_000000.csv", "000001000,1700000000001000", "000001000,1700000000000000", "no bin"),
+        (0, "resolutions/seconds/index.json", "\"total_count\": ", "\"total_count\": 1", "total_count"),
+        (0, "resolutions/raw/index.json", "\"count\": 6", "\"count\": 5", "count of chunk"),
+        (0, "resolutions/raw/index.json", "\"index\": 0", "\"index\": 1", "index of chunk"),
+        (0, "resolutions/raw/index.json", "\"file\": \"", "\"file\": \"../../", "leads out"),
+        (0, "resolutions/raw/chunk_000000.csv", ",2,SYN,", ",16,SYN,", "are not SYN"),
+        (0, "resolutions/raw/chunk_000000.csv", "\n1700000000001000", "\n1800000000001000", "earlier than"),
+        (0, "resolutions/raw/chunk_000000.csv", ",54\n", "\n", "cells"),
+        (1, "manifest.json", "\"total_flows\": 1", "\"total_flows\": 2", "total_flows"),
+        (1, "manifest.json", "\"total_ip_pairs\": 1", "\"total_ip_pairs\": 3", "pairs"),
+        (1, list, ",1,\"0:", ",2,\"0:", "other flows"),
+        (1, list, ",1,\"0:", ",12,\"0:", "close_type"),
+        (1, list, ",1000:", ",10:", "size of"),
+        (1, list, ":18:1:500:", ":18:7:500:", "goes nowhere"),
+        (1, list, ":16:0:101", ":16:x:101", "no whole number"),
+        (1, "indices/flow_list/index.json", "\"count\": 1", "\"count\": 2", "count of"),
+        (1, "indices/flow_list/index.json", "10.0.0.10<->10.0.0.9", "10.0.0.9<->10.0.0.10", "not in order"),
+        (1, "indices/flow_list/index.json", "__10-0-0-9.csv", "__10-0-0-8.csv", "No such file"),
+        (1, "indices/flow_bins_index.json", "\"hour\"", "\"hours\"", "hour is missing"),
+        (1, "indices/flow_bins_index.json", "\"bins_with_data\": 1", "\"bins_with_data\": 2", "bins_with_data"),
+        (1, "indices/flow_bins_1s.json", "\"graceful\":1,\"ab", "\"graceful\":2,\"ab", "were begun"),
+        (1, "indices/flow_bins_1min.json", "\"start\":1700000000000000", "\"start\":1700000000000001", "not where"),
+        (1, "indices/flow_bins_10s.json", "[[1700000000", "[[1600000000", "another bin"),
+        (1, "ips/flag_stats.json", "\"SYN\": 1", "\"SYN\": 2", "its sum"),
+        (1, "ips/unique_ips.json", "10.0.0.10", "10.0.0.99", "not sorted"),
+        (1, "indices/bins.json", "\"count\": 5", "\"count\": 50", "packets, of"),
+    ];
+    for (folder, file, from, to, said) in damages {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = &write(dir.path(), &packets, &hosts(), PART)[folder];
+        clean(folder);
+        let (from, to) = (from.replace("[[", "["), to.replace("[[", "["));
+        edit(&folder.join(file), &from, &to);
+        let findings = check(folder).unwrap();
+        assert!(findings.problems.iter().any(|problem| problem.contains(said)), "{file} {to}: {findings:#?}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    assert!(check(dir.path()).is_err(), "no manifest");
+    let nanoseconds: Vec<Packet> =
+        packets.iter().map(|packet| Packet { time: packet.time * 1000, ..*packet }).collect();
+    for folder in write(dir.path(), &nanoseconds, &hosts(), PART) {
+        assert!(check(&folder).unwrap().problems[0].contains("2^53"));
+    }
+}
+
+/// A folder of version 2.0 by hand: a handshake.
+fn chunked(dir: &Path) {
+    let time = super::START;
+    let write = |name: &str, text: &str| {
+        std::fs::create_dir_all(dir.join(name).parent().unwrap()).unwrap();
+        std::fs::write(dir.join(name), text).unwrap();
+    };
+    let rows = [("a,b,9,80,2,SYN,1,0,60", 0), ("b,a,80,9,18,SYN+ACK,5,2,60", 1), ("a,b,9,80,16,ACK,2,6,54", 2)];
+    let header = "timestamp,src_ip,dst_ip,src_port,dst_port,flags,flag_type,seq_num,ack_num,length,protocol\n";
+    let lines: String = rows.iter().map(|(row, after)| format!("{},{row},6\n", time + after)).collect();
+    write("packets.csv", &(header.to_owned() + &lines));
+    let packet = |(row, after): &(&str, i64)| {
+        let length: i64 = row.rsplit(',').next().unwrap().parse().unwrap();
+        serde_json::json!({"timestamp": time + after, "length": length})
+    };
+    let packets: Vec<Value> = rows.iter().map(packet).collect();
+    let step = |n: usize| serde_json::json!({"packet": packets[n], "phase": "x", "description": "x"});
+    let mut flow = serde_json::json!({
+        "id": "flow_000001", "key": "a:9-b:80", "initiator": "a", "responder": "b", "initiatorPort": 9, "responderPort": 80,
+        "state": "ongoing", "closeType": "open", "startTime": time, "endTime": time + 2, "totalPackets": 3, "totalBytes": 174,
+        "establishmentComplete": true, "dataTransferStarted": false, "closingStarted": false, "invalidReason": null,
+        "ongoing": true,
+    });
+    let mut entry = flow.clone();
+    flow["phases"] =
+        serde_json::json!({"establishment": [step(0), step(1), step(2)], "dataTransfer": [], "closing": []});
+    flow["packets"] = packets.clone().into();
+    for (name, value) in
+        [("establishment_packets", 3), ("data_transfer_packets", 0), ("closing_packets", 0), ("chunk_index", 0)]
+    {
+        entry[name] = value.into();
+    }
+    entry["chunk_file"] = "chunk_00000.json".into();
+    write("flows/chunk_00000.json", &Value::from(vec![flow]).to_string());
+    write("flows/flows_index.json", &Value::from(vec![entry]).to_string());
+    write("ips/unique_ips.json", "[\"a\",\"b\"]");
+    write("ips/flag_stats.json", "{\"SYN\":1,\"SYN+ACK\":1,\"ACK\":1}");
+    let stats = serde_json::json!({
+        "a": {"sent_packets": 2, "recv_packets": 1, "sent_bytes": 114, "recv_bytes": 60, "first_ts": time, "last_ts": time + 2},
+        "b": {"sent_packets": 1, "recv_packets": 2, "sent_bytes": 60, "recv_bytes": 114, "first_ts": time, "last_ts": time + 2},
+    });
+    write("ips/ip_stats.json", &stats.to_string());
+    write("indices/bins.json", &format!("[{{\"bin\":0,\"start\":{time},\"end\":{},\"count\":3}}]", time + 2));
+    let manifest = serde_json::json!({
+        "version": "2.0", "format": "chunked", "total_packets": 3, "tcp_packets": 3, "unique_ips": 2, "total_flows": 1,
+        "flows_per_chunk": 200, "total_chunks": 1, "time_range": {"start": time, "end": time + 2, "duration": 2},
+    });
+    write("manifest.json", &manifest.to_string());
+}
+
+#[test]
+fn each_kind_of_damage_to_chunks_is_found() {
+    let (index, chunk) = ("flows/flows_index.json", "flows/chunk_00000.json");
+    let damages = [
+        ("manifest.json", "\"total_packets\":3", "\"total_packets\":4", "total_packets"),
+        ("manifest.json", "\"tcp_packets\":3", "\"tcp_packets\":4", "tcp_packets"),
+        ("manifest.json", "\"total_flows\":1", "\"total_flows\":\"1\"", "no whole number"),
+        ("manifest.json", "\"total_chunks\":1", "\"total_chunks\":2", "total_chunks"),
+        ("manifest.json", "\"flows_per_chunk\":200", "\"flows_per_chunk\":0", "flows_per_chunk"),
+        ("manifest.json", "\"duration\":2", "\"duration\":3", "duration"),
+        ("packets.csv", ",2,SYN,", ",0x02,SYN,", "no whole number"),
+        ("packets.csv", ",16,ACK,", ",24,ACK,", "are not ACK"),
+        ("packets.csv", "a,b", "\"a\",b", "quotes"),
+        ("packets.csv", ",9,80", ",9", "cells"),
+        ("ips/unique_ips.json", "\"a\",", "", "unique_ips"),
+        ("ips/ip_stats.json", "\"sent_bytes\":114", "\"sent_bytes\":115", "ip_stats"),
+        ("ips/flag_stats.json", "\"ACK\":1", "\"ACK\":2", "flag_stats"),
+        ("indices/bins.json", "\"count\":3", "\"count\":4", "packets, of"),
+        (index, "\"chunk_index\":0", "\"chunk_index\":1", "does not know flow 0"),
+        (index, "chunk_00000", "chunk_00001", "No such file"),
+        (index, "chunk_00000", "../chunk_00000", "leads out"),
+        (index, "\"state\":\"ongoing\"", "\"state\":\"odd\"", "state is"),
+        (index, "\"closeType\":\"open\"", "\"closeType\":\"odd\"", "closeType is"),
+        (index, "\"ongoing\":true", "\"ongoing\":1", "ongoing is 1"),
+        (index, "\"totalBytes\":174", "\"totalBytes\":null", "totalBytes is null"),
+        (index, "\"startTime\":", "\"startTime\":9", "ends before it starts"),
+        (index, "\"startTime\":", "\"start\":", "the overview leaves"),
+        (index, "\"establishment_packets\":3", "\"establishment_packets\":2", "are of establishment"),
+        (chunk, "\"initiatorPort\":9", "\"initiatorPort\":8", "initiatorPort is"),
+        (chunk, "\"dataTransfer\":[]", "\"dataTransfer\":{}", "is no list"),
+        (chunk, "\"totalBytes\":174", "\"totalBytes\":175", "totalBytes"),
+        (chunk, "\"totalPackets\":3", "\"totalPackets\":4", "it lists 3 of 4"),
+        (chunk, "[{", "[", "chunk_00000"),
+    ];
+    for (file, from, to, said) in damages {
+        let dir = tempfile::tempdir().unwrap();
+        chunked(dir.path());
+        clean(dir.path());
+        edit(&dir.path().join(file), from, to);
+        let findings = check(dir.path()).unwrap();
+        assert!(findings.problems.iter().any(|problem| problem.contains(said)), "{file} {to}: {findings:#?}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    chunked(dir.path());
+    for file in [index, chunk] {
+        edit(&dir.path().join(file), "\"initiator\":\"a\"", "\"initiator\":null");
+    }
+    let findings = check(dir.path()).unwrap();
+    assert!(findings.is_clean() && findings.hidden[0].starts_with("1 flows of which nobody knows"), "{findings:#?}");
+}
