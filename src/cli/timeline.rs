@@ -2,24 +2,28 @@
 
 use std::fs::File;
 use std::io::BufReader;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use pcap_compactor::Timestamp;
 use pcap_compactor::capture::{Input, beginning};
 use pcap_compactor::engine::Progress;
-use pcap_compactor::sink::timeline::{About, Chunked, Summary};
+use pcap_compactor::engine::ledger::Amount;
+use pcap_compactor::sink::timeline::{About, Folders, Layout, Summary, check};
 use pcap_compactor::views::groups::Window;
 use pcap_compactor::views::timeline::original::{Options, Original};
 use pcap_compactor::views::timeline::table::{self, Names, TableReport};
-use pcap_compactor::views::timeline::{Choice, Mode};
+use pcap_compactor::views::timeline::view::{Selection, TimelineJob};
+use pcap_compactor::views::timeline::{Choice, Chosen, Correct, Machine, Mode, TimelineSink, correct};
 
 use super::progress::Bar;
 use super::reading::{Reading, Sources};
-use super::text::things;
+use super::summary::{self, Sum, complaints};
+use super::text::{print, printable, things};
 use super::{Exit, Shared, Usage, interrupt, say, taken, times};
 
 /// Arguments of `timeline`.
@@ -33,6 +37,9 @@ stream, in their order.
 a read chunk does, so its result depends on --read-rows.
 
 Examples:
+  pcap-compactor timeline capture.pcap -o out                         # as TCP is; `pcap-compactor view out` shows it
+  pcap-compactor timeline captures/ -o out --layout all               # for viewers of every version
+  pcap-compactor timeline --check out/v2.0
   pcap-compactor timeline packets.csv --ip-map ips.json -o out --mode original
   pcap-compactor timeline day1.csv.gz day2.csv.gz -o out --mode original --flow-timeout 60
   pcap-compactor timeline packets.csv -o out --mode original --hosts 10.0.0.1,10.0.0.2 --attack-context 'port scan'
@@ -72,8 +79,21 @@ pub(crate) struct Args {
     filter_time_end: Option<i64>,
 
     /// The folder to write. It appears when it is whole.
-    #[arg(long, short, value_name = "DIR", alias = "output-dir", help_heading = "Output")]
-    output: PathBuf,
+    #[arg(
+        long,
+        short,
+        value_name = "DIR",
+        alias = "output-dir",
+        required_unless_present = "check",
+        help_heading = "Output"
+    )]
+    output: Option<PathBuf>,
+    /// Which folders viewers open: of version 2.0; of 3.3 for packets and 5.0 for flows, as DIR/v3.3 and DIR/v5.0; or all three.
+    #[arg(long, value_enum, default_value_t = LayoutArg::V2, help_heading = "Output")]
+    layout: LayoutArg,
+    /// Write nothing; say whether a folder of version 2.0, 3.3 or 5.0 is what viewers take, and what they would not show.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "inputs", "root", "data"], help_heading = "Output")]
+    check: Option<PathBuf>,
     /// Replace DIR if it is a timeline. A folder that holds anything else is never replaced.
     #[arg(long, help_heading = "Output")]
     force: bool,
@@ -99,6 +119,15 @@ enum ModeArg {
     Original,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LayoutArg {
+    #[value(name = "2.0")]
+    V2,
+    #[value(name = "3.3+5.0")]
+    V3AndV5,
+    All,
+}
+
 /// What inputs are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
@@ -107,13 +136,16 @@ enum Kind {
 }
 
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    let Some(output) = &args.output else {
+        return args.check.as_deref().map_or(Ok(Exit::Usage), |folder| check_folder(folder, shared));
+    };
     let sources = args.sources.with(&args.data);
     let range = sources.range()?;
     let choice = choice(args, range)?;
     let created = created(args)?;
     let names = args.ip_map.as_deref().map_or(Ok(Names::default()), names)?;
     let (found, exit) = sources.find("timeline", range, shared)?;
-    found.spare(vec![("--output", args.output.clone())], &[("--ip-map", args.ip_map.as_deref())])?;
+    found.spare(vec![("--output", output.clone())], &[("--ip-map", args.ip_map.as_deref())])?;
     if found.units.iter().any(|unit| unit.sensor.is_some()) {
         return Err(Usage(
             "a timeline is of all sensors together; leave out --by-sensor, or choose one with --sensor".into(),
@@ -122,8 +154,12 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     }
     let total = found.bytes();
     let inputs: Vec<Input> = found.units.into_iter().flat_map(|unit| unit.inputs).collect();
-    stay_outside(&args.output, &inputs)?;
+    stay_outside(output, &inputs)?;
     let kind = kind(&inputs)?;
+    let selection = match kind {
+        Kind::Tables => refuse_options_of_captures(&args.reading).map(|()| None)?,
+        Kind::Captures => Some(selection(args, &choice)?),
+    };
 
     let about = About {
         created,
@@ -133,34 +169,133 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         mode: mode(args),
     };
     let flows_per_file = usize::try_from(args.flows_per_file).unwrap_or(usize::MAX);
-    let mut sink = Chunked::create(&args.output, args.force, flows_per_file, about)
+    let mut sink = Folders::create(output, args.force, layout(args), flows_per_file, &about)
         .map_err(|error| taken(error, "--force replaces it"))?;
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress)?;
     let bar = Bar::show(&progress, move || total, shared.quiet);
-    let done = match (kind, mode(args)) {
-        (Kind::Tables, Mode::Original) => {
-            let options = Options { read_rows: args.read_rows, timeout_seconds: args.flow_timeout, choice };
-            refuse_options_of_captures(&args.reading)?;
-            table::run(&inputs, &names, Mode::Original, &progress, &mut Original::new(options), &mut sink)?
+    let began = Instant::now();
+    let exit = match selection {
+        None => {
+            let reports = of_tables(args, &inputs, &names, choice, &progress, &mut sink)?;
+            drop(bar);
+            if reports.iter().all(|report| report.failed.is_some()) {
+                tell(&reports);
+                return Ok(Exit::Failed);
+            }
+            exit.max(tell(&reports))
         }
-        (Kind::Tables, Mode::Correct) => return Err(Usage("a table of packets needs --mode original".into()).into()),
-        (Kind::Captures, _) => {
-            return Err(Usage(
-                "a timeline is made of a table of packets; write one, and give it with --mode original".into(),
-            )
-            .into());
+        Some(selection) => {
+            let job = TimelineJob::new(selection).engine(args.reading.engine(&progress));
+            let inputs = inputs.into_iter().map(pcap_compactor::Input::from).collect();
+            let (report, outcome) = job.run(inputs, &mut *machine(args), &mut sink)?;
+            drop(bar);
+            let mut sum = Sum::default();
+            sum.add(&report, &outcome, Amount::default());
+            let exit = exit.max(complaints(&report, &outcome, shared.quiet));
+            if !shared.quiet {
+                summary::closing(&sum, began.elapsed(), "in the timeline", &closing(&sink.summary()));
+            }
+            if sum.captures == 0 {
+                anyhow::bail!("none of the inputs is a capture that can be read");
+            }
+            sink.commit()?;
+            return Ok(exit);
         }
     };
-    drop(bar);
-    let exit = exit.max(tell(&done));
-    if done.iter().all(|report| report.failed.is_some()) {
-        return Ok(Exit::Failed);
-    }
     if !shared.quiet {
         say(&closing(&sink.summary()));
     }
+    sink.commit()?;
     Ok(exit)
+}
+
+/// Makes a timeline of tables.
+fn of_tables(
+    args: &Args,
+    inputs: &[Input],
+    names: &Names,
+    choice: Choice,
+    progress: &Progress,
+    sink: &mut dyn TimelineSink,
+) -> anyhow::Result<Vec<TableReport>> {
+    let reports = match mode(args) {
+        Mode::Original => {
+            let options = Options { choice, ..options(args) };
+            table::run(inputs, names, Mode::Original, progress, &mut Original::new(options), sink)
+        }
+        Mode::Correct => {
+            let mut machine = Chosen::new(choice, Correct::new(settings(args)));
+            table::run(inputs, names, Mode::Correct, progress, &mut machine, sink)
+        }
+    };
+    Ok(reports?)
+}
+
+/// The machine for captures, of which the view has chosen packets.
+fn machine(args: &Args) -> Box<dyn Machine> {
+    match mode(args) {
+        Mode::Original => Box::new(Original::new(options(args))),
+        Mode::Correct => Box::new(Correct::new(settings(args))),
+    }
+}
+
+fn options(args: &Args) -> Options {
+    Options { read_rows: args.read_rows, timeout_seconds: args.flow_timeout, choice: Choice::default() }
+}
+
+fn settings(args: &Args) -> correct::Settings {
+    correct::Settings { timeout: i64::from(args.flow_timeout) * 1_000_000, ..correct::Settings::default() }
+}
+
+fn layout(args: &Args) -> Layout {
+    match args.layout {
+        LayoutArg::V2 => Layout::Chunked,
+        LayoutArg::V3AndV5 => Layout::Resolutions,
+        LayoutArg::All => Layout::All,
+    }
+}
+
+/// Which packets of captures were asked for.
+fn selection(args: &Args, choice: &Choice) -> Result<Selection, Usage> {
+    if args.ip_map.is_some() {
+        return Err(Usage("--ip-map is about tables of packets; captures have addresses".into()));
+    }
+    if choice.most.is_some() {
+        return Err(Usage("--max-records is about tables of packets; of captures choose with --from and --to".into()));
+    }
+    let address = |name: &String| {
+        name.trim()
+            .parse::<IpAddr>()
+            .map_err(|_| Usage(format!("--hosts: {name} is no address, and captures have no other names")))
+    };
+    let hosts = choice.hosts.iter().flatten().map(address).collect::<Result<_, _>>()?;
+    let ns = |us: i64| Timestamp(us.saturating_mul(1000));
+    let clip = (choice.from.is_some() || choice.to.is_some()).then(|| Window {
+        start: choice.from.map_or(Timestamp::MIN, ns),
+        end: choice.to.map_or(Timestamp::MAX, |to| ns(to.saturating_add(1))),
+    });
+    Ok(Selection { clip, hosts })
+}
+
+/// Says what is wrong with a folder.
+fn check_folder(folder: &Path, shared: &Shared) -> anyhow::Result<Exit> {
+    let findings = check::check(folder)?;
+    let mut out = String::new();
+    for problem in &findings.problems {
+        out.push_str(&format!("{}\n", printable(problem)));
+    }
+    if findings.more > 0 {
+        out.push_str(&format!("and {} more\n", findings.more));
+    }
+    for hidden in findings.hidden.iter().filter(|_| !shared.quiet) {
+        out.push_str(&format!("not shown: {}\n", printable(hidden)));
+    }
+    if findings.is_clean() && !shared.quiet {
+        out.push_str(&format!("{}: {} is in order\n", folder.display(), findings.format));
+    }
+    print(&out)?;
+    Ok(if findings.is_clean() { Exit::Ok } else { Exit::Partial })
 }
 
 fn mode(args: &Args) -> Mode {
@@ -302,7 +437,7 @@ fn tell(reports: &[TableReport]) -> Exit {
 
 /// The closing line.
 fn closing(summary: &Summary) -> String {
-    let Summary { packets, tcp, hosts, flows, without_initiator, .. } = *summary;
+    let Summary { packets, tcp, hosts, flows, without_initiator } = *summary;
     let hidden = match without_initiator {
         0 => String::new(),
         n => format!(

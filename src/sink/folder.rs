@@ -72,6 +72,12 @@ impl AtomicFolder {
         Ok(Part { path, out: BufWriter::with_capacity(1 << 16, file) })
     }
 
+    /// Where a folder in it may be made. Whatever lies there goes with it.
+    #[must_use]
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.temporary.join(name)
+    }
+
     /// Opens a file in it that was closed.
     ///
     /// # Errors

@@ -34,7 +34,8 @@ fn references() -> Option<PathBuf> {
     }
     let missing = format!("no references in {}: set PCAP_COMPACTOR_CORPUS", folder.display());
     assert!(std::env::var_os("CI").is_none(), "{missing}");
-    writeln!(std::io::stderr(), "LEFT OUT: the bridge's rows against references; {missing}").expect("standard error takes text");
+    writeln!(std::io::stderr(), "LEFT OUT: the bridge's rows against references; {missing}")
+        .expect("standard error takes text");
     None
 }
 

@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::sink::folder::{AtomicFolder, Part};
 use crate::time::Timestamp;
 use crate::views::timeline::flags::flag_type;
-use crate::views::timeline::{Flow, Hosts, Packet, TimelineSink};
+use crate::views::timeline::{Flow, Hosts, Mode, Packet, TimelineSink};
 
 /// Writes the folder.
 #[derive(Debug)]
@@ -34,24 +34,9 @@ pub struct Chunked {
     index: Part,
     entries: Json,
     totals: Totals,
-    summary: Summary,
-}
-
-/// What was written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Packets.
-    pub packets: u64,
-    /// Those of TCP.
-    pub tcp: u64,
-    /// Hosts.
-    pub hosts: usize,
-    /// Flows.
-    pub flows: u64,
-    /// Those of which nobody knows who began them; viewers hide them.
-    pub without_initiator: u64,
-    /// Files of flows.
-    pub files: u64,
+    /// Flows, and files of them.
+    flows_written: u64,
+    files: u64,
 }
 
 /// Bytes that are gathered before they are written.
@@ -78,14 +63,9 @@ impl Chunked {
             index,
             entries,
             totals: Totals::default(),
-            summary: Summary::default(),
+            flows_written: 0,
+            files: 0,
         })
-    }
-
-    /// What was written; complete when it is finished.
-    #[must_use]
-    pub fn summary(&self) -> Summary {
-        self.summary
     }
 
     fn folder(&self) -> Result<&AtomicFolder> {
@@ -115,7 +95,12 @@ impl Chunked {
         for row in rows.byte_records() {
             let row = row.map_err(Error::sink)?;
             let time = row.get(0).and_then(|cell| std::str::from_utf8(cell).ok()).and_then(|cell| cell.parse().ok());
-            bins.add(time.ok_or_else(|| Error::sink("packets.csv was changed while it was written"))?);
+            let time = time.ok_or_else(|| Error::sink("packets.csv was changed while it was written"))?;
+            // The original counts no packet of the last time.
+            match self.about.mode {
+                Mode::Correct if time == times.1 => bins.add_last(),
+                _ => bins.add(time),
+            }
         }
         Ok(bins)
     }
@@ -139,9 +124,9 @@ impl Chunked {
         json.int("total_packets", self.totals.packets);
         json.int("tcp_packets", self.totals.tcp);
         json.int("unique_ips", hosts);
-        json.int("total_flows", self.summary.flows);
+        json.int("total_flows", self.flows_written);
         json.int("flows_per_chunk", self.flows_per_file);
-        json.int("total_chunks", self.summary.files);
+        json.int("total_chunks", self.files);
         json.key("time_range");
         json.open(b'{');
         json.int("start", start);
@@ -206,12 +191,12 @@ impl TimelineSink for Chunked {
     }
 
     fn flow(&mut self, flow: &Flow, hosts: &Hosts) -> Result<()> {
-        let in_file = usize::try_from(self.summary.flows % self.flows_per_file as u64).unwrap_or(0);
+        let in_file = usize::try_from(self.flows_written % self.flows_per_file as u64).unwrap_or(0);
         if in_file == 0 {
             self.close_flows()?;
-            self.open = Some(self.folder()?.file(&format!("flows/{}", chunk(self.summary.files)))?);
+            self.open = Some(self.folder()?.file(&format!("flows/{}", chunk(self.files)))?);
             self.flows.open(b'[');
-            self.summary.files += 1;
+            self.files += 1;
         }
         self.flows.item();
         let Chunked { flows, open, about, .. } = self;
@@ -220,12 +205,11 @@ impl TimelineSink for Chunked {
             _ => Ok(()),
         })?;
         self.entries.item();
-        short(&mut self.entries, flow, hosts, &chunk(self.summary.files - 1), in_file);
+        short(&mut self.entries, flow, hosts, &chunk(self.files - 1), in_file);
         if self.entries.waiting() >= GATHER {
             self.index.append(&self.entries.take())?;
         }
-        self.summary.flows += 1;
-        self.summary.without_initiator += u64::from(flow.sides.is_none());
+        self.flows_written += 1;
         Ok(())
     }
 
@@ -258,8 +242,6 @@ impl TimelineSink for Chunked {
             json.close(b']');
         })?;
         self.write("manifest.json", |json| self.manifest(json, names.len()))?;
-        let Totals { packets, tcp, .. } = self.totals;
-        self.summary = Summary { packets, tcp, hosts: names.len(), ..self.summary };
         self.folder.take().map_or(Ok(()), AtomicFolder::commit)
     }
 }

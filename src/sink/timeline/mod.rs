@@ -4,6 +4,7 @@
 pub mod check;
 mod chunked;
 mod flows;
+mod folders;
 mod json;
 mod manifest;
 mod sorted;
@@ -14,7 +15,8 @@ mod v5;
 use std::fs;
 use std::path::Path;
 
-pub use chunked::{Chunked, Summary};
+pub use chunked::Chunked;
+pub use folders::{Folders, Layout, Summary, are_timelines};
 pub use v3::Multires;
 pub use v5::{FlowList, PART};
 

@@ -1,0 +1,126 @@
+//! Folders of one version, or of several side by side: `DIR/v2.0`, `DIR/v3.3`, `DIR/v5.0`, which appear together.
+
+use std::fs;
+use std::path::Path;
+
+use super::{About, Chunked, FlowList, Multires, PART, is_timeline};
+use crate::error::Result;
+use crate::sink::folder::AtomicFolder;
+use crate::views::timeline::{Flow, Hosts, Packet, TimelineSink};
+
+/// Which versions are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// 2.0, into the folder itself.
+    #[default]
+    Chunked,
+    /// 3.3 for packets and 5.0 for flows, each in a folder of its own.
+    Resolutions,
+    /// All three.
+    All,
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Packets.
+    pub packets: u64,
+    /// Those of TCP.
+    pub tcp: u64,
+    /// Hosts.
+    pub hosts: usize,
+    /// Flows.
+    pub flows: u64,
+    /// Those of which nobody knows who began them; viewers of 2.0 hide them.
+    pub without_initiator: u64,
+}
+
+/// See the module.
+pub struct Folders {
+    /// Around several versions.
+    around: Option<AtomicFolder>,
+    sinks: Vec<Box<dyn TimelineSink>>,
+    /// All hosts, when it is finished.
+    hosts: Hosts,
+    summary: Summary,
+}
+
+/// Names of folders by version.
+const VERSIONS: [&str; 3] = ["v2.0", "v3.3", "v5.0"];
+
+impl Folders {
+    /// Starts the folder at `path`, in place of a timeline if `replaces`. Version 2.0 has up to `flows_per_file` (at least 1) flows in a
+    /// file.
+    ///
+    /// # Errors
+    /// As [`AtomicFolder::create`].
+    pub fn create(
+        path: &Path,
+        replaces: bool,
+        layout: Layout,
+        flows_per_file: usize,
+        about: &About,
+    ) -> Result<Folders> {
+        let (mut around, mut sinks): (_, Vec<Box<dyn TimelineSink>>) = (None, Vec::new());
+        if layout == Layout::Chunked {
+            sinks.push(Box::new(Chunked::create(path, replaces, flows_per_file, about.clone())?));
+        } else {
+            let folder = AtomicFolder::create(path, replaces, are_timelines)?;
+            let [v2, v3, v5] = VERSIONS.map(|version| folder.place(version));
+            if layout == Layout::All {
+                sinks.push(Box::new(Chunked::create(&v2, false, flows_per_file, about.clone())?));
+            }
+            sinks.push(Box::new(Multires::create(&v3, false, about.clone())?));
+            sinks.push(Box::new(FlowList::create(&v5, false, PART, true, about.clone())?));
+            around = Some(folder);
+        }
+        Ok(Folders { around, sinks, hosts: Hosts::default(), summary: Summary::default() })
+    }
+
+    /// Makes the folder visible, whole, once all packets and flows have been handed over.
+    ///
+    /// # Errors
+    /// It cannot be written; then nothing is visible.
+    pub fn commit(mut self) -> Result<()> {
+        let hosts = &self.hosts;
+        self.sinks.iter_mut().try_for_each(|sink| sink.finish(hosts))?;
+        self.around.map_or(Ok(()), AtomicFolder::commit)
+    }
+
+    /// What was handed over; complete when all was.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        self.summary
+    }
+}
+
+impl TimelineSink for Folders {
+    fn packet(&mut self, packet: &Packet, hosts: &Hosts) -> Result<()> {
+        self.summary.packets += 1;
+        self.summary.tcp += u64::from(packet.protocol == Some(6));
+        self.sinks.iter_mut().try_for_each(|sink| sink.packet(packet, hosts))
+    }
+
+    fn flow(&mut self, flow: &Flow, hosts: &Hosts) -> Result<()> {
+        self.summary.flows += 1;
+        self.summary.without_initiator += u64::from(flow.sides.is_none());
+        self.sinks.iter_mut().try_for_each(|sink| sink.flow(flow, hosts))
+    }
+
+    /// Nothing is visible yet; [`Folders::commit`] makes it so.
+    fn finish(&mut self, hosts: &Hosts) -> Result<()> {
+        self.summary.hosts = hosts.names().iter().filter(|name| !name.is_empty()).count();
+        self.hosts = hosts.clone();
+        Ok(())
+    }
+}
+
+/// Whether a folder is a timeline, or holds timelines of versions and nothing else.
+#[must_use]
+pub fn are_timelines(folder: &Path) -> bool {
+    let is_one = |entry: fs::DirEntry| {
+        VERSIONS.iter().any(|version| entry.file_name() == *version) && is_timeline(&entry.path())
+    };
+    let all_are = || fs::read_dir(folder).is_ok_and(|entries| entries.into_iter().all(|entry| entry.is_ok_and(is_one)));
+    is_timeline(folder) || all_are()
+}
