@@ -13,9 +13,11 @@
 
 mod hosts;
 mod record;
+mod scene;
 
 pub use hosts::{Host, Hosts};
 pub use record::{Close, Flow, Packet, Phase, Reason, Sides, State, Step};
+pub use scene::{Class, Ending, Level, Line, Listed, NOBODY, Rows, Scene};
 
 use crate::error::Result;
 
