@@ -45,6 +45,7 @@ mod sheet;
 mod split;
 mod traps;
 mod verdicts;
+mod view;
 mod views;
 mod wa1kpcap;
 mod zones;

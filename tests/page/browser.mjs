@@ -100,7 +100,8 @@ class Page {
   }
   async until(expression, what = expression) {
     for (const end = Date.now() + 30000; Date.now() < end; await new Promise((done) => setTimeout(done, 30))) {
-      const value = await this.is(expression);
+      // While a page is on its way there is none to ask.
+      const value = await this.is(expression).catch(() => false);
       if (value) return value;
     }
     throw new Error(`waited in vain: ${what}`);
@@ -108,7 +109,7 @@ class Page {
   async open(url) {
     const { errorText } = await this.send("Page.navigate", { url });
     if (errorText) throw new Error(`${url}: ${errorText}`);
-    await this.until("document.documentElement.dataset.ready === 'yes' && (document.getElementById('scroller').hidden || document.getElementById('chart').dataset.marks !== undefined)", "the page is ready");
+    await this.until("document.documentElement?.dataset.ready === 'yes' && (document.getElementById('scroller').hidden || document.getElementById('chart').dataset.marks !== undefined)", "the page is ready");
   }
   async settled() {
     await this.is("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0))))");

@@ -231,7 +231,9 @@ mod tests {
         for host in ["127.0.0.1:80", "localhost:80", "LocalHost:80", "localhost", "127.0.0.1"] {
             assert!(is_ours(host.as_bytes(), 80), "{host}");
         }
-        for host in ["", "evil.example:80", "localhost:81", "127.0.0.1.evil.example:80", "[::1]:80", "localhost:+80x", ":80"] {
+        for host in
+            ["", "evil.example:80", "localhost:81", "127.0.0.1.evil.example:80", "[::1]:80", "localhost:+80x", ":80"]
+        {
             assert!(!is_ours(host.as_bytes(), 80), "{host}");
         }
         assert!(!is_ours(b"localhost", 8080));

@@ -98,21 +98,19 @@ fn fill(input: &Path, scene: &mut Scene) -> anyhow::Result<Exit> {
 
 fn listen(port: u16) -> anyhow::Result<Server> {
     Server::bind(port).map_err(|error| match error.kind() {
-        ErrorKind::AddrInUse => anyhow::anyhow!("127.0.0.1:{port}: another program has this port; without --port a free one is taken"),
+        ErrorKind::AddrInUse => {
+            anyhow::anyhow!("127.0.0.1:{port}: another program has this port; without --port a free one is taken")
+        }
         _ => anyhow::anyhow!("127.0.0.1:{port}: cannot listen: {error}"),
     })
 }
 
 /// Serves until a signal comes.
-fn serve(
-    server: Server,
-    page: Page,
-    open: bool,
-    shared: &Shared,
-    said: &str,
-) -> anyhow::Result<Exit> {
+fn serve(server: Server, page: Page, open: bool, shared: &Shared, said: &str) -> anyhow::Result<Exit> {
     let address = format!("http://127.0.0.1:{}/", server.port());
-    thread::Builder::new().name("server".into()).spawn(move || server.run(move |path, query| page.answer(path, query)))?;
+    thread::Builder::new()
+        .name("server".into())
+        .spawn(move || server.run(move |path, query| page.answer(path, query)))?;
     if !shared.quiet {
         say(&format!("{said}; Ctrl-C ends"));
     }

@@ -140,7 +140,9 @@ mod tests {
     #[test]
     fn a_query_is_exactly_what_is_asked_for() {
         assert_eq!(numbers("from=1&level=0", ["level", "from"]), Some([0, 1]));
-        for wrong in ["", "level=0", "level=0&from=1&x=2", "level=0&from=+1", "level=0&from=", "level=0&level=0", "level&from"] {
+        for wrong in
+            ["", "level=0", "level=0&from=1&x=2", "level=0&from=+1", "level=0&from=", "level=0&level=0", "level&from"]
+        {
             assert_eq!(numbers(wrong, ["level", "from"]), None, "{wrong}");
         }
         assert_eq!(numbers("flow=18446744073709551616", ["flow"]), None);

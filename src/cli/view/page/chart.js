@@ -46,6 +46,7 @@ export class Chart {
     this.words = words;
     this.scroller.scrollTop = 0;
     this.resize();
+    this.page.overview?.resize();
   }
 
   resize() {
@@ -56,12 +57,13 @@ export class Chart {
     this.height = height;
     const context = this.canvas.getContext("2d");
     context.font = this.#font();
-    let widest = 60;
+    // The date stands below the names.
+    let widest = 94;
     for (const host of this.rows.slice(0, 2000)) widest = Math.max(widest, context.measureText(this.page.scene.hosts[host]).width);
     this.left = Math.ceil(Math.min(widest + 18, 250, width * 0.4));
     this.plot = Math.max(50, width - this.left - 12);
     const fitting = (height - AXIS) / Math.max(1, this.rows.length);
-    this.rowHeight = Math.floor(Math.max(18, Math.min(56, fitting)));
+    this.rowHeight = Math.floor(Math.max(18, Math.min(96, fitting)));
     this.spacer.style.height = `${Math.max(0, this.rows.length * this.rowHeight + AXIS - 2)}px`;
     this.page.redraw();
   }
@@ -88,7 +90,6 @@ export class Chart {
     context.font = this.#font();
     context.fillStyle = colours.panel;
     context.fillRect(0, 0, this.width, this.height);
-    const bottom = Math.min(this.height - AXIS, this.rows.length * this.rowHeight - this.scroller.scrollTop);
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / this.rowHeight));
     const last = Math.min(this.rows.length, Math.ceil((this.scroller.scrollTop + this.height - AXIS) / this.rowHeight));
 
@@ -141,7 +142,6 @@ export class Chart {
     Object.assign(this.canvas.dataset, { level, marks, waiting, from: Math.round(view.from), to: Math.round(view.to), left: this.left, row: this.rowHeight });
     this.parts = parts;
     this.level = level;
-    void bottom;
     this.drawOverlay();
   }
 
@@ -221,7 +221,7 @@ export class Chart {
       if (sum > most) most = sum;
     }
     // Roots tell a single packet from none, and a thousand from ten.
-    const room = this.rowHeight * 0.84;
+    const room = Math.min(56, this.rowHeight * 0.84);
     const unit = room / Math.sqrt(most);
     const tops = (this.tops = this.tops?.length >= cells ? this.tops : new Float32Array(cells));
     tops.fill(0, 0, cells);

@@ -122,12 +122,13 @@ export class List {
     const state = flows.state.names[flows.state.places[flow]].replace("_", " ");
     more.append(
       element("span", ending, `chip ${ending}`),
-      element("span", state === ending ? "" : state),
+      ...(state === ending ? [] : [element("span", state)]),
       element("span", `${flows.establishment[flow]}·${flows.data[flow]}·${flows.closing[flow]}`),
       element("span", `${things(flows.packets[flow], "packet")}, ${bytes(flows.bytes[flow])}, ${duration(flows.end[flow] - flows.start[flow])}`),
     );
-    more.children[2].title = "steps: handshake · data · close";
-    more.children[2].setAttribute("aria-label", `steps: handshake ${flows.establishment[flow]}, data ${flows.data[flow]}, close ${flows.closing[flow]}`);
+    const steps = more.children[more.children.length - 2];
+    steps.title = "steps: handshake · data · close";
+    steps.setAttribute("aria-label", `steps: handshake ${flows.establishment[flow]}, data ${flows.data[flow]}, close ${flows.closing[flow]}`);
     row.append(head, more);
     return row;
   }

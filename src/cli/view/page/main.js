@@ -17,6 +17,7 @@ class Page {
   packets = null;
   pointed = null;
   #due = false;
+  #drawn = false;
   #told = 0;
 
   async start() {
@@ -43,8 +44,7 @@ class Page {
     this.list = new List(this);
     this.#legend();
     this.#listen();
-    this.overview.resize();
-    this.chart.resize();
+    this.#resize();
     document.documentElement.dataset.ready = "yes";
   }
 
@@ -138,6 +138,8 @@ class Page {
       if (!this.overview || !this.list) return;
       this.chart.draw();
       this.overview.draw();
+      if (!this.#drawn) performance.mark("first picture");
+      this.#drawn = true;
     });
   }
 
@@ -182,8 +184,8 @@ class Page {
   }
 
   #resize() {
-    this.overview.resize();
     this.chart.resize();
+    this.overview.resize();
     this.list.draw();
   }
 

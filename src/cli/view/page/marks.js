@@ -32,14 +32,11 @@ export function shape(context, kind, x, y, r) {
       context.rect(x - r * 0.8, y - r * 0.8, r * 1.6, r * 1.6);
       break;
     case 5: // RST: a cross
-      for (const [dx, dy] of [[1, 1], [1, -1]]) {
-        const [w, h] = [r * 0.3, r];
-        context.moveTo(x - dx * h - w, y - dy * h + w * dx * dy);
-        context.lineTo(x - dx * h + w, y - dy * h - w * dx * dy);
-        context.lineTo(x + dx * h + w, y + dy * h - w * dx * dy);
-        context.lineTo(x + dx * h - w, y + dy * h + w * dx * dy);
-        context.closePath();
-      }
+      // One outline: where two bars of opposite turns cross, a hole would be.
+      [[0, 0.35], [0.65, 1], [1, 0.65], [0.35, 0], [1, -0.65], [0.65, -1], [0, -0.35], [-0.65, -1], [-1, -0.65], [-0.35, 0], [-1, 0.65], [-0.65, 1]].forEach(
+        ([dx, dy], at) => (at ? context.lineTo(x + dx * r, y + dy * r) : context.moveTo(x + dx * r, y + dy * r)),
+      );
+      context.closePath();
       break;
     case 6: // other: a diamond
       context.moveTo(x - r, y);

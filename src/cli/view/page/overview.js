@@ -16,8 +16,12 @@ export class Overview {
   }
 
   resize() {
-    this.width = this.canvas.parentElement.clientWidth - 20;
+    // Above the chart, so that the same time is in the same place while all is shown.
+    const { left, plot } = this.page.chart;
+    if (!plot) return;
+    this.width = plot;
     this.height = 92;
+    this.canvas.style.marginLeft = `${left}px`;
     this.#count();
     this.#paint();
     this.page.redraw();

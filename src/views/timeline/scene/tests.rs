@@ -3,7 +3,17 @@ use crate::views::timeline::Sides;
 
 fn packet(time: i64, src: Host, dst: Host, flags: i64) -> Packet {
     let (src_port, dst_port) = if src < dst { (40_000, 80) } else { (80, 40_000) };
-    Packet { time, src, dst, src_port, dst_port, flags: Some(flags), length: 60, protocol: Some(6), ..Packet::default() }
+    Packet {
+        time,
+        src,
+        dst,
+        src_port,
+        dst_port,
+        flags: Some(flags),
+        length: 60,
+        protocol: Some(6),
+        ..Packet::default()
+    }
 }
 
 fn hosts(n: usize) -> Hosts {
@@ -39,9 +49,10 @@ fn classes_go_by_flags_and_what_is_not_tcp_is_other() {
         Class::of(&Packet { flags: Some(flags), payload, protocol, ..Packet::default() }) as usize
     };
     let tcp = |flags| Class::NAMES[class(flags, None, Some(6))];
-    assert_eq!([2, 18, 16, 24, 17, 20, 0, 3, 41].map(tcp), [
-        "SYN", "SYN+ACK", "ACK", "data", "FIN", "RST", "other", "SYN", "FIN"
-    ]);
+    assert_eq!(
+        [2, 18, 16, 24, 17, 20, 0, 3, 41].map(tcp),
+        ["SYN", "SYN+ACK", "ACK", "data", "FIN", "RST", "other", "SYN", "FIN"]
+    );
     assert_eq!(Class::NAMES[class(16, Some(1), Some(6))], "data");
     assert_eq!(Class::NAMES[class(2, None, Some(17))], "other");
 }
