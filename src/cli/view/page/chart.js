@@ -8,7 +8,7 @@ const AXIS = 24;
 const COLUMN = 5;
 const CLASSES = 7;
 // More packets than these in sight are stacked.
-const MOST_SHAPES = 4000;
+const MOST_SHAPES = 2500;
 const MOST_ARCS = 400;
 
 export class Chart {
@@ -192,14 +192,20 @@ export class Chart {
     return this.matched[rows.src[row]] || this.matched[rows.dst[row]];
   }
 
+  // Columns stand still while the chart moves under them: they begin at multiples of their own width, which is at least a bin's.
+  #columns(width) {
+    const { from, to } = this.page.view;
+    const wide = Math.max(((to - from) / this.plot) * COLUMN, width);
+    const first = Math.floor(from / wide);
+    return { wide, first, n: Math.floor(to / wide) - first + 1, pixels: (wide / (to - from)) * this.plot };
+  }
+
   #stacks(context, parts, ranges, width, first, last, colours) {
-    const columns = Math.ceil(this.plot / COLUMN) + 1;
+    const { wide, first: before, n: columns, pixels } = this.#columns(width);
     const cells = (last - first) * columns;
     if (cells <= 0) return 0;
     if (!this.grid || this.grid.length < cells * CLASSES) this.grid = new Float32Array(cells * CLASSES);
     const grid = this.grid.fill(0, 0, cells * CLASSES);
-    const { from, to } = this.page.view;
-    const scale = this.plot / COLUMN / (to - from);
     const all = this.words.length === 0;
     parts.forEach((rows, at) => {
       const { time, src, class: kinds, count: counts } = rows;
@@ -207,7 +213,7 @@ export class Chart {
         const place = this.rowOf[src[row]];
         if (place < first || place >= last) continue;
         if (!all && !this.#shown(rows, row)) continue;
-        const column = Math.floor((time[row] + width / 2 - from) * scale);
+        const column = Math.floor((time[row] + width / 2) / wide) - before;
         if (column < 0 || column >= columns) continue;
         grid[((place - first) * columns + column) * CLASSES + kinds[row]] += counts ? counts[row] : 1;
       }
@@ -220,9 +226,9 @@ export class Chart {
       totals[cell] = sum;
       if (sum > most) most = sum;
     }
-    // Roots tell a single packet from none, and a thousand from ten.
+    // Logarithms tell a single packet from none, and a thousand from ten.
     const room = Math.min(56, this.rowHeight * 0.84);
-    const unit = room / Math.sqrt(most);
+    const unit = room / Math.log1p(most);
     const tops = (this.tops = this.tops?.length >= cells ? this.tops : new Float32Array(cells));
     tops.fill(0, 0, cells);
     let marks = 0;
@@ -232,10 +238,10 @@ export class Chart {
       for (let cell = 0; cell < cells; cell++) {
         const n = grid[cell * CLASSES + kind];
         if (n === 0) continue;
-        const whole = Math.max(3, Math.sqrt(totals[cell]) * unit);
+        const whole = Math.max(3, Math.log1p(totals[cell]) * unit);
         const height = Math.max(1.2, (whole * n) / totals[cell]);
         const y = this.y(first + Math.floor(cell / columns)) + room / 2 - tops[cell] - height;
-        context.fillRect(this.left + (cell % columns) * COLUMN, y, COLUMN - 1, height);
+        context.fillRect(this.x((before + (cell % columns)) * wide), y, pixels - 1, height);
         tops[cell] += height;
         marks++;
       }
@@ -318,8 +324,9 @@ export class Chart {
     const host = this.rows[row];
     if (host === undefined) return null;
     const width = this.level === 0 ? 0 : this.page.scene.levels[this.level].width;
-    const column = this.left + Math.floor((x - this.left) / COLUMN) * COLUMN;
-    const [from, to] = this.single ? [this.time(x - 6), this.time(x + 6)] : [this.time(column) - width / 2, this.time(column + COLUMN) - width / 2];
+    const { wide } = this.#columns(width);
+    const begin = Math.floor(this.time(x) / wide) * wide;
+    const [from, to] = this.single ? [this.time(x - 6), this.time(x + 6)] : [begin - width / 2, begin + wide - width / 2];
     let nearest = null;
     let packets = 0;
     let size = 0;
@@ -348,7 +355,7 @@ export class Chart {
     }
     if (!packets) return null;
     const sorted = [...peers.values()].sort((a, b) => b.n - a.n || a.dst - b.dst);
-    return { row, x: column + COLUMN / 2, from: this.time(column), to: this.time(column + COLUMN), packets, host, bytes: size, kinds, peers: sorted };
+    return { row, x: this.x(begin + wide / 2), from: begin, to: begin + wide, packets, host, bytes: size, kinds, peers: sorted };
   }
 
   #told(hit) {

@@ -52,7 +52,9 @@ class Page {
     const { scene, clock, source } = this;
     document.title = `${scene.title}: TCP timeline`;
     get("title").textContent = scene.title;
-    const when = scene.packets ? `, ${clock.full(0)} to ${clock.full(scene.span)} UTC (${duration(scene.span)})` : "";
+    const digits = scene.span > 120e6 ? 0 : 3;
+    const [[day, begin], [last, end]] = [clock.parts(0, digits), clock.parts(scene.span, digits)];
+    const when = scene.packets ? `, ${day} ${begin} to ${last === day ? "" : `${last} `}${end} UTC (${duration(scene.span)})` : "";
     const ended = scene.endings.map((name, at) => [name, scene.flows.ending.reduce((n, of) => n + (of === at), 0)]).filter(([, n]) => n);
     const how = ended.length ? ` (${ended.map(([name, n]) => `${count(n)} ${name}`).join(", ")})` : "";
     get("summary").textContent = `${things(scene.packets, "packet")} and ${things(scene.flows.start.length, "flow")}${how} of ${things(scene.hosts.length, "host")}${when}`;

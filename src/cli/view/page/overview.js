@@ -48,11 +48,17 @@ export class Overview {
     this.packets = new Float64Array(n);
     this.bytes = new Float64Array(n);
     if (!coarse) return;
-    const half = levels[coarse.level].width / 2;
+    // A bin that is wider than a bar is shared among those it covers.
+    const width = coarse.level ? levels[coarse.level].width : 0;
     for (let row = 0; row < coarse.time.length; row++) {
-      const at = bin(coarse.time[row] + (coarse.level ? half : 0));
-      this.packets[at] += coarse.count ? coarse.count[row] : 1;
-      this.bytes[at] += coarse.bytes[row];
+      const first = bin(coarse.time[row]);
+      const last = bin(coarse.time[row] + width);
+      for (let at = first; at <= last; at++) {
+        const [left, right] = [this.x(coarse.time[row]), this.x(coarse.time[row] + width)].map((x) => Math.max(at * BAR, Math.min((at + 1) * BAR, x)));
+        const share = first === last ? 1 : (right - left) / (this.x(width) - this.x(0));
+        this.packets[at] += (coarse.count ? coarse.count[row] : 1) * share;
+        this.bytes[at] += coarse.bytes[row] * share;
+      }
     }
   }
 

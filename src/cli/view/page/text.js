@@ -79,8 +79,8 @@ export function flags(mask) {
 }
 
 export const STEP_TEXT = {
-  syn: "asks for a connection", syn_ack: "accepts it", ack: "completes the handshake", data: "sends data", ack_data: "acknowledges data",
-  fin: "closes its side", ack_close: "acknowledges the close", rst: "resets the connection",
+  syn: "asks to connect", syn_ack: "accepts", ack: "completes it", data: "data", ack_data: "acknowledges",
+  fin: "closes its side", ack_close: "acknowledges", rst: "resets",
 };
 
 export const REASON_TEXT = {
