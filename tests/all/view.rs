@@ -335,7 +335,7 @@ fn a_browser_shows_folders_of_the_original() {
 }
 
 #[test]
-fn a_browser_shows_an_office_an_empty_folder_and_names_that_would_be_markup() {
+fn a_browser_shows_an_office_nothing_silence_of_centuries_and_names_that_would_be_markup() {
     let Some(browser) = browser() else { return };
     let dir = tempfile::tempdir().unwrap();
     let office = dir.path().join("office");
@@ -345,6 +345,18 @@ fn a_browser_shows_an_office_an_empty_folder_and_names_that_would_be_markup() {
     let empty = dir.path().join("empty");
     Made::default().write(&empty);
     try_page(&browser, &empty);
+
+    let century = 100 * 365 * 86_400_000_000;
+    for (name, times) in [("apart", [START - century, START + century]), ("extremes", [i64::MIN + 1, i64::MAX - 3_000_000])] {
+        let mut made = Made::default();
+        for (time, client) in times.into_iter().zip(["10.0.0.1", "10.0.0.2"]) {
+            let ends = Ends { client, client_port: 1000, server: "192.0.2.1", server_port: 80 };
+            made.talk(time, 100, &ends, Kind::Graceful, 4);
+        }
+        let folder = dir.path().join(name);
+        made.write(&folder);
+        try_page(&browser, &folder);
+    }
 
     let hostile = dir.path().join("<b>hostile");
     let mut made = Made::default();

@@ -1,5 +1,7 @@
 // Where a timeline comes from: the server, or the file that this page is. Columns are typed arrays.
 
+// The last time that a query can name.
+const LATEST = 18446744073709549568;
 const KINDS = { f64: Float64Array, u32: Uint32Array, u8: Uint8Array };
 
 // JSON with every column in place of its base64.
@@ -147,7 +149,7 @@ export class Tiles {
     let tile = this.#kept.get(key);
     if (!tile) {
       tile = { rows: null };
-      this.#source.bins(level, at * size, (at + 1) * size).then(
+      this.#source.bins(level, at * size, Math.min((at + 1) * size, LATEST)).then(
         (rows) => {
           // A bin that begins before the tile is also in the one before.
           const first = lowerBound(rows.time, at * size);
