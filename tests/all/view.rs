@@ -347,7 +347,9 @@ fn a_browser_shows_an_office_nothing_silence_of_centuries_and_names_that_would_b
     try_page(&browser, &empty);
 
     let century = 100 * 365 * 86_400_000_000;
-    for (name, times) in [("apart", [START - century, START + century]), ("extremes", [i64::MIN + 1, i64::MAX - 3_000_000])] {
+    for (name, times) in
+        [("apart", [START - century, START + century]), ("extremes", [i64::MIN + 1, i64::MAX - 3_000_000])]
+    {
         let mut made = Made::default();
         for (time, client) in times.into_iter().zip(["10.0.0.1", "10.0.0.2"]) {
             let ends = Ends { client, client_port: 1000, server: "192.0.2.1", server_port: 80 };

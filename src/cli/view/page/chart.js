@@ -86,6 +86,20 @@ export class Chart {
   draw() {
     if (!this.width) return;
     const { scene, colours, view, clock, tiles } = this.page;
+    let level = scene.coarse ? tiles.level(view.from, view.to, ((view.to - view.from) / this.plot) * COLUMN * 0.5) : 0;
+    let parts = scene.coarse ? tiles.rows(level, view.from, view.to) : [];
+    const waiting = !parts;
+    if (waiting) {
+      parts = [scene.coarse];
+      level = scene.coarse.level;
+    }
+    const width = level === 0 ? 0 : scene.levels[level].width;
+    const ranges = parts.map((rows) => [lowerBound(rows.time, view.from - width), lowerBound(rows.time, view.to)]);
+    this.single = level === 0 && ranges.reduce((sum, [from, upto]) => sum + upto - from, 0) <= MOST_SHAPES;
+    // Shapes are on the row's line, stacks stand on it.
+    const room = Math.min(56, this.rowHeight * 0.84);
+    const line = this.single ? 0 : room / 2;
+
     const context = fit(this.canvas, this.width, this.height);
     context.font = this.#font();
     context.fillStyle = colours.panel;
@@ -101,7 +115,7 @@ export class Chart {
     for (let row = first; row < last; row++) {
       const y = this.y(row);
       context.fillStyle = colours.faint;
-      context.fillRect(this.left, Math.round(y), this.plot, 1);
+      context.fillRect(this.left, Math.round(y + line), this.plot, 1);
       const host = this.rows[row];
       const strong = this.words.length > 0 && this.matched[host];
       context.fillStyle = this.words.length > 0 && !strong ? colours.muted : colours.ink;
@@ -129,15 +143,7 @@ export class Chart {
     context.beginPath();
     context.rect(this.left - 6, 0, this.plot + 12, this.height - AXIS);
     context.clip();
-    const span = view.to - view.from;
-    let level = scene.coarse ? tiles.level(view.from, view.to, (span / this.plot) * COLUMN * 0.5) : 0;
-    let parts = scene.coarse ? tiles.rows(level, view.from, view.to) : [];
-    const waiting = !parts;
-    if (waiting) {
-      parts = [scene.coarse];
-      level = scene.coarse.level;
-    }
-    const marks = this.#marks(context, parts, level, first, last);
+    const marks = this.single ? this.#shapes(context, parts, ranges, first, last) : this.#stacks(context, parts, ranges, width, room, first, last);
     context.restore();
     Object.assign(this.canvas.dataset, { level, marks, waiting, from: Math.round(view.from), to: Math.round(view.to), left: this.left, row: this.rowHeight });
     this.parts = parts;
@@ -157,17 +163,9 @@ export class Chart {
     context.textAlign = "left";
   }
 
-  // Draws what is in sight, and tells how many marks that was.
-  #marks(context, parts, level, first, last) {
-    const { view, colours, scene } = this.page;
-    const width = level === 0 ? 0 : scene.levels[level].width;
-    const ranges = parts.map((rows) => [lowerBound(rows.time, view.from - width), lowerBound(rows.time, view.to)]);
-    const total = ranges.reduce((sum, [from, upto]) => sum + upto - from, 0);
-    this.single = level === 0 && total <= MOST_SHAPES;
-    return this.single ? this.#shapes(context, parts, ranges, first, last, colours) : this.#stacks(context, parts, ranges, width, first, last, colours);
-  }
-
-  #shapes(context, parts, ranges, first, last, colours) {
+  // Draws what is in sight, and tells how many marks that was; the same below.
+  #shapes(context, parts, ranges, first, last) {
+    const { colours } = this.page;
     let marks = 0;
     const radius = Math.min(6, this.rowHeight * 0.28);
     for (let kind = 0; kind < CLASSES; kind++) {
@@ -200,7 +198,8 @@ export class Chart {
     return { wide, first, n: Math.floor(to / wide) - first + 1, pixels: (wide / (to - from)) * this.plot };
   }
 
-  #stacks(context, parts, ranges, width, first, last, colours) {
+  #stacks(context, parts, ranges, width, room, first, last) {
+    const { colours } = this.page;
     const { wide, first: before, n: columns, pixels } = this.#columns(width);
     const cells = (last - first) * columns;
     if (cells <= 0) return 0;
@@ -227,7 +226,6 @@ export class Chart {
       if (sum > most) most = sum;
     }
     // Logarithms tell a single packet from none, and a thousand from ten.
-    const room = Math.min(56, this.rowHeight * 0.84);
     const unit = room / Math.log1p(most);
     const tops = (this.tops = this.tops?.length >= cells ? this.tops : new Float32Array(cells));
     tops.fill(0, 0, cells);
