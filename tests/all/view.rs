@@ -11,6 +11,8 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 use crate::command::{command, run};
@@ -257,6 +259,54 @@ fn a_saved_page_is_the_same_every_time_holds_what_it_may_and_asks_for_nothing() 
     assert!(said.contains("more than 10, so they are in bins, and flows without them"), "{said}");
     let data = data(&page);
     assert_eq!((&data["packets"], &data["listed"], &data["mostPackets"]), (&Value::Null, &Value::Null, &json!(10)));
+}
+
+/// A column of an answer; of numbers of 64 bits where they are that.
+fn column(answer: &Value, name: &str) -> Vec<f64> {
+    let (kind, text) = answer[name].as_object().unwrap().iter().next().unwrap();
+    let bytes = STANDARD.decode(text.as_str().unwrap()).unwrap();
+    match kind.as_str() {
+        "f64" => bytes.chunks_exact(8).map(|bytes| f64::from_le_bytes(bytes.try_into().unwrap())).collect(),
+        "u32" => bytes.chunks_exact(4).map(|bytes| f64::from(u32::from_le_bytes(bytes.try_into().unwrap()))).collect(),
+        "u8" => bytes.into_iter().map(f64::from).collect(),
+        other => panic!("{other} is no kind of number"),
+    }
+}
+
+#[test]
+fn parts_of_the_time_have_all_packets_at_every_scale_and_each_once() {
+    let dir = tempfile::tempdir().unwrap();
+    Made::office(5_000, 60_000_000, 1).write(dir.path());
+    let served = Served::start(dir.path());
+    let get = |path: &str| -> Value { serde_json::from_str(&served.get(path).1).unwrap() };
+    let scene = get("/scene");
+    let (packets, span) = (scene["packets"].as_u64().unwrap(), scene["span"].as_u64().unwrap());
+    let levels = scene["levels"].as_array().unwrap();
+    assert!(levels.len() > 2, "{levels:?}");
+    for level in 0..levels.len() {
+        let width = levels[level]["width"].as_f64().unwrap();
+        let part = span / 7 + 1;
+        let mut seen = 0.0;
+        for begin in (0..=span).step_by(part as usize) {
+            let bins = get(&format!("/bins?level={level}&from={begin}&to={}", begin + part));
+            let times = column(&bins, "time");
+            assert!(times.iter().all(|&time| time + width > begin as f64 && time < (begin + part) as f64));
+            let counts = if level == 0 { vec![1.0; times.len()] } else { column(&bins, "count") };
+            // A bin that begins in the part before is in both.
+            seen += times
+                .iter()
+                .zip(counts)
+                .filter(|(time, _)| **time >= begin as f64)
+                .map(|(_, count)| count)
+                .sum::<f64>();
+        }
+        assert_eq!(seen, packets as f64, "level {level}");
+    }
+    let flows = &scene["flows"];
+    let (listed, place) = (column(flows, "packets"), column(flows, "start").len() - 1);
+    let one = get(&format!("/packets?flow={place}"));
+    assert_eq!(column(&one, "time").len() as f64, listed[place]);
+    assert_eq!(column(&one, "time")[0], column(flows, "start")[place]);
 }
 
 /// node and Chromium; nothing, said aloud, where one is missing.

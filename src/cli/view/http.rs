@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const MOST_HEAD: usize = 16 << 10;
 /// Headers that a browser may send.
 const MOST_HEADERS: usize = 64;
-/// Requests that are under way at once.
+/// Requests that are under way at once; those beyond are closed without an answer.
 const MOST_CONNECTIONS: usize = 64;
 /// How long a head may take, and a piece of an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,7 +41,6 @@ pub(super) enum Status {
     MethodNotAllowed,
     MisdirectedRequest,
     HeadTooLarge,
-    Busy,
 }
 
 impl Status {
@@ -53,7 +52,6 @@ impl Status {
             Status::MethodNotAllowed => "405 Method Not Allowed",
             Status::MisdirectedRequest => "421 Misdirected Request",
             Status::HeadTooLarge => "431 Request Header Fields Too Large",
-            Status::Busy => "503 Service Unavailable",
         }
     }
 }
@@ -98,14 +96,13 @@ impl Server {
                 continue;
             };
             let (answer, guard) = (Arc::clone(&answer), Running::new(&running));
+            if guard.before >= MOST_CONNECTIONS {
+                continue;
+            }
             let port = self.port;
             let work = move || {
                 // Whoever went away needs no answer.
-                let _ = if guard.before < MOST_CONNECTIONS {
-                    serve(stream, port, &*answer)
-                } else {
-                    respond(stream, &Answer::no(Status::Busy, "too many requests at once"), false)
-                };
+                let _ = serve(stream, port, &*answer);
                 drop(guard);
             };
             // Without a thread, the connection closes.

@@ -115,8 +115,13 @@ fn serve(server: Server, page: Page, open: bool, shared: &Shared, said: &str) ->
         say(&format!("{said}; Ctrl-C ends"));
     }
     text::print(&format!("{address}\n"))?;
-    if open && !opened(&address) {
-        say("no browser could be opened; open the address above in one");
+    if open {
+        // Some browsers hold up whoever opened them.
+        thread::Builder::new().name("browser".into()).spawn(move || {
+            if !opened(&address) {
+                say("no browser could be opened; open the address above in one");
+            }
+        })?;
     }
     while !interrupt::came() {
         thread::sleep(Duration::from_millis(50));

@@ -190,7 +190,7 @@ struct Mark {
     src: Host,
     dst: Host,
     bytes: u64,
-    /// Place of its flow among the lines, plus 1.
+    /// Place of its flow among the lines, plus 1; 0 for none.
     flow: u32,
     class: Class,
 }
@@ -295,7 +295,7 @@ impl TimelineSink for Scene {
         let first = self.listed.len();
         self.see(flow.start);
         self.see(flow.end);
-        // Marks are told the flow's place in this order, and its place in the list at the end.
+        // In the order of calls; the place in the list is known at the end.
         let place = u32::try_from(self.lines.len() + 1).expect("fewer than 2^32 flows");
         let sender = flow.packets.first();
         let (initiator, initiator_port, responder, responder_port) = match (flow.sides, sender) {
@@ -359,13 +359,13 @@ impl TimelineSink for Scene {
             listed_at[place as usize + 1] = at;
         }
         self.lines.sort_by_key(|line| (line.start, line.number));
+        self.claims.iter_mut().for_each(|claim| claim.flow = listed_at[claim.flow as usize]);
         self.join();
         let origin = self.times.map_or(0, |times| times.0);
         let mut packets = Rows::default();
         for mark in std::mem::take(&mut self.marks) {
-            let flow = listed_at[mark.flow as usize];
             packets.push(mark.time.abs_diff(origin), mark.src, mark.dst, mark.class, 1, mark.bytes);
-            packets.flow.push(flow);
+            packets.flow.push(mark.flow);
         }
         self.levels = level::levels(packets);
         self.order = order::order(self.levels.last().map(|level| &level.rows), self.hosts.len());
