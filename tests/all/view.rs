@@ -283,8 +283,8 @@ fn parts_of_the_time_have_all_packets_at_every_scale_and_each_once() {
     let (packets, span) = (scene["packets"].as_u64().unwrap(), scene["span"].as_u64().unwrap());
     let levels = scene["levels"].as_array().unwrap();
     assert!(levels.len() > 2, "{levels:?}");
-    for level in 0..levels.len() {
-        let width = levels[level]["width"].as_f64().unwrap();
+    for (level, shape) in levels.iter().enumerate() {
+        let width = shape["width"].as_f64().unwrap();
         let part = span / 7 + 1;
         let mut seen = 0.0;
         for begin in (0..=span).step_by(part as usize) {
