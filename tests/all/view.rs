@@ -227,6 +227,48 @@ fn what_is_wrong_in_a_folder_is_named_with_its_place() {
 }
 
 #[test]
+fn a_damaged_folder_is_read_or_refused_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    small(dir.path());
+    let page = dir.path().join("page.html");
+    let mut seed = 7u64;
+    let mut dice = |n: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % n
+    };
+    let (mut read, mut refused) = (0, 0);
+    for file in ["manifest.json", "packets.csv", "flows/flows_index.json", "flows/chunk_00000.json"] {
+        let path = dir.path().join(file);
+        let whole = fs::read(&path).unwrap();
+        for turn in 0..40 {
+            let mut bytes = whole.clone();
+            let place = dice(bytes.len());
+            match turn % 4 {
+                0 => bytes.truncate(place),
+                1 => bytes[place] = dice(256) as u8,
+                // Digits become other digits, of all sizes.
+                2 => bytes
+                    .iter_mut()
+                    .skip(place)
+                    .filter(|byte| byte.is_ascii_digit())
+                    .take(3)
+                    .for_each(|byte| *byte = b'9'),
+                _ => drop(bytes.splice(place..place, b"-99999999".iter().copied().take(dice(9) + 1))),
+            }
+            fs::write(&path, bytes).unwrap();
+            let ran = run(["view".as_ref(), dir.path().as_os_str(), "--save".as_ref(), page.as_os_str()]);
+            match ran.code {
+                Some(0) => read += 1,
+                Some(1) => refused += 1,
+                _ => panic!("{file}, turn {turn}: {ran:?}"),
+            }
+        }
+        fs::write(&path, whole).unwrap();
+    }
+    assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
+}
+
+#[test]
 fn a_saved_page_is_the_same_every_time_holds_what_it_may_and_asks_for_nothing() {
     let dir = tempfile::tempdir().unwrap();
     small(dir.path());

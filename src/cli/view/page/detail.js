@@ -47,7 +47,7 @@ export class Detail {
     const parts = [head, facts];
     if (reason) parts.push(element("p", `Invalid: ${REASON_TEXT[reason] ?? reason}.`));
     if (!flows.known[flow]) parts.push(element("p", "Who began it is not known; who sent first stands first."));
-    for (const [why, n] of flows.unexplained[flow] ?? []) parts.push(element("p", `${things(n, "packet")} without a step: ${why}.`));
+    for (const [why, n] of flows.unexplained[flow] ?? []) parts.push(element("p", `${things(n, "packet")} without a step: ${why.replaceAll("_", " ")}.`));
     if (!packets) {
       parts.push(element("p", `Its packets are not in this file, which holds at most ${count(this.page.source.mostPackets)} packets.`));
     } else {

@@ -89,7 +89,10 @@ export class List {
 
   // The view has changed.
   moved() {
-    if (this.inputs.view.checked) this.update();
+    if (!this.inputs.view.checked) return;
+    // Not at every frame of a drag: there may be many flows.
+    clearTimeout(this.due);
+    this.due = setTimeout(() => this.update(), 100);
   }
 
   draw() {
