@@ -96,8 +96,8 @@ impl Page {
             "listed": all.then(|| scene.lines().iter().map(|line| [line.listed.start, line.listed.end]).collect::<Vec<_>>()),
             "mostPackets": self.most_packets,
         });
-        // Names may hold anything, also what would end the element.
-        let data = data.to_string().replace('<', "\\u003c");
+        // Names may hold anything, also what would end the element; and there may be a hundred megabytes, so they are not copied about.
+        let data = data.to_string();
         let script = script();
         let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
         let policy = format!(
@@ -106,15 +106,22 @@ impl Page {
             hash(STYLE)
         );
         let charset = "<meta charset=\"utf-8\">";
-        INDEX
+        let index = INDEX
             .replace(charset, &format!("{charset}\n<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">"))
-            .replace(STYLE_TAG, &format!("<style>{STYLE}</style>"))
-            .replace(
-                SCRIPT_TAG,
-                &format!(
-                    "<script type=\"application/json\" id=\"data\">{data}</script>\n<script type=\"module\">{script}</script>"
-                ),
-            )
+            .replace(STYLE_TAG, &format!("<style>{STYLE}</style>"));
+        let (head, tail) = index.split_once(SCRIPT_TAG).unwrap_or((&index, ""));
+        let mut page = String::with_capacity(index.len() + data.len() + script.len() + 200);
+        page += head;
+        page += "<script type=\"application/json\" id=\"data\">";
+        for (at, part) in data.split('<').enumerate() {
+            page += if at > 0 { "\\u003c" } else { "" };
+            page += part;
+        }
+        page += "</script>\n<script type=\"module\">";
+        page += &script;
+        page += "</script>";
+        page += tail;
+        page
     }
 }
 

@@ -114,6 +114,8 @@ export class Tiles {
       });
     }
     if (best >= coarse.level) return coarse.level;
+    // A saved page has two scales; the finer one says more, as long as it is quickly added up.
+    if (!this.#source.has(best) && packets < 300000) while (best > 0 && !this.#source.has(best)) best--;
     while (best < coarse.level && !this.#source.has(best)) best++;
     return best;
   }
