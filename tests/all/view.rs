@@ -301,6 +301,9 @@ fn a_saved_page_is_the_same_every_time_holds_what_it_may_and_asks_for_nothing() 
     assert!(said.contains("more than 10, so they are in bins, and flows without them"), "{said}");
     let data = data(&page);
     assert_eq!((&data["packets"], &data["listed"], &data["mostPackets"]), (&Value::Null, &Value::Null, &json!(10)));
+    // Nor are they there as marks.
+    let coarse = &data["scene"]["coarse"];
+    assert!(coarse["level"].as_u64() > Some(0) && coarse["flow"].is_null(), "{coarse}");
 }
 
 /// A column of an answer; of numbers of 64 bits where they are that.
@@ -401,11 +404,23 @@ fn try_page(browser: &str, folder: &Path) {
     }
     let packets = lines.lines().count().saturating_sub(1);
     let thousands = |n: usize| if n < 1000 { n.to_string() } else { format!("{},{:03}", n / 1000, n % 1000) };
+    let dir = tempfile::tempdir().unwrap();
+    let limited = dir.path().join("limited.html");
+    if packets > 500 {
+        let save = [
+            "view".as_ref(),
+            folder.as_os_str(),
+            "--save".as_ref(),
+            limited.as_os_str(),
+            "--most-packets=500".as_ref(),
+        ];
+        assert_eq!(run(save).code, Some(0));
+    }
     let expected = json!({
+        "limited": (packets > 500).then_some(limited),
         "packets": thousands(packets), "flows": thousands(index.as_array().unwrap().len()), "hosts": thousands(hosts.len()),
         "sections": sections, "listed": listed,
     });
-    let dir = tempfile::tempdir().unwrap();
     let served = Served::start(folder);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/check.mjs");
     let saved = dir.path().join("saved page.html");

@@ -78,7 +78,6 @@ async function checkLive(page) {
   await page.settled();
   const wheeled = await view(page);
   assert.ok(wheeled[1] - wheeled[0] < (before[1] - before[0]) * 0.9, "the wheel zooms");
-  // Beside all marks, in the gutter of the last row.
   await page.drag(middle, [middle[0] - 80, middle[1]]);
   assert.ok((await view(page))[0] > wheeled[0], "a drag pans");
   await page.key("Home");
@@ -146,6 +145,16 @@ try {
   assert.equal(await offline.is("document.querySelectorAll('img').length + (window.boom ?? 0)"), 0);
   assert.deepEqual(offline.complaints, [], "nothing on the console, offline");
   for (const request of offline.requests) assert.ok(request === address || request.startsWith("data:"), `a request to ${request}`);
+  if (want.limited) {
+    const limited = await browser.page();
+    await limited.open(pathToFileURL(want.limited).href);
+    assert.match(await text(limited, "note"), /^This file holds at most 500 packets/);
+    assert.match(await text(limited, "summary"), new RegExp(`^${want.packets} packets?`));
+    await chooseByKeys(limited);
+    assert.match(await text(limited, "detail"), /Its packets are not in this file/);
+    assert.equal(await limited.is("document.querySelectorAll('#detail table').length"), 0);
+    assert.deepEqual(limited.complaints, [], "nothing on the console, limited");
+  }
   console.log(JSON.stringify({ rows: rows?.length ?? 0 }));
 } finally {
   await browser.end();

@@ -61,7 +61,7 @@ impl Page {
             "/" => Answer::ok(HTML, INDEX),
             "/page.js" => Answer::ok("text/javascript; charset=utf-8", script()),
             "/style.css" => Answer::ok("text/css; charset=utf-8", STYLE),
-            "/scene" => json(wire::scene(&self.scene, &self.title)),
+            "/scene" => json(wire::scene(&self.scene, &self.title, wire::COARSE_ROWS)),
             "/bins" => {
                 let Some([level, from, to]) = numbers(query, ["level", "from", "to"]) else { return wrong() };
                 let level = usize::try_from(level).unwrap_or(usize::MAX);
@@ -88,10 +88,12 @@ impl Page {
         let scene = &self.scene;
         let levels = scene.levels();
         let all = levels.first().is_none_or(|level| level.rows.len() <= self.most_packets);
-        let finest = levels.iter().position(|level| level.rows.len() <= self.most_packets);
+        let coarse_rows = wire::COARSE_ROWS.min(self.most_packets);
+        let coarse = wire::finest(scene, coarse_rows);
+        let finer = wire::finest(scene, self.most_packets).filter(|&level| Some(level) != coarse);
         let data = json!({
-            "scene": wire::scene(scene, &self.title),
-            "bins": finest.map(|level| wire::bins(scene, level, 0, u64::MAX)),
+            "scene": wire::scene(scene, &self.title, coarse_rows),
+            "bins": finer.map(|level| wire::bins(scene, level, 0, u64::MAX)),
             "packets": all.then(|| wire::packets(scene, 0..scene.listed().len())),
             "listed": all.then(|| scene.lines().iter().map(|line| [line.listed.start, line.listed.end]).collect::<Vec<_>>()),
             "mostPackets": self.most_packets,

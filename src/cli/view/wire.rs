@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use pcap_compactor::views::timeline::{Class, Ending, Level, Line, NOBODY, Phase, Scene};
 use serde_json::{Map, Value, json};
 
-/// Rows that a page gets before it asks for more, about.
-const COARSE_ROWS: usize = 100_000;
+/// Rows that a page gets before it asks for more.
+pub(super) const COARSE_ROWS: usize = 100_000;
 
 /// A column of one kind of number; `f64` holds whole numbers up to 2^53.
 fn column<T, const N: usize>(kind: &str, values: impl Iterator<Item = T>, bytes: impl Fn(T) -> [u8; N]) -> Value {
@@ -28,11 +28,17 @@ fn u8s(values: impl Iterator<Item = u8>) -> Value {
     column("u8", values, |value| [value])
 }
 
-/// What every page needs first: hosts in rows, flows, and packets at the finest scale that is still small.
-pub(super) fn scene(scene: &Scene, title: &str) -> Value {
+/// The finest scale of at most so many rows, or the coarsest; nothing where there is no packet.
+pub(super) fn finest(scene: &Scene, most_rows: usize) -> Option<usize> {
+    let levels = scene.levels();
+    levels.iter().position(|level| level.rows.len() <= most_rows).or(levels.len().checked_sub(1))
+}
+
+/// What every page needs first: hosts in rows, flows, and packets at the finest scale of at most so many rows.
+pub(super) fn scene(scene: &Scene, title: &str, most_rows: usize) -> Value {
     let (first, last) = scene.times().unwrap_or((0, 0));
     let levels = scene.levels();
-    let coarse = levels.iter().position(|level| level.rows.len() <= COARSE_ROWS).or(levels.len().checked_sub(1));
+    let coarse = finest(scene, most_rows);
     let packets = levels.first().map_or(0, |level| level.rows.len());
     json!({
         "title": title,
