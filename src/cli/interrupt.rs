@@ -34,6 +34,11 @@ pub(crate) fn watch(progress: &Arc<Progress>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A signal has come.
+pub(crate) fn came() -> bool {
+    SIGNAL.load(Ordering::Relaxed) != 0
+}
+
 /// 130 after SIGINT, 143 after SIGTERM.
 pub(crate) fn exit_code() -> u8 {
     u8::try_from(128 + SIGNAL.load(Ordering::Relaxed)).unwrap_or(130)

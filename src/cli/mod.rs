@@ -22,6 +22,7 @@ mod text;
 mod timeline;
 mod times;
 mod units;
+mod view;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -72,6 +73,8 @@ enum Command {
     Inspect(inspect::Args),
     /// Write a deterministic capture whose truth is known.
     Synth(synth::Args),
+    /// Show a timeline as a page in the browser, or save it as one file.
+    View(view::Args),
     /// Make traffic, compact it, and show the result: what a newcomer runs first.
     Demo(demo::Args),
     /// Print all settings as TOML, with what they mean: the defaults, or those of a file.
@@ -132,6 +135,7 @@ pub(crate) fn main() -> ExitCode {
         Command::DiffDialects(args) => diff_dialects::run(args, &shared),
         Command::Inspect(args) => inspect::run(args, &shared),
         Command::Synth(args) => synth::run(args, &shared),
+        Command::View(args) => view::run(args, &shared),
         Command::Demo(args) => demo::run(args, &shared),
         Command::Config(args) => config::run(args),
         Command::Completions { shell } => {

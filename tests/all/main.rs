@@ -48,6 +48,7 @@ mod timeline;
 mod timeline_original;
 mod traps;
 mod verdicts;
+mod view;
 mod views;
 mod wa1kpcap;
 mod zones;

@@ -21,6 +21,7 @@ pub mod original;
 mod packed;
 mod record;
 mod reorder;
+mod scene;
 mod spill;
 pub mod table;
 mod verdict;
@@ -31,6 +32,7 @@ pub use correct::Correct;
 pub use hosts::{Host, Hosts};
 pub use machine::Machine;
 pub use record::{Close, Flow, Packet, Phase, Reason, Sides, State, Step};
+pub use scene::{Class, Ending, Level, Line, Listed, NOBODY, Rows, Scene};
 pub use view::{Timeline, TimelineJob};
 
 use crate::error::Result;

@@ -1,0 +1,349 @@
+//! Reads a timeline folder of layout 2.0: packets.csv, and the flows that flows_index.json lists in chunks.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail, ensure};
+use pcap_compactor::views::timeline::{
+    Close, Flow, Host, Hosts, Packet, Phase, Reason, Sides, State, Step, TimelineSink,
+};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// The file that makes a folder one of ours.
+pub(super) const MANIFEST: &str = "manifest.json";
+
+#[derive(Deserialize)]
+struct Manifest {
+    version: Option<String>,
+    format: Option<String>,
+    total_packets: Option<u64>,
+}
+
+/// A line of flows_index.json; what else it has is in the chunk as well.
+#[derive(Deserialize)]
+struct Entry {
+    id: String,
+    chunk_file: String,
+    chunk_index: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Stored {
+    id: String,
+    key: String,
+    initiator: Option<String>,
+    responder: Option<String>,
+    initiator_port: Option<i64>,
+    responder_port: Option<i64>,
+    state: String,
+    phases: Phases,
+    establishment_complete: bool,
+    data_transfer_started: bool,
+    closing_started: bool,
+    close_type: Option<String>,
+    start_time: i64,
+    end_time: i64,
+    total_packets: u64,
+    total_bytes: i64,
+    invalid_reason: Option<String>,
+    invalid_packet: Option<StoredPacket>,
+    packets: Vec<StoredPacket>,
+    #[serde(default)]
+    ongoing: bool,
+    #[serde(default, rename = "completed_by_timeout")]
+    by_timeout: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Phases {
+    establishment: Vec<StoredStep>,
+    data_transfer: Vec<StoredStep>,
+    closing: Vec<StoredStep>,
+}
+
+#[derive(Deserialize)]
+struct StoredStep {
+    packet: StoredPacket,
+    phase: String,
+}
+
+#[derive(Clone, Deserialize, PartialEq, Eq)]
+struct StoredPacket {
+    timestamp: i64,
+    src_ip: String,
+    dst_ip: String,
+    src_port: i64,
+    dst_port: i64,
+    flags: i64,
+    flag_type: String,
+    seq_num: i64,
+    ack_num: i64,
+    length: i64,
+    #[serde(default)]
+    protocol: Value,
+}
+
+/// Reads the folder into `sink`, packets first.
+///
+/// # Errors
+/// A file is missing, or does not hold what the layout says; the text names the file and the place.
+pub(super) fn read(folder: &Path, sink: &mut impl TimelineSink) -> anyhow::Result<()> {
+    let manifest: Manifest = json(&folder.join(MANIFEST))?;
+    let (version, format) = (manifest.version.as_deref(), manifest.format.as_deref());
+    if (version, format) != (Some("2.0"), Some("chunked")) {
+        let said = |what: Option<&str>| what.unwrap_or("nothing").to_owned();
+        bail!(
+            "{}: this is version {}, format {}; only version 2.0, format chunked, can be viewed",
+            folder.join(MANIFEST).display(),
+            said(version),
+            said(format)
+        );
+    }
+    let mut hosts = Hosts::default();
+    packets(&folder.join("packets.csv"), manifest.total_packets, &mut hosts, sink)?;
+    flows(&folder.join("flows"), &mut hosts, sink)?;
+    Ok(sink.finish(&hosts)?)
+}
+
+fn json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    let text = std::fs::read(path).with_context(|| format!("{}: cannot read", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| path.display().to_string())
+}
+
+/// The columns of packets.csv that are used, by place.
+struct Columns {
+    timestamp: usize,
+    src: usize,
+    dst: usize,
+    src_port: usize,
+    dst_port: usize,
+    flags: usize,
+    length: usize,
+    flag_type: Option<usize>,
+    seq: Option<usize>,
+    ack: Option<usize>,
+    protocol: Option<usize>,
+}
+
+impl Columns {
+    fn of(header: &str) -> anyhow::Result<Columns> {
+        let names: Vec<&str> = header.split(',').collect();
+        let find = |name| names.iter().position(|&column| column == name);
+        let need = |name| find(name).ok_or_else(|| anyhow!("there is no column {name}"));
+        Ok(Columns {
+            timestamp: need("timestamp")?,
+            src: need("src_ip")?,
+            dst: need("dst_ip")?,
+            src_port: need("src_port")?,
+            dst_port: need("dst_port")?,
+            flags: need("flags")?,
+            length: need("length")?,
+            flag_type: find("flag_type"),
+            seq: find("seq_num"),
+            ack: find("ack_num"),
+            protocol: find("protocol"),
+        })
+    }
+
+    fn packet(&self, line: &str, hosts: &mut Hosts) -> anyhow::Result<Packet> {
+        let fields: Vec<&str> = line.split(',').collect();
+        let text = |at: usize| fields.get(at).copied().ok_or_else(|| anyhow!("it has only {} fields", fields.len()));
+        let number = |at: usize, name: &str| -> anyhow::Result<i64> {
+            let text = text(at)?;
+            text.parse().map_err(|_| anyhow!("{name} {text:?} is no whole number of 64 bits"))
+        };
+        let optional = |at: Option<usize>, name| at.map_or(Ok(0), |at| number(at, name));
+        let known = self.flag_type.map(text).transpose()?.is_none_or(|name| name != "INVALID");
+        let flags = number(self.flags, "flags")?;
+        let protocol = self.protocol.map(text).transpose()?.unwrap_or("6");
+        Ok(Packet {
+            time: number(self.timestamp, "timestamp")?,
+            src_port: number(self.src_port, "src_port")?,
+            dst_port: number(self.dst_port, "dst_port")?,
+            flags: known.then_some(flags),
+            seq: optional(self.seq, "seq_num")?,
+            ack: optional(self.ack, "ack_num")?,
+            length: number(self.length, "length")?,
+            payload: None,
+            protocol: protocol_number(protocol),
+            src: hosts.number(text(self.src)?),
+            dst: hosts.number(text(self.dst)?),
+        })
+    }
+}
+
+fn protocol_number(text: &str) -> Option<i64> {
+    if text.eq_ignore_ascii_case("tcp") { Some(6) } else { text.parse().ok() }
+}
+
+/// All packets; where none passed the filters, there is no such file.
+fn packets(path: &Path, total: Option<u64>, hosts: &mut Hosts, sink: &mut impl TimelineSink) -> anyhow::Result<()> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound && total == Some(0) => return Ok(()),
+        file => file.with_context(|| format!("{}: cannot open", path.display()))?,
+    };
+    let mut columns = None;
+    for (number, line) in (1u64..).zip(BufReader::with_capacity(1 << 18, file).lines()) {
+        let line = line.with_context(|| format!("{}: line {number}", path.display()))?;
+        let line = line.trim_end_matches('\r');
+        let here = || format!("{}: line {number}", path.display());
+        match &columns {
+            None => columns = Some(Columns::of(line).with_context(here)?),
+            Some(_) if line.is_empty() => {}
+            Some(columns) => sink.packet(&columns.packet(line, hosts).with_context(here)?, hosts)?,
+        }
+    }
+    ensure!(columns.is_some(), "{}: it is empty", path.display());
+    Ok(())
+}
+
+fn flows(folder: &Path, hosts: &mut Hosts, sink: &mut impl TimelineSink) -> anyhow::Result<()> {
+    let index = folder.join("flows_index.json");
+    let entries: Vec<Entry> = json(&index)?;
+    let mut open: Option<(String, PathBuf, Vec<Option<Stored>>)> = None;
+    for (at, entry) in entries.into_iter().enumerate() {
+        let here = || format!("{}: flow {at} ({})", index.display(), entry.id);
+        if open.as_ref().is_none_or(|(name, ..)| *name != entry.chunk_file) {
+            let plain = !entry.chunk_file.is_empty() && !entry.chunk_file.contains(['/', '\\', ':', '\0']);
+            ensure!(plain && entry.chunk_file != "..", "{}: chunk_file {:?} is no file name", here(), entry.chunk_file);
+            let path = folder.join(&entry.chunk_file);
+            let chunk = json(&path).with_context(here)?;
+            open = Some((entry.chunk_file.clone(), path, chunk));
+        }
+        let Some((_, path, chunk)) = &mut open else { continue };
+        let stored = chunk.get_mut(entry.chunk_index).and_then(Option::take);
+        let place = format!("{}: [{}]", path.display(), entry.chunk_index);
+        let stored = stored.ok_or_else(|| anyhow!("{}: {place} is not there, or taken by another", here()))?;
+        ensure!(stored.id == entry.id, "{place} is {}, where the index has {}", stored.id, entry.id);
+        let flow = stored.flow(hosts).with_context(|| format!("{place} ({})", entry.id))?;
+        sink.flow(&flow, hosts)?;
+    }
+    Ok(())
+}
+
+/// What a name in a folder stands for.
+fn named<T: Copy>(what: &str, text: &str, known: &[(&str, T)]) -> anyhow::Result<T> {
+    let found = known.iter().find(|(name, _)| *name == text);
+    found.map(|&(_, value)| value).ok_or_else(|| anyhow!("{what} {text:?} is none that is known"))
+}
+
+const STATES: [State; 9] = [
+    State::New,
+    State::Establishing,
+    State::Established,
+    State::DataTransfer,
+    State::Ongoing,
+    State::Closing,
+    State::Closed,
+    State::Aborted,
+    State::Invalid,
+];
+const CLOSES: [Close; 4] = [Close::Graceful, Close::Abortive, Close::Invalid, Close::Open];
+const REASONS: [Reason; 5] = [
+    Reason::InvalidSynAck,
+    Reason::InvalidAck,
+    Reason::RstDuringHandshake,
+    Reason::IncompleteNoSynAck,
+    Reason::IncompleteNoAck,
+];
+const STEPS: [&str; 8] = ["syn", "syn_ack", "ack", "data", "ack_data", "fin", "ack_close", "rst"];
+
+impl Stored {
+    fn flow(self, hosts: &mut Hosts) -> anyhow::Result<Flow> {
+        let number = self.id.strip_prefix("flow_").and_then(|digits| digits.parse().ok());
+        let close = |text: &String| named("closeType", text, &CLOSES.map(|close| (close.name(), close)));
+        let reason = |text: &String| named("invalidReason", text, &REASONS.map(|reason| (reason.name(), reason)));
+        let sides = match (&self.initiator, &self.responder) {
+            (Some(initiator), Some(responder)) => Some(Sides {
+                initiator: hosts.number(initiator),
+                responder: hosts.number(responder),
+                initiator_port: self.initiator_port.unwrap_or(0),
+                responder_port: self.responder_port.unwrap_or(0),
+            }),
+            _ => None,
+        };
+        let mut places: HashMap<(i64, i64, i64, i64), Vec<u32>> = HashMap::new();
+        for (place, packet) in (0..).zip(&self.packets).collect::<Vec<_>>().into_iter().rev() {
+            places.entry(packet.place()).or_default().push(place);
+        }
+        let invalid_packet = self.invalid_packet.as_ref().and_then(|packet| {
+            self.packets.iter().position(|other| other == packet).and_then(|place| u32::try_from(place).ok())
+        });
+        let mut steps = Vec::new();
+        let parts = [
+            (Phase::Establishment, &self.phases.establishment),
+            (Phase::DataTransfer, &self.phases.data_transfer),
+            (Phase::Closing, &self.phases.closing),
+        ];
+        for (phase, stored) in parts {
+            for (at, StoredStep { packet, phase: name }) in stored.iter().enumerate() {
+                let here = || format!("phases, {phase:?} [{at}]");
+                let name = named("phase", name, &STEPS.map(|step| (step, step))).with_context(here)?;
+                // Packets that are equal in every respect are taken in turn.
+                let candidates = places.get_mut(&packet.place());
+                let found = candidates.and_then(|candidates| {
+                    let at = candidates.iter().rposition(|&place| self.packets[place as usize] == *packet)?;
+                    Some(candidates.remove(at))
+                });
+                let place = found.ok_or_else(|| anyhow!("its packet is not among packets")).with_context(here)?;
+                steps.push(Step { packet: place, phase, name });
+            }
+        }
+        steps.sort_by_key(|step| step.packet);
+        Ok(Flow {
+            number: number.ok_or_else(|| anyhow!("the id is not flow_ and a number"))?,
+            sides,
+            state: named("state", &self.state, &STATES.map(|state| (state.name(), state)))?,
+            close: self.close_type.as_ref().map(close).transpose()?,
+            reason: self.invalid_reason.as_ref().map(reason).transpose()?,
+            key: self.key,
+            established: self.establishment_complete,
+            data: self.data_transfer_started,
+            closing: self.closing_started,
+            ongoing: self.ongoing,
+            by_timeout: self.by_timeout,
+            start: self.start_time,
+            end: self.end_time,
+            total_packets: self.total_packets,
+            total_bytes: self.total_bytes,
+            invalid_packet,
+            packets: self.packets.iter().map(|packet| packet.packet(hosts)).collect(),
+            steps,
+            ..Flow::default()
+        })
+    }
+}
+
+impl StoredPacket {
+    /// What nearly always tells it from others.
+    fn place(&self) -> (i64, i64, i64, i64) {
+        (self.timestamp, self.src_port, self.seq_num, self.flags)
+    }
+
+    fn packet(&self, hosts: &mut Hosts) -> Packet {
+        let host = |hosts: &mut Hosts, name: &str| -> Host { hosts.number(name) };
+        Packet {
+            time: self.timestamp,
+            src: host(hosts, &self.src_ip),
+            dst: host(hosts, &self.dst_ip),
+            src_port: self.src_port,
+            dst_port: self.dst_port,
+            flags: (self.flag_type != "INVALID").then_some(self.flags),
+            seq: self.seq_num,
+            ack: self.ack_num,
+            length: self.length,
+            payload: None,
+            protocol: match &self.protocol {
+                Value::Number(number) => number.as_i64(),
+                Value::String(text) => protocol_number(text),
+                _ => None,
+            },
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `view`: a timeline as a page, from a small server on this machine or in one file.
+
+mod folder;
+mod http;
+mod page;
+mod wire;
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::bail;
+use pcap_compactor::engine::Progress;
+use pcap_compactor::sink::atomic::write_whole;
+use pcap_compactor::views::timeline::Scene;
+
+use super::text::{self, count, things};
+use super::{Exit, Shared, interrupt, say};
+use http::Server;
+use page::Page;
+
+/// Arguments of `view`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+The page shows hosts in rows, packets as marks over time, and flows with what each packet does in its connection. The server \
+listens on 127.0.0.1 alone, which is this machine, all its users included; Ctrl-C ends it. The saved page needs no server and \
+no network.
+
+Examples:
+  pcap-compactor view timeline/
+  pcap-compactor view timeline/ --open
+  pcap-compactor view timeline/ --save page.html")]
+pub(crate) struct Args {
+    /// A timeline folder of layout 2.0.
+    #[arg(value_name = "DIR")]
+    input: PathBuf,
+    /// The port to listen on; 0: one that is free.
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "save")]
+    port: u16,
+    /// Also open the page in a browser.
+    #[arg(long, conflicts_with = "save")]
+    open: bool,
+    /// Write the page into one file, with all it shows, and do not serve it.
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    /// Packets that a saved page may hold; with more, it shows them in bins, and flows without their packets.
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    most_packets: usize,
+}
+
+/// Runs `view`.
+pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    let progress = Arc::new(Progress::default());
+    interrupt::watch(&progress)?;
+    // Before what may take long, because the port may be taken.
+    let server = if args.save.is_none() { Some(listen(args.port)?) } else { None };
+    let mut scene = Scene::default();
+    let exit = fill(&args.input, &mut scene)?;
+    let packets = scene.levels().first().map_or(0, |level| level.rows.len());
+    let said = format!(
+        "{}, {}, {}",
+        things(packets as u64, "packet"),
+        things(scene.lines().len() as u64, "flow"),
+        things(scene.hosts().len() as u64, "host")
+    );
+    let title = args.input.file_name().map_or_else(|| args.input.to_string_lossy(), |name| name.to_string_lossy());
+    let page = Page::new(scene, title.into_owned(), args.most_packets);
+    match (server, &args.save) {
+        (Some(server), _) => serve(server, page, args.open, shared, &said),
+        (None, Some(path)) => {
+            write_whole(path, page.offline().as_bytes())?;
+            if !shared.quiet {
+                let out = if packets > args.most_packets {
+                    let most = count(args.most_packets as u64);
+                    format!("; more than {most}, so they are in bins, and flows without them (--most-packets)")
+                } else {
+                    String::new()
+                };
+                say(&format!("{}: {said}{out}", path.display()));
+            }
+            Ok(exit)
+        }
+        (None, None) => Ok(exit),
+    }
+}
+
+/// Fills a scene with what the input has.
+fn fill(input: &Path, scene: &mut Scene) -> anyhow::Result<Exit> {
+    if !input.join(folder::MANIFEST).is_file() {
+        bail!("{}: no timeline folder; there is no {} in it", input.display(), folder::MANIFEST);
+    }
+    folder::read(input, scene)?;
+    Ok(Exit::Ok)
+}
+
+fn listen(port: u16) -> anyhow::Result<Server> {
+    Server::bind(port).map_err(|error| match error.kind() {
+        ErrorKind::AddrInUse => {
+            anyhow::anyhow!("127.0.0.1:{port}: another program has this port; without --port a free one is taken")
+        }
+        _ => anyhow::anyhow!("127.0.0.1:{port}: cannot listen: {error}"),
+    })
+}
+
+/// Serves until a signal comes.
+fn serve(server: Server, page: Page, open: bool, shared: &Shared, said: &str) -> anyhow::Result<Exit> {
+    let address = format!("http://127.0.0.1:{}/", server.port());
+    thread::Builder::new()
+        .name("server".into())
+        .spawn(move || server.run(move |path, query| page.answer(path, query)))?;
+    if !shared.quiet {
+        say(&format!("{said}; Ctrl-C ends"));
+    }
+    text::print(&format!("{address}\n"))?;
+    if open {
+        // Some browsers hold up whoever opened them.
+        thread::Builder::new().name("browser".into()).spawn(move || {
+            if !opened(&address) {
+                say("no browser could be opened; open the address above in one");
+            }
+        })?;
+    }
+    while !interrupt::came() {
+        thread::sleep(Duration::from_millis(50));
+    }
+    Err(pcap_compactor::Error::from(pcap_compactor::ErrorKind::Stopped).into())
+}
+
+/// Asks the system for a browser.
+fn opened(address: &str) -> bool {
+    let programs: &[&[&str]] = match () {
+        () if cfg!(target_os = "macos") => &[&["open"]],
+        () if cfg!(windows) => &[&["explorer"]],
+        () => &[&["xdg-open"], &["gio", "open"]],
+    };
+    programs.iter().any(|program| {
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(address).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    })
+}

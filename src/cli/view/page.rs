@@ -1,0 +1,169 @@
+//! The page: what is served under which path, and the same in one file.
+//!
+//! Its script is in modules, which are joined here: so the page that is served and the one that is saved run the same text.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use pcap_compactor::views::timeline::Scene;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::http::{Answer, Status};
+use super::wire;
+
+const INDEX: &str = include_str!("page/index.html");
+const STYLE: &str = include_str!("page/style.css");
+const MODULES: [&str; 8] = [
+    include_str!("page/data.js"),
+    include_str!("page/text.js"),
+    include_str!("page/marks.js"),
+    include_str!("page/chart.js"),
+    include_str!("page/overview.js"),
+    include_str!("page/list.js"),
+    include_str!("page/detail.js"),
+    include_str!("page/main.js"),
+];
+/// How the page refers to the two, which the single file holds instead.
+const STYLE_TAG: &str = "<link rel=\"stylesheet\" href=\"style.css\">";
+const SCRIPT_TAG: &str = "<script type=\"module\" src=\"page.js\"></script>";
+
+/// The modules as one: in order of use, without what ties them together.
+fn script() -> String {
+    let mut script = String::new();
+    for line in MODULES.iter().flat_map(|module| module.lines()) {
+        if !line.starts_with("import ") {
+            script += line.strip_prefix("export ").unwrap_or(line);
+            script.push('\n');
+        }
+    }
+    script
+}
+
+/// A scene with its page.
+pub(super) struct Page {
+    scene: Scene,
+    title: String,
+    /// Packets that a saved page may hold one by one.
+    most_packets: usize,
+}
+
+impl Page {
+    pub(super) fn new(scene: Scene, title: String, most_packets: usize) -> Page {
+        Page { scene, title, most_packets }
+    }
+
+    /// What is under a path; only these are.
+    pub(super) fn answer(&self, path: &str, query: &str) -> Answer {
+        const HTML: &str = "text/html; charset=utf-8";
+        let json = |value: Value| Answer::ok("application/json", value.to_string());
+        let wrong = || Answer::no(Status::BadRequest, "the query is not what this path takes");
+        match path {
+            "/" => Answer::ok(HTML, INDEX),
+            "/page.js" => Answer::ok("text/javascript; charset=utf-8", script()),
+            "/style.css" => Answer::ok("text/css; charset=utf-8", STYLE),
+            "/scene" => json(wire::scene(&self.scene, &self.title, wire::COARSE_ROWS)),
+            "/bins" => {
+                let Some([level, from, to]) = numbers(query, ["level", "from", "to"]) else { return wrong() };
+                let level = usize::try_from(level).unwrap_or(usize::MAX);
+                if level >= self.scene.levels().len() {
+                    return Answer::no(Status::NotFound, "there is no such level");
+                }
+                json(wire::bins(&self.scene, level, from, to))
+            }
+            "/packets" => {
+                let Some([flow]) = numbers(query, ["flow"]) else { return wrong() };
+                let lines = self.scene.lines();
+                match usize::try_from(flow).ok().and_then(|place| lines.get(place)) {
+                    Some(line) => json(wire::packets(&self.scene, line.listed.clone())),
+                    None => Answer::no(Status::NotFound, "there is no such flow"),
+                }
+            }
+            "/timeline.html" => Answer { save_as: Some("timeline.html"), ..Answer::ok(HTML, self.offline()) },
+            _ => Answer::no(Status::NotFound, "there is nothing here"),
+        }
+    }
+
+    /// The page in one file that needs nothing else. With more packets than it may hold, those of flows are left out, and marks are bins.
+    pub(super) fn offline(&self) -> String {
+        let scene = &self.scene;
+        let levels = scene.levels();
+        let all = levels.first().is_none_or(|level| level.rows.len() <= self.most_packets);
+        let coarse_rows = wire::COARSE_ROWS.min(self.most_packets);
+        let coarse = wire::finest(scene, coarse_rows);
+        let finer = wire::finest(scene, self.most_packets).filter(|&level| Some(level) != coarse);
+        let data = json!({
+            "scene": wire::scene(scene, &self.title, coarse_rows),
+            "bins": finer.map(|level| wire::bins(scene, level, 0, u64::MAX)),
+            "packets": all.then(|| wire::packets(scene, 0..scene.listed().len())),
+            "listed": all.then(|| scene.lines().iter().map(|line| [line.listed.start, line.listed.end]).collect::<Vec<_>>()),
+            "mostPackets": self.most_packets,
+        });
+        // Names may hold anything, also what would end the element; and there may be a hundred megabytes, so they are not copied about.
+        let data = data.to_string();
+        let script = script();
+        let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
+        let policy = format!(
+            "default-src 'none'; script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; base-uri 'none'; form-action 'none'",
+            hash(&script),
+            hash(STYLE)
+        );
+        let charset = "<meta charset=\"utf-8\">";
+        let index = INDEX
+            .replace(charset, &format!("{charset}\n<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">"))
+            .replace(STYLE_TAG, &format!("<style>{STYLE}</style>"));
+        let (head, tail) = index.split_once(SCRIPT_TAG).unwrap_or((&index, ""));
+        let mut page = String::with_capacity(index.len() + data.len() + script.len() + 200);
+        page += head;
+        page += "<script type=\"application/json\" id=\"data\">";
+        for (at, part) in data.split('<').enumerate() {
+            page += if at > 0 { "\\u003c" } else { "" };
+            page += part;
+        }
+        page += "</script>\n<script type=\"module\">";
+        page += &script;
+        page += "</script>";
+        page += tail;
+        page
+    }
+}
+
+/// Exactly these parameters, in any order, as whole numbers.
+fn numbers<const N: usize>(query: &str, names: [&str; N]) -> Option<[u64; N]> {
+    let mut values = [None; N];
+    for part in query.split('&') {
+        let (name, value) = part.split_once('=')?;
+        let place = names.iter().position(|known| *known == name)?;
+        let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+        let value = value.parse().ok().filter(|_| digits)?;
+        if values[place].replace(value).is_some() {
+            return None;
+        }
+    }
+    values.iter().all(Option::is_some).then(|| values.map(Option::unwrap_or_default))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_exactly_what_is_asked_for() {
+        assert_eq!(numbers("from=1&level=0", ["level", "from"]), Some([0, 1]));
+        for wrong in
+            ["", "level=0", "level=0&from=1&x=2", "level=0&from=+1", "level=0&from=", "level=0&level=0", "level&from"]
+        {
+            assert_eq!(numbers(wrong, ["level", "from"]), None, "{wrong}");
+        }
+        assert_eq!(numbers("flow=18446744073709551616", ["flow"]), None);
+    }
+
+    #[test]
+    fn the_page_has_what_the_single_file_replaces_and_nothing_that_would_end_it() {
+        for tag in [STYLE_TAG, SCRIPT_TAG, "<meta charset=\"utf-8\">"] {
+            assert_eq!(INDEX.matches(tag).count(), 1, "{tag}");
+        }
+        let script = script();
+        assert!(!script.contains("</script") && !script.contains("<!--") && !STYLE.contains("</style"));
+        assert!(!script.lines().any(|line| line.starts_with("import") || line.starts_with("export")));
+    }
+}

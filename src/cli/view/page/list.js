@@ -1,0 +1,174 @@
+// The list of flows: filtered, sorted, and only those in sight made.
+
+import { bytes, count, duration, element, things } from "./text.js";
+
+const HEIGHT = 46;
+const SORTS = {
+  start: (flows) => flows.start,
+  duration: (flows) => flows.end.map((end, at) => end - flows.start[at]),
+  packets: (flows) => flows.packets,
+  bytes: (flows) => flows.bytes,
+  state: (flows) => flows.state.places,
+  close: (flows) => flows.ending,
+  initiator: (flows) => flows.initiator,
+  "responder's port": (flows) => flows.responderPort,
+};
+
+export class List {
+  constructor(page) {
+    this.page = page;
+    this.box = document.getElementById("list");
+    this.rows = document.getElementById("rows");
+    this.told = document.getElementById("f-count");
+    this.inputs = Object.fromEntries(["text", "ending", "state", "sort", "order", "view"].map((name) => [name, document.getElementById(`f-${name}`)]));
+    const { endings, flows } = page.scene;
+    const option = (select, value, text) => {
+      const made = element("option", text);
+      made.value = value;
+      select.append(made);
+    };
+    endings.forEach((name, at) => option(this.inputs.ending, at, name));
+    flows.state.names.map((name, at) => [name, at]).sort().forEach(([name, at]) => option(this.inputs.state, at, name.replace("_", " ")));
+    Object.keys(SORTS).forEach((name) => option(this.inputs.sort, name, name));
+    for (const name of ["text", "ending", "state", "sort", "view"]) this.inputs[name].addEventListener("input", () => this.update());
+    this.inputs.order.addEventListener("click", () => {
+      const down = this.inputs.order.getAttribute("aria-pressed") !== "true";
+      this.inputs.order.setAttribute("aria-pressed", down);
+      this.inputs.order.textContent = down ? "descending" : "ascending";
+      this.update();
+    });
+    this.box.addEventListener("scroll", () => this.draw());
+    this.box.addEventListener("keydown", (event) => this.#key(event));
+    this.rows.addEventListener("click", (event) => {
+      const row = event.target.closest(".flow");
+      if (!row) return;
+      this.active = Number(row.dataset.place);
+      page.choose(this.shown[this.active]);
+    });
+    this.active = 0;
+    this.update();
+  }
+
+  // Whether a flow has the host and port that the words ask for; a host may be a part of a name.
+  #wanted() {
+    const { flows, hosts } = this.page.scene;
+    const words = this.inputs.text.value.toLowerCase().split(/[\s,]+/).filter(Boolean);
+    const tests = words.map((word) => {
+      const [, name, port] = word.match(/^(.*?)(?::(\d+))?$/);
+      const lone = /^\d+$/.test(word) ? Number(word) : null;
+      const named = hosts.map((host) => host.toLowerCase().includes(name));
+      const whole = hosts.map((host) => host.toLowerCase().includes(word));
+      return (host, at) =>
+        lone !== null ? at === lone || whole[host] : port !== undefined ? (named[host] && at === Number(port)) || whole[host] : whole[host];
+    });
+    return (flow) =>
+      tests.every((test) => test(flows.initiator[flow], flows.initiatorPort[flow]) || test(flows.responder[flow], flows.responderPort[flow]));
+  }
+
+  update() {
+    const { flows } = this.page.scene;
+    const { from, to } = this.page.view;
+    const { ending, state, sort, order, view } = this.inputs;
+    const wanted = this.#wanted();
+    const shown = [];
+    for (let flow = 0; flow < flows.start.length; flow++) {
+      if (ending.value !== "" && flows.ending[flow] !== Number(ending.value)) continue;
+      if (state.value !== "" && flows.state.places[flow] !== Number(state.value)) continue;
+      if (view.checked && (flows.end[flow] < from || flows.start[flow] > to)) continue;
+      if (wanted(flow)) shown.push(flow);
+    }
+    const by = SORTS[sort.value](flows);
+    const sign = order.getAttribute("aria-pressed") === "true" ? -1 : 1;
+    this.shown = Uint32Array.from(shown).sort((a, b) => sign * (by[a] - by[b]) || a - b);
+    const all = flows.start.length;
+    this.told.textContent = shown.length === all ? things(all, "flow") : `${count(shown.length)} of ${things(all, "flow")}`;
+    this.rows.style.height = `${this.shown.length * HEIGHT}px`;
+    this.active = Math.max(0, Math.min(this.active, this.shown.length - 1));
+    this.draw();
+  }
+
+  // The view has changed.
+  moved() {
+    if (!this.inputs.view.checked) return;
+    // Not at every frame of a drag: there may be many flows.
+    clearTimeout(this.due);
+    this.due = setTimeout(() => this.update(), 100);
+  }
+
+  draw() {
+    const first = Math.max(0, Math.floor(this.box.scrollTop / HEIGHT) - 3);
+    const last = Math.min(this.shown.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / HEIGHT) + 3);
+    const made = [];
+    for (let place = first; place < last; place++) made.push(this.#row(place));
+    this.rows.replaceChildren(...made);
+    const active = this.shown.length ? `flow-${this.shown[this.active]}` : "";
+    if (active && this.active >= first && this.active < last) this.box.setAttribute("aria-activedescendant", active);
+    else this.box.removeAttribute("aria-activedescendant");
+  }
+
+  #row(place) {
+    const { scene, clock, chosen } = this.page;
+    const { flows } = scene;
+    const flow = this.shown[place];
+    const ending = scene.endings[flows.ending[flow]];
+    const row = element("div", "", `flow ${ending}${place === this.active ? " active" : ""}`);
+    row.id = `flow-${flow}`;
+    row.dataset.place = place;
+    row.style.top = `${place * HEIGHT}px`;
+    row.setAttribute("role", "option");
+    row.setAttribute("aria-selected", flow === chosen);
+    row.setAttribute("aria-setsize", this.shown.length);
+    row.setAttribute("aria-posinset", place + 1);
+    const head = element("div");
+    head.append(element("span", ends(scene, flow), "ends"), element("span", clock.parts(flows.start[flow], 3)[1], "at"));
+    const more = element("div", "", "more");
+    const state = flows.state.names[flows.state.places[flow]].replace("_", " ");
+    more.append(
+      element("span", ending, `chip ${ending}`),
+      ...(state === ending ? [] : [element("span", state)]),
+      element("span", `${flows.establishment[flow]}·${flows.data[flow]}·${flows.closing[flow]}`),
+      element("span", `${things(flows.packets[flow], "packet")}, ${bytes(flows.bytes[flow])}, ${duration(flows.end[flow] - flows.start[flow])}`),
+    );
+    const steps = more.children[more.children.length - 2];
+    steps.title = "steps: handshake · data · close";
+    steps.setAttribute("aria-label", `steps: handshake ${flows.establishment[flow]}, data ${flows.data[flow]}, close ${flows.closing[flow]}`);
+    row.append(head, more);
+    return row;
+  }
+
+  // Makes a flow the active one, and brings it in sight.
+  reveal(flow) {
+    const place = this.shown.indexOf(flow);
+    if (place >= 0) this.#go(place);
+    else this.draw();
+  }
+
+  #go(place) {
+    this.active = Math.max(0, Math.min(this.shown.length - 1, place));
+    const top = this.active * HEIGHT;
+    if (top < this.box.scrollTop) this.box.scrollTop = top;
+    else if (top + HEIGHT > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = top + HEIGHT - this.box.clientHeight;
+    this.draw();
+  }
+
+  #key(event) {
+    const page = Math.max(1, Math.floor(this.box.clientHeight / HEIGHT) - 1);
+    const to = { ArrowDown: this.active + 1, ArrowUp: this.active - 1, PageDown: this.active + page, PageUp: this.active - page, Home: 0, End: Infinity }[event.key];
+    if (to !== undefined) this.#go(to);
+    else if ((event.key === "Enter" || event.key === " ") && this.shown.length) this.page.choose(this.shown[this.active]);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  }
+}
+
+// The ends of a flow, who began it first; where that is not known, who sent first.
+export function ends(scene, flow) {
+  const { flows, hosts } = scene;
+  const end = (host, port) => {
+    const name = hosts[host] ?? "?";
+    return `${name.includes(":") ? `[${name}]` : name}:${port}`;
+  };
+  const arrow = flows.known[flow] ? "→" : "⇢";
+  return `${end(flows.initiator[flow], flows.initiatorPort[flow])} ${arrow} ${end(flows.responder[flow], flows.responderPort[flow])}`;
+}

@@ -1,0 +1,135 @@
+use super::*;
+use crate::views::timeline::Sides;
+
+fn packet(time: i64, src: Host, dst: Host, flags: i64) -> Packet {
+    let (src_port, dst_port) = if src < dst { (40_000, 80) } else { (80, 40_000) };
+    Packet {
+        time,
+        src,
+        dst,
+        src_port,
+        dst_port,
+        flags: Some(flags),
+        length: 60,
+        protocol: Some(6),
+        ..Packet::default()
+    }
+}
+
+fn hosts(n: usize) -> Hosts {
+    let mut hosts = Hosts::default();
+    for host in 0..n {
+        hosts.number(&format!("h{host}"));
+    }
+    hosts
+}
+
+fn filled(packets: &[Packet], flows: &[Flow], n: usize) -> Scene {
+    let (hosts, mut scene) = (hosts(n), Scene::default());
+    packets.iter().try_for_each(|packet| scene.packet(packet, &hosts)).unwrap();
+    flows.iter().try_for_each(|flow| scene.flow(flow, &hosts)).unwrap();
+    scene.finish(&hosts).unwrap();
+    scene
+}
+
+fn flow(number: u64, packets: &[Packet]) -> Flow {
+    let (start, end) = (packets[0].time, packets[packets.len() - 1].time);
+    Flow { number, start, end, total_packets: packets.len() as u64, packets: packets.to_vec(), ..Flow::default() }
+}
+
+#[test]
+fn nothing_makes_an_empty_scene() {
+    let scene = filled(&[], &[], 0);
+    assert_eq!((scene.times(), scene.levels().len(), scene.order().len()), (None, 0, 0));
+}
+
+#[test]
+fn classes_go_by_flags_and_what_is_not_tcp_is_other() {
+    let class = |flags, payload, protocol| {
+        Class::of(&Packet { flags: Some(flags), payload, protocol, ..Packet::default() }) as usize
+    };
+    let tcp = |flags| Class::NAMES[class(flags, None, Some(6))];
+    assert_eq!(
+        [2, 18, 16, 24, 17, 20, 0, 3, 41].map(tcp),
+        ["SYN", "SYN+ACK", "ACK", "data", "FIN", "RST", "other", "SYN", "FIN"]
+    );
+    assert_eq!(Class::NAMES[class(16, Some(1), Some(6))], "data");
+    assert_eq!(Class::NAMES[class(2, None, Some(17))], "other");
+}
+
+#[test]
+fn every_level_adds_up_to_the_packets_and_a_silence_of_a_century_costs_nothing() {
+    let century = 136 * 365 * 86_400_000_000;
+    let packets: Vec<_> = (0..4000).map(|n| packet(n * 700 + (n / 2000) * century, 0, 1, 16)).collect();
+    let scene = filled(&packets, &[], 2);
+    let levels = scene.levels();
+    assert!(levels.len() > 3);
+    for pair in levels.windows(2) {
+        assert!(pair[1].width > pair[0].width && pair[1].rows.len() <= pair[0].rows.len());
+    }
+    for level in levels {
+        let rows = &level.rows;
+        assert!(rows.time.is_sorted() && rows.time.iter().all(|time| time.is_multiple_of(level.width)));
+        assert_eq!(rows.count.iter().map(|&n| u64::from(n)).sum::<u64>(), 4000);
+        assert_eq!(rows.bytes.iter().sum::<u64>(), 4000 * 60);
+    }
+    let total: usize = levels.iter().map(|level| level.rows.len()).sum();
+    assert!(total <= 2 * packets.len(), "{total}");
+    assert_eq!(levels[levels.len() - 1].rows.len(), 1);
+}
+
+#[test]
+fn times_as_far_apart_as_there_are_do_not_overflow() {
+    let scene = filled(&[packet(i64::MAX, 0, 1, 2), packet(i64::MIN, 0, 1, 2)], &[], 2);
+    assert_eq!(scene.levels()[0].rows.time, [0, u64::MAX]);
+    assert_eq!(scene.levels()[0].rows.between(1, u64::MAX), 1..1);
+}
+
+#[test]
+fn packets_know_their_flow_and_equal_ones_are_taken_in_turn() {
+    let [a, b, c] = [packet(5, 0, 1, 2), packet(5, 0, 1, 2), packet(9, 1, 0, 18)];
+    let lone = packet(7, 2, 0, 16);
+    // The later flow comes first, as a machine may hand them over.
+    let scene = filled(&[a, b, lone, c], &[flow(2, &[b]), flow(1, &[a, c])], 3);
+    assert_eq!(scene.lines().iter().map(|line| line.number).collect::<Vec<_>>(), [1, 2]);
+    let rows = &scene.levels()[0].rows;
+    assert_eq!(rows.time, [0, 0, 2, 4]);
+    assert_eq!(rows.flow, [1, 2, 0, 1]);
+    // What is listed in a flow alone is a packet all the same.
+    assert_eq!(filled(&[], &[flow(1, &[a, c])], 2).levels()[0].rows.flow, [1, 1]);
+}
+
+#[test]
+fn packets_of_a_flow_have_sides_and_steps() {
+    let packets = [packet(0, 0, 1, 2), packet(1, 1, 0, 18)];
+    let sides = Sides { initiator: 0, responder: 1, initiator_port: 40_000, responder_port: 80 };
+    let step = |packet, name| Step { packet, phase: Phase::Establishment, name };
+    let steps = vec![step(0, "syn"), step(1, "syn_ack")];
+    let scene = filled(&packets, &[Flow { sides: Some(sides), steps, ..flow(1, &packets) }], 2);
+    let listed = scene.listed();
+    assert_eq!([listed[0].forward, listed[1].forward], [true, false]);
+    assert_eq!(listed[1].step, Some((Phase::Establishment, 1)));
+    assert_eq!((scene.steps(), scene.lines()[0].phases), (&["syn", "syn_ack"][..], [2, 0, 0]));
+}
+
+#[test]
+fn hosts_that_talk_are_near_and_the_busiest_are_first() {
+    let mut packets = Vec::new();
+    // 0 and 3 talk, 1 and 4 talk more, 2 says a word to 4, and 5 says nothing.
+    for (src, dst, n) in [(0, 3, 10), (1, 4, 20), (2, 4, 1)] {
+        packets.extend((0..n).map(|time| packet(time, src, dst, 16)));
+    }
+    assert_eq!(filled(&packets, &[], 6).order(), [4, 1, 2, 0, 3, 5]);
+}
+
+#[test]
+fn an_ending_is_one_of_five() {
+    let of = |state, close, reason, established| {
+        Ending::NAMES[Ending::of(&Flow { state, close, reason, established, ..Flow::default() }) as usize]
+    };
+    assert_eq!(of(State::Closed, Some(Close::Graceful), None, true), "graceful");
+    assert_eq!(of(State::Closed, Some(Close::Graceful), Some(Reason::InvalidAck), true), "invalid");
+    assert_eq!(of(State::Aborted, Some(Close::Abortive), None, false), "abortive");
+    assert_eq!(of(State::Ongoing, None, None, true), "open");
+    assert_eq!(of(State::New, None, None, false), "incomplete");
+}

@@ -1,0 +1,161 @@
+// Opens the page of a timeline in a browser and does what a person would: zooms, brushes, chooses a flow, saves, opens what was saved.
+// node check.mjs BROWSER URL SAVED EXPECTED; ends with 0 and one line of JSON, or says what is not as it should be.
+
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+import { Browser } from "./browser.mjs";
+
+const [program, url, saved, expected] = process.argv.slice(2);
+const want = JSON.parse(expected);
+
+const text = (page, id) => page.is(`document.getElementById("${id}").textContent`);
+const view = async (page) => {
+  const { from, to } = await page.is("({...document.getElementById('chart').dataset})");
+  return [Number(from), Number(to)];
+};
+const sections = (page) =>
+  page.is("[...document.querySelectorAll('#detail h3')].map((head) => [head.firstChild.textContent, parseInt(head.querySelector('small').textContent.replaceAll(',', ''))])");
+const table = (page) => page.is("[...document.querySelectorAll('#detail tbody tr')].map((row) => row.textContent)");
+
+// The first in the list when the flows of most packets come first, by keys alone.
+async function chooseByKeys(page) {
+  await page.is("(() => { const sort = document.getElementById('f-sort'); sort.value = 'packets'; sort.dispatchEvent(new Event('input')); })()");
+  if ((await page.is("document.getElementById('f-order').getAttribute('aria-pressed')")) !== "true") await page.is("document.getElementById('f-order').click()");
+  await page.is("document.getElementById('f-order').focus()");
+  for (let n = 0; n < 5 && (await page.is("document.activeElement.id")) !== "list"; n++) await page.key("Tab");
+  assert.equal(await page.is("document.activeElement.id"), "list", "Tab leads to the list");
+  await page.key("ArrowDown");
+  await page.key("Home");
+  await page.key("Enter");
+  await page.until("!document.getElementById('detail').hidden", "the flow opens");
+  await page.settled();
+}
+
+function checkFlow(found) {
+  assert.deepEqual(Object.fromEntries(found), want.sections, "the sections of the flow");
+}
+
+async function checkEmpty(page) {
+  assert.equal(await page.is("document.getElementById('empty').hidden"), false);
+  assert.match(await text(page, "summary"), /^0 packets and 0 flows of 0 hosts/);
+  assert.equal(await page.is("document.getElementById('scroller').hidden"), true);
+}
+
+async function checkLive(page) {
+  assert.match(await text(page, "summary"), new RegExp(`^${want.packets} packets? and ${want.flows} flows?.* of ${want.hosts} hosts?`));
+  assert.equal(await text(page, "f-count"), `${want.flows} flow${want.flows === "1" ? "" : "s"}`);
+  const marks = Number(await page.is("document.getElementById('chart').dataset.marks"));
+  assert.ok(marks > 0, "marks are drawn");
+
+  // The brush.
+  const whole = await view(page);
+  const overview = await page.box("overview");
+  const at = (share) => [overview.x + overview.width * share, overview.y + overview.height / 2];
+  await page.drag(at(0.25), at(0.75));
+  const part = await view(page);
+  const span = whole[1] - whole[0];
+  assert.ok(Math.abs(part[0] - (whole[0] + span * 0.25)) < span * 0.01 && Math.abs(part[1] - (whole[0] + span * 0.75)) < span * 0.01, `the brush shows its part: ${part} of ${whole}`);
+  await page.drag(at(0.5), at(0.6));
+  const moved = await view(page);
+  assert.ok(moved[0] > part[0] && Math.abs(moved[1] - moved[0] - (part[1] - part[0])) <= 2 + span * 1e-9, "a drag inside moves it");
+
+  // Keys, wheel, drag.
+  await page.is("document.getElementById('chart').focus()");
+  await page.key("Home");
+  assert.deepEqual(await view(page), whole, "Home shows all");
+  await page.key("+");
+  const near = await view(page);
+  assert.ok(Math.abs((near[1] - near[0]) * 2 - span) <= 4 + span * 1e-9, "+ halves the time");
+  await page.key("ArrowRight");
+  assert.ok((await view(page))[0] > near[0], "an arrow moves on");
+  await page.key("-");
+  const chart = await page.box("chart");
+  const middle = [chart.x + chart.width * 0.6, chart.y + 100];
+  const before = await view(page);
+  await page.send("Input.dispatchMouseEvent", { type: "mouseWheel", x: middle[0], y: middle[1], deltaX: 0, deltaY: -240 });
+  await page.settled();
+  await page.settled();
+  const wheeled = await view(page);
+  assert.ok(wheeled[1] - wheeled[0] < (before[1] - before[0]) * 0.9, "the wheel zooms");
+  await page.drag(middle, [middle[0] - 80, middle[1]]);
+  assert.ok((await view(page))[0] > wheeled[0], "a drag pans");
+  await page.key("Home");
+
+  // What the pointer is on is told.
+  await page.until(
+    `(() => {
+      const chart = document.getElementById("chart"), box = chart.getBoundingClientRect();
+      for (let y = box.y + 4; y < box.bottom - 24; y += 8) for (let x = box.x + 90; x < box.right; x += 3) {
+        chart.dispatchEvent(new PointerEvent("pointermove", { clientX: x, clientY: y }));
+        if (!document.getElementById("tip").hidden) return document.getElementById("tip").textContent.includes("→");
+      }
+      return false;
+    })()`,
+    "a mark tells of itself",
+  );
+
+  await chooseByKeys(page);
+  checkFlow(await sections(page));
+  const arcs = Number(await page.is("document.getElementById('overlay').dataset.arcs"));
+  if (want.listed > 0) assert.ok(arcs > 0, "arcs of the flow");
+  assert.equal(await page.is("document.querySelector('.flow[aria-selected=true]') !== null"), true, "it is chosen in the list");
+  const rows = await table(page);
+  assert.equal(rows.length, Math.min(want.listed, rows.length));
+
+  // Filters.
+  await page.is("(() => { const text = document.getElementById('f-text'); text.value = ':65000 nobody'; text.dispatchEvent(new Event('input')); })()");
+  assert.match(await text(page, "f-count"), /^0 of /);
+  await page.is("(() => { const text = document.getElementById('f-text'); text.value = ''; text.dispatchEvent(new Event('input')); })()");
+  await page.key("Escape");
+  assert.equal(await page.is("document.getElementById('detail').hidden"), true, "Esc closes the flow");
+  return rows;
+}
+
+const browser = await Browser.start(program);
+try {
+  const live = await browser.page();
+  await live.open(url);
+  const rows = want.packets === "0" ? await checkEmpty(live) : await checkLive(live);
+  // What names say is never markup.
+  assert.equal(await live.is("document.querySelectorAll('img, script:not([type=module])').length + (window.boom ?? 0)"), 0);
+  assert.deepEqual(live.complaints, [], "nothing on the console");
+  for (const request of live.requests) assert.ok(request.startsWith(url) || request.startsWith("data:"), `a request to ${request}`);
+
+  const href = await live.is("document.getElementById('save').href");
+  const file = await fetch(href);
+  assert.equal(file.headers.get("content-disposition"), 'attachment; filename="timeline.html"');
+  writeFileSync(saved, Buffer.from(await file.arrayBuffer()));
+  await live.close();
+
+  const offline = await browser.page({ dark: true });
+  await offline.send("Network.emulateNetworkConditions", { offline: true, latency: 0, downloadThroughput: 0, uploadThroughput: 0 });
+  const address = pathToFileURL(saved).href;
+  await offline.open(address);
+  if (want.packets === "0") await checkEmpty(offline);
+  else {
+    assert.match(await text(offline, "summary"), new RegExp(`^${want.packets} packets?`));
+    await chooseByKeys(offline);
+    checkFlow(await sections(offline));
+    assert.deepEqual(await table(offline), rows, "the saved page lists the same packets");
+    await offline.key("Escape");
+    await offline.is("document.getElementById('in').click()");
+    await offline.settled();
+  }
+  assert.equal(await offline.is("document.querySelectorAll('img').length + (window.boom ?? 0)"), 0);
+  assert.deepEqual(offline.complaints, [], "nothing on the console, offline");
+  for (const request of offline.requests) assert.ok(request === address || request.startsWith("data:"), `a request to ${request}`);
+  if (want.limited) {
+    const limited = await browser.page();
+    await limited.open(pathToFileURL(want.limited).href);
+    assert.match(await text(limited, "note"), /^This file holds at most 500 packets/);
+    assert.match(await text(limited, "summary"), new RegExp(`^${want.packets} packets?`));
+    await chooseByKeys(limited);
+    assert.match(await text(limited, "detail"), /Its packets are not in this file/);
+    assert.equal(await limited.is("document.querySelectorAll('#detail table').length"), 0);
+    assert.deepEqual(limited.complaints, [], "nothing on the console, limited");
+  }
+  console.log(JSON.stringify({ rows: rows?.length ?? 0 }));
+} finally {
+  await browser.end();
+}
