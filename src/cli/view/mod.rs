@@ -15,9 +15,14 @@ use std::time::Duration;
 use anyhow::bail;
 use pcap_compactor::engine::Progress;
 use pcap_compactor::sink::atomic::write_whole;
-use pcap_compactor::views::timeline::Scene;
+use pcap_compactor::views::timeline::view::Selection;
+use pcap_compactor::views::timeline::{Correct, Scene, TimelineJob};
+use pcap_compactor::{Engine, Input};
 
+use super::progress::Bar;
+use super::summary::{complaints, is_capture};
 use super::text::{self, count, things};
+use super::units::named;
 use super::{Exit, Shared, interrupt, say};
 use http::Server;
 use page::Page;
@@ -30,12 +35,13 @@ listens on 127.0.0.1 alone, which is this machine, all its users included; Ctrl-
 no network.
 
 Examples:
+  pcap-compactor view capture.pcap
   pcap-compactor view timeline/
   pcap-compactor view timeline/ --open
   pcap-compactor view timeline/ --save page.html")]
 pub(crate) struct Args {
-    /// A timeline folder of layout 2.0.
-    #[arg(value_name = "DIR")]
+    /// A capture, a folder of captures, or a timeline folder of version 2.0.
+    #[arg(value_name = "DIR|CAPTURE")]
     input: PathBuf,
     /// The port to listen on; 0: one that is free.
     #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "save")]
@@ -58,7 +64,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     // Before what may take long, because the port may be taken.
     let server = if args.save.is_none() { Some(listen(args.port)?) } else { None };
     let mut scene = Scene::default();
-    let exit = fill(&args.input, &mut scene)?;
+    let exit = fill(&args.input, &mut scene, &progress, shared)?;
     let packets = scene.levels().first().map_or(0, |level| level.rows.len());
     let said = format!(
         "{}, {}, {}",
@@ -87,13 +93,40 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     }
 }
 
-/// Fills a scene with what the input has.
-fn fill(input: &Path, scene: &mut Scene) -> anyhow::Result<Exit> {
-    if !input.join(folder::MANIFEST).is_file() {
-        bail!("{}: no timeline folder; there is no {} in it", input.display(), folder::MANIFEST);
+/// Fills a scene with what the input has: a timeline folder, or captures.
+fn fill(input: &Path, scene: &mut Scene, progress: &Arc<Progress>, shared: &Shared) -> anyhow::Result<Exit> {
+    // Where versions lie side by side, that with flows whole is read.
+    let beside = input.join("v2.0");
+    let folder = [input, &beside].into_iter().find(|folder| folder.join(folder::MANIFEST).is_file());
+    match folder {
+        Some(folder) => folder::read(folder, scene).map(|()| Exit::Ok),
+        None => captures(input, scene, progress, shared),
     }
-    folder::read(input, scene)?;
-    Ok(Exit::Ok)
+}
+
+/// Makes a timeline of captures.
+fn captures(input: &Path, scene: &mut Scene, progress: &Arc<Progress>, shared: &Shared) -> anyhow::Result<Exit> {
+    let found = named(&[input.to_owned()], false);
+    let mut exit = Exit::Ok;
+    for error in &found.failed {
+        exit = Exit::Partial;
+        say(&error.to_string());
+    }
+    let total = found.bytes();
+    let inputs: Vec<_> = found.units.into_iter().flat_map(|unit| unit.inputs).map(Input::from).collect();
+    if inputs.is_empty() {
+        bail!("{}: neither a timeline folder nor captures", input.display());
+    }
+    let bar = Bar::show(progress, move || total, shared.quiet);
+    let engine = Engine::builder().progress(Arc::clone(progress));
+    let job = TimelineJob::new(Selection::default()).engine(engine);
+    let (report, outcome) = job.run(inputs, &mut Correct::default(), scene)?;
+    drop(bar);
+    let exit = exit.max(complaints(&report, &outcome, shared.quiet));
+    if !report.files.iter().any(|file| is_capture(&file.capture)) {
+        bail!("{}: neither a timeline folder nor a capture that can be read", input.display());
+    }
+    Ok(exit)
 }
 
 fn listen(port: u16) -> anyhow::Result<Server> {
