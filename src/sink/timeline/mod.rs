@@ -5,6 +5,7 @@ pub mod check;
 #[allow(dead_code, reason = "other layouts have other items")]
 mod json;
 mod manifest;
+mod several;
 mod sorted;
 mod totals;
 mod v3;
@@ -13,6 +14,7 @@ mod v5;
 use std::fs;
 use std::path::Path;
 
+pub use several::Several;
 pub use v3::Multires;
 pub use v5::{FlowList, PART};
 

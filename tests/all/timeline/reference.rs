@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pcap_compactor::sink::timeline::check::check;
-use pcap_compactor::sink::timeline::{About, FlowList, Multires, PART};
+use pcap_compactor::sink::timeline::{About, FlowList, Multires, PART, Several};
 use pcap_compactor::views::timeline::correct::Settings;
 use pcap_compactor::views::timeline::{
     Choice, Close, Correct, Flow, Hosts, Machine, Mode, Packet, Reason, Sides, State, TimelineJob, TimelineSink,
@@ -178,14 +178,13 @@ fn folders_of_real_captures_are_clean() {
     let Some(corpus) = corpus() else { return };
     let dir = tempfile::tempdir().unwrap();
     let folders = [dir.path().join("packets"), dir.path().join("flows")];
-    let inputs = || corpus.paths().into_iter().map(Input::file).collect();
-    let run = |sink: &mut dyn TimelineSink| {
-        let mut machine = Correct::new(Settings { budget: 1 << 20, ..Settings::default() });
-        let (_, outcome) = TimelineJob::default().run(inputs(), &mut machine, sink).unwrap();
-        assert!(outcome.kept.packets > 100_000);
-    };
-    run(&mut Multires::create(&folders[0], false, about()).unwrap());
-    run(&mut FlowList::create(&folders[1], false, 1 << 20, true, about()).unwrap());
+    let mut bins = Multires::create(&folders[0], false, about()).unwrap();
+    let mut lists = FlowList::create(&folders[1], false, 1 << 20, true, about()).unwrap();
+    let mut machine = Correct::new(Settings { budget: 1 << 20, ..Settings::default() });
+    let mut sink = Several(vec![&mut bins, &mut lists]);
+    let inputs = corpus.paths().into_iter().map(Input::file).collect();
+    let (_, outcome) = TimelineJob::default().run(inputs, &mut machine, &mut sink).unwrap();
+    assert!(outcome.kept.packets > 100_000);
     for folder in &folders {
         let findings = check(folder).unwrap();
         assert!(findings.is_clean() && findings.hidden.is_empty(), "{findings:#?}");
