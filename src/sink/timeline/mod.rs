@@ -7,6 +7,7 @@ mod flows;
 mod folders;
 mod json;
 mod manifest;
+mod several;
 mod sorted;
 mod totals;
 mod v3;
@@ -17,6 +18,7 @@ use std::path::Path;
 
 pub use chunked::Chunked;
 pub use folders::{Folders, Layout, Summary, are_timelines};
+pub use several::Several;
 pub use v3::Multires;
 pub use v5::{FlowList, PART};
 

@@ -1,4 +1,5 @@
-//! Records in order, however many: runs that fit into memory are sorted and put into a temporary file, and merged when all have come.
+//! Records in order, however many: runs that fit into memory are sorted and put into a temporary file, and merged when all have come. Most
+//! come nearly in order, of which a stable sort makes use. A run is read in pieces of 32 KiB, so the merge of a billion packets takes 100 MB.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -58,7 +59,7 @@ impl<R: Record> Sorted<R> {
     /// Hands over all in order.
     pub(super) fn each(mut self, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
         if self.runs.is_empty() {
-            self.waiting.sort_unstable();
+            self.waiting.sort();
             return self.waiting.into_iter().try_for_each(take);
         }
         self.put_away()?;
@@ -82,7 +83,7 @@ impl<R: Record> Sorted<R> {
             Some(file) => file,
             None => tempfile::tempfile_in(&self.folder).map_err(|source| self.failed("create", source))?,
         };
-        self.waiting.sort_unstable();
+        self.waiting.sort();
         let begin = self.runs.last().map_or(0, |&(_, end)| end);
         let end = self.write(&file, begin).map_err(|source| self.failed("write", source))?;
         self.runs.push((begin, end));

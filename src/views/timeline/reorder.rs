@@ -1,6 +1,6 @@
 //! Packets wait until those that were captured a moment before them have come.
 
-use std::cmp::{Ordering, Reverse};
+use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 use super::record::Packet;
@@ -11,29 +11,13 @@ const WINDOW: i64 = 10_000;
 /// Packets that wait at most; beyond that the earliest goes on.
 const MOST: usize = 65_536;
 
-/// A packet that waits. Of those of one time, the first goes first.
-#[derive(Debug, PartialEq, Eq)]
-struct Held {
-    number: u64,
-    packet: Packet,
-}
-
-impl Ord for Held {
-    fn cmp(&self, other: &Held) -> Ordering {
-        (self.packet.time, self.number).cmp(&(other.packet.time, other.number))
-    }
-}
-
-impl PartialOrd for Held {
-    fn partial_cmp(&self, other: &Held) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// See the module.
+/// See the module. Packets stay where they are put; what is kept in order is small.
 #[derive(Debug, Default)]
 pub(super) struct Reorder {
-    held: BinaryHeap<Reverse<Held>>,
+    /// Time, number and place of those that wait. Of those of one time, the first goes first.
+    order: BinaryHeap<Reverse<(i64, u64, usize)>>,
+    packets: Vec<Packet>,
+    free: Vec<usize>,
     numbered: u64,
     newest: i64,
 }
@@ -42,20 +26,27 @@ impl Reorder {
     /// Takes a packet as it comes.
     pub(super) fn push(&mut self, packet: Packet) {
         self.newest = packet.time;
-        self.held.push(Reverse(Held { number: self.numbered, packet }));
+        let place = self.free.pop().unwrap_or(self.packets.len());
+        self.order.push(Reverse((packet.time, self.numbered, place)));
         self.numbered += 1;
+        match self.packets.get_mut(place) {
+            Some(free) => *free = packet,
+            None => self.packets.push(packet),
+        }
     }
 
     /// The next packet whose time has come.
     pub(super) fn pop(&mut self) -> Option<Packet> {
-        let Reverse(first) = self.held.peek()?;
-        let due = first.packet.time <= self.newest.saturating_sub(WINDOW) || self.held.len() > MOST;
+        let &Reverse((time, ..)) = self.order.peek()?;
+        let due = time <= self.newest.saturating_sub(WINDOW) || self.order.len() > MOST;
         if due { self.flush() } else { None }
     }
 
     /// The next packet, when no more come.
     pub(super) fn flush(&mut self) -> Option<Packet> {
-        self.held.pop().map(|Reverse(held)| held.packet)
+        let Reverse((_, _, place)) = self.order.pop()?;
+        self.free.push(place);
+        self.packets.get(place).copied()
     }
 }
 

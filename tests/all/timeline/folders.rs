@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pcap_compactor::sink::timeline::check::{Findings, check};
-use pcap_compactor::sink::timeline::{FlowList, Multires, PART};
+use pcap_compactor::sink::timeline::{FlowList, Multires, PART, Several};
 use pcap_compactor::views::timeline::correct::Settings;
 use pcap_compactor::views::timeline::{Correct, Hosts, Machine, Packet, TimelineSink};
 use proptest::prelude::*;
@@ -13,17 +13,16 @@ use super::reference::{about, files};
 use super::{ACK, FIN, SYN, handshake, hosts, packet};
 use crate::properties::cases;
 
-/// Both folders of packets.
+/// Both folders of packets, from one pass.
 fn write(dir: &Path, packets: &[Packet], hosts: &Hosts, part: u64) -> [PathBuf; 2] {
     let folders = [dir.join("packets"), dir.join("flows")];
-    let run = |sink: &mut dyn TimelineSink| {
-        let mut machine = Correct::new(Settings::default());
-        packets.iter().for_each(|packet| machine.packet(*packet, hosts, sink).unwrap());
-        machine.finish(hosts, sink).unwrap();
-        sink.finish(hosts).unwrap();
-    };
-    run(&mut Multires::create(&folders[0], true, about()).unwrap());
-    run(&mut FlowList::create(&folders[1], true, part, true, about()).unwrap());
+    let mut bins = Multires::create(&folders[0], true, about()).unwrap();
+    let mut lists = FlowList::create(&folders[1], true, part, true, about()).unwrap();
+    let mut sink = Several(vec![&mut bins, &mut lists]);
+    let mut machine = Correct::new(Settings::default());
+    packets.iter().for_each(|packet| machine.packet(*packet, hosts, &mut sink).unwrap());
+    machine.finish(hosts, &mut sink).unwrap();
+    sink.finish(hosts).unwrap();
     folders
 }
 

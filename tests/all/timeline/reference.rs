@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use pcap_compactor::sink::timeline::check::check;
-use pcap_compactor::sink::timeline::{About, FlowList, Multires, PART};
+use pcap_compactor::sink::timeline::{About, FlowList, Multires, PART, Several};
 use pcap_compactor::views::timeline::correct::Settings;
 use pcap_compactor::views::timeline::{
     Choice, Close, Correct, Flow, Hosts, Machine, Mode, Packet, Reason, Sides, State, TimelineJob, TimelineSink,
 };
-use pcap_compactor::{Input, Timestamp};
+use pcap_compactor::{Engine, Input, Timestamp};
 use serde_json::Value;
 
 use super::{Said, flows};
@@ -174,21 +174,29 @@ fn folders_of_the_original_are_checked() {
 }
 
 #[test]
-fn folders_of_real_captures_are_clean() {
+fn folders_of_real_captures_are_clean_and_the_same_on_any_number_of_threads() {
     let Some(corpus) = corpus() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let folders = [dir.path().join("packets"), dir.path().join("flows")];
-    let inputs = || corpus.paths().into_iter().map(Input::file).collect();
-    let run = |sink: &mut dyn TimelineSink| {
-        let mut machine = Correct::new(Settings { budget: 1 << 20, ..Settings::default() });
-        let (_, outcome) = TimelineJob::default().run(inputs(), &mut machine, sink).unwrap();
+    let write = |threads: usize, budget| {
+        let folders = ["packets", "flows"].map(|name| dir.path().join(threads.to_string()).join(name));
+        let mut bins = Multires::create(&folders[0], false, about()).unwrap();
+        let mut lists = FlowList::create(&folders[1], false, 1 << 20, true, about()).unwrap();
+        let mut machine = Correct::new(Settings { budget, ..Settings::default() });
+        let mut sink = Several(vec![&mut bins, &mut lists]);
+        let inputs = corpus.paths().into_iter().map(Input::file).collect();
+        let job = TimelineJob::default().engine(Engine::builder().threads(threads));
+        let (_, outcome) = job.run(inputs, &mut machine, &mut sink).unwrap();
         assert!(outcome.kept.packets > 100_000);
+        folders
     };
-    run(&mut Multires::create(&folders[0], false, about()).unwrap());
-    run(&mut FlowList::create(&folders[1], false, 1 << 20, true, about()).unwrap());
-    for folder in &folders {
-        let findings = check(folder).unwrap();
+    let (one, five) = (write(1, 1 << 20), write(5, 1 << 16));
+    for (one, five) in one.iter().zip(&five) {
+        let findings = check(one).unwrap();
         assert!(findings.is_clean() && findings.hidden.is_empty(), "{findings:#?}");
+        assert_eq!(files(one), files(five));
+        for name in files(one) {
+            assert!(std::fs::read(one.join(&name)).unwrap() == std::fs::read(five.join(&name)).unwrap(), "{name}");
+        }
     }
 }
 
