@@ -3,6 +3,8 @@
 //! A folder that is there is replaced only by a successor that is complete, and only if it holds what such a folder holds: nobody loses
 //! a home to a mistyped name. Where the system can, both change places in one step.
 
+use std::cell::RefCell;
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -19,6 +21,8 @@ pub struct AtomicFolder {
     temporary: PathBuf,
     replaces: bool,
     is_ours: fn(&Path) -> bool,
+    /// Folders in it that have been made.
+    made: RefCell<HashSet<PathBuf>>,
 }
 
 /// A file in a folder under way.
@@ -55,7 +59,7 @@ impl AtomicFolder {
             other => other,
         };
         made.map_err(|source| Error::io("create", path, source))?;
-        Ok(AtomicFolder { path: target, temporary, replaces, is_ours })
+        Ok(AtomicFolder { path: target, temporary, replaces, is_ours, made: RefCell::default() })
     }
 
     /// Starts a file in it; `name` may lead through folders, which are made.
@@ -65,7 +69,12 @@ impl AtomicFolder {
     pub fn file(&self, name: &str) -> Result<Part> {
         let (path, place) = (self.path.join(name), self.temporary.join(name));
         let create = || {
-            fs::create_dir_all(folder_of(&place))?;
+            let around = folder_of(&place);
+            let mut made = self.made.borrow_mut();
+            if !made.contains(around) {
+                fs::create_dir_all(around)?;
+                made.insert(around.to_owned());
+            }
             File::create_new(&place)
         };
         let file = create().map_err(|source| Error::io("create", &path, source))?;
@@ -92,14 +101,7 @@ impl AtomicFolder {
     /// It cannot be written or renamed, or its place has been taken meanwhile; then nothing is visible.
     pub fn commit(self) -> Result<()> {
         let failed = |source| Error::io("write", &self.path, source);
-        for entry in WalkDir::new(&self.temporary).contents_first(true) {
-            let entry = entry.map_err(|error| failed(error.into()))?;
-            let synced = File::open(entry.path()).and_then(|file| file.sync_all());
-            // A file system that cannot sync folders has its own promise.
-            if entry.file_type().is_file() {
-                synced.map_err(failed)?;
-            }
-        }
+        sync(&self.temporary).map_err(failed)?;
         vacant(&self.path, self.replaces, self.is_ours).map_err(failed)?;
         match fs::rename(&self.temporary, &self.path) {
             Err(error) if self.replaces && self.path.is_dir() => {
@@ -144,6 +146,23 @@ impl Part {
     pub fn flush(&mut self) -> Result<()> {
         self.out.flush().map_err(|source| Error::io("write", &self.path, source))
     }
+}
+
+/// Brings all that lies in a folder to the disk. Where the system can, in one step: of a million files each has its price.
+fn sync(folder: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    if rustix::fs::syncfs(File::open(folder)?).is_ok() {
+        return Ok(());
+    }
+    for entry in WalkDir::new(folder).contents_first(true) {
+        let entry = entry?;
+        let synced = File::open(entry.path()).and_then(|file| file.sync_all());
+        // A file system that cannot sync folders has its own promise.
+        if entry.file_type().is_file() {
+            synced?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether a folder may take a place.

@@ -115,7 +115,7 @@ fn captures(input: &Path, scene: &mut Scene, progress: &Arc<Progress>, shared: &
     let total = found.bytes();
     let inputs: Vec<_> = found.units.into_iter().flat_map(|unit| unit.inputs).map(Input::from).collect();
     if inputs.is_empty() {
-        bail!("{}: neither a timeline folder nor captures", input.display());
+        bail!("{}: no timeline folder, which has a {}, and no captures", input.display(), folder::MANIFEST);
     }
     let bar = Bar::show(progress, move || total, shared.quiet);
     let engine = Engine::builder().progress(Arc::clone(progress));
@@ -124,7 +124,7 @@ fn captures(input: &Path, scene: &mut Scene, progress: &Arc<Progress>, shared: &
     drop(bar);
     let exit = exit.max(complaints(&report, &outcome, shared.quiet));
     if !report.files.iter().any(|file| is_capture(&file.capture)) {
-        bail!("{}: neither a timeline folder nor a capture that can be read", input.display());
+        bail!("{}: no timeline folder, and no capture that can be read", input.display());
     }
     Ok(exit)
 }

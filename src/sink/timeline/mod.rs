@@ -9,6 +9,7 @@ mod json;
 mod manifest;
 mod several;
 mod sorted;
+mod times;
 mod totals;
 mod v3;
 mod v5;

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -67,15 +68,24 @@ impl<R: Record> Sorted<R> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
         let mut runs: Vec<Run> =
             self.runs.iter().map(|&(at, end)| Run { at, end, piece: Vec::new(), read: 0 }).collect();
-        let mut heads = BinaryHeap::with_capacity(runs.len());
+        // Runs overlap little, so most wait until the others have come to where they begin.
+        let mut later = Vec::with_capacity(runs.len());
         for (number, run) in runs.iter_mut().enumerate() {
-            heads.extend(self.next(run, &mut file)?.map(|record| Reverse((record, number))));
+            later.extend(self.next(run, &mut file)?.map(|record| Reverse((record, number))));
         }
-        while let Some(Reverse((record, number))) = heads.pop() {
-            take(record)?;
-            heads.extend(self.next(&mut runs[number], &mut file)?.map(|record| Reverse((record, number))));
+        later.sort();
+        let mut heads = BinaryHeap::new();
+        loop {
+            while later.last().is_some_and(|next| heads.peek().is_none_or(|head| head < next)) {
+                heads.extend(later.pop());
+            }
+            let Some(mut head) = heads.peek_mut() else { return Ok(()) };
+            let number = head.0.1;
+            match self.next(&mut runs[number], &mut file)? {
+                Some(next) => take(std::mem::replace(&mut head.0.0, next))?,
+                None => take(PeekMut::pop(head).0.0)?,
+            }
         }
-        Ok(())
     }
 
     fn put_away(&mut self) -> Result<()> {

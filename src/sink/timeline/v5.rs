@@ -14,6 +14,7 @@ use hashbrown::{HashMap, HashSet};
 use super::json::Json;
 use super::manifest::{choice, finished, iso, items, plain, source, span, strings, time_range, write};
 use super::sorted::{Record, Sorted};
+use super::times::Times;
 use super::totals::{Bins, Totals};
 use super::{About, is_timeline};
 use crate::error::Result;
@@ -60,7 +61,7 @@ pub struct FlowList {
     part: u64,
     with_numbers: bool,
     totals: Totals,
-    times: Option<Sorted<Time>>,
+    times: Option<Times>,
     lines: Option<Sorted<Line>>,
     flows: Option<Sorted<Short>>,
     pairs: Vec<Pair>,
@@ -94,7 +95,7 @@ impl FlowList {
             part,
             with_numbers,
             totals: Totals::default(),
-            times: Some(Sorted::new(around)),
+            times: Some(Times::new(around)),
             lines: Some(Sorted::new(around)),
             flows: Some(Sorted::new(around)),
             pairs: Vec::new(),
@@ -273,7 +274,7 @@ impl FlowList {
 impl TimelineSink for FlowList {
     fn packet(&mut self, packet: &Packet, _: &Hosts) -> Result<()> {
         self.totals.add(packet);
-        self.times.as_mut().ok_or_else(finished)?.push(Time(packet.time))
+        self.times.as_mut().ok_or_else(finished)?.push(packet.time)
     }
 
     fn flow(&mut self, flow: &Flow, hosts: &Hosts) -> Result<()> {
@@ -319,13 +320,9 @@ impl TimelineSink for FlowList {
         write(&folder, "ips/flag_stats.json", |json| self.totals.write_flags(json))?;
         write(&folder, "ips/unique_ips.json", |json| items(json, names.iter().copied()))?;
         let mut parts = Bins::new(range);
-        times.each(|Time(time)| {
-            if time == range.1 {
-                parts.add_last()
-            } else {
-                parts.add(time)
-            }
-            Ok(())
+        times.each(|time| match time == range.1 {
+            true => parts.add_last(),
+            false => parts.add(time),
         })?;
         write(&folder, "indices/bins.json", |json| {
             json.open(b'[');
@@ -437,20 +434,6 @@ struct Listed {
     part: u64,
     flows: u64,
     bytes: u64,
-}
-
-/// When a packet was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Time(i64);
-
-impl Record for Time {
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0.to_le_bytes());
-    }
-
-    fn read(bytes: &mut &[u8]) -> Time {
-        Time(bytes.first_chunk().map_or(0, |bytes| i64::from_le_bytes(*bytes)))
-    }
 }
 
 /// Appends a string of JSON.

@@ -245,11 +245,12 @@ impl Shard {
         let row = &mut self.rows[id];
         if !row.live {
             row.live = true;
-            let silent = arrival.time.saturating_add(idle);
-            let mark = if silent < self.reached { self.marks } else { 0 };
-            self.closed.aside.stale += u64::from(silent < self.clock);
+            // A flow that began at its time may have left.
+            let over = deadline(arrival.time, idle, &self.plan);
+            let mark = if over < self.reached { self.marks } else { 0 };
+            self.closed.aside.stale += u64::from(arrival.time.saturating_add(idle) < self.clock);
             row.flow.serial = Serial { mark, ..Serial::default() };
-            row.slot = self.deadlines.insert(deadline(arrival.time, idle, &self.plan), id);
+            row.slot = self.deadlines.insert(over, id);
         }
         let back = arrival.time < row.newest();
         let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle };

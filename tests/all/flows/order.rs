@@ -121,3 +121,16 @@ fn flows_that_begin_at_one_time_have_names_of_their_own() {
     let names: std::collections::BTreeSet<_> = said.flows.iter().map(FlowRecord::flow_id).collect();
     assert_eq!((said.flows.len(), names.len()), (5, 5), "{:?}", said.flows);
 }
+
+/// As above, where what was there has left by the active timeout, which is shorter.
+#[test]
+fn flows_that_the_active_timeout_ended_have_names_of_their_own() {
+    let files: Vec<Vec<Sent>> = [&[0, 1][..], &[3, 4, 0]]
+        .map(|times| times.iter().map(|&second| udp(START + second * SECOND, u32::from(second > 2))).collect())
+        .into();
+    let dir = tempfile::tempdir().unwrap();
+    let lifetime = Lifetime { active: Some(SECOND / 2), ..Lifetime::default() };
+    let said = say(&super::write(dir.path(), &files), Settings { lifetime, ..Settings::default() }, PLAIN);
+    let names: std::collections::BTreeSet<_> = said.flows.iter().map(FlowRecord::flow_id).collect();
+    assert_eq!((said.flows.len(), names.len()), (5, 5), "{:?}", said.flows);
+}
