@@ -1,7 +1,7 @@
 //! `buckets`: captures in; one row a stretch of time, and a ledger out.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use pcap_compactor::capture::Input as Source;
 use pcap_compactor::engine::ledger::{Amount, Outcome};
 use pcap_compactor::engine::{Progress, Report};
 use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
-use pcap_compactor::sink::buckets::{BucketWriter, Form};
+use pcap_compactor::sink::buckets::{BucketWriter, Form, header};
 use pcap_compactor::sink::metrics::OwnedMetrics;
 use pcap_compactor::views::buckets::{BucketCounts, BucketJob, Local, NARROWEST, Settings, WIDEST, bridge};
 
@@ -212,11 +212,16 @@ fn into_place(args: &Args, found: Found, progress: &Arc<Progress>) -> anyhow::Re
     match &args.output {
         None => Ok(write(args, found, progress, stdout::lock()?, Path::new("standard output"), true)?.1),
         Some(path) if args.append => {
+            let is_new = goes_on(args, path, found.units.iter().any(|unit| unit.sensor.is_some()))?;
             let file = OpenOptions::new().create(true).append(true).open(path);
             let file = file.with_context(|| format!("{}: cannot open", path.display()))?;
-            let there = file.metadata().with_context(|| format!("{}: cannot open", path.display()))?;
-            let is_new = there.len() == 0;
-            Ok(write(args, found, progress, file, path, is_new)?.1)
+            match write(args, found, progress, file, path, is_new) {
+                Ok((_, done)) => Ok(done),
+                Err(error) => {
+                    cut_back(path);
+                    Err(error)
+                }
+            }
         }
         Some(path) => {
             let (file, done) = write(args, found, progress, AtomicFile::create(path)?, path, true)?;
@@ -226,6 +231,46 @@ fn into_place(args: &Args, found: Found, progress: &Arc<Progress>) -> anyhow::Re
             }
             Ok(done)
         }
+    }
+}
+
+/// Whether a file that rows are added to is new. What it holds has to be whole rows of the same columns.
+fn goes_on(args: &Args, path: &Path, sensors: bool) -> anyhow::Result<bool> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        file => file.with_context(|| format!("{}: cannot open", path.display()))?,
+    };
+    let length = file.seek(SeekFrom::End(0)).with_context(|| format!("{}: cannot read", path.display()))?;
+    if length == 0 {
+        return Ok(true);
+    }
+    let refuse = |why: &str| Usage(format!("{}: {why}; mend it, or name another file", path.display()));
+    let mut last = [0];
+    let read = file.seek(SeekFrom::End(-1)).and_then(|_| file.read_exact(&mut last)).and_then(|()| file.rewind());
+    read.with_context(|| format!("{}: cannot read", path.display()))?;
+    if last != *b"\n" {
+        return Err(refuse("its last row is not whole, so nothing can be added").into());
+    }
+    if args.format() == Format::Csv {
+        let header = header(args.mono_origin.is_some(), sensors);
+        let mut there = vec![0; header.len()];
+        if file.read_exact(&mut there).is_err() || there != header.as_bytes() {
+            return Err(refuse("has other columns, so no rows can be added").into());
+        }
+    }
+    Ok(false)
+}
+
+/// Removes what a failed write left of a row at the end of a file.
+fn cut_back(path: &Path) {
+    let Ok(mut file) = OpenOptions::new().read(true).write(true).open(path) else { return };
+    let Ok(length) = file.seek(SeekFrom::End(0)) else { return };
+    // No row is longer.
+    let from = length.saturating_sub(64 << 10);
+    let mut end = Vec::new();
+    if file.seek(SeekFrom::Start(from)).and_then(|_| file.read_to_end(&mut end)).is_ok() {
+        let whole = end.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let _ = file.set_len(from + whole as u64);
     }
 }
 
@@ -285,16 +330,18 @@ fn write<W: Write>(
 fn close(args: &Args, done: &Done, exit: Exit, took: Duration, shared: &Shared) -> anyhow::Result<Exit> {
     let (mut sum, mut exit, mut outcome) = (Sum::default(), exit, done.outcome);
     for report in &done.reports {
-        exit = exit.max(complaints(report, &outcome, shared.quiet));
+        // What it says of late packets is about hours.
+        exit = exit.max(complaints(report, &Outcome { late: Amount::default(), ..outcome }, shared.quiet));
         // Told once, of all runs together.
         sum.add(report, &std::mem::take(&mut outcome), Amount::default());
     }
     if !shared.quiet {
         closing(&sum, took, "in buckets", &things(done.counts.rows, "row"));
-        if done.counts.late > 0 {
-            let late = things(done.counts.late, "packet");
-            say(&format!("{late} came when their bucket had left; --reorder says how long one waits"));
-        }
+    }
+    if done.counts.late > 0 {
+        let late = things(done.counts.late, "packet");
+        say(&format!("{late} came when their bucket had left; --reorder says how long one waits"));
+        exit = exit.max(Exit::Partial);
     }
     if sum.captures == 0 {
         anyhow::bail!("none of the inputs is a capture that can be read");

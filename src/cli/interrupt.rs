@@ -1,12 +1,13 @@
-//! A clean stop: the first SIGINT or SIGTERM asks the run to end at its next batch, the second ends it at once.
+//! A clean stop: the first SIGINT, SIGTERM or SIGHUP asks the run to end at its next batch, the second ends it at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use pcap_compactor::engine::Progress;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use pcap_compactor::sink::atomic::remove_unfinished;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 /// How long a run may take to stop cleanly.
@@ -17,21 +18,29 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// Stops `progress` when a signal comes.
 pub(crate) fn watch(progress: &Arc<Progress>) -> anyhow::Result<()> {
     let progress = Arc::clone(progress);
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    // A file that may grow no more is an error of the write, which is told and leaves nothing half-written.
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     thread::spawn(move || {
         for signal in &mut signals {
             if SIGNAL.swap(signal, Ordering::Relaxed) != 0 {
-                std::process::exit(128 + signal);
+                end(signal);
             }
             progress.stop();
-            // A read that waits for a pipe does not see that. What is half-written has a temporary name.
+            // A read that waits for a pipe does not see that.
             thread::spawn(move || {
                 thread::sleep(GRACE);
-                std::process::exit(128 + signal);
+                end(signal);
             });
         }
     });
     Ok(())
+}
+
+/// Ends the process. What is half-written has a temporary name, under which nothing stays.
+fn end(signal: i32) -> ! {
+    remove_unfinished();
+    std::process::exit(128 + signal)
 }
 
 /// A signal has come.
@@ -39,7 +48,7 @@ pub(crate) fn came() -> bool {
     SIGNAL.load(Ordering::Relaxed) != 0
 }
 
-/// 130 after SIGINT, 143 after SIGTERM.
+/// 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP.
 pub(crate) fn exit_code() -> u8 {
     u8::try_from(128 + SIGNAL.load(Ordering::Relaxed)).unwrap_or(130)
 }

@@ -13,7 +13,7 @@ use pcap_compactor::Timestamp;
 use pcap_compactor::capture::{Input, beginning};
 use pcap_compactor::engine::Progress;
 use pcap_compactor::engine::ledger::Amount;
-use pcap_compactor::sink::timeline::{About, Folders, Layout, Summary, check};
+use pcap_compactor::sink::timeline::{About, Folders, Layout, Summary, VERSIONS, check};
 use pcap_compactor::views::groups::Window;
 use pcap_compactor::views::timeline::original::{Options, Original};
 use pcap_compactor::views::timeline::table::{self, Names, TableReport};
@@ -280,6 +280,12 @@ fn selection(args: &Args, choice: &Choice) -> Result<Selection, Usage> {
 
 /// Says what is wrong with a folder.
 fn check_folder(folder: &Path, shared: &Shared) -> anyhow::Result<Exit> {
+    let versions: Vec<_> =
+        VERSIONS.iter().map(|version| folder.join(version)).filter(|inside| inside.is_dir()).collect();
+    if !folder.join("manifest.json").exists() && !versions.is_empty() {
+        let exits = versions.iter().map(|inside| check_folder(inside, shared)).collect::<anyhow::Result<Vec<_>>>()?;
+        return Ok(exits.into_iter().max().unwrap_or(Exit::Ok));
+    }
     let findings = check::check(folder)?;
     let mut out = String::new();
     for problem in &findings.problems {

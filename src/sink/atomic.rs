@@ -8,6 +8,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use walkdir::WalkDir;
 
@@ -23,6 +24,7 @@ pub struct AtomicFile {
     temporary: Option<PathBuf>,
     replaces: bool,
     out: BlockWriter,
+    _unfinished: Option<Unfinished>,
 }
 
 impl AtomicFile {
@@ -49,7 +51,7 @@ impl AtomicFile {
             Ok(there) if there.is_dir() => return Err(refused(ErrorKind::IsADirectory.into())),
             Ok(there) if !there.is_file() => {
                 let out = OpenOptions::new().write(true).open(path).and_then(BlockWriter::new).map_err(refused)?;
-                return Ok(AtomicFile { path: target, temporary: None, replaces, out });
+                return Ok(AtomicFile { path: target, temporary: None, replaces, out, _unfinished: None });
             }
             Ok(_) if path.is_symlink() => target = fs::canonicalize(path).map_err(refused)?,
             // A link to what is not there yet.
@@ -72,7 +74,8 @@ impl AtomicFile {
         };
         let file = file.map_err(|source| Error::io("create", &temporary, source))?;
         let out = BlockWriter::new(file).map_err(|source| Error::io("write", &temporary, source))?;
-        Ok(AtomicFile { path: target, temporary: Some(temporary), replaces, out })
+        let _unfinished = Some(Unfinished::new(&temporary));
+        Ok(AtomicFile { path: target, temporary: Some(temporary), replaces, out, _unfinished })
     }
 
     /// Appends what `with` appends to a buffer, whose other content it must leave alone.
@@ -120,6 +123,41 @@ impl Drop for AtomicFile {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
             let _ = fs::remove_file(temporary);
+        }
+    }
+}
+
+/// Temporary names under which something is being written, of files and folders.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+/// Notes what is being written under a temporary name until it is dropped.
+#[derive(Debug)]
+pub(super) struct Unfinished(PathBuf);
+
+impl Unfinished {
+    pub(super) fn new(temporary: &Path) -> Unfinished {
+        UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(temporary.to_owned());
+        Unfinished(temporary.to_owned())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.0);
+    }
+}
+
+/// Removes all files and folders that this process is writing and has not made visible. For a process that is about to end at once:
+/// whoever writes them meets errors from then on.
+pub fn remove_unfinished() {
+    let unfinished = std::mem::take(&mut *UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner));
+    for path in unfinished {
+        // A folder may be filled while it is removed.
+        for _ in 0..10 {
+            let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            if removed.is_ok() || !path.exists() {
+                break;
+            }
         }
     }
 }

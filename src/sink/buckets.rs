@@ -77,6 +77,15 @@ pub struct BucketWriter<W: Write> {
 /// Bytes that are gathered before they are written.
 const BUFFER: usize = 48 << 10;
 
+/// The line with which CSV begins.
+#[must_use]
+pub fn header(with_mono: bool, with_sensors: bool) -> String {
+    let front = [with_sensors.then_some("sensor"), Some("start"), Some("width"), Some("buckets")];
+    let mono = with_mono.then_some("t_mono_ns");
+    let names = front.into_iter().chain([mono]).flatten().chain(COLUMNS.iter().map(|column| column.name));
+    names.collect::<Vec<_>>().join(",") + "\n"
+}
+
 impl<W: Write> BucketWriter<W> {
     /// Writes to `out`, whose name stands in errors. With `mono_origin`, nanoseconds, rows also say what a clock shows that was 0 then;
     /// with `sensors`, whose they are. `header` is whether CSV begins with one.
@@ -90,12 +99,7 @@ impl<W: Write> BucketWriter<W> {
     ) -> BucketWriter<W> {
         let mut buffer = Vec::new();
         if form == Form::Csv && header {
-            let front = [sensors.then_some("sensor"), Some("start"), Some("width"), Some("buckets")];
-            let mono = mono_origin.map(|_| "t_mono_ns");
-            let names: Vec<_> =
-                front.into_iter().chain([mono]).flatten().chain(COLUMNS.iter().map(|column| column.name)).collect();
-            buffer.extend_from_slice(names.join(",").as_bytes());
-            buffer.push(b'\n');
+            buffer.extend_from_slice(self::header(mono_origin.is_some(), sensors).as_bytes());
         }
         BucketWriter {
             out,

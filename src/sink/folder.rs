@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::atomic::{folder_of, temporary_name};
+use super::atomic::{Unfinished, folder_of, temporary_name};
 use crate::error::{Error, Result};
 
 /// A folder under way. Dropped before [`AtomicFolder::commit`], it leaves nothing behind.
@@ -23,6 +23,7 @@ pub struct AtomicFolder {
     is_ours: fn(&Path) -> bool,
     /// Folders in it that have been made.
     made: RefCell<HashSet<PathBuf>>,
+    _unfinished: Unfinished,
 }
 
 /// A file in a folder under way.
@@ -59,7 +60,8 @@ impl AtomicFolder {
             other => other,
         };
         made.map_err(|source| Error::io("create", path, source))?;
-        Ok(AtomicFolder { path: target, temporary, replaces, is_ours, made: RefCell::default() })
+        let _unfinished = Unfinished::new(&temporary);
+        Ok(AtomicFolder { path: target, temporary, replaces, is_ours, made: RefCell::default(), _unfinished })
     }
 
     /// Starts a file in it; `name` may lead through folders, which are made.

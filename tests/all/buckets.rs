@@ -519,6 +519,68 @@ fn output_is_replaced_or_added_to() {
     assert_eq!((failed.code, lines()), (Some(1), 2));
 }
 
+/// Rows are added behind whole rows of the same columns, or not at all.
+#[test]
+fn nothing_is_added_to_what_is_not_whole_or_of_other_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "a.pcap", &pcap(&[udp(START, 1)]));
+    let add = |place: &Path, options: &[&str]| {
+        let arguments = ["buckets", "-q", path.to_str().unwrap(), "-o", place.to_str().unwrap(), "--append"];
+        run(arguments.iter().chain(options))
+    };
+    for (name, there, why) in [
+        ("cut.jsonl", "{\"type\":\"buck", "not whole"),
+        ("cut.csv", "start", "not whole"),
+        ("other.csv", "foo,bar\n1,2\n", "other columns"),
+        ("short.csv", "1\n", "other columns"),
+    ] {
+        let place = file(folder.path(), name, there.as_bytes());
+        let ran = add(&place, &[]);
+        assert_eq!(ran.code, Some(2), "{}", ran.said);
+        assert!(ran.said.contains(why) && ran.said.contains(name), "{}", ran.said);
+        assert_eq!(std::fs::read_to_string(place).unwrap(), there);
+    }
+    let place = folder.path().join("rows.csv");
+    assert_eq!(add(&place, &[]).code, Some(0));
+    assert_eq!(add(&place, &["--mono-origin", "5"]).code, Some(2));
+    assert_eq!(add(&place, &[]).code, Some(0));
+}
+
+/// Where every other time is wild, buckets leave when too many are open; every packet is counted.
+#[test]
+fn open_buckets_are_bounded() {
+    let times = (0..140_000_i64).map(|n| if n % 2 == 0 { START + n } else { START + n * 50_000 * SECOND / 1000 });
+    let packets: Vec<Sent> = times.map(|time| udp(time, 1)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "wild.pcap", &pcap(&packets));
+    let settings = Settings { gap_limit: 0, ..Settings::default() };
+    let rows = written(&[path], settings, 1);
+    let column = |name: &str| 3 + COLUMNS.iter().position(|column| column.name == name).unwrap();
+    let [packets, late] = ["pkts_unknown", "late"].map(|name| {
+        let cell = |row: &str| row.split(',').nth(column(name)).unwrap().parse::<u64>().unwrap();
+        rows.lines().map(cell).sum::<u64>()
+    });
+    assert_eq!(packets + late, 140_000);
+    assert!(late < 70_000, "{late}");
+}
+
+/// A datagram in fragments is one flow.
+#[test]
+fn later_fragments_open_no_flow() {
+    let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).unwrap();
+    for part in [0x2000_u16, 1] {
+        let mut frame = ethernet(17, [10, 0, 0, 1], [10, 0, 0, 2], &[&[156, 64, 0, 80, 0, 24, 0, 0][..]].concat());
+        frame[16..18].copy_from_slice(&28_u16.to_be_bytes());
+        frame[20..22].copy_from_slice(&part.to_be_bytes());
+        writer.record(Timestamp(START), frame.len() as u32, &frame).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "parts.pcap", &writer.finish().unwrap());
+    let row = &run(["buckets", "-q", path.to_str().unwrap()]).lines()[0];
+    let said = ["udp", "fragments", "new_udp_flows", "new_other_flows"].map(|name| row[name].as_u64().unwrap());
+    assert_eq!(said, [2, 1, 1, 0]);
+}
+
 #[test]
 fn mistakes_are_named_with_the_way_out() {
     let said = |arguments: &[&str]| {

@@ -20,6 +20,7 @@ mod cic_py;
 mod cli_damage;
 mod cli_flows;
 mod cli_tables;
+mod cli_timeline;
 mod comparison;
 mod corpus;
 mod csv;

@@ -1,13 +1,13 @@
 //! Reads a timeline folder of layout 2.0: packets.csv, and the flows that flows_index.json lists in chunks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use pcap_compactor::views::timeline::{
-    Close, Flow, Host, Hosts, Packet, Phase, Reason, Sides, State, Step, TimelineSink,
+    Close, Flow, Host, Hosts, Packet, Phase, Reason, Sides, State, Step, TimelineSink, correct,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -57,6 +57,9 @@ struct Stored {
     ongoing: bool,
     #[serde(default, rename = "completed_by_timeout")]
     by_timeout: bool,
+    /// Packets without a step, by why.
+    #[serde(default)]
+    unexplained: BTreeMap<String, u64>,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +90,9 @@ struct StoredPacket {
     length: i64,
     #[serde(default)]
     protocol: Value,
+    /// Bytes of payload, where a folder says it.
+    #[serde(default)]
+    seg_len: Option<u32>,
 }
 
 /// Reads the folder into `sink`, packets first.
@@ -112,8 +118,16 @@ pub(super) fn read(folder: &Path, sink: &mut impl TimelineSink) -> anyhow::Resul
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    regular(path)?;
     let text = std::fs::read(path).with_context(|| format!("{}: cannot read", path.display()))?;
     serde_json::from_slice(&text).with_context(|| path.display().to_string())
+}
+
+/// Refuses what never ends.
+fn regular(path: &Path) -> anyhow::Result<()> {
+    let is_other = std::fs::metadata(path).is_ok_and(|there| !there.is_file());
+    ensure!(!is_other, "{}: is not a regular file", path.display());
+    Ok(())
 }
 
 /// The columns of packets.csv that are used, by place.
@@ -184,6 +198,7 @@ fn protocol_number(text: &str) -> Option<i64> {
 
 /// All packets; where none passed the filters, there is no such file.
 fn packets(path: &Path, total: Option<u64>, hosts: &mut Hosts, sink: &mut impl TimelineSink) -> anyhow::Result<()> {
+    regular(path)?;
     let file = match File::open(path) {
         Err(error) if error.kind() == ErrorKind::NotFound && total == Some(0) => return Ok(()),
         file => file.with_context(|| format!("{}: cannot open", path.display()))?,
@@ -254,6 +269,12 @@ const REASONS: [Reason; 5] = [
 ];
 const STEPS: [&str; 8] = ["syn", "syn_ack", "ack", "data", "ack_data", "fin", "ack_close", "rst"];
 
+/// Why packets have no step, in words that are known.
+fn unexplained(stored: &BTreeMap<String, u64>) -> anyhow::Result<Vec<(&'static str, u64)>> {
+    let known = correct::UNEXPLAINED.map(|why| (why, why));
+    stored.iter().map(|(why, &packets)| Ok((named("unexplained", why, &known)?, packets))).collect()
+}
+
 impl Stored {
     fn flow(self, hosts: &mut Hosts) -> anyhow::Result<Flow> {
         let number = self.id.strip_prefix("flow_").and_then(|digits| digits.parse().ok());
@@ -313,6 +334,7 @@ impl Stored {
             total_packets: self.total_packets,
             total_bytes: self.total_bytes,
             invalid_packet,
+            unexplained: unexplained(&self.unexplained)?,
             packets: self.packets.iter().map(|packet| packet.packet(hosts)).collect(),
             steps,
             ..Flow::default()
@@ -338,7 +360,7 @@ impl StoredPacket {
             seq: self.seq_num,
             ack: self.ack_num,
             length: self.length,
-            payload: None,
+            payload: self.seg_len,
             protocol: match &self.protocol {
                 Value::Number(number) => number.as_i64(),
                 Value::String(text) => protocol_number(text),

@@ -15,6 +15,7 @@ use std::time::Duration;
 use anyhow::bail;
 use pcap_compactor::engine::Progress;
 use pcap_compactor::sink::atomic::write_whole;
+use pcap_compactor::sink::timeline::PARTS;
 use pcap_compactor::views::timeline::view::Selection;
 use pcap_compactor::views::timeline::{Correct, Scene, TimelineJob};
 use pcap_compactor::{Engine, Input};
@@ -23,7 +24,7 @@ use super::progress::Bar;
 use super::summary::{complaints, is_capture};
 use super::text::{self, count, things};
 use super::units::named;
-use super::{Exit, Shared, interrupt, say};
+use super::{Exit, Shared, Usage, interrupt, say};
 use http::Server;
 use page::Page;
 
@@ -64,7 +65,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     // Before what may take long, because the port may be taken.
     let server = if args.save.is_none() { Some(listen(args.port)?) } else { None };
     let mut scene = Scene::default();
-    let exit = fill(&args.input, &mut scene, &progress, shared)?;
+    let exit = fill(args, &mut scene, &progress, shared)?;
     let packets = scene.levels().first().map_or(0, |level| level.rows.len());
     let said = format!(
         "{}, {}, {}",
@@ -93,20 +94,45 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     }
 }
 
+/// Refuses a page that would take the place of a part of a timeline folder.
+fn outside(page: Option<&Path>, folder: &Path) -> Result<(), Usage> {
+    let place = page.and_then(|page| Some((page, page.canonicalize().ok()?)));
+    let Some((page, place)) = place else { return Ok(()) };
+    let inside = folder.canonicalize().ok().and_then(|folder| Some(place.strip_prefix(folder).ok()?.to_owned()));
+    let part = inside.as_deref().and_then(|inside| inside.components().next());
+    match part.is_some_and(|part| PARTS.iter().any(|name| part.as_os_str() == *name)) {
+        true => {
+            Err(Usage(format!("--save would take the place of an input: {}; give it another name", page.display())))
+        }
+        false => Ok(()),
+    }
+}
+
 /// Fills a scene with what the input has: a timeline folder, or captures.
-fn fill(input: &Path, scene: &mut Scene, progress: &Arc<Progress>, shared: &Shared) -> anyhow::Result<Exit> {
+fn fill(args: &Args, scene: &mut Scene, progress: &Arc<Progress>, shared: &Shared) -> anyhow::Result<Exit> {
+    let (input, save) = (args.input.as_path(), args.save.as_deref());
     // Where versions lie side by side, that with flows whole is read.
     let beside = input.join("v2.0");
     let folder = [input, &beside].into_iter().find(|folder| folder.join(folder::MANIFEST).is_file());
     match folder {
-        Some(folder) => folder::read(folder, scene).map(|()| Exit::Ok),
-        None => captures(input, scene, progress, shared),
+        Some(folder) => {
+            outside(save, folder)?;
+            folder::read(folder, scene).map(|()| Exit::Ok)
+        }
+        None => captures(input, save, scene, progress, shared),
     }
 }
 
 /// Makes a timeline of captures.
-fn captures(input: &Path, scene: &mut Scene, progress: &Arc<Progress>, shared: &Shared) -> anyhow::Result<Exit> {
+fn captures(
+    input: &Path,
+    save: Option<&Path>,
+    scene: &mut Scene,
+    progress: &Arc<Progress>,
+    shared: &Shared,
+) -> anyhow::Result<Exit> {
     let found = named(&[input.to_owned()], false);
+    found.spare(save.map(|save| ("--save", save.to_owned())).into_iter().collect(), &[])?;
     let mut exit = Exit::Ok;
     for error in &found.failed {
         exit = Exit::Partial;

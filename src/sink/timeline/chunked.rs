@@ -10,8 +10,9 @@ use csv::ReaderBuilder;
 
 use super::flows::{short, whole};
 use super::json::Json;
+use super::manifest::plain;
 use super::totals::{Bins, Totals};
-use super::{About, is_timeline};
+use super::{About, are_timelines};
 use crate::capture::civil_from_days;
 use crate::error::{Error, Result};
 use crate::sink::folder::{AtomicFolder, Part};
@@ -48,7 +49,7 @@ impl Chunked {
     /// # Errors
     /// As [`AtomicFolder::create`].
     pub fn create(path: &Path, replaces: bool, flows_per_file: usize, about: About) -> Result<Chunked> {
-        let folder = AtomicFolder::create(path, replaces, is_timeline)?;
+        let folder = AtomicFolder::create(path, replaces, are_timelines)?;
         let index = folder.file("flows/flows_index.json")?;
         let mut entries = Json::default();
         entries.open(b'[');
@@ -176,6 +177,10 @@ const BINS: &str = "indices/bins.json";
 
 impl TimelineSink for Chunked {
     fn packet(&mut self, packet: &Packet, hosts: &Hosts) -> Result<()> {
+        if self.about.mode == Mode::Correct {
+            // Viewers part cells at each comma.
+            plain(hosts.name(packet.src)).and(plain(hosts.name(packet.dst)))?;
+        }
         self.totals.add(packet);
         if self.packets.is_none() {
             let mut file = self.folder()?.file(PACKETS)?;

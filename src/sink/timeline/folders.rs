@@ -46,7 +46,7 @@ pub struct Folders {
 }
 
 /// Names of folders by version.
-const VERSIONS: [&str; 3] = ["v2.0", "v3.3", "v5.0"];
+pub const VERSIONS: [&str; 3] = ["v2.0", "v3.3", "v5.0"];
 
 impl Folders {
     /// Starts the folder at `path`, in place of a timeline if `replaces`. Version 2.0 has up to `flows_per_file` (at least 1) flows in a

@@ -96,7 +96,9 @@ pub(super) fn write(folder: &AtomicFolder, name: &str, with: impl FnOnce(&mut Js
 /// The name has what would end the cell.
 pub(super) fn plain(name: &str) -> Result<&str> {
     if name.contains([',', '"', '\r', '\n']) {
-        return Err(Error::sink(format!("the host {name:?} cannot be written: this layout has no quotes")));
+        return Err(Error::sink(format!(
+            "the host {name:?} cannot be written, for viewers know no quotes; give it another name, in the table or with --ip-map"
+        )));
     }
     Ok(name)
 }

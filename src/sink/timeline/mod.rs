@@ -18,7 +18,7 @@ use std::fs;
 use std::path::Path;
 
 pub use chunked::Chunked;
-pub use folders::{Folders, Layout, Summary, are_timelines};
+pub use folders::{Folders, Layout, Summary, VERSIONS, are_timelines};
 pub use several::Several;
 pub use v3::Multires;
 pub use v5::{FlowList, PART};
@@ -42,7 +42,7 @@ pub struct About {
 }
 
 /// What lies in folders of timelines.
-const PARTS: [&str; 6] = ["manifest.json", "packets.csv", "flows", "ips", "indices", "resolutions"];
+pub const PARTS: [&str; 6] = ["manifest.json", "packets.csv", "flows", "ips", "indices", "resolutions"];
 
 /// Whether a folder is a timeline, by whatever program: its manifest names a format of theirs, and nothing else lies beside it.
 #[must_use]

@@ -62,7 +62,8 @@ impl Flows {
             known.last == i64::MIN || time.saturating_sub(known.last) > TIMEOUTS[kind] || (known.closed && opens);
         known.closed = (known.closed && !is_new) || flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
         known.last = known.last.max(time);
-        is_new.then_some(kind)
+        // A later fragment has no ports, and is of the flow of the first.
+        (is_new && packet.fragment != Fragment::Later).then_some(kind)
     }
 
     /// Lets go of flows that are over at `now`; looks once in the longest timeout.
@@ -123,8 +124,10 @@ mod tests {
         for (seconds, new) in [(0, true), (120, false), (241, true)] {
             assert_eq!(flows.is_new(1, &packet(seconds, protocol::UDP, 0)), new.then_some(1));
         }
-        assert_eq!(flows.is_new(2, &packet(0, protocol::ICMP, 0)), Some(2));
-        flows.expire(Timestamp::from_seconds(542).0);
+        let later = Packet { fragment: Fragment::Later, ..packet(0, protocol::ICMP, 0) };
+        assert_eq!(flows.is_new(2, &later), None);
+        assert_eq!(flows.is_new(2, &packet(61, protocol::ICMP, 0)), Some(2));
+        flows.expire(Timestamp::from_seconds(562).0);
         let mut ended = Vec::new();
         flows.ended(&mut ended);
         assert_eq!((ended, flows.keeps(0), flows.keeps(1), flows.keeps(9)), (vec![1, 2], true, false, false));

@@ -8,6 +8,9 @@ use super::row::{Counts, Row};
 use super::seen::Seen;
 use crate::time::Timestamp;
 
+/// Buckets that are open at most, beside the current one: where times are wild without end, the earliest leaves.
+const MOST: usize = 65_536;
+
 /// A bucket while it is open.
 #[derive(Debug, Default)]
 struct Bucket {
@@ -155,6 +158,20 @@ impl Series {
             rows.push(self.row(number, 1, bucket.take()));
             self.next = Some(number.saturating_add(1));
             self.free.push(bucket);
+        }
+    }
+
+    /// Whether more buckets are open than may be.
+    #[inline]
+    pub(super) fn is_crowded(&self) -> bool {
+        self.open.len() > MOST
+    }
+
+    /// Hands over the earliest bucket that is open beside the current one.
+    #[cold]
+    pub(super) fn leave_first(&mut self, rows: &mut Vec<Row>) {
+        if let Some(first) = self.open.keys().next() {
+            self.leave(self.start(first.saturating_add(1)), rows);
         }
     }
 

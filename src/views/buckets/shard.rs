@@ -73,6 +73,9 @@ impl Shard {
         let mut counted = false;
         for series in &mut self.series {
             counted |= series.add(time, &seen);
+            if series.is_crowded() {
+                series.leave_first(&mut self.left.rows);
+            }
         }
         if counted {
             self.left.outcome.kept += amount;

@@ -69,6 +69,17 @@ pub const TIMEOUT: i64 = 300_000_000;
 /// Bytes of packets in memory, unless told otherwise.
 pub const BUDGET: usize = 256 << 20;
 
+/// Why packets have no step: the words of [`Flow::unexplained`].
+pub const UNEXPLAINED: [&str; 7] = [
+    Verdict::Retransmission.name(),
+    Verdict::KeepAlive.name(),
+    Verdict::UnexpectedSyn.name(),
+    Verdict::UnexpectedAck.name(),
+    Verdict::OutOfWindowRst.name(),
+    Verdict::AfterClose.name(),
+    Verdict::NoAck.name(),
+];
+
 /// Packets from one look for flows that are over to the next.
 const LOOK: u64 = 65_536;
 

@@ -354,7 +354,11 @@ impl Table {
             ack: get(Column::AckNum).unwrap_or(0),
             length: get(Column::Length).unwrap_or(0),
             payload: None,
-            protocol: named.or_else(|| get(Column::Protocol)),
+            protocol: match self.places[Column::Protocol as usize].is_some() || !strict {
+                true => named.or_else(|| get(Column::Protocol)),
+                // Tables of TCP alone need not say so.
+                false => Some(6),
+            },
         };
         self.has_unit = true;
         Ok(Some(packet))

@@ -54,7 +54,7 @@ impl Verdict {
     }
 
     /// The name of the step, or of the reason that there is none.
-    pub(super) fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Verdict::Syn => "syn",
             Verdict::SynAck => "syn_ack",

@@ -1,6 +1,6 @@
 //! A timeline as a page shows it: packets as marks at every scale, flows as lines of a list, and the packets of each flow.
 //!
-//! All of it is held in memory: about 150 bytes a packet, 100 a flow. What leaves is columns of numbers, so that a page gets a million
+//! All of it is held in memory: under 200 bytes a packet, and under a kilobyte a flow. What leaves is columns of numbers, so that a page gets a million
 //! packets without reading a million objects.
 
 mod level;
