@@ -71,7 +71,7 @@ fn what_is_chosen_is_in_the_ledger_and_what_is_of_tables_is_refused() {
         let ran = timeline(&[&[capture, "-o", out, "--force"], options].concat());
         assert!(ran.code != Some(0) && ran.said.contains(why), "{ran:?}");
     }
-    let broken = file(dir.path(), "broken.pcap", b"\xd4\xc3\xb2\xa1");
+    let broken = file(dir.path(), "broken.pcap", b"\0\x01 no capture \0");
     let ran = timeline(&[broken.to_str().unwrap(), "-o", out, "--force"]);
     assert_eq!(ran.code, Some(1), "{}", ran.said);
     assert!(Path::new(out).join("packets.csv").is_file(), "what was there stays");
