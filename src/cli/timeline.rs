@@ -193,20 +193,22 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
             let mut sum = Sum::default();
             sum.add(&report, &outcome, Amount::default());
             let exit = exit.max(complaints(&report, &outcome, shared.quiet));
-            if !shared.quiet {
-                summary::closing(&sum, began.elapsed(), "in the timeline", &closing(&sink.summary()));
-            }
             if sum.captures == 0 {
                 anyhow::bail!("none of the inputs is a capture that can be read");
             }
+            let written = sink.summary();
             sink.commit()?;
+            if !shared.quiet {
+                summary::closing(&sum, began.elapsed(), "in the timeline", &closing(&written));
+            }
             return Ok(exit);
         }
     };
-    if !shared.quiet {
-        say(&closing(&sink.summary()));
-    }
+    let written = sink.summary();
     sink.commit()?;
+    if !shared.quiet {
+        say(&closing(&written));
+    }
     Ok(exit)
 }
 

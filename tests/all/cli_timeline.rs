@@ -99,6 +99,42 @@ fn a_table_without_protocols_is_of_tcp() {
     assert!(ran.code == Some(0) && ran.said.contains("1 of TCP") && ran.said.contains("1 flow"), "{}", ran.said);
 }
 
+/// Where no handshake was seen, who began a flow is a guess, and folders say so.
+#[test]
+fn a_guess_is_called_one() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, from, guessed) in [("whole", 0, 0), ("middle", 3, 1)] {
+        let capture = file(dir.path(), name, &pcap(&packets()[from..]));
+        let out = dir.path().join("out");
+        let ran = timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap(), "--force"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.said);
+        let chunk = std::fs::read_to_string(out.join("flows/chunk_00000.json")).unwrap();
+        assert_eq!(chunk.matches("\"initiator_guessed\": true").count(), guessed, "{name}");
+        assert_eq!(timeline(&["--check", out.to_str().unwrap()]).code, Some(0));
+    }
+}
+
+/// Bins that count too few are found, and what is wrong is told in JSON and briefly.
+#[test]
+fn a_check_finds_bins_that_count_nothing_and_is_brief() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let out = dir.path().join("out");
+    timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap()]);
+    let change = |name: &str, from: &str, to: &str| {
+        let text = std::fs::read_to_string(out.join(name)).unwrap();
+        assert!(text.contains(from), "{text}");
+        std::fs::write(out.join(name), text.replace(from, to)).unwrap();
+    };
+    change("indices/bins.json", "\"count\": 1", "\"count\": 0");
+    change("ips/unique_ips.json", "10.0.0.2", "10.0.0.9");
+    let ran = timeline(&["--check", out.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(3));
+    assert!(ran.out.contains("bins.json: 0 packets, of 9"), "{}", ran.out);
+    assert!(ran.out.contains("unique_ips.json: it says [\"10.0.0.1\"") && !ran.out.contains("String("), "{}", ran.out);
+    assert!(ran.out.lines().all(|line| line.len() < 400), "{}", ran.out);
+}
+
 /// A page of a capture and one of its folder tell the same, and neither takes the place of what it shows.
 #[test]
 fn a_page_is_the_same_of_a_capture_and_of_its_folder() {

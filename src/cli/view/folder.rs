@@ -1,17 +1,20 @@
 //! Reads a timeline folder of layout 2.0: packets.csv, and the flows that flows_index.json lists in chunks.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
 use pcap_compactor::views::timeline::{
     Close, Flow, Host, Hosts, Packet, Phase, Reason, Sides, State, Step, TimelineSink, correct,
 };
+use pcap_compactor::{Error, ErrorKind};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+use super::super::interrupt;
 
 /// The file that makes a folder one of ours.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -57,6 +60,8 @@ struct Stored {
     ongoing: bool,
     #[serde(default, rename = "completed_by_timeout")]
     by_timeout: bool,
+    #[serde(default, rename = "initiator_guessed")]
+    guessed: bool,
     /// Packets without a step, by why.
     #[serde(default)]
     unexplained: BTreeMap<String, u64>,
@@ -200,7 +205,7 @@ fn protocol_number(text: &str) -> Option<i64> {
 fn packets(path: &Path, total: Option<u64>, hosts: &mut Hosts, sink: &mut impl TimelineSink) -> anyhow::Result<()> {
     regular(path)?;
     let file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound && total == Some(0) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && total == Some(0) => return Ok(()),
         file => file.with_context(|| format!("{}: cannot open", path.display()))?,
     };
     let mut columns = None;
@@ -208,6 +213,7 @@ fn packets(path: &Path, total: Option<u64>, hosts: &mut Hosts, sink: &mut impl T
         let line = line.with_context(|| format!("{}: line {number}", path.display()))?;
         let line = line.trim_end_matches('\r');
         let here = || format!("{}: line {number}", path.display());
+        ensure!(!number.is_multiple_of(4096) || !interrupt::came(), Error::from(ErrorKind::Stopped));
         match &columns {
             None => columns = Some(Columns::of(line).with_context(here)?),
             Some(_) if line.is_empty() => {}
@@ -222,11 +228,15 @@ fn flows(folder: &Path, hosts: &mut Hosts, sink: &mut impl TimelineSink) -> anyh
     let index = folder.join("flows_index.json");
     let entries: Vec<Entry> = json(&index)?;
     let mut open: Option<(String, PathBuf, Vec<Option<Stored>>)> = None;
+    let mut opened = HashSet::new();
     for (at, entry) in entries.into_iter().enumerate() {
+        ensure!(!interrupt::came(), Error::from(ErrorKind::Stopped));
         let here = || format!("{}: flow {at} ({})", index.display(), entry.id);
         if open.as_ref().is_none_or(|(name, ..)| *name != entry.chunk_file) {
             let plain = !entry.chunk_file.is_empty() && !entry.chunk_file.contains(['/', '\\', ':', '\0']);
             ensure!(plain && entry.chunk_file != "..", "{}: chunk_file {:?} is no file name", here(), entry.chunk_file);
+            let again = !opened.insert(entry.chunk_file.clone());
+            ensure!(!again, "{}: goes back to {}, whose flows have to follow one another", here(), entry.chunk_file);
             let path = folder.join(&entry.chunk_file);
             let chunk = json(&path).with_context(here)?;
             open = Some((entry.chunk_file.clone(), path, chunk));
@@ -334,6 +344,7 @@ impl Stored {
             total_packets: self.total_packets,
             total_bytes: self.total_bytes,
             invalid_packet,
+            guessed: self.guessed,
             unexplained: unexplained(&self.unexplained)?,
             packets: self.packets.iter().map(|packet| packet.packet(hosts)).collect(),
             steps,

@@ -79,6 +79,9 @@ pub(super) fn whole(
             json.int(why, packets);
         }
         json.close(b'}');
+        if flow.guessed {
+            json.flag("initiator_guessed", true);
+        }
     }
     json.close(b'}');
     Ok(())

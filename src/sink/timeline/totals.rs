@@ -1,5 +1,7 @@
 //! What a folder says of all packets: totals of hosts and of flags, and how many packets there are in each hundredth of the time.
 
+use hashbrown::HashMap;
+
 use super::json::Json;
 use crate::views::timeline::flags::flag_type;
 use crate::views::timeline::{Host, Hosts, Packet};
@@ -17,7 +19,9 @@ pub(super) struct Totals {
     of_hosts: Vec<(Host, OfHost)>,
     /// Their places there, by number.
     places: Vec<Option<usize>>,
+    /// Names of flags in the order in which they came, and their places by name.
     flags: Vec<(String, u64)>,
+    flag_places: HashMap<String, usize>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +49,12 @@ impl Totals {
         if packet.protocol == Some(6) {
             self.tcp += 1;
             let name = flag_type(packet.flags);
-            match self.flags.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, n)) => *n += 1,
-                None => self.flags.push((name.into_owned(), 1)),
+            match self.flag_places.get(&*name) {
+                Some(&place) => self.flags[place].1 += 1,
+                None => {
+                    self.flag_places.insert(name.clone().into_owned(), self.flags.len());
+                    self.flags.push((name.into_owned(), 1));
+                }
             }
             self.of(packet.src, packet.time).sent.add(packet.length);
             self.of(packet.dst, packet.time).received.add(packet.length);

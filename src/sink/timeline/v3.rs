@@ -182,6 +182,8 @@ impl TimelineSink for Multires {
 #[derive(Debug, Default)]
 struct Names {
     names: Vec<String>,
+    /// Their numbers, by name and by value.
+    places: HashMap<String, usize>,
     numbers: HashMap<Option<i64>, usize>,
 }
 
@@ -191,7 +193,7 @@ impl Names {
             return number;
         }
         let name = flag_type(flags);
-        let number = self.names.iter().position(|known| *known == name).unwrap_or(self.names.len());
+        let number = *self.places.entry(name.clone().into_owned()).or_insert(self.names.len());
         if number == self.names.len() {
             self.names.push(name.into_owned());
         }

@@ -329,6 +329,7 @@ impl Live {
             number: self.number,
             key: self.key(hosts),
             sides: Some(self.sides(outcome.initiator)),
+            guessed: outcome.initiator.is_none(),
             state: outcome.state,
             close: outcome.close,
             reason: outcome.reason,

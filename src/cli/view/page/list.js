@@ -3,6 +3,8 @@
 import { bytes, count, duration, element, things } from "./text.js";
 
 const HEIGHT = 46;
+// Browsers draw nothing taller than 33,554,428 pixels; beyond this, scrolling goes over more rows than it seems.
+const TALLEST = 30_000_000;
 const SORTS = {
   start: (flows) => flows.start,
   duration: (flows) => flows.end.map((end, at) => end - flows.start[at]),
@@ -82,7 +84,7 @@ export class List {
     this.shown = Uint32Array.from(shown).sort((a, b) => sign * (by[a] - by[b]) || a - b);
     const all = flows.start.length;
     this.told.textContent = shown.length === all ? things(all, "flow") : `${count(shown.length)} of ${things(all, "flow")}`;
-    this.rows.style.height = `${this.shown.length * HEIGHT}px`;
+    this.rows.style.height = `${Math.min(TALLEST, this.shown.length * HEIGHT)}px`;
     this.active = Math.max(0, Math.min(this.active, this.shown.length - 1));
     this.draw();
   }
@@ -95,9 +97,24 @@ export class List {
     this.due = setTimeout(() => this.update(), 100);
   }
 
+  // How far it can be scrolled, and how far that would be if all rows were there.
+  #reach() {
+    const all = this.shown.length * HEIGHT;
+    const room = (height) => Math.max(0, height - this.box.clientHeight);
+    return [room(Math.min(TALLEST, all)), room(all)];
+  }
+
+  // Where the box stands among all rows.
+  #at() {
+    const [reach, all] = this.#reach();
+    return reach === all ? this.box.scrollTop : (this.box.scrollTop / reach) * all;
+  }
+
   draw() {
-    const first = Math.max(0, Math.floor(this.box.scrollTop / HEIGHT) - 3);
-    const last = Math.min(this.shown.length, Math.ceil((this.box.scrollTop + this.box.clientHeight) / HEIGHT) + 3);
+    const at = this.#at();
+    this.above = at - this.box.scrollTop;
+    const first = Math.max(0, Math.floor(at / HEIGHT) - 3);
+    const last = Math.min(this.shown.length, Math.ceil((at + this.box.clientHeight) / HEIGHT) + 3);
     const made = [];
     for (let place = first; place < last; place++) made.push(this.#row(place));
     this.rows.replaceChildren(...made);
@@ -114,7 +131,7 @@ export class List {
     const row = element("div", "", `flow ${ending}${place === this.active ? " active" : ""}`);
     row.id = `flow-${flow}`;
     row.dataset.place = place;
-    row.style.top = `${place * HEIGHT}px`;
+    row.style.top = `${place * HEIGHT - this.above}px`;
     row.setAttribute("role", "option");
     row.setAttribute("aria-selected", flow === chosen);
     row.setAttribute("aria-setsize", this.shown.length);
@@ -145,9 +162,10 @@ export class List {
 
   #go(place) {
     this.active = Math.max(0, Math.min(this.shown.length - 1, place));
-    const top = this.active * HEIGHT;
-    if (top < this.box.scrollTop) this.box.scrollTop = top;
-    else if (top + HEIGHT > this.box.scrollTop + this.box.clientHeight) this.box.scrollTop = top + HEIGHT - this.box.clientHeight;
+    const [top, at, [reach, all]] = [this.active * HEIGHT, this.#at(), this.#reach()];
+    const scroll = (to) => (this.box.scrollTop = reach === all ? to : (to / all) * reach);
+    if (top < at) scroll(top);
+    else if (top + HEIGHT > at + this.box.clientHeight) scroll(top + HEIGHT - this.box.clientHeight);
     this.draw();
   }
 

@@ -13,6 +13,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
@@ -50,10 +51,20 @@ impl Findings {
     }
 
     /// Says so where two things that have to be equal are not.
-    fn equal<T: PartialEq + fmt::Debug>(&mut self, file: &str, what: &str, says: &T, is: &T) {
+    fn equal<T: PartialEq + Serialize>(&mut self, file: &str, what: &str, says: &T, is: &T) {
         if says != is {
-            self.problem(file, format_args!("{what} says {says:?}, but it is {is:?}"));
+            self.problem(file, format_args!("{what} says {}, but it is {}", short(says), short(is)));
         }
+    }
+}
+
+/// A value as JSON, if that is short.
+fn short(value: &impl Serialize) -> String {
+    const LONGEST: usize = 100;
+    let text = serde_json::to_string(value).unwrap_or_else(|_| "no JSON".into());
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
     }
 }
 
@@ -80,7 +91,7 @@ pub fn check(folder: &Path) -> Result<Findings> {
         (Some("flow_list_csv"), Some("5.0")) => list::check(&mut folder, &manifest),
         (format, version) => {
             let known = "chunked 2.0, multires_packets 3.3 and flow_list_csv 5.0 are known";
-            let what = format!("format {format:?} of version {version:?}: {known}");
+            let what = format!("format {} of version {}: {known}", short(&format), short(&version));
             folder.findings.problem("manifest.json", what);
         }
     }

@@ -335,7 +335,7 @@ impl TimelineSink for Scene {
             responder,
             initiator_port,
             responder_port,
-            sides: flow.sides.is_some(),
+            sides: flow.sides.is_some() && !flow.guessed,
             state: flow.state,
             ending: Ending::of(flow),
             reason: flow.reason,
