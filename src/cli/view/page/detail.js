@@ -46,7 +46,7 @@ export class Detail {
     fact("size", `${things(flows.packets[flow], "packet")}, ${bytes(flows.bytes[flow])}`);
     const parts = [head, facts];
     if (reason) parts.push(element("p", `Invalid: ${REASON_TEXT[reason] ?? reason}.`));
-    if (!flows.known[flow]) parts.push(element("p", "Who began it is not known; who sent first stands first."));
+    if (!flows.known[flow]) parts.push(element("p", "Who began it was not seen; the ports, or who sent first, say who stands first."));
     for (const [why, n] of flows.unexplained[flow] ?? []) parts.push(element("p", `${things(n, "packet")} without a step: ${why.replaceAll("_", " ")}.`));
     if (!packets) {
       parts.push(element("p", `Its packets are not in this file, which holds at most ${count(this.page.source.mostPackets)} packets.`));

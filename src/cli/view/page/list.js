@@ -180,7 +180,7 @@ export class List {
   }
 }
 
-// The ends of a flow, who began it first; where that is not known, who sent first.
+// The ends of a flow, who began it first; where that was not seen, it is a guess.
 export function ends(scene, flow) {
   const { flows, hosts } = scene;
   const end = (host, port) => {
