@@ -18,7 +18,7 @@ const PAGE: usize = 4096;
 /// Room behind a block for the record that crosses its end.
 const OVER: usize = 64 << 10;
 
-/// Writes a file block by block, and seals what it writes.
+/// Writes a file block by block, and seals what it writes if it is told to.
 #[derive(Debug)]
 pub(super) struct BlockWriter {
     file: File,
@@ -26,7 +26,7 @@ pub(super) struct BlockWriter {
     bytes: Vec<u8>,
     start: usize,
     way: Way,
-    sealer: Sealer,
+    sealer: Option<Sealer>,
 }
 
 /// How blocks are written.
@@ -41,15 +41,22 @@ enum Way {
 }
 
 impl BlockWriter {
-    /// Writes an empty file from its start. A pipe or a device is written as usual.
+    /// Writes an empty file from its start, and seals it. A pipe or a device is written as usual.
     ///
     /// # Errors
     /// The file cannot be asked what it is.
     pub(super) fn new(file: File) -> io::Result<BlockWriter> {
         let way = if file.metadata()?.is_file() { Way::Untried } else { Way::Cached };
-        let mut writer = BlockWriter { file, bytes: Vec::new(), start: 0, way, sealer: Sealer::default() };
-        writer.align();
+        let mut writer = BlockWriter::unsealed(file);
+        (writer.way, writer.sealer) = (way, Some(Sealer::default()));
         Ok(writer)
+    }
+
+    /// Writes an empty regular file from its start.
+    pub(super) fn unsealed(file: File) -> BlockWriter {
+        let mut writer = BlockWriter { file, bytes: Vec::new(), start: 0, way: Way::Untried, sealer: None };
+        writer.align();
+        writer
     }
 
     /// Appends what `with` appends; it must leave alone what is there. Saves a copy.
@@ -59,10 +66,12 @@ impl BlockWriter {
         if self.bytes.len() >= self.start + BLOCK { self.write_blocks() } else { Ok(()) }
     }
 
-    /// What has been written so far, with what waits.
+    /// What has been written so far, with what waits; that of nothing if it is not sealed.
     pub(super) fn seal(&self) -> Seal {
-        let mut sealer = self.sealer.clone();
-        sealer.add(self.waiting());
+        let mut sealer = self.sealer.clone().unwrap_or_default();
+        if self.sealer.is_some() {
+            sealer.add(self.waiting());
+        }
         sealer.seal()
     }
 
@@ -101,7 +110,9 @@ impl BlockWriter {
             };
             let block = &self.bytes[self.start..self.start + BLOCK];
             self.file.write_all(block.get(done..).unwrap_or_default())?;
-            self.sealer.add(block);
+            if let Some(sealer) = &mut self.sealer {
+                sealer.add(block);
+            }
             let rest = self.start + BLOCK..;
             self.bytes.copy_within(rest, self.start);
             self.bytes.truncate(self.bytes.len() - BLOCK);
@@ -142,7 +153,9 @@ impl Write for BlockWriter {
         if !self.waiting().is_empty() {
             self.leave_direct();
             self.file.write_all(&self.bytes[self.start..])?;
-            self.sealer.add(&self.bytes[self.start..]);
+            if let Some(sealer) = &mut self.sealer {
+                sealer.add(&self.bytes[self.start..]);
+            }
             self.bytes.truncate(self.start);
         }
         Ok(())

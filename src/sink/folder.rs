@@ -6,12 +6,13 @@
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
 use super::atomic::{Unfinished, folder_of, temporary_name};
+use super::blocks::BlockWriter;
 use crate::error::{Error, Result};
 
 /// A folder under way. Dropped before [`AtomicFolder::commit`], it leaves nothing behind.
@@ -31,7 +32,17 @@ pub struct AtomicFolder {
 pub struct Part {
     /// Where it will be.
     path: PathBuf,
-    out: BufWriter<File>,
+    out: BlockWriter,
+}
+
+/// A folder in a folder under way that takes very many small files.
+#[derive(Debug)]
+pub struct Shelf {
+    path: PathBuf,
+    #[cfg(target_os = "linux")]
+    place: File,
+    #[cfg(not(target_os = "linux"))]
+    place: PathBuf,
 }
 
 impl AtomicFolder {
@@ -70,17 +81,32 @@ impl AtomicFolder {
     /// It cannot be made.
     pub fn file(&self, name: &str) -> Result<Part> {
         let (path, place) = (self.path.join(name), self.temporary.join(name));
-        let create = || {
-            let around = folder_of(&place);
-            let mut made = self.made.borrow_mut();
-            if !made.contains(around) {
-                fs::create_dir_all(around)?;
-                made.insert(around.to_owned());
-            }
-            File::create_new(&place)
-        };
-        let file = create().map_err(|source| Error::io("create", &path, source))?;
-        Ok(Part { path, out: BufWriter::with_capacity(1 << 16, file) })
+        let file = self.make(folder_of(&place)).and_then(|()| File::create_new(&place));
+        let file = file.map_err(|source| Error::io("create", &path, source))?;
+        Ok(Part { path, out: BlockWriter::unsealed(file) })
+    }
+
+    /// Makes a folder in it for very many small files.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn shelf(&self, name: &str) -> Result<Shelf> {
+        let (path, place) = (self.path.join(name), self.temporary.join(name));
+        let failed = |source| Error::io("make the folder", &path, source);
+        self.make(&place).map_err(failed)?;
+        #[cfg(target_os = "linux")]
+        let place = File::open(&place).map_err(failed)?;
+        Ok(Shelf { path, place })
+    }
+
+    /// Makes a folder, once.
+    fn make(&self, folder: &Path) -> io::Result<()> {
+        let mut made = self.made.borrow_mut();
+        if !made.contains(folder) {
+            fs::create_dir_all(folder)?;
+            made.insert(folder.to_owned());
+        }
+        Ok(())
     }
 
     /// Where a folder in it may be made. Whatever lies there goes with it.
@@ -133,6 +159,15 @@ impl Part {
         self.out.write_all(bytes).map_err(|source| Error::io("write", &self.path, source))
     }
 
+    /// Appends what `with` appends; it must leave alone what is there. Saves a copy.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    #[inline]
+    pub fn append_with(&mut self, with: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+        self.out.append(with).map_err(|source| Error::io("write", &self.path, source))
+    }
+
     /// Writes what is left.
     ///
     /// # Errors
@@ -147,6 +182,29 @@ impl Part {
     /// It cannot be written.
     pub fn flush(&mut self) -> Result<()> {
         self.out.flush().map_err(|source| Error::io("write", &self.path, source))
+    }
+}
+
+impl Shelf {
+    /// Writes a file. Of a million files each look for the folder, and each write, has its price: there is one.
+    ///
+    /// # Errors
+    /// It is there already, or cannot be written.
+    pub fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let file = self.create(name).map_err(|source| Error::io("create", &self.path.join(name), source))?;
+        (&file).write_all(bytes).map_err(|source| Error::io("write", &self.path.join(name), source))
+    }
+
+    #[cfg(target_os = "linux")]
+    fn create(&self, name: &str) -> io::Result<File> {
+        use rustix::fs::{Mode, OFlags, openat};
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        Ok(openat(&self.place, name, flags, Mode::from_raw_mode(0o666))?.into())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn create(&self, name: &str) -> io::Result<File> {
+        File::create_new(self.place.join(name))
     }
 }
 

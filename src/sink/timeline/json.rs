@@ -102,7 +102,7 @@ impl Json {
 }
 
 /// A string with everything but printable ASCII escaped, what is beyond 16 bits as two surrogates.
-fn string(text: &str, out: &mut Vec<u8>) {
+pub(super) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     for c in text.chars() {
         match c {

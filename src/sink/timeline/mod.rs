@@ -3,12 +3,14 @@
 #[cfg(feature = "cli")]
 pub mod check;
 mod chunked;
+mod flow_bins;
 mod flows;
 mod folders;
 mod json;
 mod manifest;
 mod several;
 mod sorted;
+mod texts;
 mod times;
 mod totals;
 mod v3;

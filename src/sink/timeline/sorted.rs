@@ -13,6 +13,9 @@ use crate::error::{Error, Result};
 /// Bytes of records in memory, about.
 const RUN: usize = 32 << 20;
 
+/// Bytes that are written at once.
+const GATHER: usize = 256 << 10;
+
 /// Bytes of a run that are read at once.
 const PIECE: usize = 32 << 10;
 
@@ -105,17 +108,21 @@ impl<R: Record> Sorted<R> {
 
     fn write(&self, mut file: &File, begin: u64) -> io::Result<u64> {
         file.seek(SeekFrom::Start(begin))?;
-        let mut out = io::BufWriter::with_capacity(1 << 20, file);
-        let (mut bytes, mut end) = (Vec::new(), begin);
+        let (mut bytes, mut end) = (Vec::with_capacity(GATHER + PIECE), begin);
         for record in &self.waiting {
-            bytes.clear();
+            let at = bytes.len();
+            bytes.extend_from_slice(&[0; 8]);
             record.write(&mut bytes);
-            out.write_all(&(bytes.len() as u64).to_le_bytes())?;
-            out.write_all(&bytes)?;
-            end += 8 + bytes.len() as u64;
+            let length = (bytes.len() - at - 8) as u64;
+            bytes[at..at + 8].copy_from_slice(&length.to_le_bytes());
+            if bytes.len() >= GATHER {
+                file.write_all(&bytes)?;
+                end += bytes.len() as u64;
+                bytes.clear();
+            }
         }
-        out.flush()?;
-        Ok(end)
+        file.write_all(&bytes)?;
+        Ok(end + bytes.len() as u64)
     }
 
     fn next(&self, run: &mut Run, file: &mut File) -> Result<Option<R>> {

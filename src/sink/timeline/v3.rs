@@ -13,6 +13,7 @@ use hashbrown::HashMap;
 use super::json::Json;
 use super::manifest::{finished, iso, plain, source, span, time_range, write};
 use super::sorted::{Record, Sorted};
+use super::texts::Texts;
 use super::totals::Totals;
 use super::{About, is_timeline};
 use crate::error::Result;
@@ -118,14 +119,15 @@ impl TimelineSink for Multires {
         let times = self.totals.times.unwrap_or_default();
         let mut raw = Raw { table: Table::new("raw", RAW_HEADER, false), first: times.0, slot: None, last: None };
         let mut levels: Vec<Open> = LEVELS.iter().map(|&level| Open::new(level)).collect();
-        let mut names = Names::default();
+        let mut cells = Cells::new(&self.totals, hosts)?;
         packets.each(|row| {
-            raw.add(&row, &folder, hosts)?;
-            let key = (row.src, row.dst, names.number(row.flags));
-            add(&mut levels, row.time, key, (1, row.length), &mut |level, bin| level.write(bin, &folder, hosts, &names))
+            let flags = cells.number(row.flags);
+            raw.add(&row, flags, &folder, &cells)?;
+            let key = (row.src, row.dst, flags);
+            add(&mut levels, row.time, key, (1, row.length), &mut |level, bin| level.write(bin, &folder, &cells))
         })?;
         for left in (1..=levels.len()).rev() {
-            close(&mut levels[..left], &mut |level, bin| level.write(bin, &folder, hosts, &names))?;
+            close(&mut levels[..left], &mut |level, bin| level.write(bin, &folder, &cells))?;
         }
         raw.table.end_chunk(times.1.saturating_add(1), raw.slot.map(|slot| raw.end(slot)))?;
         let chunks = raw.table.finish(&folder)?;
@@ -178,46 +180,101 @@ impl TimelineSink for Multires {
     }
 }
 
-/// Numbers of names of flags.
-#[derive(Debug, Default)]
-struct Names {
-    names: Vec<String>,
-    /// Their numbers, by name and by value.
-    places: HashMap<String, usize>,
-    numbers: HashMap<Option<i64>, usize>,
+/// What cells of rows say, with what follows them.
+struct Cells {
+    hosts: Texts,
+    /// Names of flags.
+    flags: Vec<String>,
+    /// Their numbers, by value.
+    numbers: HashMap<Option<i64>, u32>,
+    /// Those that a header can have, by value.
+    usual: [Option<u32>; 256],
 }
 
-impl Names {
-    fn number(&mut self, flags: Option<i64>) -> usize {
-        if let Some(&number) = self.numbers.get(&flags) {
+impl Cells {
+    /// Cells for these hosts.
+    ///
+    /// # Errors
+    /// One that was seen has a name that does not fit a cell.
+    fn new(totals: &Totals, hosts: &Hosts) -> Result<Cells> {
+        totals.names(hosts).into_iter().try_for_each(|name| plain(name).map(drop))?;
+        let hosts = Texts::of(hosts.names(), |name, out| {
+            out.extend_from_slice(name.as_bytes());
+            out.push(b',');
+        });
+        Ok(Cells { hosts, flags: Vec::new(), numbers: HashMap::new(), usual: [None; 256] })
+    }
+
+    /// The number of the name of flags.
+    fn number(&mut self, flags: Option<i64>) -> u32 {
+        let usual = flags.and_then(|flags| usize::try_from(flags).ok()).filter(|&flags| flags < self.usual.len());
+        if let Some(number) = usual.and_then(|flags| self.usual[flags]) {
             return number;
         }
-        let name = flag_type(flags);
-        let number = *self.places.entry(name.clone().into_owned()).or_insert(self.names.len());
-        if number == self.names.len() {
-            self.names.push(name.into_owned());
+        let number = *self.numbers.entry(flags).or_insert_with(|| {
+            let name = flag_type(flags);
+            let known = self.flags.iter().position(|known| *known == name);
+            let number = known.unwrap_or_else(|| {
+                self.flags.push(name.into_owned());
+                self.flags.len() - 1
+            });
+            u32::try_from(number).expect("fewer than 2^32 names of flags")
+        });
+        if let Some(flags) = usual {
+            self.usual[flags] = Some(number);
         }
-        self.numbers.insert(flags, number);
         number
+    }
+
+    fn flags(&self, number: u32) -> &[u8] {
+        self.flags.get(number as usize).map_or(b"", |name| name.as_bytes())
     }
 }
 
 /// From whom, to whom, and the number of the flags' name.
-type Key = (Host, Host, usize);
+type Key = (Host, Host, u32);
 
 /// Packets and bytes.
 type Sum = (u64, i64);
+
+/// Rows of a bin that are looked through one by one.
+const FEW: usize = 8;
 
 /// The bin of a level that packets go to.
 #[derive(Debug, Default)]
 struct Bin {
     start: i64,
     rows: Vec<(Key, Sum)>,
+    /// Where keys are, once there are more than a few.
     places: HashMap<Key, usize>,
 }
 
+impl Bin {
+    fn sum(&mut self, key: Key) -> &mut Sum {
+        let next = self.rows.len();
+        let place = if next <= FEW {
+            self.rows.iter().position(|(known, _)| *known == key).unwrap_or(next)
+        } else {
+            *self.places.entry(key).or_insert(next)
+        };
+        if place == next {
+            self.rows.push((key, (0, 0)));
+            if next == FEW {
+                self.places.extend(self.rows.iter().enumerate().map(|(place, (key, _))| (*key, place)));
+            }
+        }
+        &mut self.rows[place].1
+    }
+
+    fn clear(&mut self) {
+        if self.rows.len() > FEW {
+            self.places.clear();
+        }
+        self.rows.clear();
+    }
+}
+
 /// A level with its open bin and the file that takes it.
-#[derive(Debug)]
 struct Open {
     level: Level,
     bin: Bin,
@@ -240,12 +297,7 @@ fn add(
     }
     let Some(finest) = levels.last_mut() else { return Ok(()) };
     finest.bin.start = start;
-    let Bin { rows, places, .. } = &mut finest.bin;
-    let place = *places.entry(key).or_insert_with(|| {
-        rows.push((key, (0, 0)));
-        rows.len() - 1
-    });
-    let (_, sum) = &mut rows[place];
+    let sum = finest.bin.sum(key);
     *sum = (sum.0 + count, sum.1.saturating_add(bytes));
     Ok(())
 }
@@ -261,8 +313,7 @@ fn close(levels: &mut [Open], write: &mut impl FnMut(&mut Open, &Bin) -> Result<
     for &(key, sum) in &bin.rows {
         add(above, bin.start, key, sum, write)?;
     }
-    bin.rows.clear();
-    bin.places.clear();
+    bin.clear();
     finest.bin = bin;
     Ok(())
 }
@@ -272,25 +323,29 @@ impl Open {
         Open { level, bin: Bin::default(), table: Table::new(level.0, BIN_HEADER, level.2), range: None }
     }
 
-    fn write(&mut self, bin: &Bin, folder: &AtomicFolder, hosts: &Hosts, names: &Names) -> Result<()> {
+    fn write(&mut self, bin: &Bin, folder: &AtomicFolder, cells: &Cells) -> Result<()> {
         let (start, end) = (bin.start, bin.start.saturating_add(self.level.1));
         self.range = Some((self.range.map_or(start, |(first, _)| first), end));
         if self.table.in_chunk >= ROWS {
             self.table.end_chunk(start, None)?;
         }
-        for &((src, dst, flags), (count, bytes)) in &bin.rows {
-            let out = self.table.row(start, end, folder)?;
-            for n in [start, start, end] {
-                integer(n, out);
-            }
-            for host in [src, dst] {
-                out.extend_from_slice(plain(hosts.name(host))?.as_bytes());
-                out.push(b',');
-            }
-            integer(count, out);
-            integer(bytes, out);
-            out.extend_from_slice(names.names.get(flags).map_or(b"" as &[u8], |name| name.as_bytes()));
-            out.push(b'\n');
+        let mut times = Vec::new();
+        for n in [start, start, end] {
+            integer(n, &mut times);
+        }
+        let file = self.table.rows(bin.rows.len(), (start, end), folder)?;
+        for rows in bin.rows.chunks(AT_ONCE) {
+            file.append_with(|out| {
+                for &((src, dst, flags), (count, bytes)) in rows {
+                    out.extend_from_slice(&times);
+                    out.extend_from_slice(cells.hosts.get(src));
+                    out.extend_from_slice(cells.hosts.get(dst));
+                    integer(count, out);
+                    integer(bytes, out);
+                    out.extend_from_slice(cells.flags(flags));
+                    out.push(b'\n');
+                }
+            })?;
         }
         Ok(())
     }
@@ -309,7 +364,7 @@ impl Raw {
         self.first.saturating_add(slot.saturating_add(1).saturating_mul(SLOT))
     }
 
-    fn add(&mut self, row: &Row, folder: &AtomicFolder, hosts: &Hosts) -> Result<()> {
+    fn add(&mut self, row: &Row, flags: u32, folder: &AtomicFolder, cells: &Cells) -> Result<()> {
         let slot = row.time.saturating_sub(self.first) / SLOT;
         let mut begin = self.first.saturating_add(slot.saturating_mul(SLOT));
         if let Some(before) = self.slot.filter(|&before| before != slot) {
@@ -320,28 +375,26 @@ impl Raw {
         }
         (self.slot, self.last) = (Some(slot), Some(row.time));
         let end = self.end(slot);
-        let out = self.table.row(begin, end, folder)?;
-        integer(row.time, out);
-        for host in [row.src, row.dst] {
-            out.extend_from_slice(plain(hosts.name(host))?.as_bytes());
+        self.table.rows(1, (begin, end), folder)?.append_with(|out| {
+            integer(row.time, out);
+            out.extend_from_slice(cells.hosts.get(row.src));
+            out.extend_from_slice(cells.hosts.get(row.dst));
+            for n in [row.src_port, row.dst_port, row.flags.unwrap_or(0)] {
+                integer(n, out);
+            }
+            out.extend_from_slice(cells.flags(flags));
             out.push(b',');
-        }
-        for n in [row.src_port, row.dst_port, row.flags.unwrap_or(0)] {
-            integer(n, out);
-        }
-        out.extend_from_slice(flag_type(row.flags).as_bytes());
-        out.push(b',');
-        out.extend_from_slice(itoa::Buffer::new().format(row.length).as_bytes());
-        out.push(b'\n');
-        Ok(())
+            out.extend_from_slice(itoa::Buffer::new().format(row.length).as_bytes());
+            out.push(b'\n');
+        })
     }
 }
 
 const BIN_HEADER: &[u8] = b"timestamp,bin_start,bin_end,src_ip,dst_ip,count,total_bytes,flag_type\n";
 const RAW_HEADER: &[u8] = b"timestamp,src_ip,dst_ip,src_port,dst_port,flags,flag_type,length\n";
 
-/// Bytes that are gathered before they are written.
-const GATHER: usize = 64 << 10;
+/// Rows that are appended at once.
+const AT_ONCE: usize = 256;
 
 fn integer(n: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
@@ -363,7 +416,6 @@ struct Table {
     header: &'static [u8],
     single: bool,
     open: Option<Part>,
-    text: Vec<u8>,
     in_chunk: u64,
     rows: u64,
     chunks: Vec<Chunk>,
@@ -371,32 +423,35 @@ struct Table {
 
 impl Table {
     fn new(name: &'static str, header: &'static [u8], single: bool) -> Table {
-        Table { name, header, single, open: None, text: Vec::new(), in_chunk: 0, rows: 0, chunks: Vec::new() }
+        Table { name, header, single, open: None, in_chunk: 0, rows: 0, chunks: Vec::new() }
     }
 
-    fn create(&mut self, folder: &AtomicFolder) -> Result<()> {
-        let name = if self.single { "data.csv".to_owned() } else { chunk(self.chunks.len()) };
-        self.open = Some(folder.file(&format!("resolutions/{}/{name}", self.name))?);
-        self.text.extend_from_slice(self.header);
-        Ok(())
-    }
-
-    /// Where the next row goes, which tells of the time from `start` to `end`.
-    fn row(&mut self, start: i64, end: i64, folder: &AtomicFolder) -> Result<&mut Vec<u8>> {
+    /// Where the next so many rows go, which tell of a range of time.
+    fn rows(&mut self, rows: usize, (start, end): (i64, i64), folder: &AtomicFolder) -> Result<&mut Part> {
         if self.open.is_none() {
-            self.create(folder)?;
             self.chunks.push(Chunk { start, end, rows: 0 });
-        }
-        if self.text.len() >= GATHER {
-            self.flush()?;
         }
         if let Some(chunk) = self.chunks.last_mut() {
             chunk.end = chunk.end.max(end);
-            chunk.rows += 1;
+            chunk.rows += rows as u64;
         }
-        self.in_chunk += 1;
-        self.rows += 1;
-        Ok(&mut self.text)
+        self.in_chunk += rows as u64;
+        self.rows += rows as u64;
+        self.file(folder)
+    }
+
+    /// The file that is open.
+    fn file(&mut self, folder: &AtomicFolder) -> Result<&mut Part> {
+        let file = match self.open.take() {
+            Some(file) => file,
+            None => {
+                let name = if self.single { "data.csv".to_owned() } else { chunk(self.chunks.len() - 1) };
+                let mut file = folder.file(&format!("resolutions/{}/{name}", self.name))?;
+                file.append(self.header)?;
+                file
+            }
+        };
+        Ok(self.open.insert(file))
     }
 
     /// The next row will be in the next file, which begins at `next` where that is before the end of this.
@@ -404,7 +459,6 @@ impl Table {
         if self.single {
             return Ok(());
         }
-        self.flush()?;
         self.in_chunk = 0;
         if let Some(chunk) = self.chunks.last_mut() {
             chunk.end = end.unwrap_or(chunk.end.min(next));
@@ -412,18 +466,10 @@ impl Table {
         self.open.take().map_or(Ok(()), Part::close)
     }
 
-    fn flush(&mut self) -> Result<()> {
-        let text = &mut self.text;
-        self.open.as_mut().map_or(Ok(()), |file| file.append(text))?;
-        text.clear();
-        Ok(())
-    }
-
     fn finish(mut self, folder: &AtomicFolder) -> Result<Table> {
-        if self.single && self.open.is_none() {
-            self.create(folder)?;
+        if self.single {
+            self.file(folder)?;
         }
-        self.flush()?;
         self.open.take().map_or(Ok(()), Part::close)?;
         Ok(self)
     }

@@ -6,11 +6,11 @@
 //! Bins begin at multiples of their width since the first packet. The two ends of a pair are in the order of their text. To the viewer who sent
 //! a flow's first packet began it, so ports are in that order; `initiated_by` has who did.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::flow_bins::{self, Pairs, Short, WIDTHS};
 use super::json::Json;
 use super::manifest::{choice, finished, iso, items, plain, source, span, strings, time_range, write};
 use super::sorted::{Record, Sorted};
@@ -22,32 +22,6 @@ use crate::flow::varint::{LONGEST, put, take, unzigzag, zigzag};
 use crate::sink::atomic::folder_of;
 use crate::sink::folder::AtomicFolder;
 use crate::views::timeline::{Close, Flow, Host, Hosts, Packet, Reason, TimelineSink};
-
-/// Widths of bins: name, microseconds, and the longest time range in minutes for which a viewer takes it; the last takes the others.
-const WIDTHS: [(&str, i64, u64); 5] = [
-    ("1s", 1_000_000, 10),
-    ("10s", 10_000_000, 120),
-    ("1min", 60_000_000, 1440),
-    ("10min", 600_000_000, 7200),
-    ("hour", 3_600_000_000, 7200),
-];
-
-/// What became of flows, by the number that the list has for it.
-pub(super) const KINDS: [&str; 10] = [
-    "open",
-    "graceful",
-    "abortive",
-    "ongoing",
-    "rst_during_handshake",
-    "invalid_ack",
-    "invalid_synack",
-    "incomplete_no_synack",
-    "incomplete_no_ack",
-    "unknown_invalid",
-];
-
-/// The first kind that is invalid.
-const INVALID: usize = 4;
 
 /// Bytes of a pair's file, about, unless told otherwise; more make parts.
 pub const PART: u64 = 16 << 20;
@@ -104,81 +78,95 @@ impl FlowList {
         })
     }
 
-    fn pair(&mut self, a: Host, b: Host, hosts: &Hosts) -> u32 {
-        let ends = if hosts.name(a) <= hosts.name(b) { (a, b) } else { (b, a) };
-        *self.places.entry(ends).or_insert_with(|| {
-            self.pairs.push(Pair { hosts: [ends.0, ends.1], bytes: 0, flows: 0, first: (i64::MAX, u64::MAX) });
-            u32::try_from(self.pairs.len() - 1).expect("fewer than 2^32 pairs fit into memory")
-        })
+    /// The number of a pair.
+    ///
+    /// # Errors
+    /// A name that does not fit the list.
+    fn pair(&mut self, a: Host, b: Host, hosts: &Hosts) -> Result<u32> {
+        let known = self.places.get(&(a, b)).or_else(|| self.places.get(&(b, a)));
+        if let Some(&place) = known {
+            return Ok(place);
+        }
+        plain(hosts.name(a)).and(plain(hosts.name(b)))?;
+        let ends = if hosts.name(a) <= hosts.name(b) { [a, b] } else { [b, a] };
+        let place = u32::try_from(self.pairs.len()).expect("fewer than 2^32 pairs fit into memory");
+        self.pairs.push(Pair { hosts: ends, bytes: 0, flows: 0, first: (i64::MAX, u64::MAX) });
+        self.places.insert((ends[0], ends[1]), place);
+        Ok(place)
     }
 
     /// A row of the list.
-    fn line(&self, flow: &Flow, first: &Packet, low: Host) -> String {
-        let mut text = String::with_capacity(flow.packets.len() * 12 + 64);
-        let mut buffer = itoa::Buffer::new();
-        let mut number = |text: &mut String, n: i64, behind: char| {
-            text.push_str(buffer.format(n));
-            text.push(behind);
-        };
+    fn line(&self, flow: &Flow, first: &Packet, low: Host) -> Vec<u8> {
+        let mut text = Vec::with_capacity(flow.packets.len() * 28 + 40);
         for n in [flow.start, first.src_port, first.dst_port, kind(flow) as i64] {
-            number(&mut text, n, ',');
+            number(n, b',', &mut text);
         }
-        text.push('"');
+        text.push(b'"');
         for packet in &flow.packets {
-            number(&mut text, packet.time.saturating_sub(flow.start), ':');
-            number(&mut text, packet.flags.unwrap_or(0), ':');
-            number(&mut text, (packet.src == low).into(), if self.with_numbers { ':' } else { ',' });
+            number(packet.time.saturating_sub(flow.start), b':', &mut text);
+            number(packet.flags.unwrap_or(0), b':', &mut text);
+            text.push(if packet.src == low { b'1' } else { b'0' });
             if self.with_numbers {
-                number(&mut text, packet.seq, ':');
-                number(&mut text, packet.ack, ',');
+                text.push(b':');
+                number(packet.seq, b':', &mut text);
+                number(packet.ack, b',', &mut text);
+            } else {
+                text.push(b',');
             }
         }
         text.pop();
-        text.push_str("\"\n");
+        text.extend_from_slice(b"\"\n");
         text
     }
 
     /// Writes the files of all pairs; what the index is to say of them.
-    fn lists(&self, lines: Sorted<Line>, folder: &AtomicFolder, hosts: &Hosts) -> Result<Vec<Listed>> {
+    fn lists(&self, lines: Sorted<Line>, ranks: &[u32], folder: &AtomicFolder, hosts: &Hosts) -> Result<Vec<Listed>> {
+        let shelf = folder.shelf("indices/flow_list")?;
         let mut taken = HashSet::new();
         let mut listed: Vec<Listed> = Vec::new();
-        let mut open = None;
+        let mut text = Vec::new();
         let mut name = String::new();
-        lines.each(|Line { pair, text, .. }| {
+        let put = |listed: &[Listed], text: &[u8]| listed.last().map_or(Ok(()), |last| shelf.put(&last.file, text));
+        lines.each(|Line { pair, text: line, .. }| {
             let known = &self.pairs[pair as usize];
             let last = listed.last_mut().filter(|last| last.pair == pair);
-            let full = last.as_ref().is_some_and(|last| last.bytes + text.len() as u64 > self.part);
             let part = match last {
-                Some(last) if !full => last.part,
+                Some(last) if last.bytes + line.len() as u64 <= self.part => {
+                    last.flows += 1;
+                    last.bytes += line.len() as u64;
+                    text.extend_from_slice(&line);
+                    return Ok(());
+                }
                 Some(last) => last.part + 1,
                 None => {
                     name = file_name(known.hosts.map(|host| hosts.name(host)), &mut taken);
                     1
                 }
             };
-            if listed.last().is_none_or(|last| (last.pair, last.part) != (pair, part)) {
-                let parts = known.bytes + HEADER.len() as u64 > self.part;
-                let file = if parts { format!("{name}_part{part}.csv") } else { format!("{name}.csv") };
-                let next = folder.file(&format!("indices/flow_list/{file}"))?;
-                if let Some(before) = open.replace(next) {
-                    before.close()?;
-                }
-                if let Some(file) = &mut open {
-                    file.append(HEADER)?;
-                }
-                listed.push(Listed { pair, file, part, flows: 0, bytes: HEADER.len() as u64 });
-            }
-            if let (Some(file), Some(last)) = (&mut open, listed.last_mut()) {
-                file.append(text.as_bytes())?;
-                last.flows += 1;
-                last.bytes += text.len() as u64;
-            }
+            put(&listed, &text)?;
+            text.clear();
+            text.extend_from_slice(HEADER);
+            text.extend_from_slice(&line);
+            let parts = known.bytes + HEADER.len() as u64 > self.part;
+            let file = if parts { format!("{name}_part{part}.csv") } else { format!("{name}.csv") };
+            listed.push(Listed { pair, file, part, flows: 1, bytes: text.len() as u64 });
             Ok(())
         })?;
-        open.map_or(Ok(()), crate::sink::folder::Part::close)?;
+        put(&listed, &text)?;
         // Pairs were numbered as their flows ended.
-        listed.sort_by_key(|listed| (self.pairs[listed.pair as usize].first, listed.part));
+        listed.sort_by_key(|listed| (ranks[listed.pair as usize], listed.part));
         Ok(listed)
+    }
+
+    /// Puts pairs in the order in which they are listed.
+    fn ranked(&self) -> Pairs {
+        let mut order: Vec<u32> = (0..).zip(&self.pairs).map(|(number, _)| number).collect();
+        order.sort_unstable_by_key(|&number| self.pairs[number as usize].first);
+        let mut ranks = vec![0; order.len()];
+        for (rank, &number) in (0..).zip(&order) {
+            ranks[number as usize] = rank;
+        }
+        Pairs { ranks, hosts: order.into_iter().map(|number| self.pairs[number as usize].hosts).collect() }
     }
 
     fn write_lists(&self, json: &mut Json, listed: &[Listed], hosts: &Hosts, times: (i64, i64), unique: usize) {
@@ -211,64 +199,6 @@ impl FlowList {
         json.close(b']');
         json.close(b'}');
     }
-
-    /// Writes the bins of all widths; how many each has.
-    fn bins(&self, flows: Sorted<Short>, folder: &AtomicFolder, hosts: &Hosts, first: i64) -> Result<[u64; 5]> {
-        let mut files = Vec::new();
-        for (name, ..) in WIDTHS {
-            files.push(folder.file(&format!("indices/flow_bins_{name}.json"))?);
-        }
-        let mut open: [(i64, BTreeMap<u32, Counts>); 5] = Default::default();
-        let mut written = [0; 5];
-        let mut leave = |n: usize, bin: &mut (i64, BTreeMap<u32, Counts>)| {
-            if bin.1.is_empty() {
-                return Ok(());
-            }
-            let mut out = vec![if written[n] == 0 { b'[' } else { b',' }];
-            written[n] += 1;
-            self.bin(bin.0, WIDTHS[n].1, first, &std::mem::take(&mut bin.1), hosts, &mut out);
-            files[n].append(&out)
-        };
-        flows.each(|flow| {
-            for (n, bin) in open.iter_mut().enumerate() {
-                let at = flow.start.saturating_sub(first).div_euclid(WIDTHS[n].1);
-                if at != bin.0 {
-                    leave(n, bin)?;
-                    bin.0 = at;
-                }
-                bin.1.entry(flow.pair).or_default().add(&flow);
-            }
-            Ok(())
-        })?;
-        for (n, bin) in open.iter_mut().enumerate() {
-            leave(n, bin)?;
-        }
-        for (mut file, written) in files.into_iter().zip(written) {
-            file.append(if written == 0 { b"[]" } else { b"]" })?;
-            file.close()?;
-        }
-        Ok(written)
-    }
-
-    /// Writes a bin.
-    fn bin(&self, at: i64, width: i64, first: i64, counts: &BTreeMap<u32, Counts>, hosts: &Hosts, out: &mut Vec<u8>) {
-        let start = first.saturating_add(at.saturating_mul(width));
-        let text =
-            format!("{{\"bin\":{at},\"start\":{start},\"end\":{},\"flows_by_ip_pair\":{{", start.saturating_add(width));
-        out.extend_from_slice(text.as_bytes());
-        let mut pairs: Vec<(&u32, &Counts)> = counts.iter().collect();
-        pairs.sort_by_key(|(pair, _)| self.pairs[**pair as usize].first);
-        for (nth, (&pair, counts)) in pairs.into_iter().enumerate() {
-            if nth > 0 {
-                out.push(b',');
-            }
-            let names = self.pairs[pair as usize].hosts.map(|host| hosts.name(host));
-            string(&names.join("<->"), out);
-            out.push(b':');
-            counts.write(names, out);
-        }
-        out.extend_from_slice(b"}}");
-    }
 }
 
 impl TimelineSink for FlowList {
@@ -279,8 +209,7 @@ impl TimelineSink for FlowList {
 
     fn flow(&mut self, flow: &Flow, hosts: &Hosts) -> Result<()> {
         let Some(first) = flow.packets.first() else { return Ok(()) };
-        plain(hosts.name(first.src)).and(plain(hosts.name(first.dst)))?;
-        let place = self.pair(first.src, first.dst, hosts);
+        let place = self.pair(first.src, first.dst, hosts)?;
         let low = self.pairs[place as usize].hosts[0];
         let text = self.line(flow, first, low);
         let pair = &mut self.pairs[place as usize];
@@ -310,11 +239,13 @@ impl TimelineSink for FlowList {
         };
         let range = self.totals.times.unwrap_or_default();
         let names = self.totals.names(hosts);
-        let listed = self.lists(lines, &folder, hosts)?;
+        let pairs = self.ranked();
+        let listed = self.lists(lines, &pairs.ranks, &folder, hosts)?;
         write(&folder, "indices/flow_list/index.json", |json| {
             self.write_lists(json, &listed, hosts, range, names.len());
         })?;
-        let bins = self.bins(flows, &folder, hosts, range.0)?;
+        drop(listed);
+        let bins = flow_bins::write(flows, &pairs, range.0, &folder, hosts)?;
         write(&folder, "indices/flow_bins_index.json", |json| self.write_widths(json, bins, range))?;
         write(&folder, "ips/ip_stats.json", |json| self.totals.write_hosts(json, hosts))?;
         write(&folder, "ips/flag_stats.json", |json| self.totals.write_flags(json))?;
@@ -436,11 +367,9 @@ struct Listed {
     bytes: u64,
 }
 
-/// Appends a string of JSON.
-fn string(text: &str, out: &mut Vec<u8>) {
-    let mut json = Json::default();
-    json.string(text);
-    out.append(&mut json.take());
+fn number(n: i64, behind: u8, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+    out.push(behind);
 }
 
 /// A flow as a row, in the order of pairs and starts.
@@ -449,7 +378,7 @@ struct Line {
     pair: u32,
     start: i64,
     number: u64,
-    text: String,
+    text: Vec<u8>,
 }
 
 impl Record for Line {
@@ -459,99 +388,15 @@ impl Record for Line {
         at = put(&mut bytes, at, zigzag(self.start));
         at = put(&mut bytes, at, self.number);
         out.extend_from_slice(&bytes[..at]);
-        out.extend_from_slice(self.text.as_bytes());
+        out.extend_from_slice(&self.text);
     }
 
     fn read(bytes: &mut &[u8]) -> Line {
         let (pair, start, number) = (take(bytes) as u32, unzigzag(take(bytes)), take(bytes));
-        Line { pair, start, number, text: String::from_utf8_lossy(bytes).into_owned() }
+        Line { pair, start, number, text: bytes.to_vec() }
     }
 
     fn beside(&self) -> usize {
         self.text.len()
-    }
-}
-
-/// A flow as bins count it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Short {
-    start: i64,
-    number: u64,
-    end: i64,
-    pair: u32,
-    kind: u8,
-    /// The first host of the pair began it.
-    by_low: bool,
-}
-
-impl Record for Short {
-    fn write(&self, out: &mut Vec<u8>) {
-        let mut bytes = [0; 5 * LONGEST];
-        let mut at = put(&mut bytes, 0, zigzag(self.start));
-        at = put(&mut bytes, at, self.number);
-        at = put(&mut bytes, at, zigzag(self.end));
-        at = put(&mut bytes, at, self.pair.into());
-        at = put(&mut bytes, at, u64::from(self.kind) << 1 | u64::from(self.by_low));
-        out.extend_from_slice(&bytes[..at]);
-    }
-
-    fn read(bytes: &mut &[u8]) -> Short {
-        let (start, number) = (unzigzag(take(bytes)), take(bytes));
-        let (end, pair, kind) = (unzigzag(take(bytes)), take(bytes) as u32, take(bytes));
-        Short { start, number, end, pair, kind: (kind >> 1) as u8, by_low: kind & 1 == 1 }
-    }
-}
-
-/// The flows of a pair in a bin.
-#[derive(Clone, Debug, Default)]
-struct Counts {
-    /// By kind: those that each host began, and the time from the earliest start to the latest end.
-    kinds: [[u64; 2]; KINDS.len()],
-    ranges: [Option<(i64, i64)>; KINDS.len()],
-}
-
-impl Counts {
-    fn add(&mut self, flow: &Short) {
-        let kind = usize::from(flow.kind).min(KINDS.len() - 1);
-        self.kinds[kind][usize::from(!flow.by_low)] += 1;
-        let (start, end) = self.ranges[kind].unwrap_or((flow.start, flow.end));
-        self.ranges[kind] = Some((start.min(flow.start), end.max(flow.end)));
-    }
-
-    fn write(&self, names: [&str; 2], out: &mut Vec<u8>) {
-        let count = |kind: usize| self.kinds[kind].iter().sum::<u64>();
-        let members = |out: &mut Vec<u8>, list: &mut dyn Iterator<Item = (&str, String)>| {
-            out.push(b'{');
-            for (nth, (name, value)) in list.enumerate() {
-                if nth > 0 {
-                    out.push(b',');
-                }
-                out.extend_from_slice(format!("\"{name}\":{value}").as_bytes());
-            }
-            out.push(b'}');
-        };
-        out.extend_from_slice(format!("{{\"graceful\":{},\"abortive\":{},\"invalid\":", count(1), count(2)).as_bytes());
-        let some = |kinds: std::ops::Range<usize>, count: &dyn Fn(usize) -> u64| -> Vec<(&str, String)> {
-            kinds.filter(|&kind| count(kind) > 0).map(|kind| (KINDS[kind], count(kind).to_string())).collect()
-        };
-        members(out, &mut some(INVALID..KINDS.len(), &count).into_iter());
-        out.extend_from_slice(
-            format!(",\"ongoing\":{},\"open\":{},\"initiated_by\":{{", count(3), count(0)).as_bytes(),
-        );
-        for (side, name) in names.into_iter().enumerate() {
-            if side == 1 && names[0] == names[1] {
-                break;
-            }
-            if side == 1 {
-                out.push(b',');
-            }
-            string(name, out);
-            out.push(b':');
-            members(out, &mut some(0..KINDS.len(), &|kind| self.kinds[kind][side]).into_iter());
-        }
-        out.extend_from_slice(b"},\"ranges\":");
-        let range = |kind: usize| self.ranges[kind].map(|(start, end)| (KINDS[kind], format!("[{start},{end}]")));
-        members(out, &mut (0..KINDS.len()).filter_map(range));
-        out.push(b'}');
     }
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::machine::Machine;
 use super::{Hosts, Packet, TimelineSink};
@@ -31,6 +31,7 @@ pub struct Selection {
 /// The view.
 pub struct Timeline<'s> {
     selection: Arc<Selection>,
+    spare: Spare,
     machine: &'s mut dyn Machine,
     sink: &'s mut dyn TimelineSink,
     hosts: Hosts,
@@ -41,7 +42,14 @@ impl<'s> Timeline<'s> {
     /// A view.
     #[must_use]
     pub fn new(selection: Selection, machine: &'s mut dyn Machine, sink: &'s mut dyn TimelineSink) -> Timeline<'s> {
-        Timeline { selection: Arc::new(selection), machine, sink, hosts: Hosts::default(), outcome: Outcome::default() }
+        Timeline {
+            selection: Arc::new(selection),
+            spare: Spare::default(),
+            machine,
+            sink,
+            hosts: Hosts::default(),
+            outcome: Outcome::default(),
+        }
     }
 
     /// What became of the accepted packets, so far.
@@ -70,8 +78,12 @@ struct Read {
 
 struct Shard {
     selection: Arc<Selection>,
+    spare: Spare,
     read: Read,
 }
+
+/// Lists whose packets have been handed on: using memory again costs less than new memory.
+type Spare = Arc<Mutex<Vec<Vec<Seen>>>>;
 
 impl View for Timeline<'_> {
     fn wants_flows(&self) -> bool {
@@ -87,18 +99,25 @@ impl View for Timeline<'_> {
     }
 
     fn shard(&self) -> Box<dyn ShardView> {
-        Box::new(Shard { selection: Arc::clone(&self.selection), read: Read::default() })
+        Box::new(Shard {
+            selection: Arc::clone(&self.selection),
+            spare: Arc::clone(&self.spare),
+            read: Read::default(),
+        })
     }
 
     fn merge(&mut self, parts: Vec<Part>) -> Result<()> {
         for part in parts {
-            let Ok(read) = part.downcast::<Read>() else { continue };
+            let Ok(mut read) = part.downcast::<Read>() else { continue };
             self.outcome.kept += read.kept;
             self.outcome.out_of_window += read.out_of_window;
             self.outcome.filtered += read.filtered;
-            for Seen { packet, src, dst } in read.seen {
+            for Seen { packet, src, dst } in read.seen.drain(..) {
                 let (src, dst) = (self.hosts.of_address(src), self.hosts.of_address(dst));
                 self.machine.packet(Packet { src, dst, ..packet }, &self.hosts, self.sink)?;
+            }
+            if let Ok(mut spare) = self.spare.lock() {
+                spare.push(read.seen);
             }
         }
         Ok(())
@@ -142,9 +161,8 @@ impl ShardView for Shard {
 
 impl Shard {
     fn part(&mut self) -> Option<Part> {
-        let read = std::mem::take(&mut self.read);
-        self.read.seen.reserve(read.seen.len());
-        Some(Box::new(read))
+        let seen = self.spare.lock().ok().and_then(|mut spare| spare.pop()).unwrap_or_default();
+        Some(Box::new(std::mem::replace(&mut self.read, Read { seen, ..Read::default() })))
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::BufRead;
 use serde_json::Value;
 
 use super::{Folder, MANIFEST};
-use crate::sink::timeline::v5::KINDS;
+use crate::sink::timeline::flow_bins::KINDS;
 
 const INDEX: &str = "indices/flow_list/index.json";
 const WIDTHS: &str = "indices/flow_bins_index.json";

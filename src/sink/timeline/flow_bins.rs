@@ -1,0 +1,266 @@
+//! How many flows begin in bins of five widths, by pair of hosts: the files `flow_bins_*.json` of version 5.0.
+//!
+//! Flows are put in the order of their start. Then one walk fills all bins: a level has one bin open, and hands it to the next coarser when the
+//! next begins. Bins begin at multiples of their width since the first packet; those without flows are not there.
+
+use hashbrown::HashMap;
+
+use super::json::string;
+use super::sorted::{Record, Sorted};
+use super::texts::Texts;
+use crate::error::Result;
+use crate::flow::varint::{LONGEST, put, take, unzigzag, zigzag};
+use crate::sink::folder::{AtomicFolder, Part};
+use crate::views::timeline::{Host, Hosts};
+
+/// Widths of bins: name, microseconds, and the longest time range in minutes for which a viewer takes it; the last takes the others. Each
+/// is a multiple of the one before.
+pub(super) const WIDTHS: [(&str, i64, u64); 5] = [
+    ("1s", 1_000_000, 10),
+    ("10s", 10_000_000, 120),
+    ("1min", 60_000_000, 1440),
+    ("10min", 600_000_000, 7200),
+    ("hour", 3_600_000_000, 7200),
+];
+
+/// What became of flows, by the number that the list has for it.
+pub(super) const KINDS: [&str; 10] = [
+    "open",
+    "graceful",
+    "abortive",
+    "ongoing",
+    "rst_during_handshake",
+    "invalid_ack",
+    "invalid_synack",
+    "incomplete_no_synack",
+    "incomplete_no_ack",
+    "unknown_invalid",
+];
+
+/// The first kind that is invalid.
+const INVALID: usize = 4;
+
+/// A flow as bins count it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Short {
+    pub(super) start: i64,
+    /// Its place among all, which orders those of one start.
+    pub(super) number: u64,
+    pub(super) end: i64,
+    pub(super) pair: u32,
+    pub(super) kind: u8,
+    /// The first host of the pair began it.
+    pub(super) by_low: bool,
+}
+
+impl Record for Short {
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut bytes = [0; 5 * LONGEST];
+        let mut at = put(&mut bytes, 0, zigzag(self.start));
+        at = put(&mut bytes, at, self.number);
+        at = put(&mut bytes, at, zigzag(self.end));
+        at = put(&mut bytes, at, self.pair.into());
+        at = put(&mut bytes, at, u64::from(self.kind) << 1 | u64::from(self.by_low));
+        out.extend_from_slice(&bytes[..at]);
+    }
+
+    fn read(bytes: &mut &[u8]) -> Short {
+        let (start, number) = (unzigzag(take(bytes)), take(bytes));
+        let (end, pair, kind) = (unzigzag(take(bytes)), take(bytes) as u32, take(bytes));
+        Short { start, number, end, pair, kind: (kind >> 1) as u8, by_low: kind & 1 == 1 }
+    }
+}
+
+/// What a bin counts apart: the pair's place in the list, the kind, and whether the pair's second host began it.
+type Key = (u32, u8, bool);
+
+/// Flows, the earliest start and the latest end.
+type Sum = (u64, i64, i64);
+
+/// A level with its open bin and its file.
+struct Level {
+    width: i64,
+    at: i64,
+    bin: HashMap<Key, Sum>,
+    file: Part,
+    written: u64,
+}
+
+/// Pairs as the list has them.
+pub(super) struct Pairs {
+    /// Their places in the list, by number.
+    pub(super) ranks: Vec<u32>,
+    /// Their hosts, by place.
+    pub(super) hosts: Vec<[Host; 2]>,
+}
+
+/// Writes the bins of all widths; how many each has.
+pub(super) fn write(
+    flows: Sorted<Short>,
+    pairs: &Pairs,
+    first: i64,
+    folder: &AtomicFolder,
+    hosts: &Hosts,
+) -> Result<[u64; WIDTHS.len()]> {
+    let names = Texts::of(hosts.names(), |name, out| string(name, out));
+    let mut levels = Vec::new();
+    for (name, width, _) in WIDTHS {
+        let mut file = folder.file(&format!("indices/flow_bins_{name}.json"))?;
+        file.append(b"[")?;
+        levels.push(Level { width, at: 0, bin: HashMap::new(), file, written: 0 });
+    }
+    let mut leave = |level: &mut Level, bin: &[(Key, Sum)]| level.write(bin, first, pairs, &names);
+    flows.each(|flow| {
+        let rank = pairs.ranks.get(flow.pair as usize).copied().unwrap_or(u32::MAX);
+        let key = (rank, flow.kind, !flow.by_low);
+        add(&mut levels, flow.start.saturating_sub(first), key, (1, flow.start, flow.end), &mut leave)
+    })?;
+    for from in 0..levels.len() {
+        close(&mut levels[from..], &mut leave)?;
+    }
+    let mut written = [0; WIDTHS.len()];
+    for (written, mut level) in written.iter_mut().zip(levels) {
+        level.file.append(b"]")?;
+        level.file.close()?;
+        *written = level.written;
+    }
+    Ok(written)
+}
+
+/// Adds to the finest of levels, at a time since the first packet; bins that are complete are written and go on.
+fn add(
+    levels: &mut [Level],
+    time: i64,
+    key: Key,
+    (flows, first, last): Sum,
+    leave: &mut impl FnMut(&mut Level, &[(Key, Sum)]) -> Result<()>,
+) -> Result<()> {
+    let Some(finest) = levels.first_mut() else { return Ok(()) };
+    let at = time.div_euclid(finest.width);
+    if at != finest.at {
+        close(levels, leave)?;
+    }
+    let Some(finest) = levels.first_mut() else { return Ok(()) };
+    finest.at = at;
+    let sum = finest.bin.entry(key).or_insert((0, first, last));
+    *sum = (sum.0 + flows, sum.1.min(first), sum.2.max(last));
+    Ok(())
+}
+
+/// Writes the open bin of the finest of levels, and adds it to the next.
+fn close(levels: &mut [Level], leave: &mut impl FnMut(&mut Level, &[(Key, Sum)]) -> Result<()>) -> Result<()> {
+    let Some((finest, others)) = levels.split_first_mut() else { return Ok(()) };
+    if finest.bin.is_empty() {
+        return Ok(());
+    }
+    let mut bin: Vec<(Key, Sum)> = finest.bin.drain().collect();
+    bin.sort_unstable();
+    leave(finest, &bin)?;
+    let begin = finest.at.saturating_mul(finest.width);
+    bin.into_iter().try_for_each(|(key, sum)| add(others, begin, key, sum, leave))
+}
+
+impl Level {
+    /// Writes a bin, whose sums are in order.
+    fn write(&mut self, bin: &[(Key, Sum)], first: i64, pairs: &Pairs, names: &Texts) -> Result<()> {
+        let start = first.saturating_add(self.at.saturating_mul(self.width));
+        let comma = if self.written == 0 { "" } else { "," };
+        self.written += 1;
+        let head = format!(
+            "{comma}{{\"bin\":{},\"start\":{start},\"end\":{},\"flows_by_ip_pair\":{{",
+            self.at,
+            start.saturating_add(self.width)
+        );
+        self.file.append(head.as_bytes())?;
+        for (nth, sums) in bin.chunk_by(|(a, _), (b, _)| a.0 == b.0).enumerate() {
+            let Some(((rank, ..), _)) = sums.first() else { continue };
+            let hosts = pairs.hosts.get(*rank as usize).copied().unwrap_or_default();
+            self.file.append_with(|out| {
+                if nth > 0 {
+                    out.push(b',');
+                }
+                pair(hosts, hosts.map(|host| names.get(host)), sums, out);
+            })?;
+        }
+        self.file.append(b"}}")
+    }
+}
+
+/// Writes the flows of a pair in a bin.
+fn pair(hosts: [Host; 2], names: [&[u8]; 2], sums: &[(Key, Sum)], out: &mut Vec<u8>) {
+    let mut sides = [[0_u64; KINDS.len()]; 2];
+    let mut ranges = [None; KINDS.len()];
+    for &((_, kind, by_high), (flows, first, last)) in sums {
+        let kind = usize::from(kind).min(KINDS.len() - 1);
+        sides[usize::from(by_high)][kind] += flows;
+        let (start, end) = ranges[kind].unwrap_or((first, last));
+        ranges[kind] = Some((first.min(start), last.max(end)));
+    }
+    let count = |kind: usize| sides[0][kind] + sides[1][kind];
+    let quoted = |out: &mut Vec<u8>, name: &[u8]| {
+        out.extend_from_slice(name);
+        out.push(b':');
+    };
+    out.extend_from_slice(unclosed(names[0]));
+    out.extend_from_slice(b"<->");
+    out.extend_from_slice(names[1].get(1..).unwrap_or_default());
+    out.extend_from_slice(b":{\"graceful\":");
+    integer(count(1), out);
+    out.extend_from_slice(b",\"abortive\":");
+    integer(count(2), out);
+    out.extend_from_slice(b",\"invalid\":");
+    members(INVALID..KINDS.len(), |kind| (count(kind) > 0).then(|| count(kind)), integer, out);
+    out.extend_from_slice(b",\"ongoing\":");
+    integer(count(3), out);
+    out.extend_from_slice(b",\"open\":");
+    integer(count(0), out);
+    out.extend_from_slice(b",\"initiated_by\":{");
+    quoted(out, names[0]);
+    members(0..KINDS.len(), |kind| (sides[0][kind] > 0).then(|| sides[0][kind]), integer, out);
+    if hosts[0] != hosts[1] {
+        out.push(b',');
+        quoted(out, names[1]);
+        members(0..KINDS.len(), |kind| (sides[1][kind] > 0).then(|| sides[1][kind]), integer, out);
+    }
+    out.extend_from_slice(b"},\"ranges\":");
+    let range = |(start, end): (i64, i64), out: &mut Vec<u8>| {
+        out.push(b'[');
+        integer(start, out);
+        out.push(b',');
+        integer(end, out);
+        out.push(b']');
+    };
+    members(0..KINDS.len(), |kind| ranges[kind], range, out);
+    out.push(b'}');
+}
+
+/// A string without the quote at its end.
+fn unclosed(string: &[u8]) -> &[u8] {
+    string.split_last().map_or(b"", |(_, rest)| rest)
+}
+
+/// Writes an object of what there is by kind.
+fn members<T>(
+    kinds: std::ops::Range<usize>,
+    value: impl Fn(usize) -> Option<T>,
+    write: impl Fn(T, &mut Vec<u8>),
+    out: &mut Vec<u8>,
+) {
+    out.push(b'{');
+    let mut is_first = true;
+    for kind in kinds {
+        let Some(value) = value(kind) else { continue };
+        if !std::mem::replace(&mut is_first, false) {
+            out.push(b',');
+        }
+        out.push(b'"');
+        out.extend_from_slice(KINDS[kind].as_bytes());
+        out.extend_from_slice(b"\":");
+        write(value, out);
+    }
+    out.push(b'}');
+}
+
+fn integer(n: impl itoa::Integer, out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+}
