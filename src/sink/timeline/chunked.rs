@@ -1,22 +1,19 @@
 //! The folder of tcp_data_loader_streaming.py, version 2.0: packets as CSV, flows in files of several, an index, and totals.
 //!
-//! Flows are written as they end. Only totals of hosts stay in memory; the times of packets, of which the bins are, are read from
-//! the folder itself when there are no more.
+//! Flows are written as they end. Only totals of hosts stay in memory; the times of packets, of which the bins are, wait in a
+//! temporary file.
 
-use std::io::BufReader;
 use std::path::Path;
-
-use csv::ReaderBuilder;
 
 use super::flows::{short, whole};
 use super::json::Json;
-use super::manifest::plain;
+use super::manifest::{choice_and, finished, is_plain, iso, items, plain, source, strings, time_range, write};
+use super::times::Times;
 use super::totals::{Bins, Totals};
 use super::{About, are_timelines};
-use crate::capture::civil_from_days;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::sink::atomic::folder_of;
 use crate::sink::folder::{AtomicFolder, Part};
-use crate::time::Timestamp;
 use crate::views::timeline::flags::flag_type;
 use crate::views::timeline::{Flow, Hosts, Mode, Packet, TimelineSink};
 
@@ -28,7 +25,9 @@ pub struct Chunked {
     about: About,
     flows_per_file: usize,
     packets: Option<Part>,
-    row: Vec<u8>,
+    /// Rows of packets that wait to be written.
+    rows: Vec<u8>,
+    times: Option<Times>,
     /// The file that takes flows.
     open: Option<Part>,
     flows: Json,
@@ -58,7 +57,8 @@ impl Chunked {
             about,
             flows_per_file: flows_per_file.max(1),
             packets: None,
-            row: Vec::new(),
+            rows: Vec::new(),
+            times: Some(Times::new(folder_of(path))),
             open: None,
             flows: Json::default(),
             index,
@@ -70,70 +70,51 @@ impl Chunked {
     }
 
     fn folder(&self) -> Result<&AtomicFolder> {
-        self.folder.as_ref().ok_or_else(|| Error::sink("the timeline is finished"))
+        self.folder.as_ref().ok_or_else(finished)
     }
 
     fn close_flows(&mut self) -> Result<()> {
         let Some(mut file) = self.open.take() else { return Ok(()) };
         self.flows.close(b']');
-        file.append(&self.flows.take())?;
+        self.flows.hand_on(|text| file.append(text))?;
         file.close()
     }
 
-    fn write(&self, name: &str, write: impl FnOnce(&mut Json)) -> Result<()> {
-        let mut json = Json::default();
-        write(&mut json);
-        let mut file = self.folder()?.file(name)?;
-        file.append(&json.take())?;
-        file.close()
-    }
-
-    /// Counts the packets that were written by time.
-    fn bins(&self, times: (i64, i64)) -> Result<Bins> {
-        let mut bins = Bins::new(times);
-        let file = BufReader::with_capacity(GATHER, self.folder()?.read(PACKETS)?);
-        let mut rows = ReaderBuilder::new().from_reader(file);
-        for row in rows.byte_records() {
-            let row = row.map_err(Error::sink)?;
-            let time = row.get(0).and_then(|cell| std::str::from_utf8(cell).ok()).and_then(|cell| cell.parse().ok());
-            let time = time.ok_or_else(|| Error::sink("packets.csv was changed while it was written"))?;
-            // The original counts no packet of the last time.
-            match self.about.mode {
-                Mode::Correct if time == times.1 => bins.add_last(),
-                _ => bins.add(time),
-            }
+    fn write_rows(&mut self) -> Result<()> {
+        if let Some(file) = &mut self.packets {
+            file.append(&self.rows)?;
         }
+        self.rows.clear();
+        Ok(())
+    }
+
+    /// Counts the packets by time.
+    fn bins(&self, times: Times, (first, last): (i64, i64)) -> Result<Bins> {
+        let mut bins = Bins::new((first, last));
+        // The original counts no packet of the last time.
+        times.each(|time| match self.about.mode {
+            Mode::Correct if time == last => bins.add_last(),
+            _ => bins.add(time),
+        })?;
         Ok(bins)
     }
 
     fn manifest(&self, json: &mut Json, hosts: usize) {
-        let About { created, sources, choice, context, .. } = &self.about;
+        let About { created, sources, choice, .. } = &self.about;
         let minutes = |time: Option<i64>| time.filter(|&us| us != 0).map(|us| us.div_euclid(60_000_000));
-        let (start, end) = self.totals.times.unwrap_or_default();
         json.open(b'{');
         json.text("version", "2.0");
         json.text("format", "chunked");
         json.text("created", &iso(*created));
-        json.text_or_null(
-            "source_file",
-            match &sources[..] {
-                [source] => Some(source),
-                _ => None,
-            },
-        );
-        strings(json, "source_files", sources);
+        source(json, &self.about);
+        strings(json, "source_files", sources.iter().map(String::as_str));
         json.int("total_packets", self.totals.packets);
         json.int("tcp_packets", self.totals.tcp);
         json.int("unique_ips", hosts);
         json.int("total_flows", self.flows_written);
         json.int("flows_per_chunk", self.flows_per_file);
         json.int("total_chunks", self.files);
-        json.key("time_range");
-        json.open(b'{');
-        json.int("start", start);
-        json.int("end", end);
-        json.int("duration", i128::from(end) - i128::from(start));
-        json.close(b'}');
+        time_range(json, self.totals.times.unwrap_or_default());
         json.key("structure");
         json.open(b'{');
         json.text("packets", PACKETS);
@@ -144,27 +125,10 @@ impl Chunked {
         json.text("flag_stats", FLAGS);
         json.text("unique_ips", NAMES);
         json.close(b'}');
-        json.key("attack_context");
-        match context {
-            Some(context) => {
-                json.open(b'{');
-                json.text("type", context);
-                json.text("source", "attack_timearcs_selection");
-                json.close(b'}');
-            }
-            None => json.null(),
-        }
-        json.key("filter_applied");
-        json.open(b'{');
-        match &choice.hosts {
-            Some(hosts) => strings(json, "ips", hosts),
-            None => json.text_or_null("ips", None),
-        }
-        json.int_or_null("time_start_us", choice.from);
-        json.int_or_null("time_end_us", choice.to);
-        json.int_or_null("time_start_minutes", minutes(choice.from));
-        json.int_or_null("time_end_minutes", minutes(choice.to));
-        json.close(b'}');
+        choice_and(json, &self.about, |json| {
+            json.int_or_null("time_start_minutes", minutes(choice.from));
+            json.int_or_null("time_end_minutes", minutes(choice.to));
+        });
         json.close(b'}');
     }
 }
@@ -182,17 +146,13 @@ impl TimelineSink for Chunked {
             plain(hosts.name(packet.src)).and(plain(hosts.name(packet.dst)))?;
         }
         self.totals.add(packet);
+        self.times.as_mut().ok_or_else(finished)?.push(packet.time)?;
         if self.packets.is_none() {
-            let mut file = self.folder()?.file(PACKETS)?;
-            file.append(HEADER)?;
-            self.packets = Some(file);
+            self.packets = Some(self.folder()?.file(PACKETS)?);
+            self.rows.extend_from_slice(HEADER);
         }
-        self.row.clear();
-        row(packet, hosts, &mut self.row);
-        match &mut self.packets {
-            Some(file) => file.append(&self.row),
-            None => Ok(()),
-        }
+        row(packet, hosts, &mut self.rows);
+        if self.rows.len() >= GATHER { self.write_rows() } else { Ok(()) }
     }
 
     fn flow(&mut self, flow: &Flow, hosts: &Hosts) -> Result<()> {
@@ -206,13 +166,13 @@ impl TimelineSink for Chunked {
         self.flows.item();
         let Chunked { flows, open, about, .. } = self;
         whole(flows, flow, hosts, about.mode, &mut |json| match open {
-            Some(file) if json.waiting() >= GATHER => file.append(&json.take()),
+            Some(file) if json.waiting() >= GATHER => json.hand_on(|text| file.append(text)),
             _ => Ok(()),
         })?;
         self.entries.item();
         short(&mut self.entries, flow, hosts, &chunk(self.files - 1), in_file);
         if self.entries.waiting() >= GATHER {
-            self.index.append(&self.entries.take())?;
+            self.entries.hand_on(|text| self.index.append(text))?;
         }
         self.flows_written += 1;
         Ok(())
@@ -222,32 +182,28 @@ impl TimelineSink for Chunked {
     fn finish(&mut self, hosts: &Hosts) -> Result<()> {
         self.close_flows()?;
         self.entries.close(b']');
-        self.index.append(&self.entries.take())?;
+        self.entries.hand_on(|text| self.index.append(text))?;
         self.index.flush()?;
+        self.write_rows()?;
         if let Some(file) = self.packets.take() {
             file.close()?;
         }
         let names = self.totals.names(hosts);
-        self.write(HOSTS, |json| self.totals.write_hosts(json, hosts))?;
-        self.write(FLAGS, |json| self.totals.write_flags(json))?;
-        self.write(NAMES, |json| {
-            json.open(b'[');
-            for name in &names {
-                json.item();
-                json.string(name);
-            }
-            json.close(b']');
-        })?;
-        let bins = self.totals.times.map(|times| self.bins(times)).transpose()?;
-        self.write(BINS, |json| {
+        let times = self.times.take().ok_or_else(finished)?;
+        let bins = self.totals.times.map(|range| self.bins(times, range)).transpose()?;
+        let folder = self.folder.take().ok_or_else(finished)?;
+        write(&folder, HOSTS, |json| self.totals.write_hosts(json, hosts))?;
+        write(&folder, FLAGS, |json| self.totals.write_flags(json))?;
+        write(&folder, NAMES, |json| items(json, names.iter().copied()))?;
+        write(&folder, BINS, |json| {
             json.open(b'[');
             if let Some(bins) = bins {
                 bins.write(json, self.totals.packets);
             }
             json.close(b']');
         })?;
-        self.write("manifest.json", |json| self.manifest(json, names.len()))?;
-        self.folder.take().map_or(Ok(()), AtomicFolder::commit)
+        write(&folder, "manifest.json", |json| self.manifest(json, names.len()))?;
+        folder.commit()
     }
 }
 
@@ -280,7 +236,7 @@ fn row(packet: &Packet, hosts: &Hosts, out: &mut Vec<u8>) {
 
 /// A cell, in quotes if it needs them.
 fn cell(text: &str, out: &mut Vec<u8>) {
-    if !text.contains([',', '"', '\r', '\n']) {
+    if is_plain(text) {
         return out.extend_from_slice(text.as_bytes());
     }
     out.push(b'"');
@@ -292,36 +248,9 @@ fn chunk(number: u64) -> String {
     format!("chunk_{number:05}.json")
 }
 
-fn strings(json: &mut Json, name: &str, list: &[String]) {
-    json.key(name);
-    json.open(b'[');
-    for text in list {
-        json.item();
-        json.string(text);
-    }
-    json.close(b']');
-}
-
-/// A time as Python's `isoformat` has it, without a zone: microseconds where there are some.
-fn iso(time: Timestamp) -> String {
-    let (seconds, us) = (time.seconds(), time.ns().rem_euclid(1_000_000_000) / 1000);
-    let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
-    let second = seconds.rem_euclid(86_400);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    let fraction = if us > 0 { format!(".{us:06}") } else { String::new() };
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_time_of_making_is_as_python_has_it() {
-        assert_eq!(iso(Timestamp(1_700_000_000_000_000_000)), "2023-11-14T22:13:20");
-        assert_eq!(iso(Timestamp(1_700_000_000_000_042_999)), "2023-11-14T22:13:20.000042");
-        assert_eq!(iso(Timestamp(-1)), "1969-12-31T23:59:59.999999");
-    }
 
     #[test]
     fn a_cell_is_quoted_where_it_has_to_be() {

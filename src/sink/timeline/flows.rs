@@ -1,16 +1,16 @@
 //! Flows as JSON: whole, in a file of several; and in short, in the index.
 
-use super::json::Json;
+use super::json::{Json, string};
 use crate::error::Result;
 use crate::views::timeline::flags::flag_type;
-use crate::views::timeline::{Close, Flow, Hosts, Mode, Packet, Phase, Reason, Step};
+use crate::views::timeline::{Close, Flow, Host, Hosts, Mode, Packet, Phase, Reason, Step};
 
 /// A flow's name.
 fn id(flow: &Flow) -> String {
     format!("flow_{:06}", flow.number)
 }
 
-/// Writes a flow with its packets. What is written is shown to `spill` now and then: as text, a flow is many times as large as its
+/// Writes a flow with its packets, as an item of a list that nothing is around. What is written is shown to `spill` now and then: as text, a flow is many times as large as its
 /// packets are.
 pub(super) fn whole(
     json: &mut Json,
@@ -19,11 +19,12 @@ pub(super) fn whole(
     mode: Mode,
     spill: &mut dyn FnMut(&mut Json) -> Result<()>,
 ) -> Result<()> {
-    let packet = |json: &mut Json, packet: &Packet| self::packet(json, packet, hosts, mode);
+    let quoted = Ends::new(flow, hosts);
+    let packet_at = |place: u32| flow.packets.get(place as usize);
     let place = |json: &mut Json, name, place: Option<u32>| {
         json.key(name);
-        match place.and_then(|place| flow.packets.get(place as usize)) {
-            Some(there) => packet(json, there),
+        match place.and_then(packet_at) {
+            Some(packet) => Deep::<3>::packet(json, packet, &quoted, mode),
             None => json.null(),
         }
     };
@@ -37,11 +38,17 @@ pub(super) fn whole(
         json.open(b'[');
         for step in steps(flow, phase) {
             json.item();
-            json.open(b'{');
-            place(json, "packet", Some(step.packet));
-            json.text("phase", step.name);
-            json.text("description", description(step.name));
-            json.close(b'}');
+            PACKET.put(json.laid_out());
+            match packet_at(step.packet) {
+                Some(packet) => Deep::<6>::packet(json, packet, &quoted, mode),
+                None => json.null(),
+            }
+            let out = json.laid_out();
+            STEP.put(out);
+            string(step.name, out);
+            DESCRIPTION.put(out);
+            string(description(step.name), out);
+            STEP_END.put(out);
             spill(json)?;
         }
         json.close(b']');
@@ -60,9 +67,9 @@ pub(super) fn whole(
     place(json, "synAckPacket", flow.syn_ack_packet);
     json.key("packets");
     json.open(b'[');
-    for there in &flow.packets {
+    for packet in &flow.packets {
         json.item();
-        packet(json, there);
+        Deep::<4>::packet(json, packet, &quoted, mode);
         spill(json)?;
     }
     json.close(b']');
@@ -131,27 +138,124 @@ fn extent(json: &mut Json, flow: &Flow) {
     json.int("totalBytes", flow.total_bytes);
 }
 
-fn packet(json: &mut Json, packet: &Packet, hosts: &Hosts, mode: Mode) {
-    json.open(b'{');
-    json.int("timestamp", packet.time);
-    json.text("src_ip", hosts.name(packet.src));
-    json.text("dst_ip", hosts.name(packet.dst));
-    json.int("src_port", packet.src_port);
-    json.int("dst_port", packet.dst_port);
-    json.int("flags", packet.flags.unwrap_or(0));
-    json.text("flag_type", &flag_type(packet.flags));
-    json.int("seq_num", packet.seq);
-    json.int("ack_num", packet.ack);
-    json.int("length", packet.length);
-    json.key("protocol");
-    match packet.protocol {
-        Some(protocol) => json.integer(protocol),
-        None => json.string(""),
+/// Text between two values, so short that copying all of it is quicker than asking how much there is.
+struct Piece {
+    text: [u8; 32],
+    length: usize,
+}
+
+impl Piece {
+    /// `before`, a line that begins `depth` containers deep, a name, and `behind`.
+    const fn new(before: &str, depth: usize, name: &str, behind: &str) -> Piece {
+        let mut piece = Piece { text: [b' '; 32], length: 0 };
+        piece.add(before);
+        piece.add("\n");
+        piece.length += 2 * depth;
+        if !name.is_empty() {
+            piece.add("\"");
+            piece.add(name);
+            piece.add("\": ");
+        }
+        piece.add(behind);
+        piece
     }
-    if let (Mode::Correct, Some(payload)) = (mode, packet.payload) {
-        json.int("seg_len", payload);
+
+    const fn add(&mut self, text: &str) {
+        let mut at = 0;
+        while at < text.len() {
+            self.text[self.length] = text.as_bytes()[at];
+            self.length += 1;
+            at += 1;
+        }
     }
-    json.close(b'}');
+
+    fn put(&self, out: &mut Vec<u8>) {
+        let end = out.len() + self.length;
+        out.extend_from_slice(&self.text);
+        out.truncate(end);
+    }
+}
+
+const PACKET: Piece = Piece::new("{", 5, "packet", "");
+const STEP: Piece = Piece::new(",", 5, "phase", "");
+const DESCRIPTION: Piece = Piece::new(",", 5, "description", "");
+const STEP_END: Piece = Piece::new("", 4, "", "}");
+
+/// Packets whose members are `DEPTH` containers deep.
+struct Deep<const DEPTH: usize>;
+
+impl<const DEPTH: usize> Deep<DEPTH> {
+    const TIMESTAMP: Piece = Piece::new("{", DEPTH, "timestamp", "");
+    const SRC_IP: Piece = Piece::new(",", DEPTH, "src_ip", "");
+    const DST_IP: Piece = Piece::new(",", DEPTH, "dst_ip", "");
+    const SRC_PORT: Piece = Piece::new(",", DEPTH, "src_port", "");
+    const DST_PORT: Piece = Piece::new(",", DEPTH, "dst_port", "");
+    const FLAGS: Piece = Piece::new(",", DEPTH, "flags", "");
+    const FLAG_TYPE: Piece = Piece::new(",", DEPTH, "flag_type", "\"");
+    const SEQ_NUM: Piece = Piece::new("\",", DEPTH, "seq_num", "");
+    const ACK_NUM: Piece = Piece::new(",", DEPTH, "ack_num", "");
+    const LENGTH: Piece = Piece::new(",", DEPTH, "length", "");
+    const PROTOCOL: Piece = Piece::new(",", DEPTH, "protocol", "");
+    const SEG_LEN: Piece = Piece::new(",", DEPTH, "seg_len", "");
+    const END: Piece = Piece::new("", DEPTH - 1, "", "}");
+
+    /// Most of a folder is packets, so they are laid out flat.
+    fn packet(json: &mut Json, packet: &Packet, ends: &Ends, mode: Mode) {
+        let out = json.laid_out();
+        let number = |piece: &Piece, n: i64, out: &mut Vec<u8>| {
+            piece.put(out);
+            out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+        };
+        number(&Self::TIMESTAMP, packet.time, out);
+        Self::SRC_IP.put(out);
+        ends.put(packet.src, out);
+        Self::DST_IP.put(out);
+        ends.put(packet.dst, out);
+        number(&Self::SRC_PORT, packet.src_port, out);
+        number(&Self::DST_PORT, packet.dst_port, out);
+        number(&Self::FLAGS, packet.flags.unwrap_or(0), out);
+        Self::FLAG_TYPE.put(out);
+        out.extend_from_slice(flag_type(packet.flags).as_bytes());
+        number(&Self::SEQ_NUM, packet.seq, out);
+        number(&Self::ACK_NUM, packet.ack, out);
+        number(&Self::LENGTH, packet.length, out);
+        match packet.protocol {
+            Some(protocol) => number(&Self::PROTOCOL, protocol, out),
+            None => {
+                Self::PROTOCOL.put(out);
+                out.extend_from_slice(b"\"\"");
+            }
+        }
+        if let (Mode::Correct, Some(payload)) = (mode, packet.payload) {
+            number(&Self::SEG_LEN, payload.into(), out);
+        }
+        Self::END.put(out);
+    }
+}
+
+/// The names of a flow's hosts as JSON: they come with each packet.
+struct Ends<'h> {
+    hosts: &'h Hosts,
+    quoted: [(Host, Vec<u8>); 2],
+}
+
+impl<'h> Ends<'h> {
+    fn new(flow: &Flow, hosts: &'h Hosts) -> Ends<'h> {
+        let [a, b] = flow.packets.first().map_or([0, 0], |packet| [packet.src, packet.dst]);
+        let quoted = [a, b].map(|host| {
+            let mut quoted = Vec::new();
+            string(hosts.name(host), &mut quoted);
+            (host, quoted)
+        });
+        Ends { hosts, quoted }
+    }
+
+    fn put(&self, host: Host, out: &mut Vec<u8>) {
+        match self.quoted.iter().find(|(known, _)| *known == host) {
+            Some((_, quoted)) => out.extend_from_slice(quoted),
+            None => string(self.hosts.name(host), out),
+        }
+    }
 }
 
 /// What a step is called for people.
@@ -166,5 +270,67 @@ fn description(step: &str) -> &str {
         "ack_close" => "Close Acknowledgment",
         "rst" => "Connection Aborted",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A packet inside so many containers, member by member.
+    fn by_member(depth: usize, packet: &Packet, hosts: &Hosts, mode: Mode) -> Vec<u8> {
+        let mut json = Json::default();
+        (1..depth).for_each(|_| json.open(b'['));
+        json.open(b'{');
+        json.int("timestamp", packet.time);
+        json.text("src_ip", hosts.name(packet.src));
+        json.text("dst_ip", hosts.name(packet.dst));
+        json.int("src_port", packet.src_port);
+        json.int("dst_port", packet.dst_port);
+        json.int("flags", packet.flags.unwrap_or(0));
+        json.text("flag_type", &flag_type(packet.flags));
+        json.int("seq_num", packet.seq);
+        json.int("ack_num", packet.ack);
+        json.int("length", packet.length);
+        match packet.protocol {
+            Some(protocol) => json.int("protocol", protocol),
+            None => json.text("protocol", ""),
+        }
+        if let (Mode::Correct, Some(payload)) = (mode, packet.payload) {
+            json.int("seg_len", payload);
+        }
+        json.close(b'}');
+        json.take()
+    }
+
+    fn flat<const DEPTH: usize>(packet: &Packet, hosts: &Hosts, mode: Mode) -> Vec<u8> {
+        let mut json = Json::default();
+        (1..DEPTH).for_each(|_| json.open(b'['));
+        let flow = Flow { packets: vec![Packet { src: 0, dst: 1, ..*packet }], ..Flow::default() };
+        Deep::<DEPTH>::packet(&mut json, packet, &Ends::new(&flow, hosts), mode);
+        json.take()
+    }
+
+    proptest! {
+        #[test]
+        fn a_packet_is_laid_out_flat_as_it_is_member_by_member(
+            [time, src_port, dst_port, seq, ack, length] in any::<[i64; 6]>(),
+            [flags, protocol] in any::<[Option<i64>; 2]>(),
+            payload in any::<Option<u32>>(),
+            [src, dst] in [0..4_u32, 0..4_u32],
+            correct: bool,
+        ) {
+            let packet = Packet { time, src, dst, src_port, dst_port, flags, seq, ack, length, payload, protocol };
+            let mode = if correct { Mode::Correct } else { Mode::Original };
+            let mut hosts = Hosts::default();
+            for name in ["10.0.0.1", "say \"é\"", "fe80::1"] {
+                hosts.number(name);
+            }
+            prop_assert_eq!(flat::<3>(&packet, &hosts, mode), by_member(3, &packet, &hosts, mode));
+            prop_assert_eq!(flat::<4>(&packet, &hosts, mode), by_member(4, &packet, &hosts, mode));
+            prop_assert_eq!(flat::<6>(&packet, &hosts, mode), by_member(6, &packet, &hosts, mode));
+        }
     }
 }

@@ -2,13 +2,22 @@
 
 use std::fmt::Write as _;
 
+use crate::error::Result;
+
 /// Text under way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Json {
     text: Vec<u8>,
-    depth: usize,
+    /// What parts two items of the innermost container: a comma, and the begin of the next line.
+    between: Vec<u8>,
     /// Nothing is in the innermost container yet.
     empty: bool,
+}
+
+impl Default for Json {
+    fn default() -> Json {
+        Json { text: Vec::new(), between: b",\n".to_vec(), empty: false }
+    }
 }
 
 impl Json {
@@ -22,16 +31,28 @@ impl Json {
         self.text.len()
     }
 
+    /// Hands the text on, of which none waits then.
+    pub(super) fn hand_on(&mut self, to: impl FnOnce(&[u8]) -> Result<()>) -> Result<()> {
+        let handed = to(&self.text);
+        self.text.clear();
+        handed
+    }
+
+    /// For a value that is laid out already.
+    pub(super) fn laid_out(&mut self) -> &mut Vec<u8> {
+        &mut self.text
+    }
+
     pub(super) fn open(&mut self, bracket: u8) {
         self.text.push(bracket);
-        self.depth += 1;
+        self.between.extend_from_slice(b"  ");
         self.empty = true;
     }
 
     pub(super) fn close(&mut self, bracket: u8) {
-        self.depth = self.depth.saturating_sub(1);
+        self.between.truncate(self.between.len().saturating_sub(2).max(2));
         if !self.empty {
-            self.line();
+            self.text.extend_from_slice(&self.between[1..]);
         }
         self.text.push(bracket);
         self.empty = false;
@@ -39,10 +60,8 @@ impl Json {
 
     /// The next item of an array begins.
     pub(super) fn item(&mut self) {
-        if !std::mem::take(&mut self.empty) {
-            self.text.push(b',');
-        }
-        self.line();
+        let comma = usize::from(std::mem::take(&mut self.empty));
+        self.text.extend_from_slice(&self.between[comma..]);
     }
 
     /// The next member of an object begins.
@@ -94,16 +113,16 @@ impl Json {
             None => self.null(),
         }
     }
-
-    fn line(&mut self) {
-        self.text.push(b'\n');
-        self.text.resize(self.text.len() + 2 * self.depth, b' ');
-    }
 }
 
 /// A string with everything but printable ASCII escaped, what is beyond 16 bits as two surrogates.
 pub(super) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\');
+    if text.bytes().fold(true, |all, byte| all & plain(byte)) {
+        out.extend_from_slice(text.as_bytes());
+        return out.push(b'"');
+    }
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),

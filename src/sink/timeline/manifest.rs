@@ -50,6 +50,11 @@ pub(super) fn items<'s>(json: &mut Json, list: impl IntoIterator<Item = &'s str>
 
 /// What the packets are thought to be of, and which were taken.
 pub(super) fn choice(json: &mut Json, about: &About) {
+    choice_and(json, about, |_| {});
+}
+
+/// The same, and more on which were taken.
+pub(super) fn choice_and(json: &mut Json, about: &About, more: impl FnOnce(&mut Json)) {
     json.key("attack_context");
     match &about.context {
         Some(context) => {
@@ -68,6 +73,7 @@ pub(super) fn choice(json: &mut Json, about: &About) {
     }
     json.int_or_null("time_start_us", about.choice.from);
     json.int_or_null("time_end_us", about.choice.to);
+    more(json);
     json.close(b'}');
 }
 
@@ -95,7 +101,7 @@ pub(super) fn write(folder: &AtomicFolder, name: &str, with: impl FnOnce(&mut Js
 /// # Errors
 /// The name has what would end the cell.
 pub(super) fn plain(name: &str) -> Result<&str> {
-    if name.contains([',', '"', '\r', '\n']) {
+    if !is_plain(name) {
         return Err(Error::sink(format!(
             "the host {name:?} cannot be written, for viewers know no quotes; give it another name, in the table or with --ip-map"
         )));
@@ -103,6 +109,23 @@ pub(super) fn plain(name: &str) -> Result<&str> {
     Ok(name)
 }
 
+/// Whether a name is a cell without quotes.
+pub(super) fn is_plain(name: &str) -> bool {
+    name.bytes().fold(true, |all, byte| all & !matches!(byte, b',' | b'"' | b'\r' | b'\n'))
+}
+
 pub(super) fn finished() -> Error {
     Error::sink("the timeline is finished")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_making_is_as_python_has_it() {
+        assert_eq!(iso(Timestamp(1_700_000_000_000_000_000)), "2023-11-14T22:13:20");
+        assert_eq!(iso(Timestamp(1_700_000_000_000_042_999)), "2023-11-14T22:13:20.000042");
+        assert_eq!(iso(Timestamp(-1)), "1969-12-31T23:59:59.999999");
+    }
 }

@@ -22,6 +22,8 @@ pub(super) struct Totals {
     /// Names of flags in the order in which they came, and their places by name.
     flags: Vec<(String, u64)>,
     flag_places: HashMap<String, usize>,
+    /// Those of the usual flags, by what these are: a quicker way.
+    usual: Vec<Option<usize>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,17 +50,27 @@ impl Totals {
         }
         if packet.protocol == Some(6) {
             self.tcp += 1;
-            let name = flag_type(packet.flags);
-            match self.flag_places.get(&*name) {
-                Some(&place) => self.flags[place].1 += 1,
-                None => {
-                    self.flag_places.insert(name.clone().into_owned(), self.flags.len());
-                    self.flags.push((name.into_owned(), 1));
-                }
-            }
+            let place = self.flag_place(packet.flags);
+            self.flags[place].1 += 1;
             self.of(packet.src, packet.time).sent.add(packet.length);
             self.of(packet.dst, packet.time).received.add(packet.length);
         }
+    }
+
+    fn flag_place(&mut self, flags: Option<i64>) -> usize {
+        let usual = flags.and_then(|flags| u8::try_from(flags).ok()).map(u32::from);
+        if let Some(place) = usual.and_then(|flags| *at(&mut self.usual, flags)) {
+            return place;
+        }
+        let name = flag_type(flags);
+        let place = *self.flag_places.entry_ref(&*name).or_insert_with(|| {
+            self.flags.push((name.clone().into_owned(), 0));
+            self.flags.len() - 1
+        });
+        if let Some(flags) = usual {
+            *at(&mut self.usual, flags) = Some(place);
+        }
+        place
     }
 
     fn of(&mut self, host: Host, time: i64) -> &mut OfHost {
@@ -114,8 +126,8 @@ impl Sum {
     }
 }
 
-fn at<T: Clone + Default>(list: &mut Vec<T>, host: Host) -> &mut T {
-    let place = host as usize;
+fn at<T: Clone + Default>(list: &mut Vec<T>, number: u32) -> &mut T {
+    let place = number as usize;
     if list.len() <= place {
         list.resize(place + 1, T::default());
     }
@@ -132,18 +144,22 @@ pub(super) struct Bins {
     last: i64,
     /// Where parts begin, the last one ends, and how many packets each has.
     edges: [f64; BINS + 1],
+    /// The first whole number that is not before each edge.
+    begins: [i128; BINS + 1],
     counts: [u64; BINS],
 }
 
 impl Bins {
     pub(super) fn new((first, last): (i64, i64)) -> Bins {
         let width = (i128::from(last) - i128::from(first)) as f64 / BINS as f64;
-        Bins { first, last, edges: std::array::from_fn(|n| first as f64 + n as f64 * width), counts: [0; BINS] }
+        let edges = std::array::from_fn(|n| first as f64 + n as f64 * width);
+        // An edge is at or below a whole number if it is so rounded up, and numbers beyond 2^53 are compared as they are.
+        let begins = edges.map(|edge: f64| edge.ceil() as i128);
+        Bins { first, last, edges, begins, counts: [0; BINS] }
     }
 
     pub(super) fn add(&mut self, time: i64) {
-        // An edge is at or below a whole number if it is so rounded up, and numbers beyond 2^53 are compared as they are.
-        let begun = self.edges.partition_point(|edge| edge.ceil() as i128 <= i128::from(time));
+        let begun = self.begins.partition_point(|&begin| begin <= i128::from(time));
         if let Some(count) = begun.checked_sub(1).and_then(|bin| self.counts.get_mut(bin)) {
             *count += 1;
         }

@@ -14,10 +14,10 @@ use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
-use csv::{ByteRecord, ReaderBuilder};
 use hashbrown::HashMap;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
+use super::cells::{Cells, Row};
 use super::original::Original;
 use super::{Chosen, Host, Hosts, Machine, Mode, Packet, TimelineSink};
 use crate::capture::{Contents, Input};
@@ -207,13 +207,16 @@ pub fn run(
 
 /// A table under way.
 struct Table {
+    rows: Cells<Contents>,
+    columns: Columns,
+}
+
+/// What its cells are.
+struct Columns {
     path: PathBuf,
     mode: Mode,
-    rows: csv::Reader<Contents>,
     width: usize,
     places: [Option<usize>; COLUMNS.len()],
-    /// What the reader's lines lack: behind CR LF it still is in the line before.
-    lag: u64,
     /// A time was seen, and looked like microseconds.
     has_unit: bool,
 }
@@ -224,12 +227,12 @@ const STRIDE: u64 = 4096;
 impl Table {
     fn open(input: &Input, mode: Mode) -> Result<Table> {
         let path = input.path();
-        let mut rows = ReaderBuilder::new().flexible(true).from_reader(Contents::open(input)?);
-        let header = match rows.byte_headers() {
-            Ok(header) => header.clone(),
+        let mut rows = Cells::new(Contents::open(input)?);
+        let header: Vec<Vec<u8>> = match rows.header() {
+            Ok(header) => header.iter().flat_map(Row::iter).map(<[u8]>::to_vec).collect(),
             Err(error) => return Err(refused(path.to_owned(), 1, format!("the header cannot be read: {error}"))),
         };
-        let places = COLUMNS.map(|name| header.iter().position(|cell| cell == name.as_bytes()));
+        let places = COLUMNS.map(|name| header.iter().position(|cell| *cell == name.as_bytes()));
         let missing: Vec<&str> = COLUMNS
             .into_iter()
             .zip(places)
@@ -238,22 +241,14 @@ impl Table {
             .map(|(name, _)| name)
             .collect();
         if !missing.is_empty() {
-            let found: Vec<_> = header.iter().map(String::from_utf8_lossy).collect();
+            let found: Vec<_> = header.iter().map(|cell| String::from_utf8_lossy(cell)).collect();
             let found =
                 if found.is_empty() { "the file is empty".into() } else { format!("there are: {}", found.join(", ")) };
             let message = format!("no table of packets, for want of columns: {}; {found}", missing.join(", "));
             return Err(refused(path.to_owned(), 1, message));
         }
-        let lag = u64::from(rows.position().line() == 1);
-        Ok(Table {
-            path: path.to_owned(),
-            mode,
-            rows,
-            width: header.len(),
-            places,
-            lag,
-            has_unit: mode == Mode::Original,
-        })
+        let (path, has_unit) = (path.to_owned(), mode == Mode::Original);
+        Ok(Table { rows, columns: Columns { path, mode, width: header.len(), places, has_unit } })
     }
 
     /// Hands on all rows, or those that are wanted.
@@ -266,21 +261,21 @@ impl Table {
         sink: &mut dyn TimelineSink,
         report: &mut TableReport,
     ) -> Result<()> {
-        let (mut row, mut bytes, mut seen) = (ByteRecord::new(), 0, 0);
+        let (mut bytes, mut seen) = (0, 0);
         while !machine.is_done() {
-            match self.rows.read_byte_record(&mut row) {
-                Ok(true) => {}
-                Ok(false) => break,
+            let row = match self.rows.next() {
+                Ok(Some(row)) => row,
+                Ok(None) => break,
                 Err(error) => {
                     report.damage = Some(error.to_string());
                     break;
                 }
-            }
-            if self.is_blank(&row) {
+            };
+            if self.columns.is_blank(&row) {
                 continue;
             }
             seen += 1;
-            match self.packet(&row, names, hosts, report)? {
+            match self.columns.packet(&row, names, hosts, report)? {
                 Some(packet) => {
                     report.packets += 1;
                     machine.packet(packet, hosts, sink)?;
@@ -288,29 +283,31 @@ impl Table {
                 None => machine.other_row(hosts, sink)?,
             }
             if seen == STRIDE {
-                let read = self.rows.get_ref().bytes_read();
+                let read = self.rows.source().bytes_read();
                 progress.add(read - bytes, seen);
                 (bytes, seen) = (read, 0);
                 progress.stopped()?;
             }
         }
-        progress.add(self.rows.get_ref().bytes_read() - bytes, seen);
+        progress.add(self.rows.source().bytes_read() - bytes, seen);
         progress.stopped()
     }
+}
 
+impl Columns {
     /// Whether a line holds nothing but blanks, which is no row.
-    fn is_blank(&self, row: &ByteRecord) -> bool {
+    fn is_blank(&self, row: &Row) -> bool {
         self.width > 1 && row.len() == 1 && row.iter().all(|cell| cell.iter().all(u8::is_ascii_whitespace))
     }
 
     fn packet(
         &mut self,
-        row: &ByteRecord,
+        row: &Row,
         names: &Names,
         hosts: &mut Hosts,
         report: &mut TableReport,
     ) -> Result<Option<Packet>> {
-        let line = self.lag + row.position().map_or(0, csv::Position::line);
+        let line = row.line;
         if row.len() > self.width {
             report.remark(Fault::TooWide, line);
             return Ok(None);
@@ -337,8 +334,12 @@ impl Table {
             }
         };
         let strict = self.mode != Mode::Original;
-        if let Some(hex) = hexadecimal(cell(Column::Flags)).filter(|_| strict) {
-            let text = String::from_utf8_lossy(cell(Column::Flags));
+        let flags = cell(Column::Flags);
+        if strict
+            && digits(flags).is_none()
+            && let Some(hex) = hexadecimal(flags)
+        {
+            let text = String::from_utf8_lossy(flags);
             let message = format!("column flags: {text} is hexadecimal; flags are decimal here, {hex} in this row");
             return Err(refused(self.path.clone(), line, message));
         }
@@ -413,6 +414,26 @@ const NONE: [&[u8]; 19] = [
 ];
 
 fn number(cell: &[u8]) -> Number {
+    digits(cell).map_or_else(|| any_number(cell), Number::Is)
+}
+
+/// The number of a cell of nothing but digits, so few that it fits.
+fn digits(cell: &[u8]) -> Option<i64> {
+    if cell.is_empty() || cell.len() > 18 {
+        return None;
+    }
+    let mut number = 0;
+    for byte in cell {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = 10 * number + i64::from(digit);
+    }
+    Some(number)
+}
+
+fn any_number(cell: &[u8]) -> Number {
     if NONE.contains(&cell) {
         return Number::None;
     }
@@ -430,6 +451,10 @@ fn number(cell: &[u8]) -> Number {
 /// The host of a cell; nothing if it is not UTF-8.
 fn host(cell: &[u8], names: &Names, hosts: &mut Hosts) -> Option<Host> {
     let text = std::str::from_utf8(cell).ok()?;
+    // No number has two dots or a colon, nor has what pandas takes for none.
+    if cell.contains(&b':') || cell.iter().filter(|byte| **byte == b'.').count() > 1 {
+        return Some(hosts.number(text));
+    }
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte));
     let name = match number(cell) {
         Number::None => Cow::Borrowed(""),
@@ -469,7 +494,19 @@ fn microseconds(time: i64) -> std::result::Result<(), String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn what_is_quick_says_the_same(cell in "[0-9]{0,20}|[-+0-9.: ]{0,8}|[-#./0-9:a-zA-Z]{0,6}|nan|NULL") {
+            prop_assert_eq!(number(cell.as_bytes()), any_number(cell.as_bytes()));
+            if cell.contains(':') || cell.matches('.').count() > 1 {
+                prop_assert_eq!(any_number(cell.as_bytes()), Number::Other);
+            }
+        }
+    }
 
     #[test]
     fn a_cell_is_a_number_none_or_something_else() {
