@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::error::Result;
+use crate::sink::folder::Part;
 
 /// Text under way.
 #[derive(Debug)]
@@ -12,16 +13,46 @@ pub(super) struct Json {
     between: Vec<u8>,
     /// Nothing is in the innermost container yet.
     empty: bool,
+    /// The file that takes long text, and why it took no more.
+    to: Option<(Part, Result<()>)>,
 }
+
+/// Bytes of text that wait for a file at most, but for one item.
+const GATHER: usize = 64 << 10;
 
 impl Default for Json {
     fn default() -> Json {
-        Json { text: Vec::new(), between: b",\n".to_vec(), empty: false }
+        Json { text: Vec::new(), between: b",\n".to_vec(), empty: false, to: None }
     }
 }
 
 impl Json {
+    /// Text that goes into a file as it grows.
+    pub(super) fn to(file: Part) -> Json {
+        Json { to: Some((file, Ok(()))), ..Json::default() }
+    }
+
+    /// Writes what is left into the file.
+    ///
+    /// # Errors
+    /// It could not be written, now or before.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.hand_over();
+        let Some((file, written)) = self.to else { return Ok(()) };
+        written.and_then(|()| file.close())
+    }
+
+    fn hand_over(&mut self) {
+        if let Some((file, written)) = &mut self.to {
+            if written.is_ok() {
+                *written = file.append(&self.text);
+            }
+            self.text.clear();
+        }
+    }
+
     /// The text since the last call.
+    #[cfg(test)]
     pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.text)
     }
@@ -60,6 +91,9 @@ impl Json {
 
     /// The next item of an array begins.
     pub(super) fn item(&mut self) {
+        if self.text.len() >= GATHER {
+            self.hand_over();
+        }
         let comma = usize::from(std::mem::take(&mut self.empty));
         self.text.extend_from_slice(&self.between[comma..]);
     }

@@ -89,11 +89,9 @@ pub(super) fn iso(time: Timestamp) -> String {
 
 /// Writes a file of JSON.
 pub(super) fn write(folder: &AtomicFolder, name: &str, with: impl FnOnce(&mut Json)) -> Result<()> {
-    let mut json = Json::default();
+    let mut json = Json::to(folder.file(name)?);
     with(&mut json);
-    let mut file = folder.file(name)?;
-    file.append(&json.take())?;
-    file.close()
+    json.finish()
 }
 
 /// A name as a cell of a table that knows no quotes.

@@ -41,13 +41,19 @@ struct Sum {
 }
 
 impl Totals {
-    pub(super) fn add(&mut self, packet: &Packet) {
+    /// Counts a packet, its time and its hosts, and nothing else.
+    pub(super) fn note(&mut self, packet: &Packet) {
         self.packets += 1;
         let (first, last) = self.times.unwrap_or((packet.time, packet.time));
         self.times = Some((first.min(packet.time), last.max(packet.time)));
         for host in [packet.src, packet.dst] {
             *at(&mut self.seen, host) = true;
         }
+    }
+
+    /// Counts a packet.
+    pub(super) fn add(&mut self, packet: &Packet) {
+        self.note(packet);
         if packet.protocol == Some(6) {
             self.tcp += 1;
             let place = self.flag_place(packet.flags);

@@ -104,7 +104,7 @@ impl TimelineSink for Multires {
     fn packet(&mut self, packet: &Packet, _: &Hosts) -> Result<()> {
         let Packet { time, src, dst, src_port, dst_port, flags, length, .. } = *packet;
         let number = self.totals.packets;
-        self.totals.add(packet);
+        self.totals.note(packet);
         let row = Row { time, number, src, dst, src_port, dst_port, flags, length };
         self.packets.as_mut().ok_or_else(finished)?.push(row)
     }

@@ -1,6 +1,6 @@
 //! The hosts of a timeline, by number in the order in which they were first seen.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use hashbrown::HashMap;
 
@@ -12,7 +12,9 @@ pub type Host = u32;
 pub struct Hosts {
     names: Vec<Box<str>>,
     numbers: HashMap<Box<str>, Host>,
-    addresses: HashMap<IpAddr, Host>,
+    /// Those of addresses: most are of version 4, which are found sooner among themselves.
+    v4: HashMap<Ipv4Addr, Host>,
+    v6: HashMap<Ipv6Addr, Host>,
 }
 
 impl Hosts {
@@ -29,11 +31,18 @@ impl Hosts {
 
     /// The number of an address, as of its text.
     pub fn of_address(&mut self, address: IpAddr) -> Host {
-        if let Some(&number) = self.addresses.get(&address) {
+        let known = match address {
+            IpAddr::V4(address) => self.v4.get(&address),
+            IpAddr::V6(address) => self.v6.get(&address),
+        };
+        if let Some(&number) = known {
             return number;
         }
         let number = self.number(&address.to_string());
-        self.addresses.insert(address, number);
+        match address {
+            IpAddr::V4(address) => self.v4.insert(address, number),
+            IpAddr::V6(address) => self.v6.insert(address, number),
+        };
         number
     }
 
