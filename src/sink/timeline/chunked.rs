@@ -40,7 +40,7 @@ pub struct Chunked {
 }
 
 /// Bytes that are gathered before they are written.
-const GATHER: usize = 256 << 10;
+const GATHER: usize = 128 << 10;
 
 impl Chunked {
     /// Starts the folder at `path`, in place of a timeline if `replaces`, with up to `flows_per_file` (at least 1) flows in a file.

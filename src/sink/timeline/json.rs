@@ -64,8 +64,16 @@ impl Json {
         self.text.extend_from_slice(&self.between[comma..]);
     }
 
-    /// The next member of an object begins.
-    pub(super) fn key(&mut self, name: &str) {
+    /// The next member of an object begins; its name is plain.
+    pub(super) fn key(&mut self, name: &'static str) {
+        self.item();
+        self.text.push(b'"');
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b"\": ");
+    }
+
+    /// The next member of an object begins, of any name.
+    pub(super) fn key_of(&mut self, name: &str) {
         self.item();
         self.string(name);
         self.text.extend_from_slice(b": ");
@@ -83,22 +91,22 @@ impl Json {
         self.text.extend_from_slice(b"null");
     }
 
-    pub(super) fn int(&mut self, name: &str, n: impl itoa::Integer) {
+    pub(super) fn int(&mut self, name: &'static str, n: impl itoa::Integer) {
         self.key(name);
         self.integer(n);
     }
 
-    pub(super) fn text(&mut self, name: &str, text: &str) {
+    pub(super) fn text(&mut self, name: &'static str, text: &str) {
         self.key(name);
         self.string(text);
     }
 
-    pub(super) fn flag(&mut self, name: &str, flag: bool) {
+    pub(super) fn flag(&mut self, name: &'static str, flag: bool) {
         self.key(name);
         self.text.extend_from_slice(if flag { b"true" } else { b"false" });
     }
 
-    pub(super) fn int_or_null(&mut self, name: &str, n: Option<i64>) {
+    pub(super) fn int_or_null(&mut self, name: &'static str, n: Option<i64>) {
         self.key(name);
         match n {
             Some(n) => self.integer(n),
@@ -106,7 +114,7 @@ impl Json {
         }
     }
 
-    pub(super) fn text_or_null(&mut self, name: &str, text: Option<&str>) {
+    pub(super) fn text_or_null(&mut self, name: &'static str, text: Option<&str>) {
         self.key(name);
         match text {
             Some(text) => self.string(text),

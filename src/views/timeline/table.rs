@@ -219,6 +219,7 @@ struct Columns {
     places: [Option<usize>; COLUMNS.len()],
     /// A time was seen, and looked like microseconds.
     has_unit: bool,
+    recent: Recent,
 }
 
 /// Rows between two looks at the progress.
@@ -248,7 +249,10 @@ impl Table {
             return Err(refused(path.to_owned(), 1, message));
         }
         let (path, has_unit) = (path.to_owned(), mode == Mode::Original);
-        Ok(Table { rows, columns: Columns { path, mode, width: header.len(), places, has_unit } })
+        Ok(Table {
+            rows,
+            columns: Columns { path, mode, width: header.len(), places, has_unit, recent: Recent::default() },
+        })
     }
 
     /// Hands on all rows, or those that are wanted.
@@ -320,7 +324,7 @@ impl Columns {
         if !self.has_unit {
             microseconds(time).map_err(|message| refused(self.path.clone(), line, message))?;
         }
-        let mut host = |column| host(cell(column), names, hosts);
+        let mut host = |column| self.recent.host(cell(column), names, hosts);
         let (Some(src), Some(dst)) = (host(Column::SrcIp), host(Column::DstIp)) else {
             report.remark(Fault::NotText, line);
             return Ok(None);
@@ -448,6 +452,39 @@ fn any_number(cell: &[u8]) -> Number {
     }
 }
 
+/// The hosts of short cells that were seen a moment ago: most come again soon.
+#[derive(Debug)]
+struct Recent(Vec<(u128, Host)>);
+
+impl Default for Recent {
+    fn default() -> Recent {
+        // No cell has this key: it would be longer than short.
+        Recent(vec![(u128::MAX, 0); 1 << Recent::BITS])
+    }
+}
+
+impl Recent {
+    const BITS: u32 = 10;
+
+    fn host(&mut self, cell: &[u8], names: &Names, hosts: &mut Hosts) -> Option<Host> {
+        let Some(key) = Recent::key(cell) else { return host(cell, names, hosts) };
+        let mixed = ((key >> 64) as u64 ^ key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let recent = &mut self.0[(mixed >> (u64::BITS - Recent::BITS)) as usize];
+        if recent.0 != key {
+            *recent = (key, host(cell, names, hosts)?);
+        }
+        Some(recent.1)
+    }
+
+    /// A cell of up to 15 bytes and its length as a number.
+    fn key(cell: &[u8]) -> Option<u128> {
+        let mut bytes = [0; 16];
+        bytes[15] = u8::try_from(cell.len()).ok()?;
+        bytes[..15].get_mut(..cell.len())?.copy_from_slice(cell);
+        Some(u128::from_le_bytes(bytes))
+    }
+}
+
 /// The host of a cell; nothing if it is not UTF-8.
 fn host(cell: &[u8], names: &Names, hosts: &mut Hosts) -> Option<Host> {
     let text = std::str::from_utf8(cell).ok()?;
@@ -504,6 +541,15 @@ mod tests {
             prop_assert_eq!(number(cell.as_bytes()), any_number(cell.as_bytes()));
             if cell.contains(':') || cell.matches('.').count() > 1 {
                 prop_assert_eq!(any_number(cell.as_bytes()), Number::Other);
+            }
+        }
+
+        #[test]
+        fn a_cell_has_its_host_recent_or_not(cells in prop::collection::vec("[0-9]{0,3}|10[.]0[.]0[.][0-9]|nan|[a-é]{0,2}|x{14,17}", 0..300)) {
+            let (mut recent, names) = (Recent::default(), Names::default());
+            let [mut quick, mut slow] = [Hosts::default(), Hosts::default()];
+            for cell in cells.iter().map(String::as_bytes) {
+                prop_assert_eq!(recent.host(cell, &names, &mut quick), host(cell, &names, &mut slow));
             }
         }
     }
