@@ -123,6 +123,14 @@ impl Json {
     }
 }
 
+/// A number in decimal. Flags, protocols and counts often have one digit.
+pub(super) fn integer(n: i64, out: &mut Vec<u8>) {
+    match u8::try_from(n) {
+        Ok(digit @ 0..10) => out.push(b'0' + digit),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
+    }
+}
+
 /// A string with everything but printable ASCII escaped, what is beyond 16 bits as two surrogates.
 pub(super) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
@@ -181,6 +189,15 @@ mod tests {
         json.close(b'}');
         let expected = "{\n  \"a\": [],\n  \"b\": {},\n  \"c\": [\n    1,\n    {\n      \"d\": null\n    }\n  ],\n  \"e\": true\n}";
         assert_eq!(String::from_utf8(json.take()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_number_is_decimal() {
+        for n in [0, 9, 10, 255, -1, i64::MIN, i64::MAX] {
+            let mut out = Vec::new();
+            integer(n, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), n.to_string());
+        }
     }
 
     /// Python 3: `json.dumps('a"b\\c/\n\r\t\b\f\x00\x1f\x7f\xe9\u2028\U0001f600')`.

@@ -228,20 +228,22 @@ impl Open {
 }
 
 fn key(a: End, b: End, hosts: &Hosts) -> String {
-    let end = |(host, port): End| format!("{}:{port}", hosts.name(host));
-    let (a, b) = (end(a), end(b));
-    format!("{a}-{b}").min(format!("{b}-{a}"))
+    let mut port = itoa::Buffer::new();
+    let [a, b] = [a, b].map(|(host, number)| [hosts.name(host), ":", port.format(number)].concat());
+    [&*a, "-", &*b].concat().min([&*b, "-", &*a].concat())
 }
 
 /// Lists packets and takes steps, up to the one that breaks off the handshake.
 fn walk(flow: &mut Flow, packets: Vec<Packet>) {
-    for (place, packet) in (0..).zip(packets) {
-        flow.packets.push(packet);
+    flow.packets = packets;
+    for place in 0..flow.packets.len() {
+        let packet = flow.packets[place];
         if flow.state == State::Invalid {
-            continue;
+            break;
         }
-        step(flow, place, &packet);
+        step(flow, u32::try_from(place).unwrap_or(u32::MAX), &packet);
         if matches!(flow.reason, Some(Reason::InvalidSynAck | Reason::InvalidAck)) {
+            flow.packets.truncate(place + 1);
             break;
         }
     }

@@ -427,7 +427,11 @@ fn digits(cell: &[u8]) -> Option<i64> {
         return None;
     }
     let mut number = 0;
-    for byte in cell {
+    let (eights, rest) = cell.as_chunks();
+    for eight in eights {
+        number = 100_000_000 * number + eight_digits(*eight)?;
+    }
+    for byte in rest {
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             return None;
@@ -435,6 +439,19 @@ fn digits(cell: &[u8]) -> Option<i64> {
         number = 10 * number + i64::from(digit);
     }
     Some(number)
+}
+
+/// The number of eight digits, of which neighbours are put together all at once: pairs, then fours, then eight.
+fn eight_digits(digits: [u8; 8]) -> Option<i64> {
+    let word = u64::from_le_bytes(digits) ^ u64::from_ne_bytes([b'0'; 8]);
+    // Beyond 9, a byte has a high bit, or gets one.
+    let beyond = word.wrapping_add(u64::from_ne_bytes([0x76; 8])) | word;
+    if beyond & u64::from_ne_bytes([0x80; 8]) != 0 {
+        return None;
+    }
+    let pairs = (10 * word + (word >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (100 * pairs + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    Some((10_000 * (fours & 0xffff_ffff) + (fours >> 32)) as i64)
 }
 
 fn any_number(cell: &[u8]) -> Number {
