@@ -169,10 +169,11 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         mode: mode(args),
     };
     let flows_per_file = usize::try_from(args.flows_per_file).unwrap_or(usize::MAX);
+    let progress = Arc::new(Progress::default());
+    // Before anything is there that a signal could leave behind.
+    interrupt::watch(&progress)?;
     let mut sink = Folders::create(output, args.force, layout(args), flows_per_file, &about)
         .map_err(|error| taken(error, "--force replaces it"))?;
-    let progress = Arc::new(Progress::default());
-    interrupt::watch(&progress)?;
     let bar = Bar::show(&progress, move || total, shared.quiet);
     let began = Instant::now();
     let exit = match selection {

@@ -5,8 +5,8 @@
 
 use std::path::Path;
 
-use super::flows::{short, whole};
-use super::json::Json;
+use super::flows::{Packets, short, whole};
+use super::json::{Json, integer};
 use super::manifest::{choice_and, finished, is_plain, iso, items, plain, source, strings, time_range, write};
 use super::times::Times;
 use super::totals::{Bins, Totals};
@@ -28,9 +28,11 @@ pub struct Chunked {
     /// Rows of packets that wait to be written.
     rows: Vec<u8>,
     times: Option<Times>,
-    /// The file that takes flows.
+    /// The file that takes flows, and its name.
     open: Option<Part>,
+    name: String,
     flows: Json,
+    laid_out: Packets,
     index: Part,
     entries: Json,
     totals: Totals,
@@ -40,7 +42,7 @@ pub struct Chunked {
 }
 
 /// Bytes that are gathered before they are written.
-const GATHER: usize = 256 << 10;
+const GATHER: usize = 128 << 10;
 
 impl Chunked {
     /// Starts the folder at `path`, in place of a timeline if `replaces`, with up to `flows_per_file` (at least 1) flows in a file.
@@ -60,7 +62,9 @@ impl Chunked {
             rows: Vec::new(),
             times: Some(Times::new(folder_of(path))),
             open: None,
+            name: String::new(),
             flows: Json::default(),
+            laid_out: Packets::default(),
             index,
             entries,
             totals: Totals::default(),
@@ -159,18 +163,19 @@ impl TimelineSink for Chunked {
         let in_file = usize::try_from(self.flows_written % self.flows_per_file as u64).unwrap_or(0);
         if in_file == 0 {
             self.close_flows()?;
-            self.open = Some(self.folder()?.file(&format!("flows/{}", chunk(self.files)))?);
+            self.name = format!("chunk_{:05}.json", self.files);
+            self.open = Some(self.folder()?.file(&format!("flows/{}", self.name))?);
             self.flows.open(b'[');
             self.files += 1;
         }
         self.flows.item();
-        let Chunked { flows, open, about, .. } = self;
-        whole(flows, flow, hosts, about.mode, &mut |json| match open {
+        let Chunked { flows, laid_out, open, about, .. } = self;
+        whole(flows, flow, hosts, about.mode, laid_out, &mut |json| match open {
             Some(file) if json.waiting() >= GATHER => json.hand_on(|text| file.append(text)),
             _ => Ok(()),
         })?;
         self.entries.item();
-        short(&mut self.entries, flow, hosts, &chunk(self.files - 1), in_file);
+        short(&mut self.entries, flow, hosts, &self.name, in_file);
         if self.entries.waiting() >= GATHER {
             self.entries.hand_on(|text| self.index.append(text))?;
         }
@@ -212,7 +217,7 @@ const HEADER: &[u8] = b"timestamp,src_ip,dst_ip,src_port,dst_port,flags,flag_typ
 /// A row of packets.csv.
 fn row(packet: &Packet, hosts: &Hosts, out: &mut Vec<u8>) {
     let number = |n: i64, out: &mut Vec<u8>| {
-        out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
+        integer(n, out);
         out.push(b',');
     };
     number(packet.time, out);
@@ -229,7 +234,7 @@ fn row(packet: &Packet, hosts: &Hosts, out: &mut Vec<u8>) {
         number(n, out);
     }
     if let Some(protocol) = packet.protocol {
-        out.extend_from_slice(itoa::Buffer::new().format(protocol).as_bytes());
+        integer(protocol, out);
     }
     out.push(b'\n');
 }
@@ -242,10 +247,6 @@ fn cell(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     out.extend_from_slice(text.replace('"', "\"\"").as_bytes());
     out.push(b'"');
-}
-
-fn chunk(number: u64) -> String {
-    format!("chunk_{number:05}.json")
 }
 
 #[cfg(test)]

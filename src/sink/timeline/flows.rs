@@ -1,33 +1,28 @@
 //! Flows as JSON: whole, in a file of several; and in short, in the index.
 
-use super::json::{Json, string};
+use super::json::{Json, integer, string};
 use crate::error::Result;
 use crate::views::timeline::flags::flag_type;
 use crate::views::timeline::{Close, Flow, Host, Hosts, Mode, Packet, Phase, Reason, Step};
 
 /// A flow's name.
 fn id(flow: &Flow) -> String {
-    format!("flow_{:06}", flow.number)
+    let mut number = itoa::Buffer::new();
+    let digits = number.format(flow.number);
+    ["flow_", &"000000"[digits.len().min(6)..], digits].concat()
 }
 
-/// Writes a flow with its packets, as an item of a list that nothing is around. What is written is shown to `spill` now and then: as text, a flow is many times as large as its
-/// packets are.
+/// Writes a flow with its packets, as an item of a list that nothing is around. What is written is shown to `spill` now and then: as
+/// text, a flow is many times as large as its packets are.
 pub(super) fn whole(
     json: &mut Json,
     flow: &Flow,
     hosts: &Hosts,
     mode: Mode,
+    packets: &mut Packets,
     spill: &mut dyn FnMut(&mut Json) -> Result<()>,
 ) -> Result<()> {
-    let quoted = Ends::new(flow, hosts);
     let packet_at = |place: u32| flow.packets.get(place as usize);
-    let place = |json: &mut Json, name, place: Option<u32>| {
-        json.key(name);
-        match place.and_then(packet_at) {
-            Some(packet) => Deep::<3>::packet(json, packet, &quoted, mode),
-            None => json.null(),
-        }
-    };
     json.open(b'{');
     ends(json, flow, hosts);
     json.text("state", flow.state.name());
@@ -40,14 +35,14 @@ pub(super) fn whole(
             json.item();
             PACKET.put(json.laid_out());
             match packet_at(step.packet) {
-                Some(packet) => Deep::<6>::packet(json, packet, &quoted, mode),
+                Some(packet) => packets.of_steps.packet(json, packet, hosts, mode),
                 None => json.null(),
             }
             let out = json.laid_out();
             STEP.put(out);
-            string(step.name, out);
+            out.extend_from_slice(step.name.as_bytes());
             DESCRIPTION.put(out);
-            string(description(step.name), out);
+            out.extend_from_slice(description(step.name).as_bytes());
             STEP_END.put(out);
             spill(json)?;
         }
@@ -62,14 +57,20 @@ pub(super) fn whole(
     json.text_or_null("invalidReason", flow.reason.map(Reason::name));
     json.int_or_null("expectedSeqNum", flow.expected_seq);
     json.int_or_null("expectedAckNum", flow.expected_ack);
-    place(json, "invalidPacket", flow.invalid_packet);
-    place(json, "synPacket", flow.syn_packet);
-    place(json, "synAckPacket", flow.syn_ack_packet);
+    let alone =
+        [("invalidPacket", flow.invalid_packet), ("synPacket", flow.syn_packet), ("synAckPacket", flow.syn_ack_packet)];
+    for (name, place) in alone {
+        json.key(name);
+        match place.and_then(packet_at) {
+            Some(packet) => packets.alone.packet(json, packet, hosts, mode),
+            None => json.null(),
+        }
+    }
     json.key("packets");
     json.open(b'[');
     for packet in &flow.packets {
         json.item();
-        Deep::<4>::packet(json, packet, &quoted, mode);
+        packets.listed.packet(json, packet, hosts, mode);
         spill(json)?;
     }
     json.close(b']');
@@ -177,12 +178,33 @@ impl Piece {
 }
 
 const PACKET: Piece = Piece::new("{", 5, "packet", "");
-const STEP: Piece = Piece::new(",", 5, "phase", "");
-const DESCRIPTION: Piece = Piece::new(",", 5, "description", "");
-const STEP_END: Piece = Piece::new("", 4, "", "}");
+const STEP: Piece = Piece::new(",", 5, "phase", "\"");
+const DESCRIPTION: Piece = Piece::new("\",", 5, "description", "\"");
+const STEP_END: Piece = Piece::new("\"", 4, "", "}");
 
-/// Packets whose members are `DEPTH` containers deep.
-struct Deep<const DEPTH: usize>;
+/// Packets as the folder has them: in steps, in the list of all, and as one of three that stand out.
+#[derive(Debug, Default)]
+pub(super) struct Packets {
+    of_steps: Deep<6>,
+    listed: Deep<4>,
+    alone: Deep<3>,
+}
+
+/// Packets whose members are `DEPTH` containers deep. Most of a folder is packets, so they are laid out flat, and what comes again and
+/// again is laid out once.
+#[derive(Debug)]
+struct Deep<const DEPTH: usize> {
+    /// Who sent to whom, of the last two ways: most flows have no more.
+    ways: [(Option<[(Host, i64); 2]>, Vec<u8>); 2],
+    /// By flags of eight bits, where they were seen.
+    flags: Vec<Vec<u8>>,
+}
+
+impl<const DEPTH: usize> Default for Deep<DEPTH> {
+    fn default() -> Deep<DEPTH> {
+        Deep { ways: Default::default(), flags: vec![Vec::new(); 1 << u8::BITS] }
+    }
+}
 
 impl<const DEPTH: usize> Deep<DEPTH> {
     const TIMESTAMP: Piece = Piece::new("{", DEPTH, "timestamp", "");
@@ -199,63 +221,62 @@ impl<const DEPTH: usize> Deep<DEPTH> {
     const SEG_LEN: Piece = Piece::new(",", DEPTH, "seg_len", "");
     const END: Piece = Piece::new("", DEPTH - 1, "", "}");
 
-    /// Most of a folder is packets, so they are laid out flat.
-    fn packet(json: &mut Json, packet: &Packet, ends: &Ends, mode: Mode) {
+    fn packet(&mut self, json: &mut Json, packet: &Packet, hosts: &Hosts, mode: Mode) {
         let out = json.laid_out();
-        let number = |piece: &Piece, n: i64, out: &mut Vec<u8>| {
-            piece.put(out);
-            out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
-        };
         number(&Self::TIMESTAMP, packet.time, out);
-        Self::SRC_IP.put(out);
-        ends.put(packet.src, out);
-        Self::DST_IP.put(out);
-        ends.put(packet.dst, out);
-        number(&Self::SRC_PORT, packet.src_port, out);
-        number(&Self::DST_PORT, packet.dst_port, out);
-        number(&Self::FLAGS, packet.flags.unwrap_or(0), out);
-        Self::FLAG_TYPE.put(out);
-        out.extend_from_slice(flag_type(packet.flags).as_bytes());
+        out.extend_from_slice(self.way(packet, hosts));
+        let usual = packet.flags.and_then(|flags| self.flags.get_mut(usize::try_from(flags).ok()?));
+        match usual {
+            Some(known) => {
+                if known.is_empty() {
+                    Self::lay_out_flags(packet.flags, known);
+                }
+                out.extend_from_slice(known);
+            }
+            None => Self::lay_out_flags(packet.flags, out),
+        }
         number(&Self::SEQ_NUM, packet.seq, out);
         number(&Self::ACK_NUM, packet.ack, out);
         number(&Self::LENGTH, packet.length, out);
+        Self::PROTOCOL.put(out);
         match packet.protocol {
-            Some(protocol) => number(&Self::PROTOCOL, protocol, out),
-            None => {
-                Self::PROTOCOL.put(out);
-                out.extend_from_slice(b"\"\"");
-            }
+            Some(protocol) => integer(protocol, out),
+            None => out.extend_from_slice(b"\"\""),
         }
         if let (Mode::Correct, Some(payload)) = (mode, packet.payload) {
             number(&Self::SEG_LEN, payload.into(), out);
         }
         Self::END.put(out);
     }
-}
 
-/// The names of a flow's hosts as JSON: they come with each packet.
-struct Ends<'h> {
-    hosts: &'h Hosts,
-    quoted: [(Host, Vec<u8>); 2],
-}
-
-impl<'h> Ends<'h> {
-    fn new(flow: &Flow, hosts: &'h Hosts) -> Ends<'h> {
-        let [a, b] = flow.packets.first().map_or([0, 0], |packet| [packet.src, packet.dst]);
-        let quoted = [a, b].map(|host| {
-            let mut quoted = Vec::new();
-            string(hosts.name(host), &mut quoted);
-            (host, quoted)
-        });
-        Ends { hosts, quoted }
-    }
-
-    fn put(&self, host: Host, out: &mut Vec<u8>) {
-        match self.quoted.iter().find(|(known, _)| *known == host) {
-            Some((_, quoted)) => out.extend_from_slice(quoted),
-            None => string(self.hosts.name(host), out),
+    fn way(&mut self, packet: &Packet, hosts: &Hosts) -> &[u8] {
+        let ends = [(packet.src, packet.src_port), (packet.dst, packet.dst_port)];
+        if let Some(place) = self.ways.iter().position(|(known, _)| *known == Some(ends)) {
+            return &self.ways[place].1;
         }
+        self.ways.swap(0, 1);
+        let (known, out) = &mut self.ways[0];
+        *known = Some(ends);
+        out.clear();
+        Self::SRC_IP.put(out);
+        string(hosts.name(packet.src), out);
+        Self::DST_IP.put(out);
+        string(hosts.name(packet.dst), out);
+        number(&Self::SRC_PORT, packet.src_port, out);
+        number(&Self::DST_PORT, packet.dst_port, out);
+        out
     }
+
+    fn lay_out_flags(flags: Option<i64>, out: &mut Vec<u8>) {
+        number(&Self::FLAGS, flags.unwrap_or(0), out);
+        Self::FLAG_TYPE.put(out);
+        out.extend_from_slice(flag_type(flags).as_bytes());
+    }
+}
+
+fn number(before: &Piece, n: i64, out: &mut Vec<u8>) {
+    before.put(out);
+    integer(n, out);
 }
 
 /// What a step is called for people.
@@ -305,19 +326,32 @@ mod tests {
         json.take()
     }
 
-    fn flat<const DEPTH: usize>(packet: &Packet, hosts: &Hosts, mode: Mode) -> Vec<u8> {
-        let mut json = Json::default();
-        (1..DEPTH).for_each(|_| json.open(b'['));
-        let flow = Flow { packets: vec![Packet { src: 0, dst: 1, ..*packet }], ..Flow::default() };
-        Deep::<DEPTH>::packet(&mut json, packet, &Ends::new(&flow, hosts), mode);
-        json.take()
+    /// The same, as the first and once more.
+    fn flat<const DEPTH: usize>(packet: &Packet, hosts: &Hosts, mode: Mode) -> [Vec<u8>; 2] {
+        let mut deep = Deep::<DEPTH>::default();
+        [(); 2].map(|()| {
+            let mut json = Json::default();
+            (1..DEPTH).for_each(|_| json.open(b'['));
+            deep.packet(&mut json, packet, hosts, mode);
+            json.take()
+        })
+    }
+
+    #[test]
+    fn a_number_has_six_digits_or_more() {
+        let name = |number| id(&Flow { number, ..Flow::default() });
+        assert_eq!(
+            [0, 42, 999_999, 1_000_000].map(name),
+            ["flow_000000", "flow_000042", "flow_999999", "flow_1000000"]
+        );
     }
 
     proptest! {
         #[test]
         fn a_packet_is_laid_out_flat_as_it_is_member_by_member(
             [time, src_port, dst_port, seq, ack, length] in any::<[i64; 6]>(),
-            [flags, protocol] in any::<[Option<i64>; 2]>(),
+            flags in prop_oneof![any::<Option<i64>>(), prop::option::of(0..300_i64)],
+            protocol in any::<Option<i64>>(),
             payload in any::<Option<u32>>(),
             [src, dst] in [0..4_u32, 0..4_u32],
             correct: bool,
@@ -328,9 +362,9 @@ mod tests {
             for name in ["10.0.0.1", "say \"é\"", "fe80::1"] {
                 hosts.number(name);
             }
-            prop_assert_eq!(flat::<3>(&packet, &hosts, mode), by_member(3, &packet, &hosts, mode));
-            prop_assert_eq!(flat::<4>(&packet, &hosts, mode), by_member(4, &packet, &hosts, mode));
-            prop_assert_eq!(flat::<6>(&packet, &hosts, mode), by_member(6, &packet, &hosts, mode));
+            prop_assert_eq!(flat::<3>(&packet, &hosts, mode), [(); 2].map(|()| by_member(3, &packet, &hosts, mode)));
+            prop_assert_eq!(flat::<4>(&packet, &hosts, mode), [(); 2].map(|()| by_member(4, &packet, &hosts, mode)));
+            prop_assert_eq!(flat::<6>(&packet, &hosts, mode), [(); 2].map(|()| by_member(6, &packet, &hosts, mode)));
         }
     }
 }

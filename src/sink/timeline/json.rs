@@ -98,8 +98,16 @@ impl Json {
         self.text.extend_from_slice(&self.between[comma..]);
     }
 
-    /// The next member of an object begins.
-    pub(super) fn key(&mut self, name: &str) {
+    /// The next member of an object begins; its name is plain.
+    pub(super) fn key(&mut self, name: &'static str) {
+        self.item();
+        self.text.push(b'"');
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b"\": ");
+    }
+
+    /// The next member of an object begins, of any name.
+    pub(super) fn key_of(&mut self, name: &str) {
         self.item();
         self.string(name);
         self.text.extend_from_slice(b": ");
@@ -117,22 +125,22 @@ impl Json {
         self.text.extend_from_slice(b"null");
     }
 
-    pub(super) fn int(&mut self, name: &str, n: impl itoa::Integer) {
+    pub(super) fn int(&mut self, name: &'static str, n: impl itoa::Integer) {
         self.key(name);
         self.integer(n);
     }
 
-    pub(super) fn text(&mut self, name: &str, text: &str) {
+    pub(super) fn text(&mut self, name: &'static str, text: &str) {
         self.key(name);
         self.string(text);
     }
 
-    pub(super) fn flag(&mut self, name: &str, flag: bool) {
+    pub(super) fn flag(&mut self, name: &'static str, flag: bool) {
         self.key(name);
         self.text.extend_from_slice(if flag { b"true" } else { b"false" });
     }
 
-    pub(super) fn int_or_null(&mut self, name: &str, n: Option<i64>) {
+    pub(super) fn int_or_null(&mut self, name: &'static str, n: Option<i64>) {
         self.key(name);
         match n {
             Some(n) => self.integer(n),
@@ -140,12 +148,20 @@ impl Json {
         }
     }
 
-    pub(super) fn text_or_null(&mut self, name: &str, text: Option<&str>) {
+    pub(super) fn text_or_null(&mut self, name: &'static str, text: Option<&str>) {
         self.key(name);
         match text {
             Some(text) => self.string(text),
             None => self.null(),
         }
+    }
+}
+
+/// A number in decimal. Flags, protocols and counts often have one digit.
+pub(super) fn integer(n: i64, out: &mut Vec<u8>) {
+    match u8::try_from(n) {
+        Ok(digit @ 0..10) => out.push(b'0' + digit),
+        _ => out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes()),
     }
 }
 
@@ -207,6 +223,15 @@ mod tests {
         json.close(b'}');
         let expected = "{\n  \"a\": [],\n  \"b\": {},\n  \"c\": [\n    1,\n    {\n      \"d\": null\n    }\n  ],\n  \"e\": true\n}";
         assert_eq!(String::from_utf8(json.take()).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_number_is_decimal() {
+        for n in [0, 9, 10, 255, -1, i64::MIN, i64::MAX] {
+            let mut out = Vec::new();
+            integer(n, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), n.to_string());
+        }
     }
 
     /// Python 3: `json.dumps('a"b\\c/\n\r\t\b\f\x00\x1f\x7f\xe9\u2028\U0001f600')`.

@@ -33,7 +33,7 @@ pub(super) fn source(json: &mut Json, about: &About) {
 }
 
 /// A list of strings.
-pub(super) fn strings<'s>(json: &mut Json, name: &str, list: impl IntoIterator<Item = &'s str>) {
+pub(super) fn strings<'s>(json: &mut Json, name: &'static str, list: impl IntoIterator<Item = &'s str>) {
     json.key(name);
     items(json, list);
 }

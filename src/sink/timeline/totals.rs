@@ -102,7 +102,7 @@ impl Totals {
     pub(super) fn write_hosts(&self, json: &mut Json, hosts: &Hosts) {
         json.open(b'{');
         for (host, of) in &self.of_hosts {
-            json.key(hosts.name(*host));
+            json.key_of(hosts.name(*host));
             json.open(b'{');
             json.int("sent_packets", of.sent.packets);
             json.int("recv_packets", of.received.packets);
@@ -119,7 +119,8 @@ impl Totals {
     pub(super) fn write_flags(&self, json: &mut Json) {
         json.open(b'{');
         for (name, n) in &self.flags {
-            json.int(name, *n);
+            json.key_of(name);
+            json.integer(*n);
         }
         json.close(b'}');
     }

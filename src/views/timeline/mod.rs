@@ -18,6 +18,7 @@ pub mod correct;
 pub mod flags;
 mod hosts;
 mod machine;
+mod number;
 pub mod original;
 mod packed;
 mod record;

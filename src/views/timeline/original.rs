@@ -13,6 +13,8 @@ use hashbrown::HashMap;
 
 use super::choice::Chooser;
 use super::flags::{ACK, FIN, PSH, RST, SYN};
+use super::packed::{Before, Placed};
+use super::verdict::Verdict;
 use super::{Choice, Close, Flow, Host, Hosts, Machine, Packet, Phase, Reason, Sides, State, Step, TimelineSink};
 use crate::error::Result;
 
@@ -58,7 +60,10 @@ type End = (Host, i64);
 struct Open {
     number: u64,
     ends: (End, End),
-    packets: Vec<Packet>,
+    /// Its packets, packed: most of what is in memory is they.
+    bytes: Vec<u8>,
+    before: Before,
+    packets: usize,
     /// Of the packet that came last.
     last: i64,
     closes: bool,
@@ -130,14 +135,24 @@ impl Original {
         let ends = (src.min(dst), src.max(dst));
         let place = *self.places.entry(ends).or_insert_with(|| {
             self.flows += 1;
-            let flow = Open { number: self.flows, ends, packets: Vec::new(), last: packet.time, closes: false };
-            self.open.push(flow);
+            self.open.push(Open {
+                number: self.flows,
+                ends,
+                bytes: Vec::new(),
+                before: Before::default(),
+                packets: 0,
+                last: packet.time,
+                closes: false,
+            });
             self.open.len() - 1
         });
         let flow = &mut self.open[place];
         flow.last = packet.time;
         flow.closes |= packet.flags.unwrap_or(0) & (FIN | RST) != 0;
-        flow.packets.push(packet);
+        flow.packets += 1;
+        // Nothing is said of it before the flow ends.
+        let placed = Placed { packet, from: usize::from(src != ends.0), verdict: Verdict::ALL[0] };
+        flow.before.write(&placed, &mut flow.bytes);
     }
 
     fn end_chunk(&mut self, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
@@ -189,7 +204,12 @@ impl Machine for Original {
 
 impl Open {
     fn end(self, by_timeout: bool, hosts: &Hosts) -> Flow {
-        let Open { number, ends: (a, b), mut packets, .. } = self;
+        let Open { number, ends: (a, b), bytes, packets, .. } = self;
+        let (mut rest, mut before, mut packets) = (&bytes[..], Before::default(), Vec::with_capacity(packets));
+        while let Some(Placed { packet, from, .. }) = before.read(&mut rest) {
+            let ((src, src_port), (dst, dst_port)) = if from == 0 { (a, b) } else { (b, a) };
+            packets.push(Packet { src, src_port, dst, dst_port, ..packet });
+        }
         packets.sort_by_key(|packet| packet.time);
         let mut flow = Flow {
             number,
@@ -208,20 +228,22 @@ impl Open {
 }
 
 fn key(a: End, b: End, hosts: &Hosts) -> String {
-    let end = |(host, port): End| format!("{}:{port}", hosts.name(host));
-    let (a, b) = (end(a), end(b));
-    format!("{a}-{b}").min(format!("{b}-{a}"))
+    let mut port = itoa::Buffer::new();
+    let [a, b] = [a, b].map(|(host, number)| [hosts.name(host), ":", port.format(number)].concat());
+    [&*a, "-", &*b].concat().min([&*b, "-", &*a].concat())
 }
 
 /// Lists packets and takes steps, up to the one that breaks off the handshake.
 fn walk(flow: &mut Flow, packets: Vec<Packet>) {
-    for (place, packet) in (0..).zip(packets) {
-        flow.packets.push(packet);
+    flow.packets = packets;
+    for place in 0..flow.packets.len() {
+        let packet = flow.packets[place];
         if flow.state == State::Invalid {
-            continue;
+            break;
         }
-        step(flow, place, &packet);
+        step(flow, u32::try_from(place).unwrap_or(u32::MAX), &packet);
         if matches!(flow.reason, Some(Reason::InvalidSynAck | Reason::InvalidAck)) {
+            flow.packets.truncate(place + 1);
             break;
         }
     }

@@ -18,6 +18,7 @@ use hashbrown::HashMap;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 
 use super::cells::{Cells, Row};
+use super::number::{Number, digits, number};
 use super::original::Original;
 use super::{Chosen, Host, Hosts, Machine, Mode, Packet, TimelineSink};
 use crate::capture::{Contents, Input};
@@ -219,6 +220,7 @@ struct Columns {
     places: [Option<usize>; COLUMNS.len()],
     /// A time was seen, and looked like microseconds.
     has_unit: bool,
+    recent: Recent,
 }
 
 /// Rows between two looks at the progress.
@@ -248,7 +250,10 @@ impl Table {
             return Err(refused(path.to_owned(), 1, message));
         }
         let (path, has_unit) = (path.to_owned(), mode == Mode::Original);
-        Ok(Table { rows, columns: Columns { path, mode, width: header.len(), places, has_unit } })
+        Ok(Table {
+            rows,
+            columns: Columns { path, mode, width: header.len(), places, has_unit, recent: Recent::default() },
+        })
     }
 
     /// Hands on all rows, or those that are wanted.
@@ -320,7 +325,7 @@ impl Columns {
         if !self.has_unit {
             microseconds(time).map_err(|message| refused(self.path.clone(), line, message))?;
         }
-        let mut host = |column| host(cell(column), names, hosts);
+        let mut host = |column| self.recent.host(cell(column), names, hosts);
         let (Some(src), Some(dst)) = (host(Column::SrcIp), host(Column::DstIp)) else {
             report.remark(Fault::NotText, line);
             return Ok(None);
@@ -379,72 +384,36 @@ fn refused(path: PathBuf, line: u64, message: String) -> Error {
     ErrorKind::Table { path, line, message }.into()
 }
 
-/// What a cell says.
-#[derive(Debug, PartialEq)]
-enum Number {
-    /// A number, without its fraction.
-    Is(i64),
-    /// Nothing.
-    None,
-    /// Something else.
-    Other,
-}
+/// The hosts of short cells that were seen a moment ago: most come again soon.
+#[derive(Debug)]
+struct Recent(Vec<(u128, Host)>);
 
-/// What pandas takes for an empty cell.
-const NONE: [&[u8]; 19] = [
-    b"",
-    b"#N/A",
-    b"#N/A N/A",
-    b"#NA",
-    b"-1.#IND",
-    b"-1.#QNAN",
-    b"-NaN",
-    b"-nan",
-    b"1.#IND",
-    b"1.#QNAN",
-    b"<NA>",
-    b"N/A",
-    b"NA",
-    b"NULL",
-    b"NaN",
-    b"None",
-    b"n/a",
-    b"nan",
-    b"null",
-];
-
-fn number(cell: &[u8]) -> Number {
-    digits(cell).map_or_else(|| any_number(cell), Number::Is)
-}
-
-/// The number of a cell of nothing but digits, so few that it fits.
-fn digits(cell: &[u8]) -> Option<i64> {
-    if cell.is_empty() || cell.len() > 18 {
-        return None;
+impl Default for Recent {
+    fn default() -> Recent {
+        // No cell has this key: it would be longer than short.
+        Recent(vec![(u128::MAX, 0); 1 << Recent::BITS])
     }
-    let mut number = 0;
-    for byte in cell {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
+}
+
+impl Recent {
+    const BITS: u32 = 10;
+
+    fn host(&mut self, cell: &[u8], names: &Names, hosts: &mut Hosts) -> Option<Host> {
+        let Some(key) = Recent::key(cell) else { return host(cell, names, hosts) };
+        let mixed = ((key >> 64) as u64 ^ key as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let recent = &mut self.0[(mixed >> (u64::BITS - Recent::BITS)) as usize];
+        if recent.0 != key {
+            *recent = (key, host(cell, names, hosts)?);
         }
-        number = 10 * number + i64::from(digit);
+        Some(recent.1)
     }
-    Some(number)
-}
 
-fn any_number(cell: &[u8]) -> Number {
-    if NONE.contains(&cell) {
-        return Number::None;
-    }
-    let Ok(text) = std::str::from_utf8(cell.trim_ascii()) else { return Number::Other };
-    if let Ok(n) = text.parse() {
-        return Number::Is(n);
-    }
-    // 2^63, the first that does not fit, is a float.
-    match text.parse::<f64>() {
-        Ok(n) if n.abs() < (1_u64 << 63) as f64 => Number::Is(n as i64),
-        _ => Number::Other,
+    /// A cell of up to 15 bytes and its length as a number.
+    fn key(cell: &[u8]) -> Option<u128> {
+        let mut bytes = [0; 16];
+        bytes[15] = u8::try_from(cell.len()).ok()?;
+        bytes[..15].get_mut(..cell.len())?.copy_from_slice(cell);
+        Some(u128::from_le_bytes(bytes))
     }
 }
 
@@ -500,27 +469,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_quick_says_the_same(cell in "[0-9]{0,20}|[-+0-9.: ]{0,8}|[-#./0-9:a-zA-Z]{0,6}|nan|NULL") {
-            prop_assert_eq!(number(cell.as_bytes()), any_number(cell.as_bytes()));
-            if cell.contains(':') || cell.matches('.').count() > 1 {
-                prop_assert_eq!(any_number(cell.as_bytes()), Number::Other);
+        fn a_cell_has_its_host_recent_or_not(cells in prop::collection::vec("[0-9]{0,3}|10[.]0[.]0[.][0-9]|nan|[a-é]{0,2}|x{14,17}", 0..300)) {
+            let (mut recent, names) = (Recent::default(), Names::default());
+            let [mut quick, mut slow] = [Hosts::default(), Hosts::default()];
+            for cell in cells.iter().map(String::as_bytes) {
+                prop_assert_eq!(recent.host(cell, &names, &mut quick), host(cell, &names, &mut slow));
             }
         }
-    }
-
-    #[test]
-    fn a_cell_is_a_number_none_or_something_else() {
-        for (cell, n) in [("6", 6), (" 7 ", 7), ("+8", 8), ("-1", -1), ("2.9", 2), ("-2.9", -2), ("1e3", 1000)] {
-            assert_eq!(number(cell.as_bytes()), Number::Is(n), "{cell}");
-        }
-        assert_eq!(number(b"9223372036854775807"), Number::Is(i64::MAX));
-        for cell in ["", "nan", "NaN", "NULL", "N/A"] {
-            assert_eq!(number(cell.as_bytes()), Number::None, "{cell}");
-        }
-        for cell in ["0x02", "inf", "TCP", "9223372036854775808", "1,5", " "] {
-            assert_eq!(number(cell.as_bytes()), Number::Other, "{cell}");
-        }
-        assert_eq!(number(b"\xff"), Number::Other);
     }
 
     #[test]
