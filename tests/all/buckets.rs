@@ -180,10 +180,11 @@ fn model(packets: &[Sent], how: &How) -> String {
     let number = |time: i64| (time - origin).div_euclid(how.width);
     let mut buckets: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
     let mut late: BTreeMap<i64, u64> = BTreeMap::new();
-    let mut left: Vec<i64> = Vec::new();
+    // The bucket that leaves next.
+    let mut next: Option<i64> = None;
     let (mut clock, mut last) = (i64::MIN, None::<i64>);
     for (n, packet) in packets.iter().enumerate() {
-        if left.last().is_some_and(|left| number(packet.time) <= *left) {
+        if next.is_some_and(|next| number(packet.time) < next) {
             *late.entry(*buckets.keys().last().unwrap()).or_default() += 1;
         } else {
             buckets.entry(number(packet.time)).or_default().push(n);
@@ -193,9 +194,18 @@ fn model(packets: &[Sent], how: &How) -> String {
             continue;
         }
         clock = reached;
-        let over = |number: i64| origin + (number + 1) * how.width <= clock.saturating_sub(how.reorder);
-        let from = left.last().map_or(i64::MIN, |left| left + 1);
-        left.extend(buckets.range(from..).map(|(number, _)| *number).take_while(|number| over(*number)));
+        let now = clock.saturating_sub(how.reorder);
+        while let Some((&first, _)) = buckets.range(next.unwrap_or(i64::MIN)..).next() {
+            if origin + (first + 1) * how.width <= now {
+                next = Some(first + 1);
+                continue;
+            }
+            // Empty ones in front of it leave alone if they are a row each however late it comes.
+            let until = first.min(number(now));
+            let few = |next: i64| (first - next) as u64 <= how.gap_limit || until == first;
+            next = next.map(|next| if next < until && few(next) { until } else { next });
+            break;
+        }
     }
     let mut text = String::new();
     let mut next = None;
@@ -447,6 +457,14 @@ fn rows_of_a_stream_come_as_time_passes() {
     stdin.flush().unwrap();
     let row: Value = serde_json::from_str(&rows.next().unwrap().unwrap()).unwrap();
     assert_eq!((row["pkts_unknown"].as_u64(), row["new_udp_flows"].as_u64()), (Some(2), Some(1)));
+    // Empty rows wait for no full one.
+    stdin.write_all(&pcap(&[5000, 5100].map(|ms| udp(START + ms * MS, 1)))[24..]).unwrap();
+    stdin.flush().unwrap();
+    let counts: [u64; 4] = std::array::from_fn(|_| {
+        let row: Value = serde_json::from_str(&rows.next().unwrap().unwrap()).unwrap();
+        row["pkts_unknown"].as_u64().unwrap()
+    });
+    assert_eq!(counts, [2, 0, 0, 0]);
     drop(stdin);
     let row: Value = serde_json::from_str(&rows.next().unwrap().unwrap()).unwrap();
     assert_eq!(row["pkts_unknown"], 2);
@@ -483,6 +501,12 @@ fn dns_is_told_by_its_header() {
         (tcp_to([40_000, 53], &over_tcp(&query)[..13]), [0, 0, 0]),
         (tcp_to([40_000, 53], &[&[0, 11][..], &query].concat()), [0, 0, 0]),
         (tcp_to([40_000, 5353], &over_tcp(&query)), [0, 0, 0]),
+        (tcp_to([40_000, 53], &[over_tcp(&query), over_tcp(&query)].concat()), [2, 0, 0]),
+        (tcp_to([53, 40_000], &[over_tcp(&answer), over_tcp(&nxdomain)].concat()), [0, 2, 1]),
+        (tcp_to([40_000, 53], &[&over_tcp(&query)[..], &[0, 9], &query].concat()), [1, 0, 0]),
+        (tcp_to([40_000, 53], &[&over_tcp(&query)[..], &over_tcp(&query)[..13]].concat()), [1, 0, 0]),
+        // One that goes on in the next segment counts where it begins.
+        (tcp_to([53, 40_000], &[&over_tcp(&answer)[..], &[1, 0], &answer, &[7; 9]].concat()), [0, 2, 0]),
     ] {
         let length = (frame.len() - 14) as u16;
         frame[16..18].copy_from_slice(&length.to_be_bytes());

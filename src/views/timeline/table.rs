@@ -12,6 +12,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::io::{self, Read};
 use std::path::PathBuf;
 
 use csv::{ByteRecord, ReaderBuilder};
@@ -209,7 +210,7 @@ pub fn run(
 struct Table {
     path: PathBuf,
     mode: Mode,
-    rows: csv::Reader<Contents>,
+    rows: csv::Reader<Bounded>,
     width: usize,
     places: [Option<usize>; COLUMNS.len()],
     /// What the reader's lines lack: behind CR LF it still is in the line before.
@@ -218,13 +219,34 @@ struct Table {
     has_unit: bool,
 }
 
+/// Bytes that a row may have, about: 1 MiB. A row is held whole, and a table whose quotes or lines do not end is one row.
+const LONGEST: usize = 1 << 20;
+
+/// A table's bytes, of which a row may take no more than are left.
+struct Bounded {
+    contents: Contents,
+    left: usize,
+}
+
+impl Read for Bounded {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            let why = "the row is longer than 1 MiB; a line or a quote has no end";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        let read = self.contents.read(into)?;
+        self.left = self.left.saturating_sub(read);
+        Ok(read)
+    }
+}
+
 /// Rows between two looks at the progress.
 const STRIDE: u64 = 4096;
 
 impl Table {
     fn open(input: &Input, mode: Mode) -> Result<Table> {
         let path = input.path();
-        let mut rows = ReaderBuilder::new().flexible(true).from_reader(Contents::open(input)?);
+        let mut rows = ReaderBuilder::new().flexible(true).from_reader(Bounded { contents: Contents::open(input)?, left: LONGEST });
         let header = match rows.byte_headers() {
             Ok(header) => header.clone(),
             Err(error) => return Err(refused(path.to_owned(), 1, format!("the header cannot be read: {error}"))),
@@ -268,11 +290,13 @@ impl Table {
     ) -> Result<()> {
         let (mut row, mut bytes, mut seen) = (ByteRecord::new(), 0, 0);
         while !machine.is_done() {
+            self.rows.get_mut().left = LONGEST;
             match self.rows.read_byte_record(&mut row) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    report.damage = Some(error.to_string());
+                    let line = self.lag + self.rows.position().line();
+                    report.damage = Some(format!("{error}, in line {line}"));
                     break;
                 }
             }
@@ -288,13 +312,13 @@ impl Table {
                 None => machine.other_row(hosts, sink)?,
             }
             if seen == STRIDE {
-                let read = self.rows.get_ref().bytes_read();
+                let read = self.rows.get_ref().contents.bytes_read();
                 progress.add(read - bytes, seen);
                 (bytes, seen) = (read, 0);
                 progress.stopped()?;
             }
         }
-        progress.add(self.rows.get_ref().bytes_read() - bytes, seen);
+        progress.add(self.rows.get_ref().contents.bytes_read() - bytes, seen);
         progress.stopped()
     }
 
