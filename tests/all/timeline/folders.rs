@@ -379,8 +379,9 @@ fn each_kind_of_damage_to_chunks_is_found() {
     let dir = tempfile::tempdir().unwrap();
     chunked(dir.path());
     // Both ends changed alike.
-    let both = [(index, "initiator"), (chunk, "initiator")];
-    both.map(|(file, name)| edit(&dir.path().join(file), &format!("\"{name}\":\"a\""), &format!("\"{name}\":\"c\"")));
+    for file in [index, chunk] {
+        edit(&dir.path().join(file), "\"initiator\":\"a\"", "\"initiator\":\"c\"");
+    }
     let problems = check(dir.path()).unwrap().problems;
     assert!(problems.iter().any(|problem| problem.contains("are not the ends of a:9-b:80")), "{problems:?}");
     let dir = tempfile::tempdir().unwrap();
