@@ -365,7 +365,10 @@ fn has_a_name(output: &Path) -> Result<(), Usage> {
         Some(_) => Ok(()),
         None => {
             let (output, inside) = (output.display(), output.join("timeline"));
-            let text = format!("--output {output} would replace a folder that is in use; name one in it, such as {}", inside.display());
+            let text = format!(
+                "--output {output} would replace a folder that is in use; name one in it, such as {}",
+                inside.display()
+            );
             Err(Usage(text))
         }
     }
@@ -467,7 +470,8 @@ fn sum(summary: &Summary) -> String {
         "of TCP without ports or names of hosts",
     ]);
     let count = super::text::count;
-    let parts = parts.filter(|(packets, _)| *packets > 0).map(|(packets, what)| format!(" + {} {what}", count(packets)));
+    let parts =
+        parts.filter(|(packets, _)| *packets > 0).map(|(packets, what)| format!(" + {} {what}", count(packets)));
     format!("= {} in flows{}", count(summary.in_flows), parts.collect::<String>())
 }
 

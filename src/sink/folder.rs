@@ -47,7 +47,9 @@ impl AtomicFolder {
         let target = match path.symlink_metadata() {
             Ok(there) => fs::canonicalize(path).map_err(|error| {
                 let is_loose = there.is_symlink() && error.kind() == ErrorKind::NotFound;
-                let loose = || io::Error::new(error.kind(), "it is a link to what is not there; remove it, or name another folder");
+                let loose = || {
+                    io::Error::new(error.kind(), "it is a link to what is not there; remove it, or name another folder")
+                };
                 refused(if is_loose { loose() } else { error })
             })?,
             Err(_) => path.to_owned(),

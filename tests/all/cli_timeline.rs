@@ -66,10 +66,9 @@ fn what_is_chosen_is_in_the_ledger_and_what_is_of_tables_is_refused() {
     let out = out.to_str().unwrap();
     let ran = timeline(&[capture, "-o", out, "--hosts", "10.0.0.1", "--to", &(START / SECOND + 1).to_string()]);
     assert!(ran.said.contains("8 in the timeline") && ran.said.contains("1 filtered"), "{}", ran.said);
-    for (options, why) in [
-        (&["--ip-map", capture][..], "cannot be read as a map"),
-        (&["--hosts", "mail"], "mail is no address"),
-    ] {
+    for (options, why) in
+        [(&["--ip-map", capture][..], "cannot be read as a map"), (&["--hosts", "mail"], "mail is no address")]
+    {
         let ran = timeline(&[&[capture, "-o", out, "--force"], options].concat());
         assert!(ran.code != Some(0) && ran.said.contains(why), "{ran:?}");
     }

@@ -246,7 +246,9 @@ const STRIDE: u64 = 4096;
 impl Table {
     fn open(input: &Input, mode: Mode) -> Result<Table> {
         let path = input.path();
-        let mut rows = ReaderBuilder::new().flexible(true).from_reader(Bounded { contents: Contents::open(input)?, left: LONGEST });
+        let mut rows = ReaderBuilder::new()
+            .flexible(true)
+            .from_reader(Bounded { contents: Contents::open(input)?, left: LONGEST });
         let header = match rows.byte_headers() {
             Ok(header) => header.clone(),
             Err(error) => return Err(refused(path.to_owned(), 1, format!("the header cannot be read: {error}"))),

@@ -335,8 +335,12 @@ fn each_kind_of_damage_to_chunks_is_found() {
         ("packets.csv", ",2,6,54", ",2,6,55", "flows list other packets"),
         ("packets.csv", "a,b,9,80,2,", "a,b,9,81,2,", "a:9-b:80: it has 2 packets of it, and flows have 3"),
         ("packets.csv", "a,b,9,80,2,", "a,b,9,81,2,", "line 2: no flow is of the ends"),
-        ("packets.csv", "ack_num,length,protocol\n", "ack_num,length,protocol\n1700000000000000,a,b,9,80,4,RST,1,0,60,6\n",
-            "it has 4 packets of it"),
+        (
+            "packets.csv",
+            "ack_num,length,protocol\n",
+            "ack_num,length,protocol\n1700000000000000,a,b,9,80,4,RST,1,0,60,6\n",
+            "it has 4 packets of it",
+        ),
         ("ips/unique_ips.json", "\"a\",", "", "unique_ips"),
         ("ips/ip_stats.json", "\"sent_bytes\":114", "\"sent_bytes\":115", "ip_stats"),
         ("ips/flag_stats.json", "\"ACK\":1", "\"ACK\":2", "flag_stats"),
@@ -443,7 +447,8 @@ proptest! {
 /// Packets behind a bad handshake, which the original counts only, are no problem, but any other that is missing is.
 #[test]
 fn what_the_original_does_not_list_is_told() {
-    let rows = [(0, true, SYN, 1, 0, 0), (1, false, SYN | ACK, 5, 9, 0), (2, true, ACK, 2, 6, 0), (3, true, ACK, 2, 6, 0)];
+    let rows =
+        [(0, true, SYN, 1, 0, 0), (1, false, SYN | ACK, 5, 9, 0), (2, true, ACK, 2, 6, 0), (3, true, ACK, 2, 6, 0)];
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("x");
     write_chunks(&folder, &rows.map(|row| packet(&row)), &hosts(), Mode::Original);

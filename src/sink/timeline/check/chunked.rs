@@ -340,14 +340,7 @@ fn listed(findings: &mut Findings, file: &str, flow: &Value, packets: &[Value], 
 }
 
 /// The steps of a flow, whose packets are to be among those that it lists.
-fn steps(
-    findings: &mut Findings,
-    file: &str,
-    flow: &Value,
-    entry: &Value,
-    prints: &HashSet<u64>,
-    with_numbers: bool,
-) {
+fn steps(findings: &mut Findings, file: &str, flow: &Value, entry: &Value, prints: &HashSet<u64>, with_numbers: bool) {
     let here = flow["id"].to_string();
     for (phase, count) in PHASES {
         let Some(list) = flow["phases"][phase].as_array() else {
@@ -362,9 +355,8 @@ fn steps(
         if let Some(step) = list.iter().find(|step| !is_known(step)) {
             findings.problem(file, format_args!("{here}: a step of {phase} is {}", step["phase"]));
         }
-        let is_listed = |step: &Value| {
-            Told::of(&step["packet"], with_numbers).is_ok_and(|packet| prints.contains(&packet.print()))
-        };
+        let is_listed =
+            |step: &Value| Told::of(&step["packet"], with_numbers).is_ok_and(|packet| prints.contains(&packet.print()));
         if !list.iter().all(is_listed) {
             findings.problem(file, format_args!("{here}: a packet of {phase} is not among packets"));
         }

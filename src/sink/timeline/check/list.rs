@@ -152,14 +152,7 @@ fn lists(folder: &mut Folder<'_>, flows: i64, pairs: i64, hosts: i64, range: (i6
 }
 
 /// Reads the list of a pair, or a part of it; how many flows it has.
-fn list(
-    folder: &mut Folder<'_>,
-    pair: &str,
-    file: &str,
-    size: Option<u64>,
-    range: (i64, i64),
-    seen: &mut Seen,
-) -> u64 {
+fn list(folder: &mut Folder<'_>, pair: &str, file: &str, size: Option<u64>, range: (i64, i64), seen: &mut Seen) -> u64 {
     let name = format!("indices/flow_list/{file}");
     let Some(lines) = folder.open(&name) else { return 0 };
     let length = lines.get_ref().metadata().map(|file| file.len()).ok();
@@ -234,7 +227,8 @@ fn row(
                 }
                 _ => {
                     let packet = if at == 4 { cell.strip_prefix('"') } else { Some(cell) };
-                    let packet = packet.and_then(|packet| if is_last { packet.strip_suffix('"') } else { Some(packet) });
+                    let packet =
+                        packet.and_then(|packet| if is_last { packet.strip_suffix('"') } else { Some(packet) });
                     let packet = packet.ok_or_else(|| "packets are not in quotes".to_owned())?;
                     let parts: Vec<&str> = packet.split(':').collect();
                     let ([delta, mask, way] | [delta, mask, way, _, _]) = parts[..] else {
