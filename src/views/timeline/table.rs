@@ -293,11 +293,11 @@ impl Table {
         let (mut row, mut bytes, mut seen) = (ByteRecord::new(), 0, 0);
         while !machine.is_done() {
             self.rows.get_mut().left = LONGEST;
+            let line = self.lag + self.rows.position().line();
             match self.rows.read_byte_record(&mut row) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    let line = self.lag + self.rows.position().line();
                     report.damage = Some(format!("{error}, in line {line}"));
                     break;
                 }

@@ -64,8 +64,8 @@ impl<'t> Told<'t> {
     /// What tells it from others.
     pub(super) fn print(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        let Told { time, src, dst, src_port, dst_port, flags, numbers, length, .. } = self;
-        (time, src, dst, src_port, dst_port, flags, numbers, length).hash(&mut hasher);
+        let Told { time, src, dst, src_port, dst_port, flags, name, numbers, length, .. } = self;
+        (time, src, dst, src_port, dst_port, flags, name, numbers, length).hash(&mut hasher);
         hasher.finish()
     }
 
