@@ -20,6 +20,9 @@ const FLAGS: std::ops::Range<i64> = 0..1 << 12;
 /// Flows by pair and kind.
 type Counts = BTreeMap<(String, &'static str), u64>;
 
+/// Start, end and kind of a flow.
+type Row = (i64, i64, &'static str);
+
 /// What all lists together have.
 #[derive(Debug, Default)]
 struct Seen {
@@ -103,7 +106,7 @@ fn of_flags(folder: &mut Folder<'_>, seen: &Seen, tcp: Option<i64>) {
     let listed: u64 = listed.values().sum();
     let apart = sum.unsigned_abs().saturating_sub(is("INVALID")).saturating_sub(listed);
     if apart > 0 && sum > 0 {
-        folder.findings.hidden.push(format!("{apart} TCP packets, which no list has"));
+        folder.findings.notes.push(format!("{apart} TCP packets are in no list"));
     }
 }
 
@@ -207,7 +210,7 @@ fn row(
     cells: &mut Pieces<impl BufRead>,
     flags: &mut BTreeMap<i64, u64>,
     ways: &mut [u64; 2],
-) -> io::Result<Option<Result<(i64, i64, &'static str), String>>> {
+) -> io::Result<Option<Result<Row, String>>> {
     let number = |text: &str| text.parse::<i64>().map_err(|_| format!("{text:?} is no whole number"));
     let (mut start, mut kind, mut last, mut wrong) = (0, "", None, None);
     let mut at = 0_u64;
