@@ -292,6 +292,38 @@ fn a_page_is_the_same_of_a_capture_and_of_its_folder() {
     assert!(std::fs::read(capture).unwrap() == bytes);
 }
 
+/// Steps are found by their packets, in whatever order they stand, and equal packets are taken in turn.
+#[test]
+fn steps_in_reverse_make_the_same_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut many = packets()[..3].to_vec();
+    // The same time and number, so that only their acknowledgements tell some apart.
+    many.extend((0..40).map(|n| segment(START + SECOND, true, ACK, 101, 501 + n / 2, 40)));
+    let capture = file(dir.path(), "a.pcap", &pcap(&many));
+    let out = dir.path().join("out");
+    assert_eq!(timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap(), "--mode", "original"]).code, Some(0));
+    let page = || {
+        let place = dir.path().join("page.html");
+        let ran = run(["view", "-q", out.to_str().unwrap(), "--save", place.to_str().unwrap()]);
+        assert_eq!(ran.code, Some(0), "{}", ran.said);
+        std::fs::read_to_string(place).unwrap()
+    };
+    let before = page();
+    let chunk = out.join("flows/chunk_00000.json");
+    let mut flows: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&chunk).unwrap()).unwrap();
+    let steps = flows[0]["phases"]["dataTransfer"].as_array_mut().unwrap();
+    assert_eq!(steps.len(), 40);
+    steps.reverse();
+    std::fs::write(&chunk, flows.to_string()).unwrap();
+    assert!(page() == before);
+    // One more than there are packets of its kind.
+    let steps = flows[0]["phases"]["dataTransfer"].as_array_mut().unwrap();
+    steps.push(steps[0].clone());
+    std::fs::write(&chunk, flows.to_string()).unwrap();
+    let ran = run(["view", "-q", out.to_str().unwrap(), "--save", dir.path().join("other.html").to_str().unwrap()]);
+    assert!(ran.code == Some(1) && ran.said.contains("its packet is not among packets"), "{}", ran.said);
+}
+
 /// A run that waits for its input is ended, and leaves nothing under a temporary name.
 #[cfg(unix)]
 #[test]
