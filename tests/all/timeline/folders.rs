@@ -476,6 +476,10 @@ fn a_line_that_does_not_end_is_refused() {
     let problems = check(dir.path()).unwrap().problems;
     let said = format!("packets.csv: the line that begins at byte {begin} is longer than 1 MiB");
     assert!(problems.contains(&said), "{problems:?}");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let problems = check(dir.path()).unwrap().problems;
+    assert!(problems.contains(&"packets.csv: is not a regular file".to_owned()), "{problems:?}");
 }
 
 /// A row of a list is as long as its flow, of whatever length.

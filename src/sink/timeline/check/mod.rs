@@ -122,6 +122,11 @@ impl Folder<'_> {
             self.problem(name, "leads out of the folder");
             return None;
         }
+        // A pipe or a device may never end.
+        if std::fs::metadata(self.path.join(name)).is_ok_and(|there| !there.is_file()) {
+            self.problem(name, "is not a regular file");
+            return None;
+        }
         match File::open(self.path.join(name)) {
             Ok(file) => Some(BufReader::with_capacity(1 << 16, file)),
             Err(error) => {
