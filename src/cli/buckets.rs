@@ -56,8 +56,10 @@ pub(crate) struct Args {
     /// it all packets are `unknown`.
     #[arg(long, value_name = "NET|MAC", help_heading = "Buckets")]
     local: Vec<Local>,
-    /// How far behind the newest packet one may come and still be counted in its bucket, in milliseconds. Those that come later are
-    /// counted as late. Default: 1000.
+    /// How long a bucket waits for packets that come late, in milliseconds. It leaves when two packets in a row are later than its end by
+    /// so much: one alone may have a wild time. So from a stream that falls silent its last rows come when packets do, or it ends.
+    /// Packets that come for a bucket behind that are counted as late. A row for a gap longer than --gap-limit leaves when the gap is
+    /// over. Default: 1000.
     #[arg(long, value_name = "MS", help_heading = "Buckets")]
     reorder: Option<u32>,
     /// Write a row for each empty bucket where at most N follow one another; more are one row, whose `buckets` says how many.

@@ -28,7 +28,7 @@ use super::{Exit, Shared, Usage, interrupt, say, taken, times};
 
 /// Arguments of `timeline`.
 #[derive(clap::Args)]
-#[command(mut_arg("inputs", |input| input.help(INPUTS)), after_help = "\
+#[command(mut_arg("inputs", |input| input.help(INPUTS)), mut_arg("by_sensor", |option| option.hide(true)), after_help = "\
 A table of packets is CSV with the columns timestamp (microseconds since 1970), src_ip, dst_ip, src_port, dst_port, flags (decimal) \
 and length, and maybe seq_num, ack_num and protocol; others are passed over. It may be inside gzip or zstd. Several are read as one \
 stream, in their order.
@@ -68,7 +68,8 @@ pub(crate) struct Args {
     /// Only packets from or to these addresses, as they are named in the timeline.
     #[arg(long, value_name = "A,B", alias = "filter-ips", help_heading = "Packets")]
     hosts: Option<String>,
-    /// Only so many packets, the first.
+    /// Only so many packets, the first of those that are chosen by time and host; 0 is all. The ledger of captures has the others as
+    /// over a limit.
     #[arg(long, value_name = "N", help_heading = "Packets")]
     max_records: Option<u64>,
     /// The original's --from, in microseconds since 1970.
@@ -139,6 +140,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let Some(output) = &args.output else {
         return args.check.as_deref().map_or(Ok(Exit::Usage), |folder| check_folder(folder, shared));
     };
+    has_a_name(output)?;
     let sources = args.sources.with(&args.data);
     let range = sources.range()?;
     let choice = choice(args, range)?;
@@ -201,6 +203,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
             sink.commit()?;
             if !shared.quiet {
                 summary::closing(&sum, began.elapsed(), "in the timeline", &closing(&written));
+                say(&self::sum(&written));
             }
             return Ok(exit);
         }
@@ -209,6 +212,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     sink.commit()?;
     if !shared.quiet {
         say(&closing(&written));
+        say(&sum(&written));
     }
     Ok(exit)
 }
@@ -264,9 +268,6 @@ fn selection(args: &Args, choice: &Choice) -> Result<Selection, Usage> {
     if args.ip_map.is_some() {
         return Err(Usage("--ip-map is about tables of packets; captures have addresses".into()));
     }
-    if choice.most.is_some() {
-        return Err(Usage("--max-records is about tables of packets; of captures choose with --from and --to".into()));
-    }
     let address = |name: &String| {
         name.trim()
             .parse::<IpAddr>()
@@ -278,7 +279,7 @@ fn selection(args: &Args, choice: &Choice) -> Result<Selection, Usage> {
         start: choice.from.map_or(Timestamp::MIN, ns),
         end: choice.to.map_or(Timestamp::MAX, |to| ns(to.saturating_add(1))),
     });
-    Ok(Selection { clip, hosts })
+    Ok(Selection { clip, hosts, most: choice.most })
 }
 
 /// Says what is wrong with a folder.
@@ -299,6 +300,9 @@ fn check_folder(folder: &Path, shared: &Shared) -> anyhow::Result<Exit> {
     }
     for hidden in findings.hidden.iter().filter(|_| !shared.quiet) {
         out.push_str(&format!("not shown: {}\n", printable(hidden)));
+    }
+    for note in findings.notes.iter().filter(|_| !shared.quiet) {
+        out.push_str(&format!("note: {}\n", printable(note)));
     }
     if findings.is_clean() && !shared.quiet {
         out.push_str(&format!("{}: {} is in order\n", folder.display(), findings.format));
@@ -354,6 +358,21 @@ fn names(path: &Path) -> anyhow::Result<Names> {
     serde_json::from_reader(BufReader::new(file)).with_context(|| {
         format!("{}: cannot be read as a map of addresses, such as {{\"10.0.0.1\": 1}}", path.display())
     })
+}
+
+/// Refuses places without a name of their own: the folder that is made goes into its place by that, and around it others lie.
+fn has_a_name(output: &Path) -> Result<(), Usage> {
+    match output.file_name() {
+        Some(_) => Ok(()),
+        None => {
+            let (output, inside) = (output.display(), output.join("timeline"));
+            let text = format!(
+                "--output {output} would replace a folder that is in use; name one in it, such as {}",
+                inside.display()
+            );
+            Err(Usage(text))
+        }
+    }
 }
 
 /// Refuses inputs inside the folder that is written: it would be replaced with them.
@@ -444,9 +463,22 @@ fn tell(reports: &[TableReport]) -> Exit {
     exit
 }
 
+/// What became of the packets, which add up to all.
+fn sum(summary: &Summary) -> String {
+    let parts = summary.apart.into_iter().zip([
+        "not TCP",
+        "of TCP without its header, cut or later fragments",
+        "of TCP without ports or names of hosts",
+    ]);
+    let count = super::text::count;
+    let parts =
+        parts.filter(|(packets, _)| *packets > 0).map(|(packets, what)| format!(" + {} {what}", count(packets)));
+    format!("= {} in flows{}", count(summary.in_flows), parts.collect::<String>())
+}
+
 /// The closing line.
 fn closing(summary: &Summary) -> String {
-    let Summary { packets, tcp, hosts, flows, without_initiator } = *summary;
+    let Summary { packets, tcp, hosts, flows, without_initiator, .. } = *summary;
     let hidden = match without_initiator {
         0 => String::new(),
         n => format!(

@@ -56,7 +56,13 @@ impl AtomicFolder {
         let refused = |source| Error::io("write", path, source);
         // What a link leads to is replaced, and a name such as `.` has nothing beside it.
         let target = match path.symlink_metadata() {
-            Ok(_) => fs::canonicalize(path).map_err(refused)?,
+            Ok(there) => fs::canonicalize(path).map_err(|error| {
+                let is_loose = there.is_symlink() && error.kind() == ErrorKind::NotFound;
+                let loose = || {
+                    io::Error::new(error.kind(), "it is a link to what is not there; remove it, or name another folder")
+                };
+                refused(if is_loose { loose() } else { error })
+            })?,
             Err(_) => path.to_owned(),
         };
         vacant(&target, replaces, is_ours).map_err(|source| Error::io("create", path, source))?;

@@ -3,8 +3,11 @@
 use std::path::Path;
 use std::process::Stdio;
 
+use pcap_compactor::Timestamp;
+use pcap_compactor::capture::{PcapLayout, PcapWriter};
+
 use crate::command::{Ran, command, run};
-use crate::flows::{pcap, segment, udp};
+use crate::flows::{frame, pcap, segment, udp};
 use crate::model::SECOND;
 use crate::model::flows::{ACK, FIN, SYN, Sent};
 use crate::run::file;
@@ -63,11 +66,9 @@ fn what_is_chosen_is_in_the_ledger_and_what_is_of_tables_is_refused() {
     let out = out.to_str().unwrap();
     let ran = timeline(&[capture, "-o", out, "--hosts", "10.0.0.1", "--to", &(START / SECOND + 1).to_string()]);
     assert!(ran.said.contains("8 in the timeline") && ran.said.contains("1 filtered"), "{}", ran.said);
-    for (options, why) in [
-        (&["--max-records", "3"][..], "tables of packets"),
-        (&["--ip-map", capture], "cannot be read as a map"),
-        (&["--hosts", "mail"], "mail is no address"),
-    ] {
+    for (options, why) in
+        [(&["--ip-map", capture][..], "cannot be read as a map"), (&["--hosts", "mail"], "mail is no address")]
+    {
         let ran = timeline(&[&[capture, "-o", out, "--force"], options].concat());
         assert!(ran.code != Some(0) && ran.said.contains(why), "{ran:?}");
     }
@@ -75,6 +76,133 @@ fn what_is_chosen_is_in_the_ledger_and_what_is_of_tables_is_refused() {
     let ran = timeline(&[broken.to_str().unwrap(), "-o", out, "--force"]);
     assert_eq!(ran.code, Some(1), "{}", ran.said);
     assert!(Path::new(out).join("packets.csv").is_file(), "what was there stays");
+}
+
+#[test]
+fn of_most_packets_the_first_are_taken_and_the_others_over_the_limit() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let out = dir.path().join("out");
+    let run = |most: &str, more: &[&str]| {
+        let fixed = [capture.to_str().unwrap(), "-o", out.to_str().unwrap(), "--force", "--max-records", most];
+        let ran = timeline(&[&fixed, more].concat());
+        assert_eq!(ran.code, Some(0), "{}", ran.said);
+        ran.said
+    };
+    for (most, kept, over) in [("0", 9, 0), ("3", 3, 6), ("9", 9, 0), ("100", 9, 0)] {
+        let said = run(most, &[]);
+        assert!(said.contains(&format!("= {kept} in the timeline")), "{said}");
+        assert_eq!(said.contains(&format!("{over} over a limit")), over > 0, "{said}");
+    }
+    let said = run("2", &["--hosts", "10.0.0.1", "--threads", "4"]);
+    assert!(said.contains("= 2 in the timeline + 1 filtered + 6 over a limit"), "{said}");
+    let table = std::fs::read_to_string(out.join("packets.csv")).unwrap();
+    let flags: Vec<_> = table.lines().skip(1).map(|line| line.split(',').nth(6).unwrap()).collect();
+    assert_eq!(flags, ["SYN", "SYN+ACK"]);
+}
+
+/// What is in no flow is counted by why, and the sum is that of all packets.
+#[test]
+fn every_packet_of_a_timeline_is_in_a_flow_or_accounted_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).unwrap();
+    for (n, packet) in packets().iter().enumerate() {
+        let frame = frame(packet);
+        // One ends behind its ports, and one is a later fragment.
+        let whole = frame.len() as u32;
+        let mut frame = frame[..if n == 3 { 14 + 20 + 8 } else { frame.len() }].to_vec();
+        if n == 4 {
+            frame[20..22].copy_from_slice(&[0, 9]);
+        }
+        writer.record(Timestamp(packet.time), whole, &frame).unwrap();
+    }
+    let capture = file(dir.path(), "a.pcap", &writer.finish().unwrap());
+    let table = "timestamp,src_ip,dst_ip,src_port,dst_port,flags,length,protocol\n\
+        1700000000000000,a,b,1,2,2,60,6\n1700000000000001,a,b,0,2,2,60,6\n1700000000000002,a,,1,2,x,60,6\n\
+        1700000000000003,a,b,1,2,0,60,17\n";
+    let table = file(dir.path(), "t.csv", table.as_bytes());
+    let header = "of TCP without its header, cut or later fragments";
+    let ends = "of TCP without ports or names of hosts";
+    for (input, mode, code, expected) in [
+        (&capture, "correct", 0, format!("= 6 in flows + 1 not TCP + 2 {header}")),
+        (&capture, "original", 0, format!("= 7 in flows + 1 not TCP + 1 {ends}")),
+        (&table, "correct", 3, format!("= 2 in flows + 1 not TCP + 1 {header}")),
+        (&table, "original", 3, format!("= 1 in flows + 1 not TCP + 2 {ends}")),
+    ] {
+        let out = dir.path().join("out");
+        let [input, out] = [input, &out].map(|path| path.to_str().unwrap());
+        let ran = timeline(&[input, "-o", out, "--mode", mode, "--force"]);
+        assert_eq!(ran.code, Some(code), "{}", ran.said);
+        assert!(ran.said.contains(&format!("{expected}\n")), "{input} {mode}: {}", ran.said);
+        let checked = timeline(&["--check", out]);
+        assert_eq!(checked.code, Some(0), "{input} {mode}: {}", checked.out);
+    }
+}
+
+/// A folder goes into its place by its name, so the one that one stands in is not replaced.
+#[test]
+fn a_place_without_a_name_or_that_leads_nowhere_is_refused_with_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let inside = dir.path().join("here");
+    std::fs::create_dir(&inside).unwrap();
+    let run = |place: &str| {
+        let mut command = command(["timeline", capture.to_str().unwrap(), "--force", "-o", place]);
+        Ran::of(command.current_dir(&inside).output().unwrap())
+    };
+    for place in [".", "./", "..", "../here/..", "/"] {
+        let ran = run(place);
+        assert_eq!(ran.code, Some(2), "{place}: {}", ran.said);
+        assert!(ran.said.contains("name one in it, such as") && ran.said.contains("timeline"), "{}", ran.said);
+    }
+    assert_eq!((std::fs::read_dir(&inside).unwrap().count(), std::fs::read_dir(dir.path()).unwrap().count()), (0, 2));
+    assert_eq!(run("../here/out").code, Some(0));
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("nowhere", inside.join("loose")).unwrap();
+        let ran = run("loose");
+        assert_eq!(ran.code, Some(1), "{}", ran.said);
+        assert!(ran.said.contains("loose: cannot write: it is a link to what is not there; remove it"), "{}", ran.said);
+        assert!(!ran.said.contains("os error") && !inside.join("nowhere").exists(), "{}", ran.said);
+    }
+}
+
+#[test]
+fn help_has_no_option_that_is_refused() {
+    let ran = timeline(&["--help"]);
+    assert!(ran.out.contains("--sensor") && !ran.out.contains("--by-sensor"), "{}", ran.out);
+    assert!(run(["buckets", "--help"]).out.contains("--by-sensor"));
+}
+
+/// Tables and folders whose lines or quotes do not end are not held whole, and are told of.
+#[test]
+fn what_has_no_end_is_refused_early() {
+    let dir = tempfile::tempdir().unwrap();
+    let header = "timestamp,src_ip,dst_ip,src_port,dst_port,flags,length\n";
+    let row = "1700000000000000,a,b,1,2,2,60\n";
+    let out = dir.path().join("out");
+    let out = out.to_str().unwrap();
+    let many = 3 << 20;
+    for (text, code, kept) in [
+        ([header, row, &"7".repeat(many)].concat(), 3, "in line 3; 1 packet before it kept"),
+        ([header, row, row, "1,\"", &"a\n".repeat(many / 2)].concat(), 3, "in line 4; 2 packets before it kept"),
+        ("7".repeat(many), 1, "the header cannot be read"),
+    ] {
+        let table = file(dir.path(), "t.csv", text.as_bytes());
+        let ran = timeline(&[table.to_str().unwrap(), "-o", out, "--force"]);
+        assert_eq!(ran.code, Some(code), "{}", ran.said);
+        assert!(ran.said.contains("longer than 1 MiB") && ran.said.contains(kept), "{}", ran.said);
+    }
+    let packets = Path::new(out).join("packets.csv");
+    let begin = std::fs::metadata(&packets).unwrap().len();
+    let text = std::fs::read_to_string(&packets).unwrap() + &"7".repeat(many);
+    std::fs::write(&packets, text).unwrap();
+    let said = format!("the line that begins at byte {begin} is longer than 1 MiB");
+    let page = dir.path().join("page.html");
+    let ran = run(["view", "-q", out, "--save", page.to_str().unwrap()]);
+    assert!(ran.code == Some(1) && ran.said.contains("packets.csv") && ran.said.contains(&said), "{}", ran.said);
+    let ran = timeline(&["--check", out]);
+    assert!(ran.code == Some(3) && ran.out.contains(&said), "{}", ran.out);
 }
 
 #[test]
@@ -162,6 +290,38 @@ fn a_page_is_the_same_of_a_capture_and_of_its_folder() {
         assert!(ran.code == Some(2) && ran.said.contains("would take the place of an input"), "{ran:?}");
     }
     assert!(std::fs::read(capture).unwrap() == bytes);
+}
+
+/// Steps are found by their packets, in whatever order they stand, and equal packets are taken in turn.
+#[test]
+fn steps_in_reverse_make_the_same_page() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut many = packets()[..3].to_vec();
+    // The same time and number, so that only their acknowledgements tell some apart.
+    many.extend((0..40).map(|n| segment(START + SECOND, true, ACK, 101, 501 + n / 2, 40)));
+    let capture = file(dir.path(), "a.pcap", &pcap(&many));
+    let out = dir.path().join("out");
+    assert_eq!(timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap(), "--mode", "original"]).code, Some(0));
+    let page = || {
+        let place = dir.path().join("page.html");
+        let ran = run(["view", "-q", out.to_str().unwrap(), "--save", place.to_str().unwrap()]);
+        assert_eq!(ran.code, Some(0), "{}", ran.said);
+        std::fs::read_to_string(place).unwrap()
+    };
+    let before = page();
+    let chunk = out.join("flows/chunk_00000.json");
+    let mut flows: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&chunk).unwrap()).unwrap();
+    let steps = flows[0]["phases"]["dataTransfer"].as_array_mut().unwrap();
+    assert_eq!(steps.len(), 40);
+    steps.reverse();
+    std::fs::write(&chunk, flows.to_string()).unwrap();
+    assert!(page() == before);
+    // One more than there are packets of its kind.
+    let steps = flows[0]["phases"]["dataTransfer"].as_array_mut().unwrap();
+    steps.push(steps[0].clone());
+    std::fs::write(&chunk, flows.to_string()).unwrap();
+    let ran = run(["view", "-q", out.to_str().unwrap(), "--save", dir.path().join("other.html").to_str().unwrap()]);
+    assert!(ran.code == Some(1) && ran.said.contains("its packet is not among packets"), "{}", ran.said);
 }
 
 /// A run that waits for its input is ended, and leaves nothing under a temporary name.

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
+use pcap_compactor::capture::Pieces;
 use pcap_compactor::views::timeline::{
     Close, Flow, Host, Hosts, Packet, Phase, Reason, Sides, State, Step, TimelineSink, correct,
 };
@@ -81,7 +82,7 @@ struct StoredStep {
     phase: String,
 }
 
-#[derive(Clone, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Deserialize, PartialEq, Eq, Hash)]
 struct StoredPacket {
     timestamp: i64,
     src_ip: String,
@@ -209,10 +210,10 @@ fn packets(path: &Path, total: Option<u64>, hosts: &mut Hosts, sink: &mut impl T
         file => file.with_context(|| format!("{}: cannot open", path.display()))?,
     };
     let mut columns = None;
-    for (number, line) in (1u64..).zip(BufReader::with_capacity(1 << 18, file).lines()) {
-        let line = line.with_context(|| format!("{}: line {number}", path.display()))?;
-        let line = line.trim_end_matches('\r');
+    let mut lines = Pieces::new(BufReader::with_capacity(1 << 18, file));
+    for number in 1u64.. {
         let here = || format!("{}: line {number}", path.display());
+        let Some(line) = lines.line().with_context(here)? else { break };
         ensure!(!number.is_multiple_of(4096) || !interrupt::came(), Error::from(ErrorKind::Stopped));
         match &columns {
             None => columns = Some(Columns::of(line).with_context(here)?),
@@ -299,9 +300,9 @@ impl Stored {
             }),
             _ => None,
         };
-        let mut places: HashMap<(i64, i64, i64, i64), Vec<u32>> = HashMap::new();
+        let mut places: HashMap<&StoredPacket, Vec<u32>> = HashMap::new();
         for (place, packet) in (0..).zip(&self.packets).collect::<Vec<_>>().into_iter().rev() {
-            places.entry(packet.place()).or_default().push(place);
+            places.entry(packet).or_default().push(place);
         }
         let invalid_packet = self.invalid_packet.as_ref().and_then(|packet| {
             self.packets.iter().position(|other| other == packet).and_then(|place| u32::try_from(place).ok())
@@ -317,12 +318,8 @@ impl Stored {
                 let here = || format!("phases, {phase:?} [{at}]");
                 let name = named("phase", name, &STEPS.map(|step| (step, step))).with_context(here)?;
                 // Packets that are equal in every respect are taken in turn.
-                let candidates = places.get_mut(&packet.place());
-                let found = candidates.and_then(|candidates| {
-                    let at = candidates.iter().rposition(|&place| self.packets[place as usize] == *packet)?;
-                    Some(candidates.remove(at))
-                });
-                let place = found.ok_or_else(|| anyhow!("its packet is not among packets")).with_context(here)?;
+                let place = places.get_mut(packet).and_then(Vec::pop);
+                let place = place.ok_or_else(|| anyhow!("its packet is not among packets")).with_context(here)?;
                 steps.push(Step { packet: place, phase, name });
             }
         }
@@ -354,11 +351,6 @@ impl Stored {
 }
 
 impl StoredPacket {
-    /// What nearly always tells it from others.
-    fn place(&self) -> (i64, i64, i64, i64) {
-        (self.timestamp, self.src_port, self.seq_num, self.flags)
-    }
-
     fn packet(&self, hosts: &mut Hosts) -> Packet {
         let host = |hosts: &mut Hosts, name: &str| -> Host { hosts.number(name) };
         Packet {

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use super::{About, Chunked, FlowList, Multires, PART, is_timeline};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::sink::folder::AtomicFolder;
-use crate::views::timeline::{Flow, Hosts, Packet, TimelineSink};
+use crate::views::timeline::{Apart, Flow, Hosts, Mode, Packet, TimelineSink};
 
 /// Which versions are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +33,10 @@ pub struct Summary {
     pub flows: u64,
     /// Those of which nobody knows who began them; viewers of 2.0 hide them.
     pub without_initiator: u64,
+    /// Packets of flows. `packets = in_flows + apart`.
+    pub in_flows: u64,
+    /// Packets in no flow, by [`Apart`].
+    pub apart: [u64; Apart::COUNT],
 }
 
 /// See the module.
@@ -43,6 +47,7 @@ pub struct Folders {
     /// All hosts, when it is finished.
     hosts: Hosts,
     summary: Summary,
+    mode: Mode,
 }
 
 /// Names of folders by version.
@@ -74,14 +79,19 @@ impl Folders {
             sinks.push(Box::new(FlowList::create(&v5, false, PART, true, about.clone())?));
             around = Some(folder);
         }
-        Ok(Folders { around, sinks, hosts: Hosts::default(), summary: Summary::default() })
+        Ok(Folders { around, sinks, hosts: Hosts::default(), summary: Summary::default(), mode: about.mode })
     }
 
     /// Makes the folder visible, whole, once all packets and flows have been handed over.
     ///
     /// # Errors
-    /// It cannot be written; then nothing is visible.
+    /// It cannot be written, or there are packets of which neither flows nor [`Summary::apart`] say what became; then nothing is visible.
     pub fn commit(mut self) -> Result<()> {
+        let Summary { packets, in_flows, apart, .. } = self.summary;
+        if packets != in_flows + apart.iter().sum::<u64>() {
+            let what = format!("of {packets} packets of the timeline {in_flows} are in flows and {apart:?} in none");
+            return Err(ErrorKind::Invariant(what).into());
+        }
         let hosts = &self.hosts;
         self.sinks.iter_mut().try_for_each(|sink| sink.finish(hosts))?;
         self.around.map_or(Ok(()), AtomicFolder::commit)
@@ -98,11 +108,15 @@ impl TimelineSink for Folders {
     fn packet(&mut self, packet: &Packet, hosts: &Hosts) -> Result<()> {
         self.summary.packets += 1;
         self.summary.tcp += u64::from(packet.protocol == Some(6));
+        if let Some(why) = self.mode.apart(packet, hosts) {
+            self.summary.apart[why as usize] += 1;
+        }
         self.sinks.iter_mut().try_for_each(|sink| sink.packet(packet, hosts))
     }
 
     fn flow(&mut self, flow: &Flow, hosts: &Hosts) -> Result<()> {
         self.summary.flows += 1;
+        self.summary.in_flows += flow.total_packets;
         self.summary.without_initiator += u64::from(flow.sides.is_none());
         self.sinks.iter_mut().try_for_each(|sink| sink.flow(flow, hosts))
     }

@@ -118,7 +118,7 @@ pub const COLUMNS: &[Column] = &[
     column("new_tcp_flows", "flows", "5-tuples not seen for 300 s, or opened anew behind FIN or RST; a SYN that comes again is not new", |c| c.new_flows[0]),
     column("new_udp_flows", "flows", "5-tuples not seen for 120 s", |c| c.new_flows[1]),
     column("new_other_flows", "flows", "pairs of hosts and protocol not seen for 60 s", |c| c.new_flows[2]),
-    column("dns_queries", "messages", "DNS messages to or from port 53, 5353 or 5355 over UDP, 53 over TCP, whose QR bit is clear", |c| c.dns_queries),
+    column("dns_queries", "messages", "DNS messages to or from port 53, 5353 or 5355 over UDP, 53 over TCP (each in a segment that begins with one), whose QR bit is clear", |c| c.dns_queries),
     column("dns_responses", "messages", "those whose QR bit is set", |c| c.dns_responses),
     column("dns_nxdomain", "messages", "responses with code 3: there is no such name", |c| c.dns_nxdomain),
     column("dst_ips_in", "addresses", "distinct destination addresses of packets in", |c| c.dst_ips[0]),

@@ -1,6 +1,6 @@
 //! What of a packet is counted, the same for buckets of every width.
 
-use super::dns::{self, Message};
+use super::dns::{self, Messages};
 use super::row::{Counts, Way};
 use crate::decode::Packet;
 use crate::decode::packet::{Fragment, protocol, tcp_flag};
@@ -21,7 +21,7 @@ pub(super) struct Seen {
     /// SYN, SYN with ACK, FIN, RST.
     flags: [bool; 4],
     new_flow: Option<usize>,
-    dns: Option<Message>,
+    dns: Messages,
 }
 
 impl Seen {
@@ -47,7 +47,7 @@ impl Seen {
             later,
             flags: [syn && !ack, syn && ack, flags & tcp_flag::FIN != 0, flags & tcp_flag::RST != 0],
             new_flow,
-            dns: dns::message(packet, frame),
+            dns: dns::messages(packet, frame),
         }
     }
 
@@ -74,13 +74,8 @@ impl Seen {
         if let Some(kind) = self.new_flow {
             counts.new_flows[kind] += 1;
         }
-        match self.dns {
-            None => {}
-            Some(Message::Query) => counts.dns_queries += 1,
-            Some(Message::Response { nxdomain }) => {
-                counts.dns_responses += 1;
-                counts.dns_nxdomain += u64::from(nxdomain);
-            }
-        }
+        counts.dns_queries += u64::from(self.dns.queries);
+        counts.dns_responses += u64::from(self.dns.responses);
+        counts.dns_nxdomain += u64::from(self.dns.nxdomain);
     }
 }

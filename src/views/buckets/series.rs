@@ -50,6 +50,8 @@ impl Bucket {
 #[derive(Debug)]
 pub(super) struct Series {
     width: i64,
+    /// So many empty buckets in a row are a row each.
+    gap_limit: u64,
     /// Where a bucket begins; that of the first packet, if nothing else was said.
     origin: Option<i64>,
     /// The bucket that the last packet went to: its number and its half-open span, empty if there is none.
@@ -67,9 +69,10 @@ pub(super) struct Series {
 
 impl Series {
     /// Buckets of `width` nanoseconds, one of which begins at `origin`. Those from `from` on are written even if they are empty.
-    pub(super) fn new(width: i64, origin: Option<i64>, from: Option<i64>) -> Series {
+    pub(super) fn new(width: i64, gap_limit: u64, origin: Option<i64>, from: Option<i64>) -> Series {
         let mut series = Series {
             width,
+            gap_limit,
             origin,
             current: 0,
             span: [0; 2],
@@ -84,7 +87,12 @@ impl Series {
 
     /// The number of the bucket that a time lies in.
     fn number(&mut self, time: i64) -> i64 {
-        let origin = *self.origin.get_or_insert(time);
+        self.origin.get_or_insert(time);
+        self.number_of(time)
+    }
+
+    fn number_of(&self, time: i64) -> i64 {
+        let origin = self.origin.unwrap_or(0);
         let number = (i128::from(time) - i128::from(origin)).div_euclid(i128::from(self.width));
         // A difference of two times of 64 bits may have 65, but no width is 1 ns.
         number.clamp(i64::MIN.into(), i64::MAX.into()) as i64
@@ -142,8 +150,24 @@ impl Series {
     /// Whether buckets leave by `now`, nothing before which is waited for.
     #[inline]
     pub(super) fn is_due(&self, now: i64) -> bool {
+        self.is_full_due(now) || self.empty_until(now).is_some()
+    }
+
+    #[inline]
+    fn is_full_due(&self, now: i64) -> bool {
         let over = |&number: &i64| self.start(number.saturating_add(1)) <= now;
         (self.span[0] < self.span[1] && self.span[1] <= now) || self.open.keys().next().is_some_and(over)
+    }
+
+    /// Up to which bucket those that leave next are empty for good; nothing if none is. Whether they are a row each depends on how many
+    /// they will be, so they leave before that is known only where they are few in any case.
+    #[inline]
+    fn empty_until(&self, now: i64) -> Option<i64> {
+        let current = (self.span[0] < self.span[1]).then_some(self.current);
+        let first = current.into_iter().chain(self.open.keys().next().copied()).min()?;
+        let next = self.next.filter(|next| *next < first)?;
+        let until = self.number_of(now).min(first);
+        (next < until && (until == first || first.abs_diff(next) <= self.gap_limit)).then_some(until)
     }
 
     /// Hands over the buckets that end at or before `now`, in order. Those without packets between them come as one row.
@@ -151,13 +175,16 @@ impl Series {
         if self.span[1] <= now {
             self.turn_away();
         }
-        while self.is_due(now)
+        while self.is_full_due(now)
             && let Some((number, mut bucket)) = self.open.pop_first()
         {
             self.hole(number, rows);
             rows.push(self.row(number, 1, bucket.take()));
             self.next = Some(number.saturating_add(1));
             self.free.push(bucket);
+        }
+        if let Some(until) = self.empty_until(now) {
+            self.hole(until, rows);
         }
     }
 

@@ -1,7 +1,9 @@
 //! The worker's share: there is one worker, which sees all packets in the order of the capture.
 //!
-//! A bucket leaves when the clock is behind its end by the reorder window. The clock is the latest time that two packets in a row
-//! have reached, so one wild time moves nothing. It does not pass the beginning of the next file, which may lie in this one.
+//! A bucket leaves when the clock is behind its end by the reorder window, empty or not; but a row for a gap leaves when the gap is
+//! over. The clock is the latest time that two packets in a row have reached: one wild time moves nothing, and would make all packets
+//! behind it late if it did. The price is that a row waits for two packets. The clock does not pass the beginning of the next file,
+//! which may lie in this one.
 
 use std::sync::Arc;
 
@@ -46,7 +48,7 @@ impl Shard {
         let origin = if settings.from_start { from } else { Some(0) };
         Shard {
             sides: Sides::new(&settings.local),
-            series: settings.widths.iter().map(|&width| Series::new(width, origin, from)).collect(),
+            series: settings.widths.iter().map(|&width| Series::new(width, settings.gap_limit, origin, from)).collect(),
             flows: Flows::default(),
             clock: i64::MIN,
             last: None,

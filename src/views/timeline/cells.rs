@@ -10,6 +10,9 @@ use csv_core::{ReadRecordResult, Reader};
 /// Bytes that are read at once.
 const PIECE: usize = 256 << 10;
 
+/// Bytes that a row may have, about: 1 MiB. A row is held whole, and a table whose quotes or lines do not end is one row.
+const LONGEST: usize = 1 << 20;
+
 /// Rows under way.
 #[derive(Debug)]
 pub(super) struct Cells<R> {
@@ -82,6 +85,11 @@ impl<R: Read> Cells<R> {
         &self.source
     }
 
+    /// The line in which the next row begins, or an empty one before it; from 1.
+    pub(super) fn line(&self) -> u64 {
+        self.feeds + 1
+    }
+
     /// The first row, which may follow a byte order mark.
     pub(super) fn header(&mut self) -> io::Result<Option<Row<'_>>> {
         self.read_quoted()
@@ -129,6 +137,9 @@ impl<R: Read> Cells<R> {
             cells += ended;
             match result {
                 ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull if length.max(cells) >= LONGEST => {
+                    return Err(too_long());
+                }
                 ReadRecordResult::OutputFull => self.text.resize(2 * self.text.len(), 0),
                 ReadRecordResult::OutputEndsFull => self.ends.resize(2 * self.ends.len() + 8, 0),
                 ReadRecordResult::Record => break,
@@ -143,6 +154,9 @@ impl<R: Read> Cells<R> {
     fn fill(&mut self) -> io::Result<()> {
         self.bytes.drain(..std::mem::take(&mut self.at));
         let before = self.bytes.len();
+        if before > LONGEST {
+            return Err(too_long());
+        }
         // A long row is looked at from its begin whenever more of it comes.
         self.bytes.resize(before + PIECE.max(before), 0);
         let read = loop {
@@ -155,6 +169,10 @@ impl<R: Read> Cells<R> {
         self.ended = read? == 0;
         Ok(())
     }
+}
+
+fn too_long() -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, "the row is longer than 1 MiB; a line or a quote has no end")
 }
 
 /// Looks for the ends of cells in the row that begins here.
@@ -248,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_row_longer_than_what_is_read_at_once_is_one() {
-        let long = "x".repeat(3 * PIECE);
+        let long = "x".repeat(3 * PIECE / 2);
         for text in [format!("a,b\n{long},{long}\n1,2"), format!("a,b\n\"{long}\",{long}\n1,2")] {
             let rows = ours(text.as_bytes(), PIECE);
             assert_eq!((rows.len(), rows[1][1].len(), rows[2][1].clone()), (3, long.len(), b"2".to_vec()));

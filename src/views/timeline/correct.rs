@@ -55,8 +55,7 @@ use super::packed::{Before, Placed};
 use super::record::{Flow, Packet, Sides, Step};
 use super::reorder::Reorder;
 use super::spill::{Spill, Waiting};
-use super::{TimelineSink, verdict::Verdict};
-use crate::decode::packet::protocol;
+use super::{Mode, TimelineSink, verdict::Verdict};
 use crate::error::Result;
 use crate::views::flows::deadlines::Deadlines;
 
@@ -389,7 +388,7 @@ impl Live {
 impl Machine for Correct {
     fn packet(&mut self, packet: Packet, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
         sink.packet(&packet, hosts)?;
-        if packet.protocol != Some(protocol::TCP.into()) || packet.flags.is_none() {
+        if Mode::Correct.apart(&packet, hosts).is_some() {
             return Ok(());
         }
         self.reorder.push(packet);

@@ -11,6 +11,7 @@
 //! Times are microseconds since 1970, as viewers in JavaScript need them: nanoseconds are beyond 2^53. Nanoseconds of a capture are
 //! rounded down.
 
+mod apart;
 mod cells;
 mod choice;
 mod connection;
@@ -29,6 +30,7 @@ pub mod table;
 mod verdict;
 pub mod view;
 
+pub use apart::Apart;
 pub use choice::{Choice, Chosen};
 pub use correct::Correct;
 pub use hosts::{Host, Hosts};

@@ -15,7 +15,7 @@ use super::choice::Chooser;
 use super::flags::{ACK, FIN, PSH, RST, SYN};
 use super::packed::{Before, Placed};
 use super::verdict::Verdict;
-use super::{Choice, Close, Flow, Host, Hosts, Machine, Packet, Phase, Reason, Sides, State, Step, TimelineSink};
+use super::{Choice, Close, Flow, Host, Hosts, Machine, Mode, Packet, Phase, Reason, Sides, State, Step, TimelineSink};
 use crate::error::Result;
 
 /// What the original can be told.
@@ -127,8 +127,7 @@ impl Original {
 
     fn group(&mut self, packet: Packet, hosts: &Hosts) {
         self.chunk.newest = Some(self.chunk.newest.map_or(packet.time, |newest| newest.max(packet.time)));
-        let has_ends = packet.src_port != 0 && packet.dst_port != 0;
-        if !has_ends || hosts.name(packet.src).is_empty() || hosts.name(packet.dst).is_empty() {
+        if Mode::Original.apart(&packet, hosts).is_some() {
             return;
         }
         let (src, dst) = ((packet.src, packet.src_port), (packet.dst, packet.dst_port));

@@ -268,11 +268,12 @@ impl Table {
     ) -> Result<()> {
         let (mut bytes, mut seen) = (0, 0);
         while !machine.is_done() {
+            let line = self.rows.line();
             let row = match self.rows.next() {
                 Ok(Some(row)) => row,
                 Ok(None) => break,
                 Err(error) => {
-                    report.damage = Some(error.to_string());
+                    report.damage = Some(format!("{error}, in line {line}"));
                     break;
                 }
             };

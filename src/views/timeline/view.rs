@@ -2,7 +2,7 @@
 //!
 //! A shard only reads: what it makes of a packet is what the machine, which runs where the sink is, needs of it. One worker sees all packets in
 //! the order of the capture. Every accepted packet is handed to the machine or counted:
-//! `accepted = kept + filtered + out_of_window`.
+//! `accepted = kept + filtered + out_of_window + over_limit`.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -26,6 +26,8 @@ pub struct Selection {
     pub clip: Option<Window>,
     /// Only packets from or to one of these; none: all.
     pub hosts: BTreeSet<IpAddr>,
+    /// Only so many of these packets, the first; the others are over the limit in the ledger.
+    pub most: Option<u64>,
 }
 
 /// The view.
@@ -65,13 +67,13 @@ struct Seen {
     packet: Packet,
     src: IpAddr,
     dst: IpAddr,
+    amount: Amount,
 }
 
 /// What a shard has read since the marker before.
 #[derive(Debug, Default)]
 struct Read {
     seen: Vec<Seen>,
-    kept: Amount,
     out_of_window: Amount,
     filtered: Amount,
 }
@@ -109,10 +111,14 @@ impl View for Timeline<'_> {
     fn merge(&mut self, parts: Vec<Part>) -> Result<()> {
         for part in parts {
             let Ok(mut read) = part.downcast::<Read>() else { continue };
-            self.outcome.kept += read.kept;
             self.outcome.out_of_window += read.out_of_window;
             self.outcome.filtered += read.filtered;
-            for Seen { packet, src, dst } in read.seen.drain(..) {
+            for Seen { packet, src, dst, amount } in read.seen.drain(..) {
+                if self.selection.most.is_some_and(|most| self.outcome.kept.packets >= most) {
+                    self.outcome.over_limit += amount;
+                    continue;
+                }
+                self.outcome.kept += amount;
                 let (src, dst) = (self.hosts.of_address(src), self.hosts.of_address(dst));
                 self.machine.packet(Packet { src, dst, ..packet }, &self.hosts, self.sink)?;
             }
@@ -126,8 +132,8 @@ impl View for Timeline<'_> {
     fn finish(&mut self, intake: &Intake) -> Result<()> {
         self.machine.finish(&self.hosts, self.sink)?;
         self.sink.finish(&self.hosts)?;
-        let Outcome { kept, filtered, out_of_window, .. } = self.outcome;
-        balance("the timeline", intake.accepted, &[kept, filtered, out_of_window])
+        let Outcome { kept, filtered, out_of_window, over_limit, .. } = self.outcome;
+        balance("the timeline", intake.accepted, &[kept, filtered, out_of_window, over_limit])
     }
 }
 
@@ -135,7 +141,7 @@ impl ShardView for Shard {
     fn packets(&mut self, batch: &Batch<'_>) {
         for packet in batch.packets {
             let amount = Amount::one(packet.wire, packet.captured);
-            let Selection { clip, hosts } = &*self.selection;
+            let Selection { clip, hosts, .. } = &*self.selection;
             if clip.is_some_and(|clip| packet.time < clip.start || packet.time >= clip.end) {
                 self.read.out_of_window += amount;
                 continue;
@@ -145,8 +151,7 @@ impl ShardView for Shard {
                 self.read.filtered += amount;
                 continue;
             }
-            self.read.kept += amount;
-            self.read.seen.push(Seen { packet: seen(packet, batch.frame(packet)), src, dst });
+            self.read.seen.push(Seen { packet: seen(packet, batch.frame(packet)), src, dst, amount });
         }
     }
 

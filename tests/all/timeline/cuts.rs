@@ -196,7 +196,7 @@ fn what_is_left_out_is_counted() {
     assert_eq!((said.packets[1].flags, said.packets[1].src_port, said.packets[2].time), (Some(0), 40_000, 2_000_000));
     let (said, amounts) = run(view::Selection { clip: Some(window), ..Default::default() });
     assert_eq!((count(amounts), said.flows[0].packets.len()), ([2, 0, 1], 1));
-    let (said, amounts) = run(view::Selection { clip: None, hosts: ["10.0.0.1".parse().unwrap()].into() });
+    let (said, amounts) = run(view::Selection { hosts: ["10.0.0.1".parse().unwrap()].into(), ..Default::default() });
     assert_eq!((count(amounts), said.flows[0].packets.len()), ([2, 1, 0], 2));
     assert_eq!(said.hosts.names().len(), 2);
 }

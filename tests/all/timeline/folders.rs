@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use pcap_compactor::sink::timeline::check::{Findings, check};
-use pcap_compactor::sink::timeline::{FlowList, Multires, PART, Several};
+use pcap_compactor::sink::timeline::{About, Chunked, FlowList, Multires, PART, Several};
 use pcap_compactor::views::timeline::correct::Settings;
-use pcap_compactor::views::timeline::{Correct, Hosts, Machine, Packet, TimelineSink};
+use pcap_compactor::views::timeline::original::{Options, Original};
+use pcap_compactor::views::timeline::{Correct, Hosts, Machine, Mode, Packet, TimelineSink};
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -162,9 +163,15 @@ proptest! {
 }
 
 fn edit(path: &Path, from: &str, to: &str) {
+    edit_behind(path, "", from, to);
+}
+
+/// Changes the first that stands behind something.
+fn edit_behind(path: &Path, behind: &str, from: &str, to: &str) {
     let text = std::fs::read_to_string(path).unwrap();
-    assert!(text.contains(from), "{from} in {text}");
-    std::fs::write(path, text.replacen(from, to, 1)).unwrap();
+    let (head, rest) = text.split_at(text.rfind(behind).filter(|_| !behind.is_empty()).unwrap_or(0));
+    assert!(rest.contains(from), "{from} in {rest}");
+    std::fs::write(path, head.to_owned() + &rest.replacen(from, to, 1)).unwrap();
 }
 
 #[test]
@@ -197,6 +204,9 @@ fn each_kind_of_damage_is_found() {
         (0, "resolutions/raw/chunk_000000.csv", ",2,SYN,", ",16,SYN,", "are not SYN"),
         (0, "resolutions/raw/chunk_000000.csv", "\n1700000000001000", "\n1800000000001000", "earlier than"),
         (0, "resolutions/raw/chunk_000000.csv", ",54\n", "\n", "cells"),
+        (0, "resolutions/raw/chunk_000000.csv", ",40000,80,", ",-1,80,", "-1 is no port"),
+        (0, "resolutions/raw/chunk_000000.csv", ",40000,80,", ",40000,65536,", "65536 is no port"),
+        (0, "resolutions/raw/chunk_000000.csv", ",2,SYN,", ",2,INVALID,", "flags 2 are not INVALID"),
         (1, "manifest.json", "\"total_flows\": 1", "\"total_flows\": 2", "total_flows"),
         (1, "manifest.json", "\"total_ip_pairs\": 1", "\"total_ip_pairs\": 3", "pairs"),
         (1, list, ",1,\"0:", ",2,\"0:", "other flows"),
@@ -204,6 +214,15 @@ fn each_kind_of_damage_is_found() {
         (1, list, ",1000:", ",10:", "size of"),
         (1, list, ":18:1:500:", ":18:7:500:", "goes nowhere"),
         (1, list, ":16:0:101", ":16:x:101", "no whole number"),
+        (1, list, ":18:1:500:", ":4096:1:500:", "no TCP packet has these flags"),
+        (1, list, ":18:1:500:", ":-2:1:500:", "no TCP packet has these flags"),
+        (1, list, ":18:1:500:", ":2:1:500:", "flag_stats.json: SYN is 1, and lists have 2"),
+        (1, list, ":18:1:500:", ":18:0:500:", "10.0.0.9: sent_packets is 4, and lists have 5"),
+        (1, list, ",40000,80,", ",40000,-80,", "-80 is no port"),
+        (1, list, ",40000,80,1,", ",40000,80\n", "fewer than five cells"),
+        (1, "ips/ip_stats.json", "\"sent_packets\": 4", "\"sent_packets\": 5", "the sum of sent_packets"),
+        (1, "ips/ip_stats.json", "\"sent_bytes\": ", "\"sent_bytes\": 9", "the sum of sent_bytes"),
+        (1, "ips/ip_stats.json", "\"last_ts\": ", "\"last_ts\": 9", "outside the time"),
         (1, "indices/flow_list/index.json", "\"count\": 1", "\"count\": 2", "count of"),
         (1, "indices/flow_list/index.json", "10.0.0.10<->10.0.0.9", "10.0.0.9<->10.0.0.10", "not in order"),
         (1, "indices/flow_list/index.json", "__10-0-0-9.csv", "__10-0-0-8.csv", "No such file"),
@@ -234,6 +253,9 @@ fn each_kind_of_damage_is_found() {
     }
 }
 
+/// What stands in a chunk behind `packets`.
+const PACKET: &str = "packets of a chunk";
+
 /// A folder of version 2.0 by hand: a handshake.
 fn chunked(dir: &Path) {
     let time = super::START;
@@ -246,11 +268,15 @@ fn chunked(dir: &Path) {
     let lines: String = rows.iter().map(|(row, after)| format!("{},{row},6\n", time + after)).collect();
     write("packets.csv", &(header.to_owned() + &lines));
     let packet = |(row, after): &(&str, i64)| {
-        let length: i64 = row.rsplit(',').next().unwrap().parse().unwrap();
-        serde_json::json!({"timestamp": time + after, "length": length})
+        let mut packet = serde_json::json!({"timestamp": time + after});
+        for (name, cell) in header.trim_end().split(',').skip(1).zip(row.split(',').chain(["6"])) {
+            packet[name] = cell.parse::<i64>().map_or(cell.into(), Value::from);
+        }
+        packet
     };
     let packets: Vec<Value> = rows.iter().map(packet).collect();
-    let step = |n: usize| serde_json::json!({"packet": packets[n], "phase": "x", "description": "x"});
+    let name = ["syn", "syn_ack", "ack"];
+    let step = |n: usize| serde_json::json!({"packet": packets[n], "phase": name[n], "description": "x"});
     let mut flow = serde_json::json!({
         "id": "flow_000001", "key": "a:9-b:80", "initiator": "a", "responder": "b", "initiatorPort": 9, "responderPort": 80,
         "state": "ongoing", "closeType": "open", "startTime": time, "endTime": time + 2, "totalPackets": 3, "totalBytes": 174,
@@ -298,6 +324,23 @@ fn each_kind_of_damage_to_chunks_is_found() {
         ("packets.csv", ",16,ACK,", ",24,ACK,", "are not ACK"),
         ("packets.csv", "a,b", "\"a\",b", "quotes"),
         ("packets.csv", ",9,80", ",9", "cells"),
+        ("packets.csv", ",src_port,", ",port,", "no column src_port"),
+        ("packets.csv", "a,b,9,", "a,b,99999,", "99999 is no port"),
+        ("packets.csv", ",18,SYN+ACK,", ",18,ACK+SYN,", "flags 18 are not ACK+SYN"),
+        ("packets.csv", ",18,SYN+ACK,", ",18,INVALID,", "flags 18 are not INVALID"),
+        // Each of what a packet is known by, and a packet too many, and one of nobody.
+        ("packets.csv", "0001,b,a", "0002,b,a", "flows list other packets"),
+        ("packets.csv", ",16,ACK,", ",18,SYN+ACK,", "flows list other packets"),
+        ("packets.csv", ",2,6,54", ",3,6,54", "flows list other packets"),
+        ("packets.csv", ",2,6,54", ",2,6,55", "flows list other packets"),
+        ("packets.csv", "a,b,9,80,2,", "a,b,9,81,2,", "a:9-b:80: it has 2 packets of it, and flows have 3"),
+        ("packets.csv", "a,b,9,80,2,", "a,b,9,81,2,", "line 2: no flow is of the ends"),
+        (
+            "packets.csv",
+            "ack_num,length,protocol\n",
+            "ack_num,length,protocol\n1700000000000000,a,b,9,80,4,RST,1,0,60,6\n",
+            "it has 4 packets of it",
+        ),
         ("ips/unique_ips.json", "\"a\",", "", "unique_ips"),
         ("ips/ip_stats.json", "\"sent_bytes\":114", "\"sent_bytes\":115", "ip_stats"),
         ("ips/flag_stats.json", "\"ACK\":1", "\"ACK\":2", "flag_stats"),
@@ -317,15 +360,34 @@ fn each_kind_of_damage_to_chunks_is_found() {
         (chunk, "\"totalBytes\":174", "\"totalBytes\":175", "totalBytes"),
         (chunk, "\"totalPackets\":3", "\"totalPackets\":4", "it lists 3 of 4"),
         (chunk, "[{", "[", "chunk_00000"),
+        (chunk, "\"phase\":\"syn\"", "\"phase\":\"sin\"", "a step of establishment is \"sin\""),
+        (chunk, "\"ack_num\":6", "\"ack_num\":7", "not among packets"),
+        (chunk, "\"flag_type\":\"SYN+ACK\"", "\"flag_type\":\"ACK+SYN\"", "not among packets"),
+        (PACKET, "\"flag_type\":\"SYN+ACK\"", "\"flag_type\":\"ACK+SYN\"", "flags 18 are not ACK+SYN"),
+        (PACKET, "\"src_port\":9", "\"src_port\":8", "packet 0 is not between the ends of a:9-b:80"),
+        (PACKET, "\"src_port\":9", "\"src_port\":\"9\"", "src_port of packet 0 is \"9\""),
+        (PACKET, "\"seq_num\":5", "\"seq_num\":4", "flows list other packets"),
+        (PACKET, "\"protocol\":6", "\"protocol\":17", "packet 0 is not TCP"),
     ];
     for (file, from, to, said) in damages {
         let dir = tempfile::tempdir().unwrap();
         chunked(dir.path());
         clean(dir.path());
-        edit(&dir.path().join(file), from, to);
+        match file {
+            PACKET => edit_behind(&dir.path().join(chunk), "\"packets\":[", from, to),
+            _ => edit(&dir.path().join(file), from, to),
+        }
         let findings = check(dir.path()).unwrap();
         assert!(findings.problems.iter().any(|problem| problem.contains(said)), "{file} {to}: {findings:#?}");
     }
+    let dir = tempfile::tempdir().unwrap();
+    chunked(dir.path());
+    // Both ends changed alike.
+    for file in [index, chunk] {
+        edit(&dir.path().join(file), "\"initiator\":\"a\"", "\"initiator\":\"c\"");
+    }
+    let problems = check(dir.path()).unwrap().problems;
+    assert!(problems.iter().any(|problem| problem.contains("are not the ends of a:9-b:80")), "{problems:?}");
     let dir = tempfile::tempdir().unwrap();
     chunked(dir.path());
     for file in [index, chunk] {
@@ -333,4 +395,100 @@ fn each_kind_of_damage_to_chunks_is_found() {
     }
     let findings = check(dir.path()).unwrap();
     assert!(findings.is_clean() && findings.hidden[0].starts_with("1 flows of which nobody knows"), "{findings:#?}");
+}
+
+/// Version 2.0 of packets, as a mode makes it.
+fn write_chunks(path: &Path, packets: &[Packet], hosts: &Hosts, mode: Mode) {
+    let mut sink = Chunked::create(path, false, 3, About { mode, ..about() }).unwrap();
+    let mut machine: Box<dyn Machine> = match mode {
+        Mode::Correct => Box::new(Correct::new(Settings::default())),
+        Mode::Original => Box::new(Original::new(Options { read_rows: 7, ..Options::default() })),
+    };
+    packets.iter().for_each(|packet| machine.packet(*packet, hosts, &mut sink).unwrap());
+    machine.finish(hosts, &mut sink).unwrap();
+    sink.finish(hosts).unwrap();
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    /// Of any packets, those without flags, ports or names among them, in any order.
+    #[test]
+    fn chunks_of_any_packets_are_clean_in_both_modes(
+        rows in prop::collection::vec((0..500_000_i64, 0..64_i64, 0..8_u32, any::<bool>(), 0..30_i64), 0..60)
+    ) {
+        let mut hosts = hosts();
+        hosts.number("fe80::1");
+        hosts.number("");
+        let make = |&(time, flags, hosts, up, other): &(i64, i64, u32, bool, i64)| {
+            let usual = packet(&(time, up, flags, time % 977, 0, 0));
+            Packet {
+                src: hosts % 4,
+                dst: hosts / 2,
+                flags: (flags < 60).then_some(flags),
+                protocol: [None, Some(17), Some(1)].get(usize::try_from(other).unwrap()).copied().unwrap_or(Some(6)),
+                src_port: if other == 4 { 0 } else { usual.src_port },
+                ..usual
+            }
+        };
+        let packets: Vec<Packet> = rows.iter().map(make).collect();
+        for mode in [Mode::Correct, Mode::Original] {
+            let dir = tempfile::tempdir().unwrap();
+            let folder = dir.path().join("x");
+            write_chunks(&folder, &packets, &hosts, mode);
+            let findings = check(&folder).unwrap();
+            prop_assert!(findings.is_clean(), "{mode:?} {findings:#?}");
+            let in_order = packets.is_sorted_by_key(|packet| packet.time);
+            prop_assert_eq!(findings.notes.is_empty(), in_order);
+        }
+    }
+}
+
+/// Packets behind a bad handshake, which the original counts only, are no problem, but any other that is missing is.
+#[test]
+fn what_the_original_does_not_list_is_told() {
+    let rows =
+        [(0, true, SYN, 1, 0, 0), (1, false, SYN | ACK, 5, 9, 0), (2, true, ACK, 2, 6, 0), (3, true, ACK, 2, 6, 0)];
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("x");
+    write_chunks(&folder, &rows.map(|row| packet(&row)), &hosts(), Mode::Original);
+    let findings = check(&folder).unwrap();
+    assert!(findings.is_clean(), "{findings:#?}");
+    let hidden = "2 packets behind a bad handshake, which flows count and do not list";
+    assert!(findings.hidden.iter().any(|told| told == hidden), "{findings:#?}");
+    for file in ["flows/chunk_00000.json", "flows/flows_index.json"] {
+        edit(&folder.join(file), "\"totalPackets\": 4", "\"totalPackets\": 5");
+    }
+    let problems = check(&folder).unwrap().problems;
+    assert_eq!(problems, ["packets.csv: 10.0.0.10:80-10.0.0.9:40000: it has 4 packets of it, and flows have 5"]);
+}
+
+/// A line without end is not held whole.
+#[test]
+fn a_line_that_does_not_end_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    chunked(dir.path());
+    let path = dir.path().join("packets.csv");
+    let mut text = std::fs::read_to_string(&path).unwrap();
+    let begin = text.len();
+    text.push_str(&"7".repeat((1 << 20) + 1));
+    std::fs::write(&path, text).unwrap();
+    let problems = check(dir.path()).unwrap().problems;
+    let said = format!("packets.csv: the line that begins at byte {begin} is longer than 1 MiB");
+    assert!(problems.contains(&said), "{problems:?}");
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let problems = check(dir.path()).unwrap().problems;
+    assert!(problems.contains(&"packets.csv: is not a regular file".to_owned()), "{problems:?}");
+}
+
+/// A row of a list is as long as its flow, of whatever length.
+#[test]
+fn a_flow_of_many_packets_is_a_long_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let packets: Vec<Packet> = (0..60_000).map(|n| packet(&(n, n % 2 == 0, ACK, n, 0, 1))).collect();
+    let [_, flows] = write(dir.path(), &packets, &hosts(), PART);
+    let list = flows.join("indices/flow_list/10-0-0-10__10-0-0-9.csv");
+    assert!(std::fs::metadata(&list).unwrap().len() > 1 << 20);
+    clean(&flows);
 }

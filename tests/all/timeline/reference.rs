@@ -152,6 +152,9 @@ fn folders_are_those_that_the_viewer_takes() {
     for folder in [&packets_dir, &flows_dir] {
         let findings = check(folder).unwrap();
         assert!(findings.is_clean() && findings.hidden.is_empty(), "{findings:#?}");
+        // One has no port, and one stands behind a bad handshake.
+        let notes = if folder == &flows_dir { &["2 TCP packets are in no list"][..] } else { &[] };
+        assert_eq!(findings.notes, notes);
     }
 }
 
@@ -160,14 +163,21 @@ fn folders_of_the_original_are_checked() {
     let Some(reference) = references() else { return };
     let check = |name: &str| check(&reference.join(name)).unwrap();
     let findings = check("out_default");
-    assert_eq!(findings.problems, ["flows/chunk_00000.json: \"flow_000004\": it lists 2 of 3 packets"]);
-    assert_eq!(findings.hidden.len(), 2, "{findings:#?}");
-    assert!(check("out_edge_hexflags").problems.iter().all(|problem| problem.contains("flags 0")));
-    for name in ["out_read8_chunk3", "out_edge_input", "out_idle_input", "out_idle_read3", "out_dotted"] {
-        let findings = check(name);
-        let known = |problem: &String| problem.contains("it lists");
-        assert!(findings.problems.iter().all(known), "{name}: {findings:#?}");
+    let hidden = [
+        "1 flows of which nobody knows who began them (initiator or responder is null)",
+        "1 packets behind a bad handshake, which flows count and do not list",
+        "1 packets of the last time, which no bin counts",
+    ];
+    assert_eq!(findings.hidden, hidden, "{findings:#?}");
+    let mut folders = 0;
+    for entry in std::fs::read_dir(&reference).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.starts_with("out_") {
+            folders += 1;
+            assert!(check(&name).is_clean() && check(&name).notes.is_empty(), "{name}: {:#?}", check(&name));
+        }
     }
+    assert!(folders >= 9, "{folders}");
     for name in ["v3_out/attack_packets_day1to5", "v3_out/attack_flows_day1to5"] {
         assert!(check(name).is_clean(), "{name}: {:#?}", check(name));
     }

@@ -1,23 +1,28 @@
 //! Whether the folder of a timeline is what a viewer takes, whoever wrote it; and what the viewer would not show.
 //!
 //! Every file is read. What is looked at: types, that files agree with their index and with each other, sums, order and ranges. Flows are held in memory
-//! while their files are read, packets are not.
+//! while their files are read, packets are not: of packets.csv and of flows there is a sum by flow's key, in which their order does not count.
+//!
+//! A folder of the original's is right if the original wrote it so: what it hides is told, and no problem.
 
 mod chunked;
 mod list;
 mod multires;
+mod packets;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
+use crate::capture::Pieces;
 use crate::error::{Error, Result};
+use crate::views::timeline::flags::flag_type;
 
 /// Problems that are told; the others are counted.
 const MOST: usize = 100;
@@ -33,6 +38,8 @@ pub struct Findings {
     pub more: u64,
     /// What is right, and not shown.
     pub hidden: Vec<String>,
+    /// What is right, and unusual.
+    pub notes: Vec<String>,
 }
 
 impl Findings {
@@ -115,6 +122,11 @@ impl Folder<'_> {
             self.problem(name, "leads out of the folder");
             return None;
         }
+        // A pipe or a device may never end.
+        if std::fs::metadata(self.path.join(name)).is_ok_and(|there| !there.is_file()) {
+            self.problem(name, "is not a regular file");
+            return None;
+        }
         match File::open(self.path.join(name)) {
             Ok(file) => Some(BufReader::with_capacity(1 << 16, file)),
             Err(error) => {
@@ -140,32 +152,64 @@ impl Folder<'_> {
         }
     }
 
-    /// Hands over the rows of a table, split at commas, with the number of their line. Their first line must be `header`.
-    fn rows(&mut self, name: &str, header: &str, mut take: impl FnMut(&mut Findings, u64, &[&str])) -> u64 {
-        let Some(file) = self.open(name) else { return 0 };
-        let mut rows = 0;
-        for (number, line) in (1..).zip(file.lines()) {
-            let line = match line {
-                Ok(line) => line,
-                Err(error) => {
-                    self.problem(name, error);
-                    return rows;
-                }
-            };
-            if number == 1 {
-                self.findings.equal(name, "its first line", &line.as_str(), &header);
-                continue;
-            }
-            rows += 1;
-            let cells: Vec<&str> = line.split(',').collect();
-            if cells.len() != header.split(',').count() {
-                self.problem(name, format_args!("line {number} has {} cells", cells.len()));
-            } else if line.contains('"') {
-                self.problem(name, format_args!("line {number} has quotes, which viewers do not know"));
-            } else {
-                take(self.findings, number, &cells);
+    /// Hands over the lines of a file, with their numbers from 1.
+    fn lines(&mut self, name: &str, mut take: impl FnMut(&mut Findings, u64, &str)) {
+        let Some(file) = self.open(name) else { return };
+        let mut lines = Pieces::new(file);
+        for number in 1.. {
+            match lines.line() {
+                Ok(Some(line)) => take(self.findings, number, line),
+                Ok(None) => break,
+                Err(error) => return self.problem(name, error),
             }
         }
+    }
+
+    /// Hands over the rows of a table, split at commas, with the number of their line. Their first line must be `header`.
+    fn rows(&mut self, name: &str, header: &str, mut take: impl FnMut(&mut Findings, u64, &[&str])) -> u64 {
+        let mut rows = 0;
+        let width = header.split(',').count();
+        self.lines(name, |findings, number, line| {
+            if number == 1 {
+                return findings.equal(name, "its first line", &line, &header);
+            }
+            rows += 1;
+            if let Some(cells) = cells(findings, name, number, line, width) {
+                take(findings, number, &cells);
+            }
+        });
+        rows
+    }
+
+    /// Hands over the rows of a table whose first line names its columns: the cells of `columns`, of which the first `required` must be
+    /// there.
+    fn table(
+        &mut self,
+        name: &str,
+        columns: &[&str],
+        required: usize,
+        mut take: impl FnMut(&mut Findings, u64, &[Option<&str>]),
+    ) -> u64 {
+        let (mut rows, mut width, mut places) = (0, 0, Vec::new());
+        self.lines(name, |findings, number, line| {
+            if number == 1 {
+                let names: Vec<&str> = line.split(',').collect();
+                width = names.len();
+                places = columns.iter().map(|column| names.iter().position(|name| name == column)).collect();
+                for (column, _) in columns.iter().zip(&places).take(required).filter(|(_, place)| place.is_none()) {
+                    findings.problem(name, format_args!("its first line has no column {column}"));
+                }
+                return;
+            }
+            rows += 1;
+            if places.iter().take(required).any(Option::is_none) {
+                return;
+            }
+            if let Some(cells) = cells(findings, name, number, line, width) {
+                let chosen: Vec<Option<&str>> = places.iter().map(|place| Some(cells[(*place)?])).collect();
+                take(findings, number, &chosen);
+            }
+        });
         rows
     }
 
@@ -195,6 +239,27 @@ impl Folder<'_> {
         self.findings.equal(name, "it", &list, &Value::Array(seen));
     }
 }
+
+/// The cells of a row, if a viewer finds so many of them.
+fn cells<'l>(findings: &mut Findings, name: &str, number: u64, line: &'l str, width: usize) -> Option<Vec<&'l str>> {
+    let cells: Vec<&str> = line.split(',').collect();
+    if cells.len() != width {
+        findings.problem(name, format_args!("line {number} has {} cells", cells.len()));
+    } else if line.contains('"') {
+        findings.problem(name, format_args!("line {number} has quotes, which viewers do not know"));
+    } else {
+        return Some(cells);
+    }
+    None
+}
+
+/// Whether a set of flags is called so. Where there was no number, 0 stands in its place.
+fn is_called(flags: i64, name: &str) -> bool {
+    name == flag_type(Some(flags)) || (name == "INVALID" && flags == 0)
+}
+
+/// Ports.
+const PORTS: std::ops::RangeInclusive<i64> = 0..=65_535;
 
 /// Whole numbers up to here are exact in JavaScript.
 const EXACT: i64 = 1 << 53;

@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::{Extent, Findings, Folder, MANIFEST};
-use crate::views::timeline::flags::flag_type;
+use super::{Extent, Findings, Folder, MANIFEST, PORTS, is_called};
 
 const BINS: &str = "timestamp,bin_start,bin_end,src_ip,dst_ip,count,total_bytes,flag_type";
 const RAW: &str = "timestamp,src_ip,dst_ip,src_port,dst_port,flags,flag_type,length";
@@ -133,8 +132,11 @@ fn read(folder: &mut Folder<'_>, file: &str, width: i64, time: Option<(i64, i64)
         };
         let start = number(findings, 0);
         let (hosts, name, count, bytes) = if width == 1 {
-            let [_, _, flags, length] = [3, 4, 5, 7].map(|at| number(findings, at));
-            if cells[6] != "INVALID" && cells[6] != flag_type(Some(flags)) {
+            let [src_port, dst_port, flags, length] = [3, 4, 5, 7].map(|at| number(findings, at));
+            for port in [src_port, dst_port].into_iter().filter(|port| !PORTS.contains(port)) {
+                findings.problem(file, format_args!("line {line}: {port} is no port"));
+            }
+            if !is_called(flags, cells[6]) {
                 findings.problem(file, format_args!("line {line}: flags {flags} are not {}", cells[6]));
             }
             ([cells[1], cells[2]], cells[6], 1, length)

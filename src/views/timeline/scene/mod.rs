@@ -273,6 +273,8 @@ impl Scene {
             match self.marks.get_mut(at) {
                 Some(mark) if key(mark) == key(&claim) => {
                     mark.flow = claim.flow;
+                    // A folder says in flows alone how much payload a packet has.
+                    mark.class = claim.class;
                     at += 1;
                 }
                 // A folder may list packets in flows alone.

@@ -99,6 +99,15 @@ fn packets_know_their_flow_and_equal_ones_are_taken_in_turn() {
     assert_eq!(filled(&[], &[flow(1, &[a, c])], 2).levels()[0].rows.flow, [1, 1]);
 }
 
+/// In a folder packets alone have no payload, and those of flows do.
+#[test]
+fn a_packet_has_the_class_that_its_flow_knows() {
+    let ack = packet(5, 0, 1, 16);
+    let data = Packet { payload: Some(1), ..ack };
+    let scene = filled(&[ack, packet(6, 0, 1, 16)], &[flow(1, &[data])], 2);
+    assert_eq!(scene.levels()[0].rows.class, [Class::Data as u8, Class::Ack as u8]);
+}
+
 #[test]
 fn packets_of_a_flow_have_sides_and_steps() {
     let packets = [packet(0, 0, 1, 2), packet(1, 1, 0, 18)];

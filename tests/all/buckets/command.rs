@@ -1,0 +1,76 @@
+//! Where rows go, and what is refused.
+
+use std::path::Path;
+
+use pcap_compactor::views::buckets::COLUMNS;
+
+use crate::command::{Ran, run};
+use crate::flows::{pcap, udp};
+use crate::run::file;
+use crate::traffic::START;
+
+#[test]
+fn output_is_replaced_or_added_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "a.pcap", &pcap(&[udp(START, 1)]));
+    let out = folder.path().join("out.csv");
+    let [path, place] = [&path, &out].map(|path| path.to_str().unwrap());
+    let lines = || std::fs::read_to_string(&out).unwrap().lines().count();
+    for (options, expected) in [(&[][..], 2), (&["--append"], 3), (&["--append"], 4), (&[], 2)] {
+        let ran = run(["buckets", "-q", path, "-o", place].iter().chain(options));
+        assert_eq!((ran.code, lines()), (Some(0), expected), "{}", ran.said);
+    }
+    let header = std::fs::read_to_string(&out).unwrap();
+    let names: Vec<&str> = header.lines().next().unwrap().split(',').collect();
+    assert_eq!(names.len(), 3 + COLUMNS.len());
+    let schema = run(["schema", "buckets"]).out;
+    assert!(names.iter().all(|name| schema.lines().any(|line| line.split('\t').next() == Some(name))));
+    let failed = run(["buckets", "-q", "/nonexistent.pcap", "-o", place]);
+    assert_eq!((failed.code, lines()), (Some(1), 2));
+}
+
+/// Rows are added behind whole rows of the same columns, or not at all.
+#[test]
+fn nothing_is_added_to_what_is_not_whole_or_of_other_columns() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "a.pcap", &pcap(&[udp(START, 1)]));
+    let add = |place: &Path, options: &[&str]| {
+        let arguments = ["buckets", "-q", path.to_str().unwrap(), "-o", place.to_str().unwrap(), "--append"];
+        run(arguments.iter().chain(options))
+    };
+    for (name, there, why) in [
+        ("cut.jsonl", "{\"type\":\"buck", "not whole"),
+        ("cut.csv", "start", "not whole"),
+        ("other.csv", "foo,bar\n1,2\n", "other columns"),
+        ("short.csv", "1\n", "other columns"),
+    ] {
+        let place = file(folder.path(), name, there.as_bytes());
+        let ran = add(&place, &[]);
+        assert_eq!(ran.code, Some(2), "{}", ran.said);
+        assert!(ran.said.contains(why) && ran.said.contains(name), "{}", ran.said);
+        assert_eq!(std::fs::read_to_string(place).unwrap(), there);
+    }
+    let place = folder.path().join("rows.csv");
+    assert_eq!(add(&place, &[]).code, Some(0));
+    assert_eq!(add(&place, &["--mono-origin", "5"]).code, Some(2));
+    assert_eq!(add(&place, &[]).code, Some(0));
+}
+
+#[test]
+fn mistakes_are_named_with_the_way_out() {
+    let said = |arguments: &[&str]| {
+        let Ran { code, said, .. } = run(["buckets"].iter().chain(arguments));
+        assert_eq!(code, Some(2), "{said}");
+        said
+    };
+    for width in ["0s", "100", "1.5s", "367d", "99999999999999999d", "ms", "-1s", "999ns"] {
+        assert!(said(&["a.pcap", &format!("--every={width}")]).contains("10min"), "{width}");
+    }
+    assert!(said(&["a.pcap", "--every", "1s", "--every", "1000ms"]).contains("each width once"));
+    assert!(said(&["a.pcap", "--local", "10.0.0.0/33"]).contains("10.200.0.0/24"));
+    assert!(said(&["a.pcap", "--dialect", "bridge", "--every", "1us"]).contains("whole milliseconds"));
+    assert!(said(&["a.pcap", "--dialect", "bridge", "--local", "10.0.0.1"]).contains("cannot be used with"));
+    assert!(said(&["a.pcap", "--bridge-address", "10.0.0.1"]).contains("--dialect"));
+    assert!(said(&["a.pcap", "--format", "none", "-o", "x"]).contains("--output"));
+    assert!(said(&[]).contains("name at least one INPUT"));
+}

@@ -1,0 +1,77 @@
+//! What is counted of a packet.
+
+use pcap_compactor::Timestamp;
+use pcap_compactor::capture::{PcapLayout, PcapWriter};
+
+use super::ethernet;
+use crate::command::run;
+use crate::run::file;
+use crate::traffic::START;
+
+/// DNS by its QR bit, over UDP and TCP, and what only looks like it.
+#[test]
+fn dns_is_told_by_its_header() {
+    let header = |flags: [u8; 2]| [&[0, 1][..], &flags, &[0; 8]].concat();
+    let over_tcp = |message: &[u8]| [&(message.len() as u16).to_be_bytes()[..], message].concat();
+    let udp_to = |ports: [u16; 2], message: &[u8]| {
+        let [src, dst] = ports.map(u16::to_be_bytes);
+        ethernet(17, [10, 0, 0, 1], [10, 0, 0, 2], &[&src[..], &dst, &[0, 20, 0, 0], message].concat())
+    };
+    let tcp_to = |ports: [u16; 2], payload: &[u8]| {
+        let [src, dst] = ports.map(u16::to_be_bytes);
+        let header = [&src[..], &dst, &[0, 0, 0, 1, 0, 0, 0, 1, 0x50, 0x18, 1, 0, 0, 0, 0, 0]].concat();
+        ethernet(6, [10, 0, 0, 1], [10, 0, 0, 2], &[&header[..], payload].concat())
+    };
+    let (query, answer, nxdomain) = (header([1, 0]), header([0x81, 0x80]), header([0x81, 0x83]));
+    for (mut frame, expected) in [
+        (udp_to([40_000, 53], &query), [1, 0, 0]),
+        (udp_to([53, 40_000], &answer), [0, 1, 0]),
+        (udp_to([53, 40_000], &nxdomain), [0, 1, 1]),
+        (udp_to([5353, 5353], &answer), [0, 1, 0]),
+        (udp_to([40_000, 5355], &query), [1, 0, 0]),
+        (udp_to([40_000, 54], &query), [0, 0, 0]),
+        (udp_to([40_000, 53], &query[..11]), [0, 0, 0]),
+        (tcp_to([40_000, 53], &over_tcp(&query)), [1, 0, 0]),
+        (tcp_to([53, 40_000], &over_tcp(&nxdomain)), [0, 1, 1]),
+        (tcp_to([40_000, 53], &[]), [0, 0, 0]),
+        (tcp_to([40_000, 53], &over_tcp(&query)[..13]), [0, 0, 0]),
+        (tcp_to([40_000, 53], &[&[0, 11][..], &query].concat()), [0, 0, 0]),
+        (tcp_to([40_000, 5353], &over_tcp(&query)), [0, 0, 0]),
+        (tcp_to([40_000, 53], &[over_tcp(&query), over_tcp(&query)].concat()), [2, 0, 0]),
+        (tcp_to([53, 40_000], &[over_tcp(&answer), over_tcp(&nxdomain)].concat()), [0, 2, 1]),
+        (tcp_to([40_000, 53], &[&over_tcp(&query)[..], &[0, 9], &query].concat()), [1, 0, 0]),
+        (tcp_to([40_000, 53], &[&over_tcp(&query)[..], &over_tcp(&query)[..13]].concat()), [1, 0, 0]),
+        // One that goes on in the next segment counts where it begins.
+        (tcp_to([53, 40_000], &[&over_tcp(&answer)[..], &[1, 0], &answer, &[7; 9]].concat()), [0, 2, 0]),
+    ] {
+        let length = (frame.len() - 14) as u16;
+        frame[16..18].copy_from_slice(&length.to_be_bytes());
+        if frame[23] == 17 {
+            frame[38..40].copy_from_slice(&(length - 20).to_be_bytes());
+        }
+        let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).unwrap();
+        writer.record(Timestamp(START), frame.len() as u32, &frame).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = file(folder.path(), "one.pcap", &writer.finish().unwrap());
+        let rows = run(["buckets", "-q", path.to_str().unwrap()]).lines();
+        let said = ["dns_queries", "dns_responses", "dns_nxdomain"].map(|name| rows[0][name].as_u64().unwrap());
+        assert_eq!(said, expected, "{frame:?}");
+    }
+}
+
+/// A datagram in fragments is one flow.
+#[test]
+fn later_fragments_open_no_flow() {
+    let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).unwrap();
+    for part in [0x2000_u16, 1] {
+        let mut frame = ethernet(17, [10, 0, 0, 1], [10, 0, 0, 2], &[&[156, 64, 0, 80, 0, 24, 0, 0][..]].concat());
+        frame[16..18].copy_from_slice(&28_u16.to_be_bytes());
+        frame[20..22].copy_from_slice(&part.to_be_bytes());
+        writer.record(Timestamp(START), frame.len() as u32, &frame).unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "parts.pcap", &writer.finish().unwrap());
+    let row = &run(["buckets", "-q", path.to_str().unwrap()]).lines()[0];
+    let said = ["udp", "fragments", "new_udp_flows", "new_other_flows"].map(|name| row[name].as_u64().unwrap());
+    assert_eq!(said, [2, 1, 1, 0]);
+}
