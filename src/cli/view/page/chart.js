@@ -44,6 +44,9 @@ export class Chart {
     this.rowOf = new Int32Array(hosts.length).fill(-1);
     this.rows.forEach((host, row) => (this.rowOf[host] = row));
     this.words = words;
+    const none = document.getElementById("none");
+    none.hidden = words.length === 0 || this.rows.length > 0;
+    none.textContent = none.hidden ? "" : `No host has “${words.join("” or “")}” in its name.`;
     this.scroller.scrollTop = 0;
     this.resize();
     this.page.overview?.resize();
