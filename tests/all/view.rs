@@ -652,7 +652,7 @@ fn try_page(browser: &str, folder: &Path) {
     let expected = json!({
         "limited": (packets > 500).then_some(limited),
         "packets": thousands(packets), "flows": thousands(index.as_array().unwrap().len()), "hosts": thousands(hosts.len()),
-        "sections": sections, "listed": listed,
+        "sections": sections, "listed": listed, "origin": "^A timeline folder of version 2.0: ",
     });
     let served = Served::start(folder);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/check.mjs");

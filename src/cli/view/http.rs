@@ -262,8 +262,7 @@ fn head(mut stream: &TcpStream) -> io::Result<Option<Vec<u8>>> {
 
 /// Sends an answer. `pieces` says that the other side knows HTTP/1.1, and so an answer whose length is told piece by piece; to others the end
 /// of the connection is its end.
-fn respond(mut stream: &TcpStream, answer: Answer<'_>, method: &str, pieces: bool) -> io::Result<()> {
-    stream.set_write_timeout(Some(PATIENCE))?;
+fn respond(stream: &TcpStream, answer: Answer<'_>, method: &str, pieces: bool) -> io::Result<()> {
     let length = match &answer.body {
         Body::Text(text) => format!("Content-Length: {}\r\n", text.len()),
         Body::Written(_) if pieces => "Transfer-Encoding: chunked\r\n".into(),
@@ -282,16 +281,35 @@ fn respond(mut stream: &TcpStream, answer: Answer<'_>, method: &str, pieces: boo
     if let Some(name) = answer.save_as {
         head += &format!("Content-Disposition: attachment; filename=\"{name}\"\r\n");
     }
-    stream.write_all((head + "\r\n").as_bytes())?;
+    send(stream, (head + "\r\n").as_bytes())?;
     match answer.body {
         _ if method == "HEAD" => Ok(()),
-        Body::Text(text) => stream.write_all(text.as_bytes()),
+        Body::Text(text) => send(stream, text.as_bytes()),
         Body::Written(write) => {
             let mut body = Pieces { stream, piece: Vec::with_capacity(PIECE), counted: pieces };
             write(&mut body)?;
             body.finish()
         }
     }
+}
+
+/// Sends a piece, to whom takes it in time: also to take it byte by byte holds a place.
+fn send(mut stream: &TcpStream, mut piece: &[u8]) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    while !piece.is_empty() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(piece) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => piece = &piece[n..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 /// A body under way: what is written to it leaves in pieces.
@@ -309,17 +327,17 @@ impl Pieces<'_> {
             return Ok(());
         }
         if self.counted {
-            self.stream.write_all(format!("{:x}\r\n", self.piece.len()).as_bytes())?;
+            send(self.stream, format!("{:x}\r\n", self.piece.len()).as_bytes())?;
             self.piece.extend_from_slice(b"\r\n");
         }
-        self.stream.write_all(&self.piece)?;
+        send(self.stream, &self.piece)?;
         self.piece.clear();
         Ok(())
     }
 
     fn finish(mut self) -> io::Result<()> {
         self.send()?;
-        if self.counted { self.stream.write_all(b"0\r\n\r\n") } else { Ok(()) }
+        if self.counted { send(self.stream, b"0\r\n\r\n") } else { Ok(()) }
     }
 }
 

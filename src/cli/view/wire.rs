@@ -217,7 +217,7 @@ struct Unexplained<'s>(&'s [Line]);
 impl Serialize for Unexplained<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let some = self.0.iter().enumerate().filter(|(_, line)| !line.unexplained.is_empty());
-        out.collect_map(some.map(|(place, line)| (place, &line.unexplained)))
+        out.collect_map(some.map(|(place, line)| (place, &line.unexplained[..])))
     }
 }
 
