@@ -4,6 +4,7 @@ use pcap_compactor::engine::Report;
 use pcap_compactor::engine::ledger::{Amount, Outcome};
 use serde::Serialize;
 
+use super::super::inspect::names::{malformed_text, not_ip_name};
 use super::super::summary::parts;
 use super::super::text::{count, printable, things};
 
@@ -69,8 +70,10 @@ impl Origin {
                 origin.ledger.push(Entry { name, packets, bytes: None, part: true });
             };
             match name {
-                "not IP" => report.total.not_ip_by.iter().for_each(|(why, &n)| part(why.name().into_owned(), n)),
-                "malformed" => report.total.malformed_by.iter().for_each(|(why, &n)| part(why.name().to_owned(), n)),
+                "not IP" => report.total.not_ip_by.iter().for_each(|(why, &n)| part(not_ip_name(*why), n)),
+                "malformed" => {
+                    report.total.malformed_by.iter().for_each(|(why, &n)| part(malformed_text(*why).to_owned(), n))
+                }
                 _ => {}
             }
         }

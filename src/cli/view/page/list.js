@@ -165,7 +165,7 @@ export class List {
     const state = flows.state.names[flows.state.places[flow]].replace("_", " ");
     more.append(
       element("span", ending, `chip ${ending}`),
-      ...(state === ending ? [] : [element("span", state)]),
+      ...(state === ending ? [] : [element("span", state, "state")]),
       ...(scene.steps.length ? [element("span", `${flows.establishment[flow]}·${flows.data[flow]}·${flows.closing[flow]}`, "steps")] : []),
       element("span", `${things(flows.packets[flow], "packet")}, ${bytes(flows.bytes[flow])}, ${duration(flows.end[flow] - flows.start[flow])}`),
     );
