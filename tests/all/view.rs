@@ -262,10 +262,9 @@ fn what_is_wrong_in_a_folder_is_named_with_its_place() {
     says(edit(index, "\"chunk_index\":0", "\"chunk_index\":7"), &["flow 0", "[7] is not there"]);
 }
 
-#[test]
-fn a_damaged_folder_is_read_or_refused_and_nothing_else() {
+/// Damages files of a folder in many ways, one at a time: it is read or refused, and nothing else.
+fn damage(folder: &Path, files: &[&str]) {
     let dir = tempfile::tempdir().unwrap();
-    small(dir.path());
     let page = dir.path().join("page.html");
     let mut seed = 7u64;
     let mut dice = |n: usize| {
@@ -273,8 +272,8 @@ fn a_damaged_folder_is_read_or_refused_and_nothing_else() {
         (seed >> 33) as usize % n
     };
     let (mut read, mut refused) = (0, 0);
-    for file in ["manifest.json", "packets.csv", "flows/flows_index.json", "flows/chunk_00000.json"] {
-        let path = dir.path().join(file);
+    for file in files {
+        let path = folder.join(file);
         let whole = fs::read(&path).unwrap();
         for turn in 0..40 {
             let mut bytes = whole.clone();
@@ -292,7 +291,7 @@ fn a_damaged_folder_is_read_or_refused_and_nothing_else() {
                 _ => drop(bytes.splice(place..place, b"-99999999".iter().copied().take(dice(9) + 1))),
             }
             fs::write(&path, bytes).unwrap();
-            let ran = run(["view".as_ref(), dir.path().as_os_str(), "--save".as_ref(), page.as_os_str()]);
+            let ran = run(["view".as_ref(), folder.as_os_str(), "--save".as_ref(), page.as_os_str()]);
             match ran.code {
                 // What is not as many as the manifest says is partial.
                 Some(0 | 3) => read += 1,
@@ -303,6 +302,30 @@ fn a_damaged_folder_is_read_or_refused_and_nothing_else() {
         fs::write(&path, whole).unwrap();
     }
     assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
+}
+
+#[test]
+fn a_damaged_folder_is_read_or_refused_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    small(dir.path());
+    damage(dir.path(), &["manifest.json", "packets.csv", "flows/flows_index.json", "flows/chunk_00000.json"]);
+}
+
+#[test]
+fn a_damaged_folder_of_two_versions_is_read_or_refused_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&mixed()));
+    let folder = dir.path().join("out");
+    timeline(&capture, &folder, "3.3+5.0");
+    let files = [
+        "v3.3/manifest.json",
+        "v3.3/resolutions/raw/index.json",
+        "v3.3/resolutions/raw/chunk_000000.csv",
+        "v5.0/manifest.json",
+        "v5.0/indices/flow_list/index.json",
+        "v5.0/indices/flow_list/10-0-0-1__9-0-0-1.csv",
+    ];
+    damage(&folder, &files);
 }
 
 #[test]
