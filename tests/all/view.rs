@@ -485,6 +485,7 @@ fn versions_3_3_and_5_0_together_show_what_2_0_does() {
         assert_eq!(column(&new.2, name), column(&old.2, name), "{name}");
     }
     assert_eq!((&new.0["steps"], &new.0["origin"]["warnings"]), (&json!([]), &json!([])));
+    assert_eq!([&old.0, &new.0].map(|scene| scene["origin"]["steps"].as_bool()), [Some(true), Some(false)]);
     let summary = new.0["origin"]["summary"].as_str().unwrap();
     assert!(summary.contains("version 3.3 and 5.0: 12 packets, 3 flows"), "{summary}");
 }

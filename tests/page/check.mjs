@@ -144,6 +144,8 @@ async function checkNarrow(page) {
   assert.ok(await page.is("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the window");
   await page.key("PageDown");
   await page.until("scrollY > 0", "a key that nothing has the focus for is the window's");
+  // Browsers take their time for that.
+  for (let before = -1; before !== (await scrolled()); await new Promise((done) => setTimeout(done, 300))) before = await scrolled();
   await page.is("scrollTo(0, 0)");
   await page.is("document.getElementById('chart').focus({ preventScroll: true })");
   const rows = () => page.is("document.getElementById('scroller').scrollTop");

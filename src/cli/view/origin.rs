@@ -22,6 +22,8 @@ pub(super) struct Origin {
     ledger: Vec<Entry>,
     /// What else is known: what of, and what.
     facts: Vec<(String, String)>,
+    /// It says what packets do in their flows.
+    pub(super) steps: bool,
 }
 
 /// Packets of one fate.
@@ -37,7 +39,7 @@ struct Entry {
 
 impl Origin {
     pub(super) fn new(summary: String, warnings: Vec<String>) -> Origin {
-        Origin { summary, warnings, ..Origin::default() }
+        Origin { summary, warnings, steps: true, ..Origin::default() }
     }
 
     pub(super) fn fact(&mut self, of: &str, what: &str) {

@@ -150,6 +150,7 @@ fn origin(parts: &[Part], packets: Option<u64>, flows: Option<u64>, warnings: Ve
             Version::Chunked => {}
             Version::Packets => origin.fact("version 3.3", "has packets, but no TCP numbers"),
             Version::Flows => {
+                origin.steps = false;
                 origin.fact("version 5.0", "has flows, but not what their packets do, nor how long they are")
             }
         }

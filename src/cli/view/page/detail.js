@@ -54,7 +54,7 @@ export class Detail {
       const left = flows.packets[flow] - packets.time.length;
       if (left > 0) parts.push(element("p", `${things(left, "packet")} of it ${left === 1 ? "is" : "are"} not listed.`));
       // Some layouts say nothing of steps.
-      for (const [phase, name] of scene.steps.length ? SECTIONS : [[0, "Packets"]]) parts.push(...this.#section(flow, packets, phase, name));
+      for (const [phase, name] of scene.origin.steps ? SECTIONS : [[0, "Packets"]]) parts.push(...this.#section(flow, packets, phase, name));
     }
     this.box.replaceChildren(...parts);
     this.box.hidden = false;

@@ -166,7 +166,7 @@ export class List {
     more.append(
       element("span", ending, `chip ${ending}`),
       ...(state === ending ? [] : [element("span", state, "state")]),
-      ...(scene.steps.length ? [element("span", `${flows.establishment[flow]}·${flows.data[flow]}·${flows.closing[flow]}`, "steps")] : []),
+      ...(scene.origin.steps ? [element("span", `${flows.establishment[flow]}·${flows.data[flow]}·${flows.closing[flow]}`, "steps")] : []),
       element("span", `${things(flows.packets[flow], "packet")}, ${bytes(flows.bytes[flow])}, ${duration(flows.end[flow] - flows.start[flow])}`),
     );
     const steps = more.querySelector(".steps");
