@@ -126,7 +126,7 @@ export class Chart {
     }
     context.restore();
 
-    const ticks = clock.ticks(view.from, view.to, Math.max(2, Math.floor(this.plot / 120)));
+    const ticks = clock.ticks(view.from, view.to, Math.max(3, Math.floor(this.plot / 120)));
     context.textAlign = "center";
     for (const { at, text } of ticks) {
       const x = Math.round(this.x(at));

@@ -160,7 +160,10 @@ export class List {
     row.setAttribute("aria-setsize", this.shown.length);
     row.setAttribute("aria-posinset", place + 1);
     const head = element("div");
-    head.append(element("span", ends(scene, flow), "ends"), element("span", clock.parts(flows.start[flow], 3)[1], "at"));
+    // A clock alone is enough where all is of one day.
+    const days = clock.parts(0)[0] !== clock.parts(scene.span)[0];
+    const start = days ? clock.full(flows.start[flow], 0) : clock.parts(flows.start[flow], 3)[1];
+    head.append(element("span", ends(scene, flow), "ends"), element("span", start, "at"));
     const more = element("div", "", "more");
     const state = flows.state.names[flows.state.places[flow]].replace("_", " ");
     more.append(
