@@ -151,14 +151,18 @@ fn origin(parts: &[Part], packets: Option<u64>, flows: Option<u64>, warnings: Ve
             Version::Packets => origin.fact("version 3.3", "has packets, but no TCP numbers"),
             Version::Flows => {
                 origin.steps = false;
-                origin.fact("version 5.0", "has flows, but not what their packets do, nor how long they are")
+                origin.fact("version 5.0", "has flows, but not what their packets do, nor how long they are");
             }
         }
         for (key, value) in manifest.as_object().into_iter().flatten() {
             let text = match value {
-                // Where things lie is no news of what they are; counts of layouts neither.
-                Value::Object(_) if matches!(key.as_str(), "structure" | "resolutions") => continue,
+                // Where things lie is no news of what they are, and times are at the top of the page.
+                Value::Object(_) if matches!(key.as_str(), "structure" | "resolutions" | "time_range") => continue,
+                Value::Object(members) if members.values().all(Value::is_null) => continue,
                 Value::Null | Value::Bool(_) => continue,
+                Value::Array(list) if list.iter().all(Value::is_string) => {
+                    list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+                }
                 Value::Number(number) => number.as_u64().map_or_else(|| number.to_string(), count),
                 Value::String(text) => text.clone(),
                 Value::Array(_) | Value::Object(_) => value.to_string(),
