@@ -275,7 +275,9 @@ export class Chart {
     context.strokeStyle = colours.accent;
     context.globalAlpha = 0.9;
     context.lineWidth = 1;
-    context.strokeRect(left - 8, Math.min(top, down) - 10, right - left + 16, Math.abs(down - top) + 20);
+    // In the first row there is less room above.
+    const above = Math.min(10, this.rowHeight / 2 - 1);
+    context.strokeRect(left - 8, Math.min(top, down) - above, right - left + 16, Math.abs(down - top) + above * 2);
     if (!packets) return;
     const from = lowerBound(packets.time, view.from);
     const upto = lowerBound(packets.time, view.to + 1);
