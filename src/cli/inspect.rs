@@ -1,7 +1,7 @@
 //! `inspect`: what is in captures, and what of it would not be counted as packets, and why.
 
 mod json;
-mod names;
+pub(crate) mod names;
 
 use std::any::Any;
 use std::fmt::Write as _;

@@ -51,10 +51,17 @@ impl<S: Sink> Sink for Watched<S> {
 
 /// Names damaged and unsupported files, and what was left out; says whether the run is whole.
 pub(crate) fn complaints(report: &Report, outcome: &Outcome, quiet: bool) -> Exit {
-    let mut exit = Exit::Ok;
+    let (lines, exit) = findings(report, outcome, quiet);
+    lines.iter().for_each(|line| say(line));
+    exit
+}
+
+/// What [`complaints`] says, line by line.
+pub(crate) fn findings(report: &Report, outcome: &Outcome, quiet: bool) -> (Vec<String>, Exit) {
+    let (mut lines, mut exit) = (Vec::new(), Exit::Ok);
     let mut complain = |line: String| {
         exit = Exit::Partial;
-        say(&line);
+        lines.push(line);
     };
     for error in &report.failed {
         complain(error.to_string());
@@ -89,12 +96,12 @@ pub(crate) fn complaints(report: &Report, outcome: &Outcome, quiet: bool) -> Exi
         let intake = &file.tally.intake;
         if intake.accepted.packets == 0 && intake.read.packets > 0 {
             let (path, n) = (file.path.display(), count(intake.read.packets));
-            say(&format!(
+            lines.push(format!(
                 "{path}: not one of its {n} packets is sound IP; `pcap-compactor inspect` tells what they are"
             ));
         }
     }
-    exit
+    (lines, exit)
 }
 
 /// What several runs came to.
@@ -146,6 +153,18 @@ pub(crate) fn closing(sum: &Sum, took: Duration, kept: &str, emitted: &str) {
         things(*files, "file"),
         count((sum.read_now().packets as f64 / seconds) as u64),
     ));
+    let parts = parts(intake, outcome, kept);
+    let parts: Vec<String> = parts.map(|(name, Amount { packets, .. })| format!("{} {name}", count(packets))).collect();
+    say(&format!("= {}", parts.join(" + ")));
+    say(emitted);
+}
+
+/// What became of packets, by its name: `kept` is always told, the rest where there is some.
+pub(crate) fn parts<'k>(
+    intake: &Intake,
+    outcome: &Outcome,
+    kept: &'k str,
+) -> impl Iterator<Item = (&'k str, Amount)> + use<'k> {
     let parts = [
         (kept, outcome.kept),
         ("in scan summaries", outcome.collapsed),
@@ -157,13 +176,7 @@ pub(crate) fn closing(sum: &Sum, took: Duration, kept: &str, emitted: &str) {
         ("filtered", intake.filtered + outcome.filtered),
         ("over a limit", outcome.over_limit),
     ];
-    let parts: Vec<String> = parts
-        .iter()
-        .filter(|(name, amount)| amount.packets > 0 || *name == kept)
-        .map(|(name, Amount { packets, .. })| format!("{} {name}", count(*packets)))
-        .collect();
-    say(&format!("= {}", parts.join(" + ")));
-    say(emitted);
+    parts.into_iter().filter(move |(name, amount)| amount.packets > 0 || *name == kept)
 }
 
 /// What `--stats` writes.

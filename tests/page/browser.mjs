@@ -131,7 +131,7 @@ class Page {
   }
   async key(key, code = key) {
     const text = key.length === 1 ? key : key === "Enter" ? "\r" : undefined;
-    const numbers = { Enter: 13, Tab: 9, Escape: 27, Home: 36, ArrowLeft: 37, ArrowUp: 38, ArrowRight: 39, ArrowDown: 40 };
+    const numbers = { Enter: 13, Tab: 9, Escape: 27, PageUp: 33, PageDown: 34, End: 35, Home: 36, ArrowLeft: 37, ArrowUp: 38, ArrowRight: 39, ArrowDown: 40 };
     const what = { key, code, text, windowsVirtualKeyCode: numbers[key] ?? key.toUpperCase().charCodeAt(0) };
     await this.send("Input.dispatchKeyEvent", { type: text ? "keyDown" : "rawKeyDown", ...what });
     await this.send("Input.dispatchKeyEvent", { type: "keyUp", ...what, text: undefined });

@@ -2,7 +2,7 @@
 // node check.mjs BROWSER URL SAVED EXPECTED; ends with 0 and one line of JSON, or says what is not as it should be.
 
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 import { Browser } from "./browser.mjs";
 
@@ -82,6 +82,31 @@ async function checkLive(page) {
   assert.ok((await view(page))[0] > wheeled[0], "a drag pans");
   await page.key("Home");
 
+  await page.key("+");
+  const nearAgain = await view(page);
+  await page.key("End");
+  const latest = await view(page);
+  assert.equal(latest[1], whole[1], "End goes to the latest packets");
+  assert.ok(Math.abs(latest[1] - latest[0] - (nearAgain[1] - nearAgain[0])) <= 2 + span * 1e-9, "and keeps the scale");
+  await page.key("Home");
+
+  // Where it is from is told, and more of it when it is asked for.
+  assert.match(await text(page, "origin"), new RegExp(want.origin));
+  await page.is("document.querySelector('#origin summary').click()");
+  await page.settled();
+  assert.ok(await page.is("document.querySelector('#origin > div').getBoundingClientRect().height > 10"));
+  await page.is("document.querySelector('#origin summary').click()");
+  await page.settled();
+
+  // Nothing to show is told.
+  const hosts = (value) => page.is(`(() => { const hosts = document.getElementById('hosts'); hosts.value = ${JSON.stringify(value)}; hosts.dispatchEvent(new Event('input')); })()`);
+  assert.equal(await page.is("document.getElementById('none').hidden"), true);
+  await hosts("no.such.host");
+  assert.equal(await text(page, "none"), "No host has “no.such.host” in its name.");
+  assert.equal(await page.is("document.getElementById('none').hidden"), false);
+  await hosts("");
+  assert.equal(await page.is("document.getElementById('none').hidden"), true);
+
   // What the pointer is on is told.
   await page.until(
     `(() => {
@@ -112,6 +137,80 @@ async function checkLive(page) {
   return rows;
 }
 
+// In a narrow window everything is below one another, and the window scrolls.
+async function checkNarrow(page) {
+  const top = (id) => page.is(`document.getElementById("${id}").getBoundingClientRect().top`);
+  const scrolled = () => page.is("scrollY");
+  assert.ok(await page.is("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the window");
+  await page.key("PageDown");
+  await page.until("scrollY > 0", "a key that nothing has the focus for is the window's");
+  // Browsers take their time for that.
+  for (let before = -1; before !== (await scrolled()); await new Promise((done) => setTimeout(done, 300))) before = await scrolled();
+  await page.is("scrollTo(0, 0)");
+  await page.is("document.getElementById('chart').focus({ preventScroll: true })");
+  const rows = () => page.is("document.getElementById('scroller').scrollTop");
+  await page.key("PageDown");
+  const down = await rows();
+  assert.ok(down > 0, "Page Down goes through the hosts");
+  assert.equal(await scrolled(), 0);
+  await page.key("PageUp");
+  assert.equal(await rows(), 0, "Page Up goes back");
+  await chooseByKeys(page);
+  assert.equal(await page.is("document.activeElement.id"), "detail", "the flow has the focus");
+  assert.ok((await top("detail")) < 640 && (await top("detail")) > -10, "and is in sight");
+  await page.key("Escape");
+  assert.equal(await page.is("document.activeElement.id"), "list", "the focus goes back");
+}
+
+// A saved page whose flows are made so many that no element is as tall as their list.
+function long(saved, n) {
+  const [head, rest] = readFileSync(saved, "utf8").split('id="data">');
+  const end = rest.indexOf("</script>");
+  const data = JSON.parse(rest.slice(0, end));
+  const repeat = (column) => {
+    const [[kind, text]] = Object.entries(column);
+    const bytes = Buffer.from(text, "base64");
+    return { [kind]: Buffer.alloc(n * { f64: 8, u32: 4, u8: 1 }[kind], bytes).toString("base64") };
+  };
+  for (const [name, column] of Object.entries(data.scene.flows)) {
+    if (name === "state" || name === "reason") column.places = repeat(column.places);
+    else if (name !== "unexplained") data.scene.flows[name] = repeat(column);
+  }
+  data.packets = data.listed = null;
+  const path = `${saved}.long.html`;
+  writeFileSync(path, `${head}id="data">${JSON.stringify(data).replaceAll("<", "\\u003c")}${rest.slice(end)}`);
+  return path;
+}
+
+async function checkLong(page, n) {
+  const inSight = () =>
+    page.is(`(() => {
+      const list = document.getElementById("list").getBoundingClientRect();
+      const rows = [...document.querySelectorAll(".flow")].map((row) => [Number(row.getAttribute("aria-posinset")), row.getBoundingClientRect()]);
+      return rows.filter(([, { top, bottom }]) => top >= list.top - 1 && bottom <= list.bottom + 1).map(([place]) => place);
+    })()`);
+  const scroll = async (expression) => {
+    await page.is(`(() => { const list = document.getElementById("list"); list.scrollTop = ${expression}; })()`);
+    await page.settled();
+    return inSight();
+  };
+  assert.equal((await inSight())[0], 1);
+  assert.equal((await scroll("list.scrollHeight")).at(-1), n, "the end of the list is the last flow");
+  const [middle] = await scroll("list.scrollHeight / 2");
+  assert.ok(Math.abs(middle - n / 2) < n / 100, `the middle of the bar is the middle of the list: ${middle}`);
+  // Row by row, nothing is passed over, also when the bar rests between.
+  for (let step = 1; step <= 3; step++) {
+    assert.equal((await scroll("list.scrollTop + 46"))[0], middle + step, "a row down is a row down");
+    await new Promise((done) => setTimeout(done, 300));
+    assert.equal((await inSight())[0], middle + step, "and stays where it is");
+  }
+  await page.is("document.getElementById('list').focus()");
+  await page.key("End");
+  assert.equal((await inSight()).at(-1), n, "End leads to the last flow");
+  await page.key("Home");
+  assert.equal((await inSight())[0], 1);
+}
+
 const browser = await Browser.start(program);
 try {
   const live = await browser.page();
@@ -127,6 +226,13 @@ try {
   assert.equal(file.headers.get("content-disposition"), 'attachment; filename="timeline.html"');
   writeFileSync(saved, Buffer.from(await file.arrayBuffer()));
   await live.close();
+  if (want.packets !== "0" && want.hosts >= 20) {
+    const narrow = await browser.page({ width: 420, height: 640 });
+    await narrow.open(url);
+    await checkNarrow(narrow);
+    assert.deepEqual(narrow.complaints, [], "nothing on the console, narrow");
+    await narrow.close();
+  }
 
   const offline = await browser.page({ dark: true });
   await offline.send("Network.emulateNetworkConditions", { offline: true, latency: 0, downloadThroughput: 0, uploadThroughput: 0 });
@@ -135,6 +241,7 @@ try {
   if (want.packets === "0") await checkEmpty(offline);
   else {
     assert.match(await text(offline, "summary"), new RegExp(`^${want.packets} packets?`));
+    assert.match(await text(offline, "origin"), new RegExp(want.origin));
     await chooseByKeys(offline);
     checkFlow(await sections(offline));
     assert.deepEqual(await table(offline), rows, "the saved page lists the same packets");
@@ -145,6 +252,7 @@ try {
   assert.equal(await offline.is("document.querySelectorAll('img').length + (window.boom ?? 0)"), 0);
   assert.deepEqual(offline.complaints, [], "nothing on the console, offline");
   for (const request of offline.requests) assert.ok(request === address || request.startsWith("data:"), `a request to ${request}`);
+  await offline.close();
   if (want.limited) {
     const limited = await browser.page();
     await limited.open(pathToFileURL(want.limited).href);
@@ -154,6 +262,11 @@ try {
     assert.match(await text(limited, "detail"), /Its packets are not in this file/);
     assert.equal(await limited.is("document.querySelectorAll('#detail table').length"), 0);
     assert.deepEqual(limited.complaints, [], "nothing on the console, limited");
+    await limited.close();
+    const [n, page] = [720000, await browser.page()];
+    await page.open(pathToFileURL(long(want.limited, n)).href);
+    await checkLong(page, n);
+    assert.deepEqual(page.complaints, [], "nothing on the console, long");
   }
   console.log(JSON.stringify({ rows: rows?.length ?? 0 }));
 } finally {

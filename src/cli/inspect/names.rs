@@ -65,7 +65,7 @@ pub(super) const fn known_link(link: LinkType) -> &'static str {
 }
 
 /// `ARP`, or the name used in metrics where no other is known.
-pub(super) fn not_ip_name(what: NotIp) -> String {
+pub(crate) fn not_ip_name(what: NotIp) -> String {
     let known = match what {
         NotIp::EtherType(kind) => ether_type(kind),
         NotIp::Llc(0x42) => Some("spanning tree"),
@@ -116,7 +116,7 @@ const fn ether_type(kind: u16) -> Option<&'static str> {
 }
 
 /// A reason in words.
-pub(super) const fn malformed_text(reason: Malformed) -> &'static str {
+pub(crate) const fn malformed_text(reason: Malformed) -> &'static str {
     match reason {
         Malformed::Time => "its time is out of range",
         Malformed::LinkType => "its link type is not supported",

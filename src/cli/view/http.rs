@@ -1,12 +1,15 @@
 //! As much of HTTP as one page on this machine needs: GET and HEAD, one request a connection.
 //!
 //! It listens on the loopback address alone, and answers only requests that name it as their host: a page from elsewhere whose name was
-//! made to lead here does not. Heads, connections and waiting are bounded.
+//! made to lead here does not. Heads, connections and waiting are bounded. A long answer is written as it is made, in pieces, so a slow
+//! reader costs a piece and not the whole; and who connects and asks nothing makes room for who does.
 
+use std::borrow::Cow;
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,8 +17,10 @@ use std::time::{Duration, Instant};
 const MOST_HEAD: usize = 16 << 10;
 /// Headers that a browser may send.
 const MOST_HEADERS: usize = 64;
-/// Requests that are under way at once; those beyond are closed without an answer.
+/// Connections at once. One more takes the place of the oldest that is owed nothing, or is closed where all are being answered.
 const MOST_CONNECTIONS: usize = 64;
+/// Bytes of a piece of an answer.
+const PIECE: usize = 64 << 10;
 /// How long a head may take, and a piece of an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -23,14 +28,31 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                                  base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Has an answer to each path.
+pub(super) trait Site: Send + Sync + 'static {
+    /// What is under a path; path and query are not decoded.
+    fn answer(&self, path: &str, query: &str) -> Answer<'_>;
+}
+
 /// An answer.
-pub(super) struct Answer {
+pub(super) struct Answer<'s> {
     pub(super) status: Status,
     /// Media type of the body.
     pub(super) kind: &'static str,
-    pub(super) body: Vec<u8>,
+    pub(super) body: Body<'s>,
     /// The name under which a browser is to save it.
     pub(super) save_as: Option<&'static str>,
+}
+
+/// What writes a body.
+type Writer<'s> = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + 's>;
+
+/// The body of an answer.
+pub(super) enum Body<'s> {
+    /// Short, and there.
+    Text(Cow<'s, str>),
+    /// Made while it is sent, and not at all where only the head was asked for.
+    Written(Writer<'s>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,15 +78,19 @@ impl Status {
     }
 }
 
-impl Answer {
-    pub(super) fn ok(kind: &'static str, body: impl Into<Vec<u8>>) -> Answer {
-        Answer { status: Status::Ok, kind, body: body.into(), save_as: None }
+impl<'s> Answer<'s> {
+    pub(super) fn ok(kind: &'static str, body: impl Into<Cow<'s, str>>) -> Answer<'s> {
+        Answer { status: Status::Ok, kind, body: Body::Text(body.into()), save_as: None }
+    }
+
+    pub(super) fn written(kind: &'static str, body: impl FnOnce(&mut dyn Write) -> io::Result<()> + 's) -> Answer<'s> {
+        Answer { status: Status::Ok, kind, body: Body::Written(Box::new(body)), save_as: None }
     }
 
     /// No, and why.
-    pub(super) fn no(status: Status, why: &str) -> Answer {
+    pub(super) fn no(status: Status, why: &str) -> Answer<'s> {
         let body = format!("{}: {why}\n", status.line());
-        Answer { status, kind: "text/plain; charset=utf-8", body: body.into(), save_as: None }
+        Answer { status, kind: "text/plain; charset=utf-8", body: Body::Text(body.into()), save_as: None }
     }
 }
 
@@ -86,28 +112,57 @@ impl Server {
         self.port
     }
 
-    /// Answers until the process ends. `answer` gets the path and the query, which are not decoded.
-    pub(super) fn run(self, answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) {
-        let (answer, running) = (Arc::new(answer), Arc::new(AtomicUsize::new(0)));
+    /// Answers until the process ends.
+    pub(super) fn run(self, site: impl Site) {
+        let (site, running, idle) = (Arc::new(site), Arc::new(AtomicUsize::new(0)), Arc::new(Idle::default()));
         for stream in self.listener.incoming() {
             let Ok(stream) = stream else {
                 // Out of descriptors, say: others will be closed.
                 thread::sleep(Duration::from_millis(50));
                 continue;
             };
-            let (answer, guard) = (Arc::clone(&answer), Running::new(&running));
-            if guard.before >= MOST_CONNECTIONS {
+            let guard = Running::new(&running);
+            if guard.before >= MOST_CONNECTIONS && !idle.end_oldest() {
                 continue;
             }
-            let port = self.port;
+            let (site, idle, port) = (Arc::clone(&site), Arc::clone(&idle), self.port);
+            let stream = Arc::new(stream);
+            // Before the next is accepted, which may need its place.
+            idle.enter(&stream);
             let work = move || {
                 // Whoever went away needs no answer.
-                let _ = serve(stream, port, &*answer);
+                let _ = serve(&stream, port, &*site, &idle);
+                idle.leave(&stream);
                 drop(guard);
             };
-            // Without a thread, the connection closes.
+            // Without a thread, the connection closes when it is the oldest.
             let _ = thread::Builder::new().name("request".into()).spawn(work);
         }
+    }
+}
+
+/// Connections that are owed nothing, because their request has not come or their answer has gone; the oldest first.
+#[derive(Default)]
+struct Idle(Mutex<VecDeque<Arc<TcpStream>>>);
+
+impl Idle {
+    fn with<T>(&self, act: impl FnOnce(&mut VecDeque<Arc<TcpStream>>) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn enter(&self, stream: &Arc<TcpStream>) {
+        self.with(|idle| idle.push_back(Arc::clone(stream)));
+    }
+
+    fn leave(&self, stream: &Arc<TcpStream>) {
+        self.with(|idle| idle.retain(|other| !Arc::ptr_eq(other, stream)));
+    }
+
+    /// Ends the oldest; false where there is none.
+    fn end_oldest(&self) -> bool {
+        let oldest = self.with(VecDeque::pop_front);
+        // Its thread reads the end, and goes.
+        oldest.map(|stream| stream.shutdown(Shutdown::Both)).is_some()
     }
 }
 
@@ -129,15 +184,33 @@ impl Drop for Running {
     }
 }
 
-fn serve(mut stream: TcpStream, port: u16, answer: &(impl Fn(&str, &str) -> Answer + ?Sized)) -> io::Result<()> {
-    let Some(head) = head(&mut stream)? else {
-        return respond(stream, &Answer::no(Status::HeadTooLarge, "the head is too long"), false);
+fn serve(stream: &Arc<TcpStream>, port: u16, site: &impl Site, idle: &Idle) -> io::Result<()> {
+    let head = head(stream)?;
+    idle.leave(stream);
+    answer(stream, port, site, head.as_deref())?;
+    stream.shutdown(Shutdown::Write)?;
+    idle.enter(stream);
+    // What a closed connection has not read makes a reset, which may overtake the answer.
+    stream.set_read_timeout(Some(Duration::from_millis(200)))?;
+    let mut rest = [0; 4096];
+    for _ in 0..16 {
+        if (&**stream).read(&mut rest)? == 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Answers a head; nothing is one that is too long.
+fn answer(stream: &TcpStream, port: u16, site: &impl Site, head: Option<&[u8]>) -> io::Result<()> {
+    let Some(head) = head else {
+        return respond(stream, Answer::no(Status::HeadTooLarge, "the head is too long"), "GET", true);
     };
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
     let mut request = httparse::Request::new(&mut headers);
-    let complete = request.parse(&head).is_ok_and(|status| status.is_complete());
+    let complete = request.parse(head).is_ok_and(|status| status.is_complete());
     let (Some(method), Some(target), true) = (request.method, request.path, complete) else {
-        return respond(stream, &Answer::no(Status::BadRequest, "this is no request"), false);
+        return respond(stream, Answer::no(Status::BadRequest, "this is no request"), "GET", true);
     };
     let mut hosts = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
     let (host, other) = (hosts.next().map(|header| header.value), hosts.next());
@@ -146,11 +219,11 @@ fn serve(mut stream: TcpStream, port: u16, answer: &(impl Fn(&str, &str) -> Answ
         _ if !ours => Answer::no(Status::MisdirectedRequest, "the host is not this one"),
         "GET" | "HEAD" => {
             let (path, query) = target.split_once('?').unwrap_or((target, ""));
-            answer(path, query)
+            site.answer(path, query)
         }
         _ => Answer::no(Status::MethodNotAllowed, "only GET and HEAD"),
     };
-    respond(stream, &said, method == "HEAD")
+    respond(stream, said, method, request.version != Some(0))
 }
 
 fn is_ours(host: &[u8], port: u16) -> bool {
@@ -160,7 +233,7 @@ fn is_ours(host: &[u8], port: u16) -> bool {
 }
 
 /// The head of a request, to its empty line; nothing if it is too long.
-fn head(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
+fn head(mut stream: &TcpStream) -> io::Result<Option<Vec<u8>>> {
     let until = Instant::now() + PATIENCE;
     let mut head = Vec::new();
     let mut piece = [0; 4096];
@@ -187,15 +260,20 @@ fn head(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-fn respond(mut stream: TcpStream, answer: &Answer, head_only: bool) -> io::Result<()> {
-    stream.set_write_timeout(Some(PATIENCE))?;
+/// Sends an answer. `pieces` says that the other side knows HTTP/1.1, and so an answer whose length is told piece by piece; to others the end
+/// of the connection is its end.
+fn respond(stream: &TcpStream, answer: Answer<'_>, method: &str, pieces: bool) -> io::Result<()> {
+    let length = match &answer.body {
+        Body::Text(text) => format!("Content-Length: {}\r\n", text.len()),
+        Body::Written(_) if pieces => "Transfer-Encoding: chunked\r\n".into(),
+        Body::Written(_) => String::new(),
+    };
     let mut head = format!(
-        "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\nCache-Control: no-store\r\n\
+        "HTTP/1.1 {}\r\nContent-Type: {}\r\n{length}Connection: close\r\nCache-Control: no-store\r\n\
          Content-Security-Policy: {POLICY}\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n\
          Cross-Origin-Resource-Policy: same-origin\r\nCross-Origin-Opener-Policy: same-origin\r\n",
         answer.status.line(),
         answer.kind,
-        answer.body.len()
     );
     if answer.status == Status::MethodNotAllowed {
         head += "Allow: GET, HEAD\r\n";
@@ -203,20 +281,79 @@ fn respond(mut stream: TcpStream, answer: &Answer, head_only: bool) -> io::Resul
     if let Some(name) = answer.save_as {
         head += &format!("Content-Disposition: attachment; filename=\"{name}\"\r\n");
     }
-    stream.write_all((head + "\r\n").as_bytes())?;
-    if !head_only {
-        stream.write_all(&answer.body)?;
+    send(stream, (head + "\r\n").as_bytes())?;
+    match answer.body {
+        _ if method == "HEAD" => Ok(()),
+        Body::Text(text) => send(stream, text.as_bytes()),
+        Body::Written(write) => {
+            let mut body = Pieces { stream, piece: Vec::with_capacity(PIECE), counted: pieces };
+            write(&mut body)?;
+            body.finish()
+        }
     }
-    stream.shutdown(Shutdown::Write)?;
-    // What a closed connection has not read makes a reset, which may overtake the answer.
-    stream.set_read_timeout(Some(Duration::from_millis(200)))?;
-    let mut rest = [0; 4096];
-    for _ in 0..16 {
-        if stream.read(&mut rest)? == 0 {
-            break;
+}
+
+/// Sends a piece, to whom takes it in time: also to take it byte by byte holds a place.
+fn send(mut stream: &TcpStream, mut piece: &[u8]) -> io::Result<()> {
+    let until = Instant::now() + PATIENCE;
+    while !piece.is_empty() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        stream.set_write_timeout(Some(left))?;
+        match stream.write(piece) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => piece = &piece[n..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(())
+}
+
+/// A body under way: what is written to it leaves in pieces.
+struct Pieces<'s> {
+    stream: &'s TcpStream,
+    piece: Vec<u8>,
+    /// Each piece has its length in front.
+    counted: bool,
+}
+
+impl Pieces<'_> {
+    fn send(&mut self) -> io::Result<()> {
+        // A piece without bytes would be the last.
+        if self.piece.is_empty() {
+            return Ok(());
+        }
+        if self.counted {
+            send(self.stream, format!("{:x}\r\n", self.piece.len()).as_bytes())?;
+            self.piece.extend_from_slice(b"\r\n");
+        }
+        send(self.stream, &self.piece)?;
+        self.piece.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        self.send()?;
+        if self.counted { send(self.stream, b"0\r\n\r\n") } else { Ok(()) }
+    }
+}
+
+impl Write for Pieces<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.piece.len() >= PIECE - 2 {
+            self.send()?;
+        }
+        let n = bytes.len().min(PIECE - 2 - self.piece.len());
+        self.piece.extend_from_slice(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -235,5 +372,81 @@ mod tests {
         }
         assert!(!is_ours(b"localhost", 8080));
         assert!(!is_ours(b"\xff:80", 80));
+    }
+
+    /// A site of one long answer, which counts how often it is made.
+    struct Long(Arc<AtomicUsize>);
+
+    impl Site for Long {
+        fn answer(&self, _: &str, _: &str) -> Answer<'_> {
+            Answer::written("text/plain", |out| {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                (0..200_000u32).try_for_each(|n| out.write_all(&n.to_le_bytes()))
+            })
+        }
+    }
+
+    fn long() -> (u16, Arc<AtomicUsize>) {
+        let (server, made) = (Server::bind(0).unwrap(), Arc::new(AtomicUsize::new(0)));
+        let (port, site) = (server.port(), Long(Arc::clone(&made)));
+        thread::spawn(move || server.run(site));
+        (port, made)
+    }
+
+    fn says(port: u16, request: &str) -> Vec<u8> {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        write!(stream, "{request}\r\nHost: localhost:{port}\r\n\r\n").unwrap();
+        let mut said = Vec::new();
+        stream.read_to_end(&mut said).unwrap();
+        said
+    }
+
+    #[test]
+    fn a_long_answer_comes_whole_in_pieces_and_is_not_made_for_its_head_alone() {
+        let (port, made) = long();
+        let head = says(port, "HEAD / HTTP/1.1");
+        assert!(head.ends_with(b"\r\n\r\n"));
+        assert_eq!(made.load(Ordering::SeqCst), 0);
+        let said = says(port, "GET / HTTP/1.1");
+        assert_eq!(said[..head.len()], head);
+        let (mut rest, mut body) = (&said[head.len()..], Vec::new());
+        loop {
+            let end = memchr::memmem::find(rest, b"\r\n").unwrap();
+            let length = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
+            assert!(length <= PIECE);
+            let piece = &rest[end + 2..];
+            body.extend_from_slice(&piece[..length]);
+            assert_eq!(&piece[length..length + 2], b"\r\n");
+            rest = &piece[length + 2..];
+            if length == 0 {
+                break;
+            }
+        }
+        let expected: Vec<u8> = (0..200_000u32).flat_map(u32::to_le_bytes).collect();
+        assert!(rest.is_empty() && body == expected);
+        // Who knows no pieces reads to the end.
+        let old = says(port, "GET / HTTP/1.0");
+        assert!(old.ends_with(&expected) && !old.windows(7).any(|text| text == b"chunked"));
+        assert_eq!(made.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn who_connects_and_asks_nothing_makes_room_for_who_does() {
+        let (port, made) = long();
+        let silent: Vec<_> = (0..2 * MOST_CONNECTIONS)
+            .map(|n| {
+                let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+                // Half a head is no request either.
+                stream.write_all(&b"GET / HTTP/1.1\r\n"[..n % 17]).unwrap();
+                stream
+            })
+            .collect();
+        let began = Instant::now();
+        for _ in 0..5 {
+            assert!(says(port, "GET / HTTP/1.1").starts_with(b"HTTP/1.1 200 OK\r\n"));
+        }
+        assert!(began.elapsed() < PATIENCE / 2, "{:?}", began.elapsed());
+        assert_eq!(made.load(Ordering::SeqCst), 5);
+        drop(silent);
     }
 }

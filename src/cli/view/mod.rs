@@ -2,6 +2,7 @@
 
 mod folder;
 mod http;
+mod origin;
 mod page;
 mod wire;
 
@@ -12,20 +13,22 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context, anyhow, bail};
 use pcap_compactor::engine::Progress;
-use pcap_compactor::sink::atomic::write_whole;
+use pcap_compactor::sink::atomic::AtomicFile;
 use pcap_compactor::sink::timeline::PARTS;
 use pcap_compactor::views::timeline::view::Selection;
 use pcap_compactor::views::timeline::{Correct, Scene, TimelineJob};
 use pcap_compactor::{Engine, Input};
 
 use super::progress::Bar;
-use super::summary::{complaints, is_capture};
+use super::summary::{complaints, findings, is_capture};
 use super::text::{self, count, things};
-use super::units::named;
+use super::units::{named, weight};
 use super::{Exit, Shared, Usage, interrupt, say};
+use folder::Found;
 use http::Server;
+use origin::Origin;
 use page::Page;
 
 /// Arguments of `view`.
@@ -41,7 +44,7 @@ Examples:
   pcap-compactor view timeline/ --open
   pcap-compactor view timeline/ --save page.html")]
 pub(crate) struct Args {
-    /// A capture, a folder of captures, or a timeline folder of version 2.0.
+    /// A capture, a folder of captures, or a timeline folder: of version 2.0, or of 3.3 for packets and 5.0 for flows, as `timeline` writes them.
     #[arg(value_name = "DIR|CAPTURE")]
     input: PathBuf,
     /// The port to listen on; 0: one that is free.
@@ -65,7 +68,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     // Before what may take long, because the port may be taken.
     let server = if args.save.is_none() { Some(listen(args.port)?) } else { None };
     let mut scene = Scene::default();
-    let exit = fill(args, &mut scene, &progress, shared)?;
+    let (origin, exit) = fill(args, &mut scene, &progress, shared)?;
     let packets = scene.levels().first().map_or(0, |level| level.rows.len());
     let said = format!(
         "{}, {}, {}",
@@ -74,11 +77,14 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         things(scene.hosts().len() as u64, "host")
     );
     let title = args.input.file_name().map_or_else(|| args.input.to_string_lossy(), |name| name.to_string_lossy());
-    let page = Page::new(scene, title.into_owned(), args.most_packets);
+    let page = Page::new(scene, title.into_owned(), origin, args.most_packets);
     match (server, &args.save) {
-        (Some(server), _) => serve(server, page, args.open, shared, &said),
+        (Some(server), _) => serve(server, page, args.open, shared, &said).map(|()| exit),
         (None, Some(path)) => {
-            write_whole(path, page.offline().as_bytes())?;
+            let mut file = AtomicFile::create(path)?;
+            let written = page.offline(&mut file);
+            written.with_context(|| format!("{}: cannot write", path.display()))?;
+            file.commit()?;
             if !shared.quiet {
                 let out = if packets > args.most_packets {
                     let most = count(args.most_packets as u64);
@@ -109,40 +115,53 @@ fn outside(page: Option<&Path>, folder: &Path) -> Result<(), Usage> {
 }
 
 /// Fills a scene with what the input has: a timeline folder, or captures.
-fn fill(args: &Args, scene: &mut Scene, progress: &Arc<Progress>, shared: &Shared) -> anyhow::Result<Exit> {
+fn fill(args: &Args, scene: &mut Scene, progress: &Arc<Progress>, shared: &Shared) -> anyhow::Result<(Origin, Exit)> {
     let (input, save) = (args.input.as_path(), args.save.as_deref());
-    // Where versions lie side by side, that with flows whole is read.
-    let beside = input.join("v2.0");
-    let folder = [input, &beside].into_iter().find(|folder| folder.join(folder::MANIFEST).is_file());
-    match folder {
-        Some(folder) => {
-            outside(save, folder)?;
-            folder::read(folder, scene).map(|()| Exit::Ok)
+    let foreign = match folder::find(input)? {
+        Found::Timeline(parts) => {
+            parts.iter().try_for_each(|part| outside(save, &part.folder))?;
+            let origin = folder::read(&parts, scene)?.tidy();
+            origin.warnings.iter().for_each(|line| say(line));
+            let exit = if origin.warnings.is_empty() { Exit::Ok } else { Exit::Partial };
+            return Ok((origin, exit));
         }
-        None => captures(input, save, scene, progress, shared),
-    }
+        Found::Foreign(error) => Some(error),
+        Found::Nothing => None,
+    };
+    let nothing =
+        || anyhow!("{}: no timeline folder, which has a {}, and no captures", input.display(), folder::MANIFEST);
+    captures(input, save, scene, progress, shared)?.ok_or_else(|| foreign.unwrap_or_else(nothing))
 }
 
-/// Makes a timeline of captures.
+/// Makes a timeline of captures; nothing where there are none.
 fn captures(
     input: &Path,
     save: Option<&Path>,
     scene: &mut Scene,
     progress: &Arc<Progress>,
     shared: &Shared,
-) -> anyhow::Result<Exit> {
+) -> anyhow::Result<Option<(Origin, Exit)>> {
     let found = named(&[input.to_owned()], false);
     found.spare(save.map(|save| ("--save", save.to_owned())).into_iter().collect(), &[])?;
     let mut exit = Exit::Ok;
+    let (mut warnings, mut left_out) = (Vec::new(), Vec::new());
     for error in &found.failed {
         exit = Exit::Partial;
-        say(&error.to_string());
+        warnings.push(error.to_string());
+    }
+    for skipped in &found.skipped {
+        exit = exit.max(weight(skipped));
+        let lines = if weight(skipped) == Exit::Ok { &mut left_out } else { &mut warnings };
+        lines.push(format!("{skipped}; it is left out"));
     }
     let total = found.bytes();
     let inputs: Vec<_> = found.units.into_iter().flat_map(|unit| unit.inputs).map(Input::from).collect();
     if inputs.is_empty() {
-        bail!("{}: no timeline folder, which has a {}, and no captures", input.display(), folder::MANIFEST);
+        found.failed.iter().for_each(|error| say(&error.to_string()));
+        return Ok(None);
     }
+    warnings.iter().for_each(|line| say(line));
+    left_out.iter().filter(|_| !shared.quiet).for_each(|line| say(line));
     let bar = Bar::show(progress, move || total, shared.quiet);
     let engine = Engine::builder().progress(Arc::clone(progress));
     let job = TimelineJob::new(Selection::default()).engine(engine);
@@ -152,7 +171,8 @@ fn captures(
     if !report.files.iter().any(|file| is_capture(&file.capture)) {
         bail!("{}: no timeline folder, and no capture that can be read", input.display());
     }
-    Ok(exit)
+    warnings.extend(findings(&report, &outcome, false).0);
+    Ok(Some((Origin::of_captures(warnings, &left_out, &report, &outcome), exit)))
 }
 
 fn listen(port: u16) -> anyhow::Result<Server> {
@@ -164,12 +184,10 @@ fn listen(port: u16) -> anyhow::Result<Server> {
     })
 }
 
-/// Serves until a signal comes.
-fn serve(server: Server, page: Page, open: bool, shared: &Shared, said: &str) -> anyhow::Result<Exit> {
+/// Serves until a signal comes, which is how a server ends.
+fn serve(server: Server, page: Page, open: bool, shared: &Shared, said: &str) -> anyhow::Result<()> {
     let address = format!("http://127.0.0.1:{}/", server.port());
-    thread::Builder::new()
-        .name("server".into())
-        .spawn(move || server.run(move |path, query| page.answer(path, query)))?;
+    thread::Builder::new().name("server".into()).spawn(move || server.run(page))?;
     if !shared.quiet {
         say(&format!("{said}; Ctrl-C ends"));
     }
@@ -185,7 +203,7 @@ fn serve(server: Server, page: Page, open: bool, shared: &Shared, said: &str) ->
     while !interrupt::came() {
         thread::sleep(Duration::from_millis(50));
     }
-    Err(pcap_compactor::Error::from(pcap_compactor::ErrorKind::Stopped).into())
+    Ok(())
 }
 
 /// Asks the system for a browser.

@@ -2,18 +2,21 @@
 //!
 //! Its script is in modules, which are joined here: so the page that is served and the one that is saved run the same text.
 
+use std::io::{self, Write};
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use pcap_compactor::views::timeline::Scene;
-use serde_json::{Value, json};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::http::{Answer, Status};
+use super::http::{Answer, Site, Status};
+use super::origin::Origin;
 use super::wire;
 
 const INDEX: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/style.css");
-const MODULES: [&str; 8] = [
+const MODULES: [&str; 9] = [
     include_str!("page/data.js"),
     include_str!("page/text.js"),
     include_str!("page/marks.js"),
@@ -21,6 +24,7 @@ const MODULES: [&str; 8] = [
     include_str!("page/overview.js"),
     include_str!("page/list.js"),
     include_str!("page/detail.js"),
+    include_str!("page/origin.js"),
     include_str!("page/main.js"),
 ];
 /// How the page refers to the two, which the single file holds instead.
@@ -43,63 +47,63 @@ fn script() -> String {
 pub(super) struct Page {
     scene: Scene,
     title: String,
+    origin: Origin,
     /// Packets that a saved page may hold one by one.
     most_packets: usize,
 }
 
-impl Page {
-    pub(super) fn new(scene: Scene, title: String, most_packets: usize) -> Page {
-        Page { scene, title, most_packets }
-    }
+const HTML: &str = "text/html; charset=utf-8";
 
-    /// What is under a path; only these are.
-    pub(super) fn answer(&self, path: &str, query: &str) -> Answer {
-        const HTML: &str = "text/html; charset=utf-8";
-        let json = |value: Value| Answer::ok("application/json", value.to_string());
+/// What is written as it is made.
+fn json<'s>(value: impl Serialize + 's) -> Answer<'s> {
+    Answer::written("application/json", move |out| wire::write(&value, out))
+}
+
+impl Site for Page {
+    /// Only these paths are.
+    fn answer(&self, path: &str, query: &str) -> Answer<'_> {
+        let scene = &self.scene;
         let wrong = || Answer::no(Status::BadRequest, "the query is not what this path takes");
         match path {
             "/" => Answer::ok(HTML, INDEX),
             "/page.js" => Answer::ok("text/javascript; charset=utf-8", script()),
             "/style.css" => Answer::ok("text/css; charset=utf-8", STYLE),
-            "/scene" => json(wire::scene(&self.scene, &self.title, wire::COARSE_ROWS)),
+            "/scene" => json(self.whole(wire::COARSE_ROWS)),
             "/bins" => {
                 let Some([level, from, to]) = numbers(query, ["level", "from", "to"]) else { return wrong() };
                 let level = usize::try_from(level).unwrap_or(usize::MAX);
-                if level >= self.scene.levels().len() {
+                if level >= scene.levels().len() {
                     return Answer::no(Status::NotFound, "there is no such level");
                 }
-                json(wire::bins(&self.scene, level, from, to))
+                json(wire::Bins { scene, level, from, to })
             }
             "/packets" => {
                 let Some([flow]) = numbers(query, ["flow"]) else { return wrong() };
-                let lines = self.scene.lines();
+                let lines = scene.lines();
                 match usize::try_from(flow).ok().and_then(|place| lines.get(place)) {
-                    Some(line) => json(wire::packets(&self.scene, line.listed.clone())),
+                    Some(line) => json(wire::Packets { scene, listed: line.listed.clone() }),
                     None => Answer::no(Status::NotFound, "there is no such flow"),
                 }
             }
-            "/timeline.html" => Answer { save_as: Some("timeline.html"), ..Answer::ok(HTML, self.offline()) },
+            "/timeline.html" => {
+                Answer { save_as: Some("timeline.html"), ..Answer::written(HTML, |out| self.offline(out)) }
+            }
             _ => Answer::no(Status::NotFound, "there is nothing here"),
         }
     }
+}
 
-    /// The page in one file that needs nothing else. With more packets than it may hold, those of flows are left out, and marks are bins.
-    pub(super) fn offline(&self) -> String {
-        let scene = &self.scene;
-        let levels = scene.levels();
-        let all = levels.first().is_none_or(|level| level.rows.len() <= self.most_packets);
-        let coarse_rows = wire::COARSE_ROWS.min(self.most_packets);
-        let coarse = wire::finest(scene, coarse_rows);
-        let finer = wire::finest(scene, self.most_packets).filter(|&level| Some(level) != coarse);
-        let data = json!({
-            "scene": wire::scene(scene, &self.title, coarse_rows),
-            "bins": finer.map(|level| wire::bins(scene, level, 0, u64::MAX)),
-            "packets": all.then(|| wire::packets(scene, 0..scene.listed().len())),
-            "listed": all.then(|| scene.lines().iter().map(|line| [line.listed.start, line.listed.end]).collect::<Vec<_>>()),
-            "mostPackets": self.most_packets,
-        });
-        // Names may hold anything, also what would end the element; and there may be a hundred megabytes, so they are not copied about.
-        let data = data.to_string();
+impl Page {
+    pub(super) fn new(scene: Scene, title: String, origin: Origin, most_packets: usize) -> Page {
+        Page { scene, title, origin, most_packets }
+    }
+
+    fn whole(&self, most_rows: usize) -> wire::Whole<'_> {
+        wire::Whole { scene: &self.scene, title: &self.title, origin: &self.origin, most_rows }
+    }
+
+    /// Writes the page as one file that needs nothing else. With more packets than it may hold, those of flows are left out, and marks are bins.
+    pub(super) fn offline(&self, out: &mut dyn Write) -> io::Result<()> {
         let script = script();
         let hash = |text: &str| STANDARD.encode(Sha256::digest(text));
         let policy = format!(
@@ -112,18 +116,48 @@ impl Page {
             .replace(charset, &format!("{charset}\n<meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">"))
             .replace(STYLE_TAG, &format!("<style>{STYLE}</style>"));
         let (head, tail) = index.split_once(SCRIPT_TAG).unwrap_or((&index, ""));
-        let mut page = String::with_capacity(index.len() + data.len() + script.len() + 200);
-        page += head;
-        page += "<script type=\"application/json\" id=\"data\">";
-        for (at, part) in data.split('<').enumerate() {
-            page += if at > 0 { "\\u003c" } else { "" };
-            page += part;
+        write!(out, "{head}<script type=\"application/json\" id=\"data\">")?;
+        wire::write(&Offline(self), &mut Inside(&mut *out))?;
+        write!(out, "</script>\n<script type=\"module\">{script}</script>{tail}")
+    }
+}
+
+/// What a saved page has in place of a server.
+struct Offline<'s>(&'s Page);
+
+impl Serialize for Offline<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let Page { scene, most_packets, .. } = self.0;
+        let all = scene.levels().first().is_none_or(|level| level.rows.len() <= *most_packets);
+        let coarse_rows = wire::COARSE_ROWS.min(*most_packets);
+        let coarse = wire::finest(scene, coarse_rows);
+        let finer = wire::finest(scene, *most_packets).filter(|&level| Some(level) != coarse);
+        let mut map = out.serialize_map(None)?;
+        map.serialize_entry("scene", &self.0.whole(coarse_rows))?;
+        map.serialize_entry("bins", &finer.map(|level| wire::Bins { scene, level, from: 0, to: u64::MAX }))?;
+        map.serialize_entry("packets", &all.then(|| wire::Packets { scene, listed: 0..scene.listed().len() }))?;
+        map.serialize_entry("listed", &all.then(|| wire::Places(scene)))?;
+        map.serialize_entry("mostPackets", most_packets)?;
+        map.end()
+    }
+}
+
+/// JSON inside an element: names may hold anything, also what would end it.
+struct Inside<'w>(&'w mut dyn Write);
+
+impl Write for Inside<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        for (at, part) in bytes.split(|&byte| byte == b'<').enumerate() {
+            if at > 0 {
+                self.0.write_all(b"\\u003c")?;
+            }
+            self.0.write_all(part)?;
         }
-        page += "</script>\n<script type=\"module\">";
-        page += &script;
-        page += "</script>";
-        page += tail;
-        page
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
@@ -155,6 +189,13 @@ mod tests {
             assert_eq!(numbers(wrong, ["level", "from"]), None, "{wrong}");
         }
         assert_eq!(numbers("flow=18446744073709551616", ["flow"]), None);
+    }
+
+    #[test]
+    fn nothing_in_the_data_of_a_saved_page_ends_its_element() {
+        let mut out = Vec::new();
+        Inside(&mut out).write_all(b"\"</script><\"").unwrap();
+        assert_eq!(out, b"\"\\u003c/script>\\u003c\"");
     }
 
     #[test]

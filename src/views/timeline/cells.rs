@@ -85,9 +85,11 @@ impl<R: Read> Cells<R> {
         &self.source
     }
 
-    /// The line in which the next row begins, or an empty one before it; from 1.
+    /// The line in which the next row begins, from 1.
     pub(super) fn line(&self) -> u64 {
-        self.feeds + 1
+        // The end of the row before still lies here.
+        let ends = self.bytes[self.at..].iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+        self.feeds + 1 + ends.filter(|byte| **byte == b'\n').count() as u64
     }
 
     /// The first row, which may follow a byte order mark.

@@ -44,6 +44,9 @@ export class Chart {
     this.rowOf = new Int32Array(hosts.length).fill(-1);
     this.rows.forEach((host, row) => (this.rowOf[host] = row));
     this.words = words;
+    const none = document.getElementById("none");
+    none.hidden = words.length === 0 || this.rows.length > 0;
+    none.textContent = none.hidden ? "" : `No host has “${words.join("” or “")}” in its name.`;
     this.scroller.scrollTop = 0;
     this.resize();
     this.page.overview?.resize();
@@ -123,7 +126,7 @@ export class Chart {
     }
     context.restore();
 
-    const ticks = clock.ticks(view.from, view.to, Math.max(2, Math.floor(this.plot / 120)));
+    const ticks = clock.ticks(view.from, view.to, Math.max(3, Math.floor(this.plot / 120)));
     context.textAlign = "center";
     for (const { at, text } of ticks) {
       const x = Math.round(this.x(at));
@@ -272,7 +275,9 @@ export class Chart {
     context.strokeStyle = colours.accent;
     context.globalAlpha = 0.9;
     context.lineWidth = 1;
-    context.strokeRect(left - 8, Math.min(top, down) - 10, right - left + 16, Math.abs(down - top) + 20);
+    // In the first row there is less room above.
+    const above = Math.min(10, this.rowHeight / 2 - 1);
+    context.strokeRect(left - 8, Math.min(top, down) - above, right - left + 16, Math.abs(down - top) + above * 2);
     if (!packets) return;
     const from = lowerBound(packets.time, view.from);
     const upto = lowerBound(packets.time, view.to + 1);

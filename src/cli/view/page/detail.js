@@ -53,7 +53,8 @@ export class Detail {
     } else {
       const left = flows.packets[flow] - packets.time.length;
       if (left > 0) parts.push(element("p", `${things(left, "packet")} of it ${left === 1 ? "is" : "are"} not listed.`));
-      for (const [phase, name] of SECTIONS) parts.push(...this.#section(flow, packets, phase, name));
+      // Some layouts say nothing of steps.
+      for (const [phase, name] of scene.origin.steps ? SECTIONS : [[0, "Packets"]]) parts.push(...this.#section(flow, packets, phase, name));
     }
     this.box.replaceChildren(...parts);
     this.box.hidden = false;
@@ -72,7 +73,7 @@ export class Detail {
     const table = element("table");
     table.setAttribute("aria-label", `${name}: packets`);
     const titles = table.createTHead().insertRow();
-    for (const [text, number] of [["time", 1], ["", 0], ["flags", 0], ["seq", 1], ["ack", 1], ["length", 1], ["step", 0]]) {
+    for (const [text, number] of [["time", 1], ["", 0], ["flags", 0], ["step", 0], ["length", 1], ["seq", 1], ["ack", 1]]) {
       const cell = element("th", text, number ? "n" : "");
       cell.scope = "col";
       titles.append(cell);
@@ -104,8 +105,8 @@ export class Detail {
     direction.setAttribute("aria-label", packets.forward[place] ? "from the initiator" : "from the responder");
     const size = packets.payload[place] >= 0 ? `${packets.payload[place]} of ${packets.length[place]}` : `${packets.length[place]}`;
     row.append(
-      element("td", `+${duration(packets.time[place] - scene.flows.start[flow])}`, "n"), direction, mark, element("td", `${packets.seq[place]}`, "n"),
-      element("td", `${packets.ack[place]}`, "n"), element("td", size, "n"), element("td", STEP_TEXT[step] ?? step),
+      element("td", `+${duration(packets.time[place] - scene.flows.start[flow])}`, "n"), direction, mark, element("td", STEP_TEXT[step] ?? step, "step"),
+      element("td", size, "n"), element("td", `${packets.seq[place]}`, "n"), element("td", `${packets.ack[place]}`, "n"),
     );
     row.addEventListener("pointerenter", () => this.page.point(place));
     row.addEventListener("pointerleave", () => this.page.point(null));

@@ -3,8 +3,9 @@
 import { bytes, count, duration, element, things } from "./text.js";
 
 const HEIGHT = 46;
-// Browsers draw nothing taller than 33,554,428 pixels; beyond this, scrolling goes over more rows than it seems.
-const TALLEST = 30_000_000;
+// Some browsers draw nothing taller than 17,895,697 pixels, others 33,554,428; of more rows than this has room for, the bar goes over several
+// at once.
+const TALLEST = 15_000_000;
 const SORTS = {
   start: (flows) => flows.start,
   duration: (flows) => flows.end.map((end, at) => end - flows.start[at]),
@@ -39,7 +40,7 @@ export class List {
       this.inputs.order.textContent = down ? "descending" : "ascending";
       this.update();
     });
-    this.box.addEventListener("scroll", () => this.draw());
+    this.box.addEventListener("scroll", () => this.#scrolled());
     this.box.addEventListener("keydown", (event) => this.#key(event));
     this.rows.addEventListener("click", (event) => {
       const row = event.target.closest(".flow");
@@ -48,6 +49,9 @@ export class List {
       page.choose(this.shown[this.active]);
     });
     this.active = 0;
+    // Where the box stands among all rows, and what its bar said of it last.
+    this.at = 0;
+    this.bar = 0;
     this.update();
   }
 
@@ -83,10 +87,11 @@ export class List {
     const sign = order.getAttribute("aria-pressed") === "true" ? -1 : 1;
     this.shown = Uint32Array.from(shown).sort((a, b) => sign * (by[a] - by[b]) || a - b);
     const all = flows.start.length;
-    this.told.textContent = shown.length === all ? things(all, "flow") : `${count(shown.length)} of ${things(all, "flow")}`;
+    const none = shown.length ? "" : "; none is as the filters ask";
+    this.told.textContent = shown.length === all ? things(all, "flow") : `${count(shown.length)} of ${things(all, "flow")}${none}`;
     this.rows.style.height = `${Math.min(TALLEST, this.shown.length * HEIGHT)}px`;
     this.active = Math.max(0, Math.min(this.active, this.shown.length - 1));
-    this.draw();
+    this.#to(this.at);
   }
 
   // The view has changed.
@@ -104,14 +109,32 @@ export class List {
     return [room(Math.min(TALLEST, all)), room(all)];
   }
 
-  // Where the box stands among all rows.
-  #at() {
+  // Stands at a place among all rows.
+  #to(at) {
     const [reach, all] = this.#reach();
-    return reach === all ? this.box.scrollTop : (this.box.scrollTop / reach) * all;
+    this.at = Math.max(0, Math.min(all, at));
+    this.box.scrollTop = all ? (this.at / all) * reach : 0;
+    this.bar = this.box.scrollTop;
+    this.draw();
+  }
+
+  // The bar was moved: by a short way, which passes over no row, or by one that leads to its part of all rows.
+  #scrolled() {
+    const [reach, all] = this.#reach();
+    const bar = this.box.scrollTop;
+    const way = bar - this.bar;
+    const short = Math.abs(way) <= 2 * this.box.clientHeight && bar > 0 && bar < reach - 1;
+    this.at = reach === all ? bar : short ? Math.max(0, Math.min(all, this.at + way)) : bar >= reach - 1 ? all : (bar / reach) * all;
+    this.bar = bar;
+    this.draw();
+    // When it rests, the bar is put where it belongs after short ways.
+    clearTimeout(this.rest);
+    if (reach !== all) this.rest = setTimeout(() => Math.abs((this.at / all) * reach - this.bar) > 1 && this.#to(this.at), 200);
   }
 
   draw() {
-    const at = this.#at();
+    const [reach, all] = this.#reach();
+    const at = reach === all ? this.box.scrollTop : Math.min(this.at, all);
     this.above = at - this.box.scrollTop;
     const first = Math.max(0, Math.floor(at / HEIGHT) - 3);
     const last = Math.min(this.shown.length, Math.ceil((at + this.box.clientHeight) / HEIGHT) + 3);
@@ -137,18 +160,23 @@ export class List {
     row.setAttribute("aria-setsize", this.shown.length);
     row.setAttribute("aria-posinset", place + 1);
     const head = element("div");
-    head.append(element("span", ends(scene, flow), "ends"), element("span", clock.parts(flows.start[flow], 3)[1], "at"));
+    // A clock alone is enough where all is of one day.
+    const days = clock.parts(0)[0] !== clock.parts(scene.span)[0];
+    const start = days ? clock.full(flows.start[flow], 0) : clock.parts(flows.start[flow], 3)[1];
+    head.append(element("span", ends(scene, flow), "ends"), element("span", start, "at"));
     const more = element("div", "", "more");
     const state = flows.state.names[flows.state.places[flow]].replace("_", " ");
     more.append(
       element("span", ending, `chip ${ending}`),
-      ...(state === ending ? [] : [element("span", state)]),
-      element("span", `${flows.establishment[flow]}·${flows.data[flow]}·${flows.closing[flow]}`),
+      ...(state === ending ? [] : [element("span", state, "state")]),
+      ...(scene.origin.steps ? [element("span", `${flows.establishment[flow]}·${flows.data[flow]}·${flows.closing[flow]}`, "steps")] : []),
       element("span", `${things(flows.packets[flow], "packet")}, ${bytes(flows.bytes[flow])}, ${duration(flows.end[flow] - flows.start[flow])}`),
     );
-    const steps = more.children[more.children.length - 2];
-    steps.title = "steps: handshake · data · close";
-    steps.setAttribute("aria-label", `steps: handshake ${flows.establishment[flow]}, data ${flows.data[flow]}, close ${flows.closing[flow]}`);
+    const steps = more.querySelector(".steps");
+    if (steps) {
+      steps.title = "steps: handshake · data · close";
+      steps.setAttribute("aria-label", `steps: handshake ${flows.establishment[flow]}, data ${flows.data[flow]}, close ${flows.closing[flow]}`);
+    }
     row.append(head, more);
     return row;
   }
@@ -162,11 +190,12 @@ export class List {
 
   #go(place) {
     this.active = Math.max(0, Math.min(this.shown.length - 1, place));
-    const [top, at, [reach, all]] = [this.active * HEIGHT, this.#at(), this.#reach()];
-    const scroll = (to) => (this.box.scrollTop = reach === all ? to : (to / all) * reach);
-    if (top < at) scroll(top);
-    else if (top + HEIGHT > at + this.box.clientHeight) scroll(top + HEIGHT - this.box.clientHeight);
-    this.draw();
+    const top = this.active * HEIGHT;
+    const [reach, all] = this.#reach();
+    const at = reach === all ? this.box.scrollTop : this.at;
+    if (top < at) this.#to(top);
+    else if (top + HEIGHT > at + this.box.clientHeight) this.#to(top + HEIGHT - this.box.clientHeight);
+    else this.draw();
   }
 
   #key(event) {

@@ -5,17 +5,21 @@ import { Tiles, source } from "./data.js";
 import { Detail } from "./detail.js";
 import { List, ends } from "./list.js";
 import { fit, palette, shape } from "./marks.js";
+import { tellOrigin } from "./origin.js";
 import { Overview } from "./overview.js";
 import { Clock, count, duration, element, things } from "./text.js";
 
 const get = (id) => document.getElementById(id);
 // The shortest time that fills the chart, in microseconds.
 const CLOSEST = 20;
+// Windows in which everything is below one another, as in style.css.
+const narrow = matchMedia("(max-width: 1020px)");
 
 class Page {
   chosen = null;
   packets = null;
   pointed = null;
+  #opener = get("list");
   #due = false;
   #drawn = false;
   #told = 0;
@@ -36,6 +40,7 @@ class Page {
     this.colours = palette();
     this.tiles = new Tiles(this.source, scene, (error) => (error ? this.fail(error) : this.redraw()));
     this.#head();
+    tellOrigin(scene.origin);
     get("empty").hidden = scene.packets > 0;
     get("scroller").hidden = get("overview").hidden = get("key").hidden = scene.packets === 0;
     this.detail = new Detail(this);
@@ -101,12 +106,17 @@ class Page {
     this.chosen = flow;
     this.packets = null;
     this.pointed = null;
+    const { box } = this.detail;
+    const inside = box.contains(document.activeElement);
     if (flow === null) {
       this.detail.close();
       this.list.draw();
       this.redraw();
+      // What had the focus is gone; it goes back to where the flow was opened.
+      if (inside) this.#opener.focus();
       return;
     }
+    if (!inside) this.#opener = document.activeElement?.closest("#chart, #list") ?? get("list");
     this.list.reveal(flow);
     const { start, end } = this.scene.flows;
     if (end[flow] < this.view.from || start[flow] > this.view.to) {
@@ -119,6 +129,11 @@ class Page {
       this.packets = packets;
       this.detail.show(flow, packets);
       this.list.reveal(flow);
+      if (narrow.matches) {
+        // It opens below, maybe out of sight.
+        box.focus({ preventScroll: true });
+        box.scrollIntoView({ block: "nearest" });
+      }
       get("live").textContent = `Flow ${ends(this.scene, flow)} is open`;
     } catch (error) {
       this.fail(error);
@@ -211,23 +226,34 @@ class Page {
       if (this.chosen !== null) this.choose(null);
       return;
     }
-    if (event.target.closest?.("input, select, #detail")) return;
+    if (event.target.closest?.("input, select, #detail, #origin")) return;
+    // Where the window itself scrolls, keys that scroll are its own, unless the chart has the focus.
+    const scrolls = document.documentElement.scrollHeight > innerHeight + 1;
+    if (scrolls && !event.target.closest?.("#time canvas") && /^(Arrow(Up|Down)|Page|Home|End)/.test(event.key)) return;
     const { from, to } = this.view;
     const step = (to - from) * (event.shiftKey ? 0.9 : 0.2);
-    const { scroller } = this.chart;
+    const { scroller, rowHeight } = this.chart;
+    const rows = (by) => {
+      const before = scroller.scrollTop;
+      scroller.scrollTop += by;
+      return scroller.scrollTop !== before;
+    };
+    const page = Math.max(rowHeight, scroller.clientHeight - 24 - rowHeight);
     const acts = {
       ArrowLeft: () => this.show(from - step, to - step),
       ArrowRight: () => this.show(from + step, to + step),
-      ArrowUp: () => (scroller.scrollTop -= this.chart.rowHeight * 3),
-      ArrowDown: () => (scroller.scrollTop += this.chart.rowHeight * 3),
+      ArrowUp: () => rows(-3 * rowHeight),
+      ArrowDown: () => rows(3 * rowHeight),
+      PageUp: () => rows(-page),
+      PageDown: () => rows(page),
       "+": () => this.zoom(1 / 2),
       "=": () => this.zoom(1 / 2),
       "-": () => this.zoom(2),
       Home: () => this.show(this.full.from, this.full.to),
+      End: () => this.show(this.full.to - (to - from), this.full.to),
     };
-    if (!acts[event.key]) return;
-    acts[event.key]();
-    event.preventDefault();
+    // What has come to its end leaves the key to the window.
+    if (acts[event.key] && (acts[event.key]() !== false || !scrolls)) event.preventDefault();
   }
 }
 

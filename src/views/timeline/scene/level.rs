@@ -1,7 +1,6 @@
 //! Packets at one scale: alone, or added up by bin, sender, receiver and class.
 
 use super::super::hosts::Host;
-use super::Class;
 
 /// Columns of one length. Bins that are empty have no row, so a silence costs nothing, however long it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,7 +11,7 @@ pub struct Rows {
     pub src: Vec<Host>,
     /// To whom.
     pub dst: Vec<Host>,
-    /// [`Class`] as a number.
+    /// [`Class`](super::Class) as a number.
     pub class: Vec<u8>,
     /// Packets.
     pub count: Vec<u32>,
@@ -35,15 +34,6 @@ impl Rows {
         self.time.is_empty()
     }
 
-    pub(super) fn push(&mut self, time: u64, src: Host, dst: Host, class: Class, count: u32, bytes: u64) {
-        self.time.push(time);
-        self.src.push(src);
-        self.dst.push(dst);
-        self.class.push(class as u8);
-        self.count.push(count);
-        self.bytes.push(bytes);
-    }
-
     /// The places of rows whose time is in `from..to`.
     #[must_use]
     pub fn between(&self, from: u64, to: u64) -> std::ops::Range<usize> {
@@ -51,8 +41,8 @@ impl Rows {
         first..self.time.partition_point(|&time| time < to).max(first)
     }
 
-    /// The same, by bins of a width that holds those of these whole.
-    fn wider(&self, width: u64) -> Rows {
+    /// The same, by bins of a width that holds those of these whole; nothing if that makes more than `most` rows.
+    fn wider(&self, width: u64, most: usize) -> Option<Rows> {
         let mut wider = Rows::default();
         let mut places: Vec<usize> = Vec::new();
         let mut at = 0;
@@ -72,9 +62,21 @@ impl Rows {
                 wider.count.push(equal.iter().fold(0, |sum: u32, &place| sum.saturating_add(self.count[place])));
                 wider.bytes.push(equal.iter().fold(0, |sum: u64, &place| sum.saturating_add(self.bytes[place])));
             }
+            if wider.len() > most {
+                return None;
+            }
             at = end;
         }
-        wider
+        wider.shrink();
+        Some(wider)
+    }
+
+    /// Gives back room to grow.
+    fn shrink(&mut self) {
+        let Rows { time, src, dst, class, count, bytes, flow } = self;
+        [time, bytes].into_iter().for_each(Vec::shrink_to_fit);
+        [src, dst, count, flow].into_iter().for_each(Vec::shrink_to_fit);
+        class.shrink_to_fit();
     }
 }
 
@@ -97,9 +99,9 @@ pub(super) fn levels(packets: Rows) -> Vec<Level> {
     let mut width = STEP;
     loop {
         let last = &levels[levels.len() - 1].rows;
-        let wider = last.wider(width);
-        if wider.len() <= last.len() / 2 || width > span {
-            levels.push(Level { width, rows: wider });
+        let most = if width > span { usize::MAX } else { last.len() / 2 };
+        if let Some(rows) = last.wider(width, most) {
+            levels.push(Level { width, rows });
         }
         match width.checked_mul(STEP).filter(|_| width <= span) {
             Some(next) => width = next,

@@ -1,6 +1,6 @@
 //! A timeline as a page shows it: packets as marks at every scale, flows as lines of a list, and the packets of each flow.
 //!
-//! All of it is held in memory: under 200 bytes a packet, and under a kilobyte a flow. What leaves is columns of numbers, so that a page gets a million
+//! All of it is held in memory: under 200 bytes a packet, and as much a flow. What leaves is columns of numbers, so that a page gets a million
 //! packets without reading a million objects.
 
 mod level;
@@ -8,7 +8,9 @@ mod order;
 
 pub use level::{Level, Rows};
 
+use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use super::hosts::{Host, Hosts};
 use super::record::{Close, Flow, Packet, Phase, Reason, State};
@@ -133,8 +135,8 @@ pub struct Line {
     pub bytes: i64,
     /// It ended because it was silent.
     pub by_timeout: bool,
-    /// Packets that no step explains, by why.
-    pub unexplained: Vec<(&'static str, u64)>,
+    /// Packets that no step explains, by why; shared by flows of which the same is to be said.
+    pub unexplained: Arc<[(&'static str, u64)]>,
     /// Place of the packet that made it invalid or reset it.
     pub broken_by: Option<u32>,
     /// Where its packets lie in [`Scene::listed`].
@@ -176,8 +178,9 @@ pub struct Scene {
     listed: Vec<Listed>,
     steps: Vec<&'static str>,
     marks: Vec<Mark>,
-    /// The packets of flows, which are among the marks as well.
-    claims: Vec<Mark>,
+    claims: Vec<Claim>,
+    /// Lists of why, each once.
+    whys: HashSet<Arc<[(&'static str, u64)]>>,
     hasher: RandomState,
 }
 
@@ -193,6 +196,17 @@ struct Mark {
     /// Place of its flow among the lines, plus 1; 0 for none.
     flow: u32,
     class: Class,
+}
+
+/// A packet of a flow, which is among the marks as well.
+#[derive(Clone, Copy, Debug)]
+struct Claim {
+    time: i64,
+    print: u64,
+    /// Its flow, as of [`Mark`].
+    flow: u32,
+    /// Its place in [`Scene::listed`].
+    listed: u32,
 }
 
 impl Scene {
@@ -262,27 +276,63 @@ impl Scene {
     fn join(&mut self) {
         let key = |mark: &Mark| (mark.time, mark.print);
         let mut claims = std::mem::take(&mut self.claims);
-        self.marks.sort_by_key(key);
-        claims.sort_by_key(|claim| (key(claim), claim.flow));
+        self.marks.sort_unstable_by_key(key);
+        claims.sort_unstable_by_key(|claim| (claim.time, claim.print, claim.flow));
         let mut at = 0;
         let mut strangers = Vec::new();
         for claim in claims {
-            while self.marks.get(at).is_some_and(|mark| key(mark) < key(&claim)) {
+            let wanted = (claim.time, claim.print);
+            while self.marks.get(at).is_some_and(|mark| key(mark) < wanted) {
                 at += 1;
             }
             match self.marks.get_mut(at) {
-                Some(mark) if key(mark) == key(&claim) => {
+                Some(mark) if key(mark) == wanted => {
                     mark.flow = claim.flow;
                     // A folder says in flows alone how much payload a packet has.
-                    mark.class = claim.class;
+                    mark.class = self.listed[claim.listed as usize].class;
                     at += 1;
                 }
                 // A folder may list packets in flows alone.
-                _ => strangers.push(claim),
+                _ => strangers.push(self.stranger(&claim)),
             }
         }
         self.marks.append(&mut strangers);
-        self.marks.sort_by_key(|mark| (mark.time, mark.src, mark.dst, mark.class, mark.flow));
+        // Equal ones are the same to every eye, so the order of the input is nothing to keep.
+        self.marks.sort_unstable_by_key(|mark| (mark.time, mark.src, mark.dst, mark.class, mark.flow, mark.bytes));
+    }
+
+    /// A packet as its flow alone knows it.
+    fn stranger(&self, claim: &Claim) -> Mark {
+        let (line, listed) = (&self.lines[claim.flow as usize - 1], &self.listed[claim.listed as usize]);
+        let (src, dst) =
+            if listed.forward { (line.initiator, line.responder) } else { (line.responder, line.initiator) };
+        let bytes = listed.length.max(0).unsigned_abs();
+        Mark { time: claim.time, print: claim.print, src, dst, bytes, flow: claim.flow, class: listed.class }
+    }
+
+    /// The marks as rows.
+    fn rows(&mut self) -> Rows {
+        let marks = std::mem::take(&mut self.marks);
+        let origin = self.times.map_or(0, |times| times.0);
+        Rows {
+            time: marks.iter().map(|mark| mark.time.abs_diff(origin)).collect(),
+            src: marks.iter().map(|mark| mark.src).collect(),
+            dst: marks.iter().map(|mark| mark.dst).collect(),
+            class: marks.iter().map(|mark| mark.class as u8).collect(),
+            count: vec![1; marks.len()],
+            bytes: marks.iter().map(|mark| mark.bytes).collect(),
+            flow: marks.iter().map(|mark| mark.flow).collect(),
+        }
+    }
+
+    /// A list of why, as others have it.
+    fn why(&mut self, unexplained: &[(&'static str, u64)]) -> Arc<[(&'static str, u64)]> {
+        if let Some(known) = self.whys.get(unexplained) {
+            return Arc::clone(known);
+        }
+        let list: Arc<[_]> = unexplained.into();
+        self.whys.insert(Arc::clone(&list));
+        list
     }
 }
 
@@ -308,7 +358,8 @@ impl TimelineSink for Scene {
         for packet in &flow.packets {
             self.see(packet.time);
             let mark = self.mark(packet, place);
-            self.claims.push(mark);
+            let listed = u32::try_from(self.listed.len()).expect("fewer than 2^32 packets fit into memory");
+            self.claims.push(Claim { time: mark.time, print: mark.print, flow: place, listed });
             self.listed.push(Listed {
                 time: packet.time,
                 seq: packet.seq,
@@ -329,6 +380,7 @@ impl TimelineSink for Scene {
                 listed.step = Some(named);
             }
         }
+        let unexplained = self.why(&flow.unexplained);
         self.lines.push(Line {
             number: flow.number,
             start: flow.start,
@@ -345,7 +397,7 @@ impl TimelineSink for Scene {
             packets: flow.total_packets,
             bytes: flow.total_bytes,
             by_timeout: flow.by_timeout,
-            unexplained: flow.unexplained.clone(),
+            unexplained,
             broken_by: flow.invalid_packet,
             listed: first..self.listed.len(),
         });
@@ -354,21 +406,22 @@ impl TimelineSink for Scene {
 
     fn finish(&mut self, hosts: &Hosts) -> Result<()> {
         self.hosts = hosts.names().to_vec();
+        self.whys = HashSet::new();
+        // What grew has room to grow, which nothing will.
+        self.lines.shrink_to_fit();
+        self.listed.shrink_to_fit();
         let mut places: Vec<u32> = (0..self.lines.len() as u32).collect();
-        places.sort_by_key(|&place| (self.lines[place as usize].start, self.lines[place as usize].number));
+        // Numbers may repeat in a folder. What is equal even so has no packets, and so nothing that would go astray.
+        let key = |line: &Line| (line.start, line.number, line.listed.start, line.listed.end);
+        places.sort_unstable_by_key(|&place| key(&self.lines[place as usize]));
         let mut listed_at = vec![0; places.len() + 1];
         for (at, &place) in (1..).zip(&places) {
             listed_at[place as usize + 1] = at;
         }
-        self.lines.sort_by_key(|line| (line.start, line.number));
+        self.lines.sort_unstable_by_key(key);
         self.claims.iter_mut().for_each(|claim| claim.flow = listed_at[claim.flow as usize]);
         self.join();
-        let origin = self.times.map_or(0, |times| times.0);
-        let mut packets = Rows::default();
-        for mark in std::mem::take(&mut self.marks) {
-            packets.push(mark.time.abs_diff(origin), mark.src, mark.dst, mark.class, 1, mark.bytes);
-            packets.flow.push(mark.flow);
-        }
+        let packets = self.rows();
         self.levels = level::levels(packets);
         self.order = order::order(self.levels.last().map(|level| &level.rows), self.hosts.len());
         Ok(())

@@ -1,31 +1,20 @@
-//! Reads a timeline folder of layout 2.0: packets.csv, and the flows that flows_index.json lists in chunks.
+//! Layout 2.0: packets.csv, and the flows that flows_index.json lists in chunks.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail, ensure};
-use pcap_compactor::capture::Pieces;
+use anyhow::{Context, anyhow, ensure};
 use pcap_compactor::views::timeline::{
     Close, Flow, Host, Hosts, Packet, Phase, Reason, Sides, State, Step, TimelineSink, correct,
 };
 use pcap_compactor::{Error, ErrorKind};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::super::interrupt;
-
-/// The file that makes a folder one of ours.
-pub(super) const MANIFEST: &str = "manifest.json";
-
-#[derive(Deserialize)]
-struct Manifest {
-    version: Option<String>,
-    format: Option<String>,
-    total_packets: Option<u64>,
-}
+use super::super::super::interrupt;
+use super::table::{self, protocol_number};
+use super::{is_plain, json};
 
 /// A line of flows_index.json; what else it has is in the chunk as well.
 #[derive(Deserialize)]
@@ -101,141 +90,27 @@ struct StoredPacket {
     seg_len: Option<u32>,
 }
 
-/// Reads the folder into `sink`, packets first.
-///
-/// # Errors
-/// A file is missing, or does not hold what the layout says; the text names the file and the place.
-pub(super) fn read(folder: &Path, sink: &mut impl TimelineSink) -> anyhow::Result<()> {
-    let manifest: Manifest = json(&folder.join(MANIFEST))?;
-    let (version, format) = (manifest.version.as_deref(), manifest.format.as_deref());
-    if (version, format) != (Some("2.0"), Some("chunked")) {
-        let said = |what: Option<&str>| what.unwrap_or("nothing").to_owned();
-        bail!(
-            "{}: this is version {}, format {}; only version 2.0, format chunked, can be viewed",
-            folder.join(MANIFEST).display(),
-            said(version),
-            said(format)
-        );
+/// Hands over all packets, and says how many there are; where the manifest says `none` passed the filters, there may be no such file.
+pub(super) fn packets(path: &Path, none: bool, hosts: &mut Hosts, sink: &mut impl TimelineSink) -> anyhow::Result<u64> {
+    if none && std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return Ok(0);
     }
-    let mut hosts = Hosts::default();
-    packets(&folder.join("packets.csv"), manifest.total_packets, &mut hosts, sink)?;
-    flows(&folder.join("flows"), &mut hosts, sink)?;
-    Ok(sink.finish(&hosts)?)
+    table::packets(path, hosts, &mut |packet, hosts| Ok(sink.packet(&packet, hosts)?))
 }
 
-fn json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
-    regular(path)?;
-    let text = std::fs::read(path).with_context(|| format!("{}: cannot read", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| path.display().to_string())
-}
-
-/// Refuses what never ends.
-fn regular(path: &Path) -> anyhow::Result<()> {
-    let is_other = std::fs::metadata(path).is_ok_and(|there| !there.is_file());
-    ensure!(!is_other, "{}: is not a regular file", path.display());
-    Ok(())
-}
-
-/// The columns of packets.csv that are used, by place.
-struct Columns {
-    timestamp: usize,
-    src: usize,
-    dst: usize,
-    src_port: usize,
-    dst_port: usize,
-    flags: usize,
-    length: usize,
-    flag_type: Option<usize>,
-    seq: Option<usize>,
-    ack: Option<usize>,
-    protocol: Option<usize>,
-}
-
-impl Columns {
-    fn of(header: &str) -> anyhow::Result<Columns> {
-        let names: Vec<&str> = header.split(',').collect();
-        let find = |name| names.iter().position(|&column| column == name);
-        let need = |name| find(name).ok_or_else(|| anyhow!("there is no column {name}"));
-        Ok(Columns {
-            timestamp: need("timestamp")?,
-            src: need("src_ip")?,
-            dst: need("dst_ip")?,
-            src_port: need("src_port")?,
-            dst_port: need("dst_port")?,
-            flags: need("flags")?,
-            length: need("length")?,
-            flag_type: find("flag_type"),
-            seq: find("seq_num"),
-            ack: find("ack_num"),
-            protocol: find("protocol"),
-        })
-    }
-
-    fn packet(&self, line: &str, hosts: &mut Hosts) -> anyhow::Result<Packet> {
-        let fields: Vec<&str> = line.split(',').collect();
-        let text = |at: usize| fields.get(at).copied().ok_or_else(|| anyhow!("it has only {} fields", fields.len()));
-        let number = |at: usize, name: &str| -> anyhow::Result<i64> {
-            let text = text(at)?;
-            text.parse().map_err(|_| anyhow!("{name} {text:?} is no whole number of 64 bits"))
-        };
-        let optional = |at: Option<usize>, name| at.map_or(Ok(0), |at| number(at, name));
-        let known = self.flag_type.map(text).transpose()?.is_none_or(|name| name != "INVALID");
-        let flags = number(self.flags, "flags")?;
-        let protocol = self.protocol.map(text).transpose()?.unwrap_or("6");
-        Ok(Packet {
-            time: number(self.timestamp, "timestamp")?,
-            src_port: number(self.src_port, "src_port")?,
-            dst_port: number(self.dst_port, "dst_port")?,
-            flags: known.then_some(flags),
-            seq: optional(self.seq, "seq_num")?,
-            ack: optional(self.ack, "ack_num")?,
-            length: number(self.length, "length")?,
-            payload: None,
-            protocol: protocol_number(protocol),
-            src: hosts.number(text(self.src)?),
-            dst: hosts.number(text(self.dst)?),
-        })
-    }
-}
-
-fn protocol_number(text: &str) -> Option<i64> {
-    if text.eq_ignore_ascii_case("tcp") { Some(6) } else { text.parse().ok() }
-}
-
-/// All packets; where none passed the filters, there is no such file.
-fn packets(path: &Path, total: Option<u64>, hosts: &mut Hosts, sink: &mut impl TimelineSink) -> anyhow::Result<()> {
-    regular(path)?;
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && total == Some(0) => return Ok(()),
-        file => file.with_context(|| format!("{}: cannot open", path.display()))?,
-    };
-    let mut columns = None;
-    let mut lines = Pieces::new(BufReader::with_capacity(1 << 18, file));
-    for number in 1u64.. {
-        let here = || format!("{}: line {number}", path.display());
-        let Some(line) = lines.line().with_context(here)? else { break };
-        ensure!(!number.is_multiple_of(4096) || !interrupt::came(), Error::from(ErrorKind::Stopped));
-        match &columns {
-            None => columns = Some(Columns::of(line).with_context(here)?),
-            Some(_) if line.is_empty() => {}
-            Some(columns) => sink.packet(&columns.packet(line, hosts).with_context(here)?, hosts)?,
-        }
-    }
-    ensure!(columns.is_some(), "{}: it is empty", path.display());
-    Ok(())
-}
-
-fn flows(folder: &Path, hosts: &mut Hosts, sink: &mut impl TimelineSink) -> anyhow::Result<()> {
+/// Hands over all flows, and says how many there are.
+pub(super) fn flows(folder: &Path, hosts: &mut Hosts, sink: &mut impl TimelineSink) -> anyhow::Result<u64> {
     let index = folder.join("flows_index.json");
     let entries: Vec<Entry> = json(&index)?;
+    let all = entries.len() as u64;
     let mut open: Option<(String, PathBuf, Vec<Option<Stored>>)> = None;
     let mut opened = HashSet::new();
     for (at, entry) in entries.into_iter().enumerate() {
         ensure!(!interrupt::came(), Error::from(ErrorKind::Stopped));
         let here = || format!("{}: flow {at} ({})", index.display(), entry.id);
         if open.as_ref().is_none_or(|(name, ..)| *name != entry.chunk_file) {
-            let plain = !entry.chunk_file.is_empty() && !entry.chunk_file.contains(['/', '\\', ':', '\0']);
-            ensure!(plain && entry.chunk_file != "..", "{}: chunk_file {:?} is no file name", here(), entry.chunk_file);
+            let plain = is_plain(&entry.chunk_file);
+            ensure!(plain, "{}: chunk_file {:?} is no file name", here(), entry.chunk_file);
             let again = !opened.insert(entry.chunk_file.clone());
             ensure!(!again, "{}: goes back to {}, whose flows have to follow one another", here(), entry.chunk_file);
             let path = folder.join(&entry.chunk_file);
@@ -250,7 +125,7 @@ fn flows(folder: &Path, hosts: &mut Hosts, sink: &mut impl TimelineSink) -> anyh
         let flow = stored.flow(hosts).with_context(|| format!("{place} ({})", entry.id))?;
         sink.flow(&flow, hosts)?;
     }
-    Ok(())
+    Ok(all)
 }
 
 /// What a name in a folder stands for.
