@@ -400,7 +400,7 @@ mod tests {
         }
         assert_eq!(
             total.bytes,
-            files.iter().map(|(name, _)| fs::metadata(folder.path.join(name)).unwrap().len()).sum()
+            files.iter().map(|(name, _)| fs::metadata(folder.path.join(name)).unwrap().len()).sum::<u64>()
         );
         files
     }
