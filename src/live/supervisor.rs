@@ -28,7 +28,7 @@ pub enum Event {
     /// A file is finished; nothing will be added.
     Finished(Written),
     /// tcpdump ended unasked, or nothing could be written. Its file is finished.
-    Died(Ended),
+    Died(Box<Ended>),
     /// It could not be started again.
     Refused(Failure),
     /// It will be started again, so long after this. What comes by then is not captured.
@@ -37,7 +37,7 @@ pub enum Event {
         after: Duration,
     },
     /// It ended because it was asked to; nothing comes behind this.
-    Stopped(Ended),
+    Stopped(Box<Ended>),
 }
 
 /// How long is waited before tcpdump is started again.
@@ -140,7 +140,7 @@ impl Keeper {
             let ended = select! {
                 recv(self.stopped) -> _ => {
                     if let Ok(ended) = episode.stop() {
-                        tell(Event::Stopped(ended));
+                        tell(Event::Stopped(Box::new(ended)));
                     }
                     return;
                 }
@@ -149,7 +149,7 @@ impl Keeper {
             let mut lasted = Duration::ZERO;
             if let Ok(ended) = ended {
                 lasted = ended.lasted;
-                tell(Event::Died(ended));
+                tell(Event::Died(Box::new(ended)));
             }
             episode = loop {
                 let after = self.patience.next(waited, lasted);

@@ -129,18 +129,18 @@ fn half_a_record_is_not_written_and_what_is_no_capture_ends_it() {
     assert!(ended.is_well(), "{ended:?}");
     assert_eq!((read(&fake.file()), ended.written.bytes), ((vec![1], Status::Complete), 24 + 36));
 
-    let fake = Fake::new(&[LISTEN, "cat \"$HERE/two.pcap\"", "yes", "sleep 1000"]);
+    let fake = Fake::new(&[LISTEN, "cat \"$HERE/two.pcap\"", "exec yes"]);
     let ended = fake.start().unwrap().wait(super::LONG).unwrap();
     assert!(matches!(ended.failure, Some(Failure::NoCapture(_))), "{ended:?}");
     assert_eq!(read(&fake.file()), (vec![1, 2], Status::Complete));
 
-    let failure = Fake::new(&[LISTEN, "yes"]).start().unwrap_err();
+    let failure = Fake::new(&[LISTEN, "exec yes"]).start().unwrap_err();
     assert!(matches!(failure, Failure::NoCapture(_)), "{failure}");
 }
 
 #[test]
 fn a_file_that_is_there_stays_and_no_process_does() {
-    let fake = Fake::new(&[LISTEN, "echo $$ > \"$HERE/process\"", "cat \"$HERE/two.pcap\"", "sleep 1000"]);
+    let fake = Fake::new(&[LISTEN, "echo $$ > \"$HERE/process\"", "cat \"$HERE/two.pcap\"", "exec sleep 1000"]);
     std::fs::write(fake.file(), "mine").unwrap();
     let failure = fake.start().unwrap_err().to_string();
     assert!(failure.contains("out.pcap: cannot write: File exists"), "{failure}");
@@ -170,7 +170,7 @@ fn one_that_dies_is_started_again_ever_later_and_no_file_is_written_over() {
         refuse,
         LISTEN,
         "cat \"$HERE/two.pcap\"",
-        "[ $n = 5 ] && sleep 1000",
+        "[ $n = 5 ] && exec sleep 1000",
         "echo bye >&2",
         "exit 1",
     ]);
