@@ -137,7 +137,8 @@ fn bar(shared: &Shared) -> ProgressBar {
 
 /// Says what it came to.
 fn told(args: &Args, ended: Ended, shared: &Shared) -> anyhow::Result<Exit> {
-    let well = ended.is_well();
+    // Somebody else may have ended it.
+    let well = ended.is_well() && (ended.stopped || args.packets.is_some());
     let Ended { written, counts, lasted, .. } = &ended;
     if !shared.quiet {
         let (packets, size) = (things(written.packets, "packet"), bytes(written.bytes));

@@ -47,7 +47,7 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// Whether it ended as it should: by a stop, or with the number of packets that was asked for.
+    /// Whether it ended without an error: by a stop, or by itself, as with the number of packets that was asked for.
     #[must_use]
     pub fn is_well(&self) -> bool {
         self.failure.is_none() && !self.killed && (self.stopped || self.status.is_some_and(|status| status.success()))
@@ -59,7 +59,7 @@ impl Episode {
     /// if the capture is unbuffered.
     ///
     /// # Errors
-    /// As [`Capture::compile`]; the output cannot be written, or is there already; tcpdump does not begin. Then no process is left.
+    /// As [`Capture::compile`]; the output cannot be written, or is there already; tcpdump does not begin, for which it has 30 s. Then no process is left.
     pub fn start(capture: &Capture, output: Output) -> Result<Episode, Failure> {
         Episode::told(capture, output, |_| {})
     }

@@ -178,6 +178,13 @@ impl Open {
         (n, to)
     }
 
+    /// Whether it is a file of a folder without a packet, or a file without even a header, as behind a failure.
+    fn is_useless(&self) -> bool {
+        let empty = if self.cut.is_some() { self.written.packets == 0 } else { self.written.bytes == 0 };
+        // What is no file was there before.
+        empty && matches!(&self.out, Sink::File(file) if file.metadata().is_ok_and(|there| there.is_file()))
+    }
+
     /// Writes whole records, or none of them.
     fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         let done = match &mut self.out {
@@ -304,9 +311,8 @@ impl Store {
     /// Finishes the file that grows.
     fn finish_file(&mut self) {
         match self.open.take() {
-            // Not even its first packet could be written.
-            Some(Open { written, cut: Some(_), .. }) if written.packets == 0 => _ = fs::remove_file(&written.path),
-            Some(Open { written, .. }) => (self.tell)(Event::Finished(written)),
+            Some(open) if open.is_useless() => _ = fs::remove_file(&open.written.path),
+            Some(open) => (self.tell)(Event::Finished(open.written)),
             None => {}
         }
     }

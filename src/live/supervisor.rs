@@ -99,7 +99,7 @@ impl Supervisor {
     }
 
     /// Stops it as [`Episode::stop`] does, and waits for that. The last event is [`Event::Stopped`], unless it was between two
-    /// runs of tcpdump.
+    /// runs of tcpdump. A tcpdump that is about to begin is waited for.
     pub fn stop(self) {
         drop(self);
     }

@@ -129,13 +129,14 @@ fn half_a_record_is_not_written_and_what_is_no_capture_ends_it() {
     assert!(ended.is_well(), "{ended:?}");
     assert_eq!((read(&fake.file()), ended.written.bytes), ((vec![1], Status::Complete), 24 + 36));
 
-    let fake = Fake::new(&[LISTEN, "cat \"$HERE/two.pcap\"", "exec yes"]);
+    let fake = Fake::new(&[LISTEN, "cat \"$HERE/two.pcap\"", "sleep 0.5", "exec yes"]);
     let ended = fake.start().unwrap().wait(super::LONG).unwrap();
     assert!(matches!(ended.failure, Some(Failure::NoCapture(_))), "{ended:?}");
     assert_eq!(read(&fake.file()), (vec![1, 2], Status::Complete));
 
-    let failure = Fake::new(&[LISTEN, "exec yes"]).start().unwrap_err();
-    assert!(matches!(failure, Failure::NoCapture(_)), "{failure}");
+    let fake = Fake::new(&[LISTEN, "exec yes"]);
+    let failure = fake.start().unwrap_err();
+    assert!(matches!(failure, Failure::NoCapture(_)) && !fake.file().exists(), "{failure}");
 }
 
 #[test]
