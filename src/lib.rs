@@ -28,6 +28,8 @@ pub mod error;
 pub mod filter;
 pub mod flow;
 pub mod job;
+#[cfg(feature = "watch")]
+pub mod live;
 #[cfg(feature = "payload")]
 pub mod payload;
 pub mod scan;

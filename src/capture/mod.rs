@@ -51,3 +51,8 @@ pub use report::{Compression, Format, Report, Status};
 pub use segments::{Segment, Segments, hours, segments};
 pub use skipped::{Cause, Skipped};
 pub use write::{PcapLayout, PcapWriter, PcapngWriter};
+#[cfg(feature = "watch")]
+pub(crate) use {
+    pcap::{HEADER, Pcap},
+    walk::{LookAhead, Stop},
+};

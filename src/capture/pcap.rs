@@ -15,14 +15,14 @@ use super::walk::{LookAhead, Stop, captured_limit, u32_of};
 use crate::time::Timestamp;
 
 /// Bytes of the global header.
-pub(super) const HEADER: usize = 24;
+pub(crate) const HEADER: usize = 24;
 
 /// Bytes of a record header that every layout has.
 const RECORD: usize = 16;
 
 /// What the global header says of the records.
 #[derive(Debug)]
-pub(super) struct Pcap {
+pub(crate) struct Pcap {
     big: bool,
     /// Nanoseconds in one unit of the fraction.
     unit: i64,
@@ -46,13 +46,13 @@ enum Lengths {
 
 impl Pcap {
     /// Whether a file that starts so is a classic pcap.
-    pub(super) fn recognises(magic: [u8; 4]) -> bool {
+    pub(crate) fn recognises(magic: [u8; 4]) -> bool {
         matches!(u32::from_be_bytes(magic), 0xa1b2_c3d4 | 0xa1b2_3c4d | 0xa1b2_cd34)
             || matches!(u32::from_le_bytes(magic), 0xa1b2_c3d4 | 0xa1b2_3c4d | 0xa1b2_cd34)
     }
 
     /// Reads the global header.
-    pub(super) fn new(header: &[u8; HEADER]) -> Result<Pcap, Stop> {
+    pub(crate) fn new(header: &[u8; HEADER]) -> Result<Pcap, Stop> {
         let mut header = *header;
         let modified = match header {
             [0xa1, 0xb2, 0xcd, 0x34, ..] => {
@@ -89,12 +89,12 @@ impl Pcap {
     }
 
     /// The link type of all records.
-    pub(super) fn link(&self) -> LinkType {
+    pub(crate) fn link(&self) -> LinkType {
         self.link
     }
 
     /// Appends whole records of `window` until `list` holds `limit`; says how many bytes they took, and why it stopped.
-    pub(super) fn walk(
+    pub(crate) fn walk(
         &self,
         window: &[u8],
         ahead: &mut LookAhead,

@@ -16,7 +16,7 @@ pub(super) fn captured_limit(snapshot: u32) -> u32 {
 
 /// Why a walk over a window stopped.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// The batch has as many records as it should.
     Full,
     /// The record at hand needs at least so many bytes, counted from its own first byte.
@@ -34,7 +34,7 @@ impl Stop {
 /// Cache lines in front of a walk, each asked for once.
 ///
 /// Only memory maps need it: a chunk that was just read lies in the cache.
-pub(super) struct LookAhead {
+pub(crate) struct LookAhead {
     distance: usize,
     next: usize,
 }
@@ -49,7 +49,7 @@ impl LookAhead {
     }
 
     /// No prefetching.
-    pub(super) fn off() -> LookAhead {
+    pub(crate) fn off() -> LookAhead {
         LookAhead { distance: 0, next: usize::MAX }
     }
 

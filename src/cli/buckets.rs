@@ -24,7 +24,7 @@ use super::reading::{Reading, Sources, Writing};
 use super::summary::{Sum, closing, complaints, stats};
 use super::text::things;
 use super::units::{Found, Unit};
-use super::{Exit, Shared, Usage, interrupt, say, stdout};
+use super::{Exit, Shared, Usage, interrupt, say, stdout, times};
 
 /// Arguments of `buckets`.
 #[derive(clap::Args)]
@@ -114,24 +114,10 @@ enum DialectArg {
     Bridge,
 }
 
-/// Units of time, and their nanoseconds.
-const UNITS: [(&str, i64); 7] = [
-    ("us", 1_000),
-    ("µs", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("min", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("d", 86_400_000_000_000),
-];
-
 /// A length of time with its unit, in nanoseconds.
 fn width(text: &str) -> Result<i64, String> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let unit = UNITS.iter().find(|(name, _)| *name == unit.trim()).map(|(_, ns)| ns);
-    let ns = number.parse::<i64>().ok().zip(unit).and_then(|(number, ns)| number.checked_mul(*ns));
-    ns.filter(|ns| (NARROWEST..=WIDEST).contains(ns))
+    times::length(text)
+        .filter(|ns| (NARROWEST..=WIDEST).contains(ns))
         .ok_or_else(|| "write a whole number and a unit, from 1us to 366d: 100ms, 1s, 10min, 1h, 1d".into())
 }
 

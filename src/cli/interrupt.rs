@@ -18,6 +18,11 @@ static SIGNAL: AtomicI32 = AtomicI32::new(0);
 /// Stops `progress` when a signal comes.
 pub(crate) fn watch(progress: &Arc<Progress>) -> anyhow::Result<()> {
     let progress = Arc::clone(progress);
+    listen(GRACE, move || progress.stop())
+}
+
+/// Calls `stop` when a signal comes, and ends the process if it is still there after `grace`.
+pub(crate) fn listen(grace: Duration, stop: impl Fn() + Send + 'static) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     // A file that may grow no more is an error of the write, which is told and leaves nothing half-written.
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
@@ -26,10 +31,10 @@ pub(crate) fn watch(progress: &Arc<Progress>) -> anyhow::Result<()> {
             if SIGNAL.swap(signal, Ordering::Relaxed) != 0 {
                 end(signal);
             }
-            progress.stop();
+            stop();
             // A read that waits for a pipe does not see that.
             thread::spawn(move || {
-                thread::sleep(GRACE);
+                thread::sleep(grace);
                 end(signal);
             });
         }

@@ -1,6 +1,7 @@
 //! The command line. One file a command; this one knows their names, and turns results into exit codes.
 
 mod buckets;
+mod capture;
 mod compact;
 mod config;
 mod demo;
@@ -71,6 +72,8 @@ enum Command {
     DiffDialects(Box<diff_dialects::Args>),
     /// Tell what is in captures: format, link types, packets, times, damage, and what would be left out.
     Inspect(inspect::Args),
+    /// Capture packets from an interface into a file, with tcpdump.
+    Capture(capture::Args),
     /// Write a deterministic capture whose truth is known.
     Synth(synth::Args),
     /// Show a timeline as a page in the browser, or save it as one file.
@@ -134,6 +137,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Schema(args) => schema::run(args),
         Command::DiffDialects(args) => diff_dialects::run(args, &shared),
         Command::Inspect(args) => inspect::run(args, &shared),
+        Command::Capture(args) => capture::run(args, &shared),
         Command::Synth(args) => synth::run(args, &shared),
         Command::View(args) => view::run(args, &shared),
         Command::Demo(args) => demo::run(args, &shared),

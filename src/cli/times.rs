@@ -35,6 +35,25 @@ pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
     whole.parse().ok().and_then(|whole| with_fraction(whole, fraction)).ok_or_else(wrong)
 }
 
+/// Units of time, and their nanoseconds.
+const UNITS: [(&str, i64); 7] = [
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("min", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+];
+
+/// Reads a length of time, in nanoseconds: a whole number and its unit, as in `100ms`, `1s`, `10min`.
+pub(crate) fn length(text: &str) -> Option<i64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, ns) = UNITS.iter().find(|(name, _)| *name == unit.trim())?;
+    number.parse::<i64>().ok()?.checked_mul(*ns)
+}
+
 fn two(part: &str, below: i64) -> Option<i64> {
     let digits = part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit());
     digits.then(|| part.parse().ok()).flatten().filter(|&n| n < below)
@@ -64,6 +83,17 @@ mod tests {
             ["", "yesterday", "2023-13-01", "2023-10-19T24", "2023-10-19T1", "12.1234567890", "9e9", "2023-10", "2023"]
         {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_length_is_a_whole_number_and_its_unit() {
+        assert_eq!(
+            ["1us", "250ms", "10 s", "2min", "1d"].map(length),
+            [1_000, 250_000_000, 10_000_000_000, 120_000_000_000, 86_400_000_000_000].map(Some)
+        );
+        for text in ["", "10", "s", "-1s", "1.5s", "1 week", "9223372036855s"] {
+            assert_eq!(length(text), None, "{text}");
         }
     }
 }

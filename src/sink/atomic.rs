@@ -187,7 +187,7 @@ pub fn sweep(folder: &Path, depth: usize) {
 const MOST_OF_A_NAME: usize = 48;
 
 /// `.NAME.PROCESS-NUMBER.tmp`: no two files under way share it.
-pub(super) fn temporary_name(path: &Path) -> OsString {
+pub(crate) fn temporary_name(path: &Path) -> OsString {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let mut name = OsString::from(".");
     // A name may be as long as the system lets it, and this one has to be longer.
@@ -203,7 +203,7 @@ fn is_temporary(name: &str) -> bool {
     ids.is_some_and(|(process, number)| process.parse::<u32>().is_ok() && number.parse::<u64>().is_ok())
 }
 
-pub(super) fn folder_of(path: &Path) -> &Path {
+pub(crate) fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

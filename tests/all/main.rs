@@ -30,6 +30,7 @@ mod filter;
 mod flows;
 mod fuzz;
 mod inputs;
+mod live;
 mod lycos;
 mod nexus;
 mod nf;
