@@ -3,4 +3,5 @@
 pub mod buckets;
 pub mod flows;
 pub mod groups;
+pub(crate) mod rows;
 pub mod timeline;

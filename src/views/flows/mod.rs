@@ -25,7 +25,6 @@ mod group;
 mod job;
 pub mod labels;
 mod record;
-mod rows;
 #[cfg(feature = "payload")]
 mod said;
 #[cfg(not(feature = "payload"))]

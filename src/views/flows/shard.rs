@@ -15,7 +15,6 @@ use super::arrival::Arrival;
 use super::deadlines::{Deadlines, slot};
 use super::flow::{Flow, LEFT_BEHIND, Serial};
 use super::record::EndReason;
-use super::rows::Rows;
 use super::said::{Held, Listener, Words};
 use super::settings::{Order, Plan, TcpEnd};
 use super::teardown::{LINGER, Verdict};
@@ -26,6 +25,7 @@ use crate::engine::view::{Batch, Mark, Part, ShardView};
 use crate::prefetch::{prefetch, prefetch_all};
 use crate::table::{Ends, FlowTable};
 use crate::time::Timestamp;
+use crate::views::rows::Rows;
 
 /// A flow that has ended. As large as a [`Row`]: blocks of those that the end of input empties hold what was in them.
 #[derive(Debug)]

@@ -24,7 +24,6 @@ use super::arrival::Arrival;
 use super::deadlines::Deadlines;
 use super::flow::{Flow, Serial};
 use super::record::EndReason;
-use super::rows::Rows;
 use super::said::Words;
 use super::settings::Plan;
 use super::shard::{Closed, Ended};
@@ -35,6 +34,7 @@ use crate::prefetch::prefetch_all;
 use crate::table::key::from_high;
 use crate::table::{Ends, FlowTable};
 use crate::time::{NS_PER_SECOND, Timestamp};
+use crate::views::rows::Rows;
 
 /// Packets from sweep to sweep.
 const PACKETS: u64 = 1000;

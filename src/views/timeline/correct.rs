@@ -58,6 +58,7 @@ use super::spill::{Spill, Waiting};
 use super::{Mode, TimelineSink, verdict::Verdict};
 use crate::error::Result;
 use crate::views::flows::deadlines::Deadlines;
+use crate::views::rows::Rows;
 
 /// Microseconds for which packets of a connection that is over may follow: twice the longest life of a segment (RFC 9293, section 3.4.2).
 pub const LINGER: i64 = 240_000_000;
@@ -134,7 +135,7 @@ pub struct Correct {
     timeout: i64,
     reorder: Reorder,
     places: HashMap<[End; 2], u32>,
-    rows: Vec<Live>,
+    rows: Rows<Live>,
     free: Vec<u32>,
     deadlines: Deadlines,
     spill: Spill,
@@ -157,7 +158,7 @@ impl Correct {
             timeout: settings.timeout,
             reorder: Reorder::default(),
             places: HashMap::new(),
-            rows: Vec::new(),
+            rows: Rows::default(),
             free: Vec::new(),
             deadlines: Deadlines::default(),
             spill: Spill::new(settings.budget, settings.temporary),
@@ -173,18 +174,18 @@ impl Correct {
         live.last.saturating_add(silence)
     }
 
-    fn place(&mut self, ends: [End; 2], time: i64) -> usize {
+    fn place(&mut self, ends: [End; 2], time: i64) -> u32 {
         if let Some(&place) = self.places.get(&ends) {
-            return place as usize;
+            return place;
         }
         let place = self.free.pop().unwrap_or_else(|| {
-            self.rows.push(Live::default());
-            u32::try_from(self.rows.len() - 1).expect("fewer than 2^32 flows fit into memory")
+            assert!(self.rows.len() < u32::MAX as usize, "fewer than 2^32 flows fit into memory");
+            self.rows.push(Live::default())
         });
-        self.rows[place as usize].ends = ends;
+        self.rows[place].ends = ends;
         self.places.insert(ends, place);
         self.deadlines.insert(slot_time(time.saturating_add(self.timeout)), place);
-        place as usize
+        place
     }
 
     /// Takes the next TCP packet in the order of time.
@@ -222,7 +223,7 @@ impl Correct {
     }
 
     /// Adds a packet to the flow of a place, which it begins if there is none.
-    fn add(&mut self, at: usize, packet: &Packet, from: usize, segment: &Segment) -> Result<()> {
+    fn add(&mut self, at: u32, packet: &Packet, from: usize, segment: &Segment) -> Result<()> {
         let live = &mut self.rows[at];
         if live.number == 0 {
             self.begun += 1;
@@ -241,7 +242,7 @@ impl Correct {
     }
 
     /// SYNs that nobody answered are of the flow in which they came.
-    fn keep_held(&mut self, at: usize) -> Result<()> {
+    fn keep_held(&mut self, at: u32) -> Result<()> {
         for syn in std::mem::take(&mut self.rows[at].held) {
             let from = usize::from((syn.src, syn.src_port) == self.rows[at].ends[1]);
             self.add(at, &syn, from, &segment(&syn))?;
@@ -250,7 +251,7 @@ impl Correct {
     }
 
     /// Hands over the flow of a place.
-    fn end(&mut self, at: usize, by_timeout: bool, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
+    fn end(&mut self, at: u32, by_timeout: bool, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
         self.keep_held(at)?;
         let ends = self.rows[at].ends;
         let mut live = std::mem::replace(&mut self.rows[at], Live { ends, ..Live::default() });
@@ -268,7 +269,7 @@ impl Correct {
     ) -> Result<()> {
         places.sort_unstable();
         for (number, place) in places {
-            let at = place as usize;
+            let at = place;
             if number != 0 {
                 self.end(at, by_timeout && !self.rows[at].connection.is_over(), hosts, sink)?;
             }
@@ -282,7 +283,7 @@ impl Correct {
     fn look(&mut self, now: i64, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
         let mut over = Vec::new();
         for (_, place) in self.deadlines.passed(slot_time(now)) {
-            let live = &self.rows[place as usize];
+            let live = &self.rows[place];
             let deadline = self.deadline(live);
             if live.number == 0 || deadline < now {
                 over.push((live.number, place));
@@ -410,10 +411,10 @@ impl Machine for Correct {
         while let Some(packet) = self.reorder.flush() {
             self.take(packet, hosts, sink)?;
         }
-        let places = self.places.values().map(|&place| (self.rows[place as usize].number, place)).collect();
+        let places = self.places.values().map(|&place| (self.rows[place].number, place)).collect();
         self.end_all(places, false, hosts, sink)?;
         // A sink that has everything may have much to do, for which the room of what is over is free.
-        (self.places, self.rows, self.free) = (HashMap::new(), Vec::new(), Vec::new());
+        (self.places, self.rows, self.free) = (HashMap::new(), Rows::default(), Vec::new());
         self.deadlines = Deadlines::default();
         Ok(())
     }

@@ -7,7 +7,7 @@ const BLOCK: usize = 1024;
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Rows<T>(Vec<Vec<T>>);
+pub(crate) struct Rows<T>(Vec<Vec<T>>);
 
 impl<T> Default for Rows<T> {
     fn default() -> Rows<T> {
@@ -18,7 +18,7 @@ impl<T> Default for Rows<T> {
 impl<T: Default> Rows<T> {
     /// Makes a row for every id below `len`.
     #[inline]
-    pub(super) fn reach(&mut self, len: usize) {
+    pub(crate) fn reach(&mut self, len: usize) {
         if len > self.len() {
             self.grow(len);
         }
@@ -37,7 +37,7 @@ impl<T: Default> Rows<T> {
 
 impl<T> Rows<T> {
     /// Appends a row, and tells its number.
-    pub(super) fn push(&mut self, row: T) -> u32 {
+    pub(crate) fn push(&mut self, row: T) -> u32 {
         let place = self.len() as u32;
         match self.0.last_mut() {
             Some(last) if last.len() < BLOCK => last.push(row),
@@ -50,44 +50,44 @@ impl<T> Rows<T> {
         place
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.last().map_or(0, |last| (self.0.len() - 1) * BLOCK + last.len())
     }
 
     /// The row of an id, if there is one.
-    pub(super) fn get(&self, id: u32) -> Option<&T> {
+    pub(crate) fn get(&self, id: u32) -> Option<&T> {
         self.0.get(id as usize / BLOCK)?.get(id as usize % BLOCK)
     }
 
     /// As [`Rows::get`], to be changed.
-    pub(super) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
+    pub(crate) fn get_mut(&mut self, id: u32) -> Option<&mut T> {
         self.0.get_mut(id as usize / BLOCK)?.get_mut(id as usize % BLOCK)
     }
 
     /// Where a row lies, for a prefetch.
     #[inline]
-    pub(super) fn address(&self, id: u32) -> usize {
+    pub(crate) fn address(&self, id: u32) -> usize {
         let block = self.0.get(id as usize / BLOCK).map_or(0, |block| block.as_ptr().addr());
         block.wrapping_add(id as usize % BLOCK * size_of::<T>())
     }
 
     /// All rows with their ids.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
         (0..).zip(self.0.iter().flatten())
     }
 
     /// All rows, to be changed.
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
         self.0.iter_mut().flatten()
     }
 
     /// All rows, in order.
-    pub(super) fn into_rows(self) -> impl Iterator<Item = T> {
+    pub(crate) fn into_rows(self) -> impl Iterator<Item = T> {
         self.0.into_iter().flatten()
     }
 
     /// Lets go of the rows of the highest ids, a block; the id of its first row, and the rows.
-    pub(super) fn pop(&mut self) -> Option<(u32, Vec<T>)> {
+    pub(crate) fn pop(&mut self) -> Option<(u32, Vec<T>)> {
         let rows = self.0.pop()?;
         Some(((self.0.len() * BLOCK) as u32, rows))
     }
