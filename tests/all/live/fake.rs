@@ -89,7 +89,7 @@ fn endless_talk_holds_nothing_up() {
     until("its packets are there", || episode.written().0 == 2);
     let started = Instant::now();
     let ended = episode.stop().unwrap();
-    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
     assert!((ended.stopped, ended.killed) == (true, false) && ended.last_words.len() <= 20, "{ended:?}");
     assert_eq!(read(&fake.file()), (vec![1, 2], Status::Complete));
 }
