@@ -15,13 +15,16 @@ use super::atomic::{Unfinished, folder_of, temporary_name};
 use super::blocks::BlockWriter;
 use crate::error::{Error, Result};
 
+/// Says of a folder what makes it none that may be replaced, as a sentence goes on: `it holds a.txt`.
+pub type Ours = fn(&Path) -> std::result::Result<(), String>;
+
 /// A folder under way. Dropped before [`AtomicFolder::commit`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct AtomicFolder {
     path: PathBuf,
     temporary: PathBuf,
     replaces: bool,
-    is_ours: fn(&Path) -> bool,
+    is_ours: Ours,
     /// Folders in it that have been made.
     made: RefCell<HashSet<PathBuf>>,
     _unfinished: Unfinished,
@@ -52,7 +55,7 @@ impl AtomicFolder {
     /// # Errors
     /// `path` is a file; it is a folder that is not ours; as an I/O error of the kind [`ErrorKind::AlreadyExists`], it is ours and
     /// `replaces` is not set; or the temporary folder beside it cannot be made.
-    pub fn create(path: &Path, replaces: bool, is_ours: fn(&Path) -> bool) -> Result<AtomicFolder> {
+    pub fn create(path: &Path, replaces: bool, is_ours: Ours) -> Result<AtomicFolder> {
         let refused = |source| Error::io("write", path, source);
         // What a link leads to is replaced, and a name such as `.` has nothing beside it.
         let target = match path.symlink_metadata() {
@@ -232,7 +235,7 @@ fn sync(folder: &Path) -> io::Result<()> {
 }
 
 /// Whether a folder may take a place.
-fn vacant(path: &Path, replaces: bool, is_ours: fn(&Path) -> bool) -> io::Result<()> {
+fn vacant(path: &Path, replaces: bool, is_ours: Ours) -> io::Result<()> {
     let there = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         there => there?,
@@ -240,13 +243,14 @@ fn vacant(path: &Path, replaces: bool, is_ours: fn(&Path) -> bool) -> io::Result
     if !there.is_dir() {
         return Err(io::Error::new(ErrorKind::NotADirectory, "a file is there; name a folder"));
     }
-    if fs::read_dir(path)?.next().is_none() || replaces && is_ours(path) {
+    if fs::read_dir(path)?.next().is_none() {
         return Ok(());
     }
-    Err(match is_ours(path) {
-        true => io::Error::new(ErrorKind::AlreadyExists, "it exists already"),
-        false => io::Error::new(ErrorKind::DirectoryNotEmpty, "it holds something else; name another folder"),
-    })
+    match is_ours(path) {
+        Ok(()) if replaces => Ok(()),
+        Ok(()) => Err(io::Error::new(ErrorKind::AlreadyExists, "it exists already")),
+        Err(why) => Err(io::Error::new(ErrorKind::DirectoryNotEmpty, format!("{why}; name another folder"))),
+    }
 }
 
 /// Lets two folders change places, in one step where the system can.
@@ -276,8 +280,8 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind as Kind;
 
-    fn ours(folder: &Path) -> bool {
-        folder.join("ours").exists()
+    fn ours(folder: &Path) -> std::result::Result<(), String> {
+        if folder.join("ours").exists() { Ok(()) } else { Err("it is not ours".into()) }
     }
 
     /// Writes a folder with a file that says `text`.

@@ -1,9 +1,8 @@
 //! Folders of one version, or of several side by side: `DIR/v2.0`, `DIR/v3.3`, `DIR/v5.0`, which appear together.
 
-use std::fs;
 use std::path::Path;
 
-use super::{About, Chunked, FlowList, Multires, PART, is_timeline};
+use super::{About, Chunked, FlowList, Multires, PART, are_timelines};
 use crate::error::{ErrorKind, Result};
 use crate::sink::folder::AtomicFolder;
 use crate::views::timeline::{Apart, Flow, Hosts, Mode, Packet, TimelineSink};
@@ -127,14 +126,4 @@ impl TimelineSink for Folders {
         self.hosts = hosts.clone();
         Ok(())
     }
-}
-
-/// Whether a folder is a timeline, or holds timelines of versions and nothing else.
-#[must_use]
-pub fn are_timelines(folder: &Path) -> bool {
-    let is_one = |entry: fs::DirEntry| {
-        VERSIONS.iter().any(|version| entry.file_name() == *version) && is_timeline(&entry.path())
-    };
-    let all_are = || fs::read_dir(folder).is_ok_and(|entries| entries.into_iter().all(|entry| entry.is_ok_and(is_one)));
-    is_timeline(folder) || all_are()
 }
