@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::super::interrupt;
-use super::table::{self, protocol_number};
+use super::table::{self, Table, protocol_number};
 use super::{is_plain, json};
 
 /// A line of flows_index.json; what else it has is in the chunk as well.
@@ -90,10 +90,15 @@ struct StoredPacket {
     seg_len: Option<u32>,
 }
 
-/// Hands over all packets, and says how many there are; where the manifest says `none` passed the filters, there may be no such file.
-pub(super) fn packets(path: &Path, none: bool, hosts: &mut Hosts, sink: &mut impl TimelineSink) -> anyhow::Result<u64> {
+/// Hands over all packets; where the manifest says `none` passed the filters, there may be no such file.
+pub(super) fn packets(
+    path: &Path,
+    none: bool,
+    hosts: &mut Hosts,
+    sink: &mut impl TimelineSink,
+) -> anyhow::Result<Table> {
     if none && std::fs::metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        return Ok(0);
+        return Ok(Table::default());
     }
     table::packets(path, hosts, &mut |packet, hosts| Ok(sink.packet(&packet, hosts)?))
 }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use pcap_compactor::views::timeline::{Hosts, Packet, TimelineSink};
+use pcap_compactor::views::timeline::{Hosts, Packet, Scene, TimelineSink};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -87,19 +87,20 @@ pub(super) fn find(input: &Path) -> anyhow::Result<Found> {
     Ok(if parts.is_empty() { Found::Nothing } else { Found::Timeline(parts) })
 }
 
-/// Reads a timeline into `sink`, packets first.
+/// Reads a timeline into a scene, packets first.
 ///
 /// # Errors
 /// A file is missing, or does not hold what the layout says; the text names the file and the place.
-pub(super) fn read(parts: &[Part], sink: &mut impl TimelineSink) -> anyhow::Result<Origin> {
+pub(super) fn read(parts: &[Part], sink: &mut Scene) -> anyhow::Result<Origin> {
     let mut hosts = Hosts::default();
     let of = |version| parts.iter().find(|part| part.version == version);
     let mut warnings = Vec::new();
     let (packets, flows) = match of(Version::Chunked) {
         Some(Part { folder, manifest, .. }) => {
             let none = manifest["total_packets"].as_u64() == Some(0);
-            let packets = chunked::packets(&folder.join("packets.csv"), none, &mut hosts, sink)?;
-            (Some(packets), Some(chunked::flows(&folder.join("flows"), &mut hosts, sink)?))
+            let table = chunked::packets(&folder.join("packets.csv"), none, &mut hosts, sink)?;
+            sink.join_without(table.without_seq, table.without_ack);
+            (Some(table.packets), Some(chunked::flows(&folder.join("flows"), &mut hosts, sink)?))
         }
         None => {
             let (raw, list) = (of(Version::Packets), of(Version::Flows));
@@ -120,6 +121,10 @@ pub(super) fn read(parts: &[Part], sink: &mut impl TimelineSink) -> anyhow::Resu
         }
     };
     sink.finish(&hosts)?;
+    if of(Version::Chunked).is_some() && sink.strangers() > 0 {
+        let strangers = things(sink.strangers(), "packet");
+        warnings.push(format!("{strangers} of flows not among those of packets.csv; they are shown beside them"));
+    }
     Ok(origin(parts, packets, flows, warnings))
 }
 

@@ -78,7 +78,17 @@ pub(super) fn protocol_number(text: &str) -> Option<i64> {
     if text.eq_ignore_ascii_case("tcp") { Some(6) } else { text.parse().ok() }
 }
 
-/// Hands over every packet of a file; how many there are.
+/// What a table came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Table {
+    pub(super) packets: u64,
+    /// It has no column of sequence numbers.
+    pub(super) without_seq: bool,
+    /// It has no column of acknowledgement numbers.
+    pub(super) without_ack: bool,
+}
+
+/// Hands over every packet of a file.
 ///
 /// # Errors
 /// It cannot be read, or a line is no packet; or `each` fails.
@@ -86,7 +96,7 @@ pub(super) fn packets(
     path: &Path,
     hosts: &mut Hosts,
     each: &mut impl FnMut(Packet, &Hosts) -> anyhow::Result<()>,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<Table> {
     let mut columns = None;
     let mut packets = 0;
     let mut lines = Pieces::new(open(path)?);
@@ -104,8 +114,8 @@ pub(super) fn packets(
             }
         }
     }
-    ensure!(columns.is_some(), "{}: it is empty", path.display());
-    Ok(packets)
+    let columns = columns.with_context(|| format!("{}: it is empty", path.display()))?;
+    Ok(Table { packets, without_seq: columns.seq.is_none(), without_ack: columns.ack.is_none() })
 }
 
 /// Bytes of a line of flows: 256 MiB, some six million packets.

@@ -182,6 +182,9 @@ pub struct Scene {
     /// Lists of why, each once.
     whys: HashSet<Arc<[(&'static str, u64)]>>,
     hasher: RandomState,
+    /// Packets that come alone have no sequence number, or no acknowledgement number.
+    without: [bool; 2],
+    strangers: u64,
 }
 
 /// A packet before it is in its column.
@@ -252,6 +255,18 @@ impl Scene {
         &self.steps
     }
 
+    /// Packets that come alone have no sequence number (`seq`) or no acknowledgement number (`ack`), so those of flows are known without.
+    /// To be said before flows come.
+    pub fn join_without(&mut self, seq: bool, ack: bool) {
+        self.without = [seq, ack];
+    }
+
+    /// Packets of flows that did not come alone as well.
+    #[must_use]
+    pub fn strangers(&self) -> u64 {
+        self.strangers
+    }
+
     fn see(&mut self, time: i64) {
         let (first, last) = self.times.unwrap_or((time, time));
         self.times = Some((first.min(time), last.max(time)));
@@ -259,7 +274,9 @@ impl Scene {
 
     fn mark(&self, packet: &Packet, flow: u32) -> Mark {
         let Packet { time, src, dst, .. } = *packet;
-        let other = (packet.src_port, packet.dst_port, packet.flags, packet.seq, packet.ack, packet.length);
+        let [seq, ack] = [(packet.seq, self.without[0]), (packet.ack, self.without[1])]
+            .map(|(number, without)| if without { 0 } else { number });
+        let other = (packet.src_port, packet.dst_port, packet.flags, seq, ack, packet.length);
         let print = self.hasher.hash_one((src, dst, other));
         Mark { time, print, src, dst, bytes: packet.length.max(0).unsigned_abs(), flow, class: Class::of(packet) }
     }
@@ -296,6 +313,7 @@ impl Scene {
                 _ => strangers.push(self.stranger(&claim)),
             }
         }
+        self.strangers = strangers.len() as u64;
         self.marks.append(&mut strangers);
         // Equal ones are the same to every eye, so the order of the input is nothing to keep.
         self.marks.sort_unstable_by_key(|mark| (mark.time, mark.src, mark.dst, mark.class, mark.flow, mark.bytes));

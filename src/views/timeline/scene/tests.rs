@@ -99,6 +99,24 @@ fn packets_know_their_flow_and_equal_ones_are_taken_in_turn() {
     assert_eq!(filled(&[], &[flow(1, &[a, c])], 2).levels()[0].rows.flow, [1, 1]);
 }
 
+/// A table may lack what flows have of packets.
+#[test]
+fn packets_without_numbers_are_joined_without() {
+    let (alone, later) = (packet(5, 0, 1, 2), packet(6, 0, 1, 16));
+    let of_flow = [Packet { seq: 7, ack: 9, ..alone }, Packet { seq: 8, ack: 9, ..later }];
+    let shown = |seq, ack, alone: [Packet; 2]| {
+        let (hosts, mut scene) = (hosts(2), Scene::default());
+        alone.iter().try_for_each(|packet| scene.packet(packet, &hosts)).unwrap();
+        scene.join_without(seq, ack);
+        scene.flow(&flow(1, &of_flow), &hosts).unwrap();
+        scene.finish(&hosts).unwrap();
+        (scene.strangers(), scene.levels()[0].rows.flow.clone(), scene.listed()[0].seq)
+    };
+    assert_eq!(shown(true, true, [alone, later]), (0, vec![1, 1], 7));
+    assert_eq!(shown(true, false, of_flow.map(|packet| Packet { seq: 0, ..packet })), (0, vec![1, 1], 7));
+    assert_eq!(shown(true, false, [alone, later]), (2, vec![0, 1, 0, 1], 7));
+}
+
 /// In a folder packets alone have no payload, and those of flows do.
 #[test]
 fn a_packet_has_the_class_that_its_flow_knows() {
