@@ -96,9 +96,12 @@ pub(crate) fn findings(report: &Report, outcome: &Outcome, quiet: bool) -> (Vec<
         let intake = &file.tally.intake;
         if intake.accepted.packets == 0 && intake.read.packets > 0 {
             let (path, n) = (file.path.display(), count(intake.read.packets));
-            lines.push(format!(
-                "{path}: not one of its {n} packets is sound IP; `pcap-compactor inspect` tells what they are"
-            ));
+            lines.push(match intake.filtered.packets {
+                0 => format!(
+                    "{path}: not one of its {n} packets is sound IP; `pcap-compactor inspect` tells what they are"
+                ),
+                _ => format!("{path}: not one of its {n} packets passes --filter, --no-pure-acks and --no-rst"),
+            });
         }
     }
     (lines, exit)
