@@ -30,7 +30,8 @@ use super::{Exit, Shared, Usage, interrupt, say, stdout, times};
 #[derive(clap::Args)]
 #[command(after_help = "\
 A bucket is a stretch of time. Its row says how many packets went in and out, of which kinds, how many flows began, what DNS \
-was asked, and how many destinations there were. Rows come in order of time, each as soon as its bucket is over.
+was asked, and how many destinations there were. Rows come in order of time, each as soon as its bucket is over. Of `-` alone, a signal \
+such as Ctrl-C ends the input: the last rows and the metrics are written, and the exit code tells of the signal (130).
 
 Examples:
   pcap-compactor buckets capture.pcap > buckets.jsonl                        # 100 ms each
@@ -145,13 +146,30 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let stats_file = args.writing.stats.clone().map(|path| ("--stats", path));
     found.spare([place].into_iter().chain(stats_file).collect::<Vec<Named>>(), &[])?;
     let progress = Arc::new(Progress::default());
-    interrupt::watch(&progress)?;
+    // A stream goes on until somebody ends it, and its rows are whole then.
+    let of_stream = found.units.iter().flat_map(|unit| &unit.inputs).all(|input| matches!(input, Source::Stdin));
+    if of_stream {
+        interrupt::end_streams()?
+    } else {
+        interrupt::watch(&progress)?
+    }
     let bytes = found.bytes();
     let bar = Bar::show(&progress, move || bytes, shared.quiet);
     let began = Instant::now();
     let done = into_place(args, found, &progress)?;
     drop(bar);
-    close(args, &done, exit, began.elapsed(), shared)
+    let ended = of_stream && interrupt::came();
+    let exit = close(args, &done, exit, began.elapsed(), shared, ended)?;
+    if ended { Err(pcap_compactor::Error::from(pcap_compactor::ErrorKind::Stopped).into()) } else { Ok(exit) }
+}
+
+/// Inputs for a run; standard input ends with a signal.
+fn inputs(sources: Vec<Source>) -> anyhow::Result<Vec<Input>> {
+    let input = |source: Source| match source {
+        Source::Stdin => Ok(Input::stream("-", interrupt::stdin().context("standard input: cannot open")?)),
+        Source::File(path) => Ok(Input::file(path)),
+    };
+    sources.into_iter().map(input).collect()
 }
 
 impl Args {
@@ -279,7 +297,7 @@ fn write<W: Write>(
 ) -> anyhow::Result<(W, Done)> {
     let units = found.units.into_iter().filter(|unit| !unit.inputs.is_empty());
     if let Some(settings) = args.bridge_settings() {
-        let inputs = units.flat_map(|unit| unit.inputs).collect();
+        let inputs = inputs(units.flat_map(|unit| unit.inputs).collect())?;
         let (report, counts) = bridge::run(settings?, inputs, args.reading.io(), progress, &mut out, name)?;
         if counts.left_out > 0 {
             let rows = things(counts.left_out, "empty bucket");
@@ -305,7 +323,7 @@ fn write<W: Write>(
         let engine = args.reading.engine(progress);
         let engine = if streams { engine.threads(1) } else { engine };
         let job = BucketJob::new(args.settings()?)?.engine(engine).sensor(sensor);
-        reports.push(job.run(inputs.into_iter().map(Input::from).collect(), &mut writer)?);
+        reports.push(job.run(self::inputs(inputs)?, &mut writer)?);
     }
     let (out, metrics) = writer.finish()?;
     let metrics = metrics.as_ref().map(OwnedMetrics::borrow);
@@ -314,8 +332,8 @@ fn write<W: Write>(
     Ok((out, Done { reports, outcome, counts }))
 }
 
-/// Says what the run came to.
-fn close(args: &Args, done: &Done, exit: Exit, took: Duration, shared: &Shared) -> anyhow::Result<Exit> {
+/// Says what the run came to; one that a signal has `ended` may have come to nothing.
+fn close(args: &Args, done: &Done, exit: Exit, took: Duration, shared: &Shared, ended: bool) -> anyhow::Result<Exit> {
     let (mut sum, mut exit, mut outcome) = (Sum::default(), exit, done.outcome);
     for report in &done.reports {
         // What it says of late packets is about hours.
@@ -331,7 +349,7 @@ fn close(args: &Args, done: &Done, exit: Exit, took: Duration, shared: &Shared) 
         say(&format!("{late} came when their bucket had left; --reorder says how long one waits"));
         exit = exit.max(Exit::Partial);
     }
-    if sum.captures == 0 {
+    if sum.captures == 0 && !ended {
         anyhow::bail!("none of the inputs is a capture that can be read");
     }
     if let Some(path) = &args.writing.stats {

@@ -14,8 +14,8 @@ const KEPT_OPEN: usize = 128;
 
 /// A capture to read.
 pub struct Input {
-    path: PathBuf,
-    reader: Option<Box<dyn Read + Send>>,
+    pub(crate) path: PathBuf,
+    pub(crate) reader: Option<Box<dyn Read + Send>>,
 }
 
 impl Input {

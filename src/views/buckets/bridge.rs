@@ -15,10 +15,10 @@ use std::sync::Arc;
 
 use hashbrown::HashSet;
 
-use crate::capture::{Capture, Input, Io, Records, Stamp};
+use crate::capture::{Capture, Io, Records, Stamp};
 use crate::decode::reject::{Malformed, Reject};
 use crate::engine::ledger::{Amount, Tally};
-use crate::engine::{FileReport, Progress, Report};
+use crate::engine::{FileReport, Input, Progress, Report};
 use crate::error::{Error, Result};
 
 /// How rows are made.
@@ -238,9 +238,9 @@ pub fn run(
     let mut report = Report::default();
     let mut counts = Counts::default();
     for input in inputs {
-        let capture = match &input {
-            Input::File(path) => Capture::open(path, io),
-            Input::Stdin => Capture::from_reader(Path::new("-"), Box::new(std::io::stdin())),
+        let capture = match input.reader {
+            Some(reader) => Capture::from_reader(&input.path, reader),
+            None => Capture::open(&input.path, io),
         };
         let mut capture = match capture {
             Ok(capture) => capture,
