@@ -20,9 +20,13 @@ use serde::Serialize;
 use serde::de::{DeserializeSeed, Deserializer, SeqAccess, Visitor};
 use serde_json::Value;
 
+use super::names::LONGEST_MANIFEST;
 use crate::capture::Pieces;
 use crate::error::{Error, Result};
 use crate::views::timeline::flags::flag_type;
+
+/// Bytes of the longest file that is held whole.
+const LONGEST: u64 = 1 << 30;
 
 /// Problems that are told; the others are counted.
 const MOST: usize = 100;
@@ -78,9 +82,15 @@ fn short(value: &impl Serialize) -> String {
 /// Checks a folder of version 2.0, 3.3 or 5.0.
 ///
 /// # Errors
-/// It has no manifest that can be read. What is in the manifest and in other files is found, and no error.
+/// It has no manifest that can be read: a regular file of at most 16 MiB. What is in the manifest and in other files is found, and no error.
 pub fn check(folder: &Path) -> Result<Findings> {
     let path = folder.join("manifest.json");
+    let refused = |what| Error::io("read", &path, std::io::Error::other(what));
+    match std::fs::metadata(&path) {
+        Ok(there) if !there.is_file() => return Err(refused("it is not a regular file")),
+        Ok(there) if there.len() > LONGEST_MANIFEST => return Err(refused("it is longer than 16 MiB")),
+        _ => {}
+    }
     let text = std::fs::read_to_string(&path).map_err(|source| Error::io("read", &path, source))?;
     let mut findings = Findings::default();
     let manifest: Value = match serde_json::from_str(&text) {
@@ -136,8 +146,13 @@ impl Folder<'_> {
         }
     }
 
+    /// A file as a value, which is held whole: at most [`LONGEST`] bytes.
     fn json(&mut self, name: &str) -> Option<Value> {
         let file = self.open(name)?;
+        if file.get_ref().metadata().is_ok_and(|there| there.len() > LONGEST) {
+            self.problem(name, "is longer than 1 GiB, more than is read at once");
+            return None;
+        }
         serde_json::from_reader(file).inspect_err(|error| self.problem(name, error)).ok()
     }
 
