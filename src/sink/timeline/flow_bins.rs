@@ -49,7 +49,7 @@ pub(super) struct Short {
     pub(super) end: i64,
     pub(super) pair: u32,
     pub(super) kind: u8,
-    /// The first host of the pair began it.
+    /// The first host of the pair sent its first packet.
     pub(super) by_low: bool,
 }
 
@@ -71,7 +71,7 @@ impl Record for Short {
     }
 }
 
-/// What a bin counts apart: the pair's place in the list, the kind, and whether the pair's second host began it.
+/// What a bin counts apart: the pair's place in the list, the kind, and whether the pair's second host sent the first packet.
 type Key = (u32, u8, bool);
 
 /// Flows, the earliest start and the latest end.

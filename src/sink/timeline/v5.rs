@@ -4,7 +4,7 @@
 //! time, however many pairs there are. Only pairs and hosts stay in memory.
 //!
 //! Bins begin at multiples of their width since the first packet. The two ends of a pair are in the order of their text. To the viewer who sent
-//! a flow's first packet began it, so ports are in that order; `initiated_by` has who did.
+//! a flow's first packet began it, so ports are in that order, and `initiated_by` counts the same host.
 
 use std::path::Path;
 
@@ -217,14 +217,13 @@ impl TimelineSink for FlowList {
         pair.flows += 1;
         pair.first = pair.first.min((flow.start, flow.number));
         self.written += 1;
-        let initiator = flow.sides.map_or(first.src, |sides| sides.initiator);
         let short = Short {
             start: flow.start,
             number: self.written,
             end: flow.end,
             pair: place,
             kind: kind(flow) as u8,
-            by_low: initiator == low,
+            by_low: first.src == low,
         };
         self.flows.as_mut().ok_or_else(finished)?.push(short)?;
         let line = Line { pair: place, start: flow.start, number: self.written, text };
