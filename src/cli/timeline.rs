@@ -34,7 +34,11 @@ and length, and maybe seq_num, ack_num and protocol; others are passed over. It 
 stream, in their order.
 
 --mode original does what tcp_data_loader_streaming.py of TimeArcs does, its mistakes included, byte for byte. There a flow ends where \
-a read chunk does, so its result depends on --read-rows.
+a read chunk does, so its result depends on --read-rows. Two things are not as there. It lets pandas guess one type for a column of a \
+chunk of --read-rows rows, here cells are read one by one: a column that holds both numbers and text differs (`1` is then a name beside \
+names, and `2.0` no number beside text). And of a row with more cells than the header it loses the chunk, here the row alone.
+
+packets.csv of version 2.0 has packets in the order in which they were captured, or stand in tables, whatever their times.
 
 Examples:
   pcap-compactor timeline capture.pcap -o out                         # as TCP is; `pcap-compactor view out` shows it
