@@ -329,7 +329,7 @@ fn steps_in_reverse_make_the_same_page() {
 #[test]
 fn nothing_stays_of_a_run_that_a_signal_ended() {
     for (signal, code) in [("INT", 130), ("HUP", 129)] {
-        for arguments in [&["timeline", "-", "-o", "out"][..], &["buckets", "-", "-o", "out.csv"]] {
+        for arguments in [&["timeline", "-", "-o", "out"][..], &["flows", "-", "-o", "out.csv"]] {
             let dir = tempfile::tempdir().unwrap();
             let mut run = command(arguments);
             let mut child = run.current_dir(dir.path()).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
@@ -344,4 +344,119 @@ fn nothing_stays_of_a_run_that_a_signal_ended() {
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{signal} {arguments:?}");
         }
     }
+}
+
+/// Nothing of anybody else's is replaced, however deep it lies.
+#[test]
+fn a_stranger_in_a_timeline_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let out = dir.path().join("out");
+    let (capture, place) = (capture.to_str().unwrap(), out.to_str().unwrap());
+    let again = || timeline(&[capture, "-o", place, "--layout", "all", "--force"]);
+    assert_eq!(again().code, Some(0));
+    for name in ["v2.0/flows/sub", "v3.3/resolutions/raw/my.csv", "v5.0/indices/flow_list/notes.txt", "notes.txt"] {
+        let stranger = out.join(name);
+        std::fs::write(&stranger, "mine").unwrap();
+        let ran = again();
+        let said = format!("it holds {name}, which is no part of a timeline; name another folder");
+        assert!(ran.code == Some(1) && ran.said.contains(&said), "{ran:?}");
+        assert_eq!(std::fs::read_to_string(&stranger).unwrap(), "mine");
+        std::fs::remove_file(stranger).unwrap();
+    }
+    assert_eq!(again().code, Some(0));
+}
+
+/// Who began a flow is the same host in its list and in bins, also where that is not who began it.
+#[test]
+fn lists_and_bins_of_flows_name_the_same_host() {
+    let dir = tempfile::tempdir().unwrap();
+    // The server speaks first.
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()[6..]));
+    let out = dir.path().join("out");
+    timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap(), "--layout", "3.3+5.0"]);
+    let folder = out.join("v5.0/indices");
+    let list = std::fs::read_dir(folder.join("flow_list")).unwrap().map(|entry| entry.unwrap().path());
+    let list = list.filter(|path| path.extension().is_some_and(|end| end == "csv")).last().unwrap();
+    let list = std::fs::read_to_string(list).unwrap();
+    let first = list.lines().nth(1).unwrap().split(',').nth(4).unwrap();
+    let side = first.split(':').nth(2).unwrap();
+    let bins: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(folder.join("flow_bins_1s.json")).unwrap()).unwrap();
+    let (pair, of) = bins[0]["flows_by_ip_pair"].as_object().unwrap().iter().next().unwrap();
+    let (low, high) = pair.split_once("<->").unwrap();
+    let begun =
+        |host: &str| of["initiated_by"][host].as_object().unwrap().values().filter_map(|n| n.as_u64()).sum::<u64>();
+    assert_eq!([begun(low), begun(high)], if side == "1" { [1, 0] } else { [0, 1] }, "{of}");
+    assert_eq!(side, "0", "{list}");
+}
+
+/// A table may lack columns that flows have; and what flows have alone is told of.
+#[test]
+fn packets_of_a_table_without_numbers_are_those_of_flows() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let out = dir.path().join("out");
+    timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap()]);
+    let table = out.join("packets.csv");
+    let text = std::fs::read_to_string(&table).unwrap();
+    let page = dir.path().join("page.html");
+    let shown = |text: &str| {
+        std::fs::write(&table, text).unwrap();
+        run(["view", out.to_str().unwrap(), "--save", page.to_str().unwrap()])
+    };
+    let without = |gone: &[usize]| -> String {
+        let row = |line: &str| {
+            let cells = line.split(',').enumerate().filter(|(at, _)| !gone.contains(at));
+            cells.map(|(_, cell)| cell).collect::<Vec<_>>().join(",") + "\n"
+        };
+        text.lines().map(row).collect()
+    };
+    for gone in [&[][..], &[7], &[8], &[7, 8]] {
+        let ran = shown(&without(gone));
+        assert!(ran.code == Some(0) && ran.said.contains("9 packets"), "{gone:?}: {ran:?}");
+    }
+    let ran = shown(&text.replacen(",101,501,", ",101,502,", 1));
+    assert!(ran.code == Some(3) && ran.said.contains("1 packet of flows not among those of packets.csv"), "{ran:?}");
+}
+
+/// What is no file, or too long to be held, is not read.
+#[cfg(unix)]
+#[test]
+fn a_check_reads_regular_files_of_sound_length() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let out = dir.path().join("out");
+    timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap()]);
+    let (manifest, hosts) = (out.join("manifest.json"), out.join("ips/unique_ips.json"));
+    let long = |path: &Path, length: u64| std::fs::File::create(path).unwrap().set_len(length).unwrap();
+    let checked = || timeline(&["--check", out.to_str().unwrap()]);
+    long(&hosts, (1 << 30) + 1);
+    let ran = checked();
+    assert!(ran.code == Some(3) && ran.out.contains("unique_ips.json: is longer than 1 GiB"), "{ran:?}");
+    std::fs::remove_file(&hosts).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &hosts).unwrap();
+    let ran = checked();
+    assert!(ran.code == Some(3) && ran.out.contains("unique_ips.json: is not a regular file"), "{ran:?}");
+    long(&manifest, (16 << 20) + 1);
+    let ran = checked();
+    assert!(ran.code == Some(1) && ran.said.contains("it is longer than 16 MiB"), "{ran:?}");
+    std::fs::remove_file(&manifest).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &manifest).unwrap();
+    let ran = checked();
+    assert!(ran.code == Some(1) && ran.said.contains("it is not a regular file"), "{ran:?}");
+    std::fs::remove_file(&manifest).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&manifest).status().unwrap().success());
+    let ran = checked();
+    assert!(ran.code == Some(1) && ran.said.contains("it is not a regular file"), "{ran:?}");
+}
+
+/// A filter that leaves nothing is no damage.
+#[test]
+fn a_filter_that_leaves_nothing_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let ran = run(["buckets", capture.to_str().unwrap(), "--filter", "icmp"]);
+    assert!(ran.code == Some(0) && ran.said.contains("not one of its 9 packets passes --filter"), "{ran:?}");
+    assert!(!ran.said.contains("sound IP"), "{ran:?}");
 }

@@ -11,7 +11,10 @@ use crate::traffic::START;
 /// DNS by its QR bit, over UDP and TCP, and what only looks like it.
 #[test]
 fn dns_is_told_by_its_header() {
-    let header = |flags: [u8; 2]| [&[0, 1][..], &flags, &[0; 8]].concat();
+    // A question for the root, also where none is asked for.
+    let counted = |flags: [u8; 2], counts: [u8; 8]| [&[0, 1][..], &flags, &counts, &[0, 0, 1, 0, 1]].concat();
+    let header = |flags: [u8; 2]| counted(flags, [0, 1, 0, 0, 0, 0, 0, 0]);
+    let update = |room: usize| [&counted([0x28, 0], [0, 1, 0, 1, 0, 0, 0, 0])[..], &vec![0; room]].concat();
     let over_tcp = |message: &[u8]| [&(message.len() as u16).to_be_bytes()[..], message].concat();
     let udp_to = |ports: [u16; 2], message: &[u8]| {
         let [src, dst] = ports.map(u16::to_be_bytes);
@@ -30,6 +33,19 @@ fn dns_is_told_by_its_header() {
         (udp_to([5353, 5353], &answer), [0, 1, 0]),
         (udp_to([40_000, 5355], &query), [1, 0, 0]),
         (udp_to([40_000, 54], &query), [0, 0, 0]),
+        // Opcodes, and how many questions and records there may be.
+        (udp_to([40_000, 53], &header([0x18, 0])), [0, 0, 0]),
+        (udp_to([40_000, 53], &header([0x38, 0])), [0, 0, 0]),
+        (udp_to([40_000, 53], &header([0x20, 0])), [1, 0, 0]),
+        (udp_to([40_000, 53], &counted([0x30, 0], [0; 8])), [1, 0, 0]),
+        (udp_to([40_000, 53], &counted([1, 0], [0; 8])), [0, 0, 0]),
+        (udp_to([53, 40_000], &counted([0x81, 0x80], [0; 8])), [0, 1, 0]),
+        (udp_to([53, 40_000], &counted([0x81, 0x80], [0, 2, 0, 0, 0, 0, 0, 0])), [0, 0, 0]),
+        (udp_to([53, 40_000], &counted([0x81, 0x80], [0, 1, 0, 9, 0, 0, 0, 0])), [0, 0, 0]),
+        (udp_to([53, 40_000], &counted([0x83, 0x80], [0, 1, 0, 9, 0, 0, 0, 0])), [0, 1, 0]),
+        (udp_to([40_000, 53], &update(11)), [1, 0, 0]),
+        (udp_to([40_000, 53], &update(10)), [0, 0, 0]),
+        (udp_to([40_000, 53], b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), [0, 0, 0]),
         (udp_to([40_000, 53], &query[..11]), [0, 0, 0]),
         (tcp_to([40_000, 53], &over_tcp(&query)), [1, 0, 0]),
         (tcp_to([53, 40_000], &over_tcp(&nxdomain)), [0, 1, 1]),

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use pcap_compactor::Timestamp;
+use pcap_compactor::capture::{PcapLayout, PcapWriter};
 use pcap_compactor::views::buckets::Settings;
 use proptest::prelude::*;
 
 use super::{MS, written};
-use crate::flows::{frame, pcap, segment};
+use crate::flows::{frame, segment};
 use crate::model::SECOND;
 use crate::model::flows::{ACK, FIN, RST, SYN, Sent};
 use crate::run::file;
@@ -168,11 +170,9 @@ fn line(
         count(&|n, packet| new[n] && packet.protocol == 17),
         count(&|n, packet| new[n] && !matches!(packet.protocol, 6 | 17)),
     ]);
-    // Of what payload is here, whatever is long enough and goes to or comes from the port is a query.
-    let to_53 = |packet: &Sent| packet.src.1 == 53 || packet.dst.1 == 53;
-    let header = |packet: &Sent| if is_tcp(packet) { 14 } else { 12 };
-    let asks = |packet: &Sent| has_ports(&&packet) && to_53(packet) && packet.payload >= header(packet);
-    numbers.extend([count(&|_, packet| asks(packet)), 0, 0]);
+    // Over TCP the header is enough, for in front of it stands how long the rest is.
+    let needed = |packet: &Sent| if is_tcp(packet) { 14 } else { QUERY.len() as u32 };
+    numbers.extend([count(&|_, packet| is_to_53(packet) && packet.payload >= needed(packet)), 0, 0]);
     numbers.extend(by_way(&|packets| packets.iter().map(|packet| packet.dst.0).collect::<BTreeSet<_>>().len() as u64));
     numbers.extend(by_way(&|packets| {
         let ports = packets.iter().filter(has_ports).map(|packet| (packet.protocol, packet.dst.1));
@@ -181,6 +181,29 @@ fn line(
     numbers.push(late);
     numbers.iter().for_each(|number| write!(text, ",{number}").unwrap());
     text.push('\n');
+}
+
+/// Asks for the root.
+const QUERY: [u8; 17] = [0, 1, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1];
+
+fn is_to_53(packet: &Sent) -> bool {
+    matches!(packet.protocol, 6 | 17) && (packet.src.1 == 53 || packet.dst.1 == 53)
+}
+
+/// A capture in which what goes to port 53, or comes from there, is as much of a query as has room.
+fn pcap(packets: &[Sent]) -> Vec<u8> {
+    let mut writer = PcapWriter::new(Vec::new(), PcapLayout::default()).unwrap();
+    for packet in packets {
+        let mut frame = frame(packet);
+        if is_to_53(packet) {
+            let length = [0, QUERY.len() as u8];
+            let said = [if packet.protocol == 6 { &length[..] } else { &[] }, &QUERY].concat();
+            let payload = frame.len() - packet.payload as usize;
+            frame[payload..].iter_mut().zip(said).for_each(|(byte, said)| *byte = said);
+        }
+        writer.record(Timestamp(packet.time), frame.len() as u32, &frame).unwrap();
+    }
+    writer.finish().unwrap()
 }
 
 fn packet() -> impl Strategy<Value = Sent> {

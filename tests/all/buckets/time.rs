@@ -118,6 +118,42 @@ fn rows_of_a_stream_come_as_time_passes() {
     assert!(child.wait().unwrap().success());
 }
 
+/// A signal is the normal end of a stream: what is open is written, also into a file, and the exit code tells of it.
+#[cfg(unix)]
+#[test]
+fn a_signal_ends_a_stream_and_its_rows_are_whole() {
+    for (signal, code, dialect) in [("INT", 130, false), ("TERM", 143, false), ("INT", 130, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("out.jsonl");
+        let mut arguments = vec!["buckets", "-", "--every", "1s", "-o", place.to_str().unwrap()];
+        if dialect {
+            arguments.extend(["--dialect", "bridge"]);
+        }
+        let mut child = command(arguments).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&pcap(&[0, 100, 1200].map(|ms| udp(START + ms * MS, 1)))).unwrap();
+        stdin.flush().unwrap();
+        while std::fs::read_dir(folder.path()).unwrap().next().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let kill = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(ended.status.code(), Some(code), "{said}");
+        assert!(said.contains("3 in buckets") && said.contains("2 rows"), "{said}");
+        let text = std::fs::read_to_string(&place).unwrap();
+        let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let count = |row: &Value| {
+            let name = if dialect { "pkts_in" } else { "pkts_unknown" };
+            row[name].as_u64()
+        };
+        assert_eq!(rows.iter().filter_map(count).collect::<Vec<_>>(), [2, 1], "{text}");
+        assert_eq!(text.contains("metrics"), !dialect);
+        drop(stdin);
+    }
+}
+
 /// Where every other time is wild, buckets leave when too many are open; every packet is counted.
 #[test]
 fn open_buckets_are_bounded() {
