@@ -119,7 +119,7 @@ fn a_folder_is_replaced_only_if_it_is_a_timeline_and_only_when_asked() {
 
     fs::write(place.path("out/thesis.txt"), "ten years").unwrap();
     let ran = place.run(&["other.csv", "--force"]);
-    assert!(ran.code == Some(1) && ran.said.contains("holds something else"), "{}", ran.said);
+    assert!(ran.code == Some(1) && ran.said.contains("it holds thesis.txt, which is no part"), "{}", ran.said);
     assert_eq!(place.text("out/thesis.txt"), "ten years");
     fs::remove_file(place.path("out/thesis.txt")).unwrap();
 
