@@ -136,7 +136,7 @@ impl Serialize for Offline<'_> {
         map.serialize_entry("scene", &self.0.whole(coarse_rows))?;
         map.serialize_entry("bins", &finer.map(|level| wire::Bins { scene, level, from: 0, to: u64::MAX }))?;
         map.serialize_entry("packets", &all.then(|| wire::Packets { scene, listed: 0..scene.listed().len() }))?;
-        map.serialize_entry("listed", &all.then(|| wire::Places(scene)))?;
+        map.serialize_entry("listed", &all.then_some(wire::Places(scene)))?;
         map.serialize_entry("mostPackets", most_packets)?;
         map.end()
     }

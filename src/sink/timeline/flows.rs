@@ -190,12 +190,15 @@ pub(super) struct Packets {
     alone: Deep<3>,
 }
 
+/// Who sent to whom, and how that is laid out.
+type Way = (Option<[(Host, i64); 2]>, Vec<u8>);
+
 /// Packets whose members are `DEPTH` containers deep. Most of a folder is packets, so they are laid out flat, and what comes again and
 /// again is laid out once.
 #[derive(Debug)]
 struct Deep<const DEPTH: usize> {
-    /// Who sent to whom, of the last two ways: most flows have no more.
-    ways: [(Option<[(Host, i64); 2]>, Vec<u8>); 2],
+    /// The last two ways: most flows have no more.
+    ways: [Way; 2],
     /// By flags of eight bits, where they were seen.
     flags: Vec<Vec<u8>>,
 }
