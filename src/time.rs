@@ -60,6 +60,27 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Units of time, and their nanoseconds.
+const UNITS: [(&str, i64); 7] = [
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("min", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+];
+
+/// Reads a length of time, in nanoseconds: a whole number and its unit, as in `100ms`, `1s`, `10min`;
+/// nothing if it is none, or does not fit.
+#[must_use]
+pub fn length(text: &str) -> Option<i64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, ns) = UNITS.iter().find(|(name, _)| *name == unit.trim())?;
+    number.parse::<i64>().ok()?.checked_mul(*ns)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

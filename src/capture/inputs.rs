@@ -154,17 +154,16 @@ pub(super) fn examine(path: &Path) -> io::Result<std::result::Result<Metadata, C
     let mut head = Vec::with_capacity(4);
     File::open(path)?.take(4).read_to_end(&mut head)?;
     Ok(match head.first_chunk() {
-        Some(magic)
-            if Pcap::recognises(*magic)
-                || Pcapng::recognises(*magic)
-                || compressed::recognise(*magic) != Compression::None =>
-        {
-            Ok(metadata)
-        }
+        Some(magic) if is_capture(*magic) => Ok(metadata),
         // A capture that nothing was written to: it is reported with the others, as it is where it is named.
         None if head.is_empty() => Ok(metadata),
         _ => Err(Cause::NotACapture),
     })
+}
+
+/// Whether a file that starts so is a capture, or a compressed file.
+pub(crate) fn is_capture(magic: [u8; 4]) -> bool {
+    Pcap::recognises(magic) || Pcapng::recognises(magic) || compressed::recognise(magic) != Compression::None
 }
 
 /// What makes a file the same file under another name.

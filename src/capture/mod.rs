@@ -53,6 +53,8 @@ pub use skipped::{Cause, Skipped};
 pub use write::{PcapLayout, PcapWriter, PcapngWriter};
 #[cfg(feature = "watch")]
 pub(crate) use {
+    inputs::is_capture,
     pcap::{HEADER, Pcap},
+    skipped::{by_name, is_output},
     walk::{LookAhead, Stop},
 };

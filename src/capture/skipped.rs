@@ -65,7 +65,7 @@ impl fmt::Display for Skipped {
 }
 
 /// Whether a folder is one that output was written into: it has a journal.
-pub(super) fn is_output(folder: &Path) -> bool {
+pub(crate) fn is_output(folder: &Path) -> bool {
     folder.join(".pcap-compactor").is_dir()
 }
 
@@ -73,7 +73,7 @@ pub(super) fn is_output(folder: &Path) -> bool {
 const UNFINISHED: [&[u8]; 6] = [b".tmp", b".part", b".partial", b".current", b".swp", b"~"];
 
 /// Why a file is passed over for its name alone.
-pub(super) fn by_name(path: &Path) -> Option<Cause> {
+pub(crate) fn by_name(path: &Path) -> Option<Cause> {
     let name = path.file_name()?.as_encoded_bytes();
     if name.starts_with(b".") {
         return Some(Cause::Hidden);

@@ -2,6 +2,7 @@
 
 use pcap_compactor::Timestamp;
 use pcap_compactor::capture::days_from_civil;
+pub(crate) use pcap_compactor::time::length;
 
 /// Reads `2023-10-19T13`, `2023-10-19T13:05`, `2023-10-19T13:05:09.25`, each with or without `Z`, `2023-10-19`, or
 /// seconds since the epoch with up to nine decimals. All are UTC.
@@ -33,25 +34,6 @@ pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
     }
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
     whole.parse().ok().and_then(|whole| with_fraction(whole, fraction)).ok_or_else(wrong)
-}
-
-/// Units of time, and their nanoseconds.
-const UNITS: [(&str, i64); 7] = [
-    ("us", 1_000),
-    ("µs", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("min", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("d", 86_400_000_000_000),
-];
-
-/// Reads a length of time, in nanoseconds: a whole number and its unit, as in `100ms`, `1s`, `10min`.
-pub(crate) fn length(text: &str) -> Option<i64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let (_, ns) = UNITS.iter().find(|(name, _)| *name == unit.trim())?;
-    number.parse::<i64>().ok()?.checked_mul(*ns)
 }
 
 fn two(part: &str, below: i64) -> Option<i64> {

@@ -9,6 +9,7 @@
 //! more; they hand over what is complete, and the calling thread merges it. Workers share nothing. With one thread the
 //! same code runs inline, without channels.
 
+pub mod feed;
 pub mod ledger;
 pub mod view;
 
@@ -118,6 +119,21 @@ impl Engine {
             file.tally.intake.check(&file.path.display().to_string())?;
             report.total.merge(&file.tally);
         }
+        for view in views {
+            view.finish(&report.total.intake)?;
+        }
+        Ok(report)
+    }
+}
+
+impl Engine {
+    /// Hands every packet of a feed's files to every view, on one thread. The report has totals and no files, for the feed hears of
+    /// each.
+    ///
+    /// # Errors
+    /// The feed's, a sink's, a stop that was asked for, or a ledger that does not balance.
+    pub fn stream(&self, feed: &mut dyn feed::Feed, views: &mut [&mut dyn View]) -> Result<Report> {
+        let report = inline::stream(self, feed, views)?;
         for view in views {
             view.finish(&report.total.intake)?;
         }

@@ -54,6 +54,26 @@ pub(super) struct Planned {
 }
 
 impl Planned {
+    /// A file that comes by itself, or why it cannot be opened.
+    pub(super) fn one(
+        path: PathBuf,
+        number: u32,
+        next: Option<Timestamp>,
+        io: Io,
+    ) -> std::result::Result<Planned, (PathBuf, Error)> {
+        let opened = Capture::open(&path, io).and_then(|mut capture| Ok((capture.first_time()?, capture)));
+        match opened {
+            Ok((first, capture)) => Ok(Planned {
+                number,
+                path,
+                first: first.unwrap_or(Timestamp::MIN),
+                next: next.unwrap_or(Timestamp::MAX),
+                capture: Some(capture),
+            }),
+            Err(error) => Err((path, error)),
+        }
+    }
+
     /// The capture, at its first record.
     pub(super) fn open(self, io: Io) -> Result<Capture> {
         match self.capture {

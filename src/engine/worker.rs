@@ -62,6 +62,11 @@ impl Worker {
         self.close(Some(Timestamp::MIN))
     }
 
+    /// Tells the views that no packet before a time will come.
+    pub(super) fn quiet(&mut self, until: Timestamp) {
+        self.views.iter_mut().for_each(|view| view.quiet(until));
+    }
+
     /// Takes a marker inside a file; a part for each view that has one.
     pub(super) fn mark(&mut self, mark: Mark) -> Vec<Option<Part>> {
         let parts = self.views.iter_mut().map(|view| view.mark(mark, &self.table)).collect();

@@ -83,7 +83,7 @@ impl AtomicFile {
     /// # Errors
     /// The buffer is full and cannot be written.
     #[inline]
-    pub(super) fn append(&mut self, with: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
+    pub(crate) fn append(&mut self, with: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
         self.out.append(with).map_err(|source| Error::io("write", &self.path, source))
     }
 

@@ -134,6 +134,16 @@ impl<W: Write> BucketWriter<W> {
         Ok((self.out, self.metrics))
     }
 
+    /// What has been written, with what waited.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    #[cfg(feature = "watch")]
+    pub(crate) fn written(&mut self) -> Result<&mut W> {
+        self.flush()?;
+        Ok(&mut self.out)
+    }
+
     fn flush(&mut self) -> Result<()> {
         let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
         self.buffer.clear();

@@ -81,13 +81,13 @@ impl<W: Write> Csv<W> {
 }
 
 /// The header row.
-pub(super) fn header() -> String {
+pub(crate) fn header() -> String {
     COLUMNS.join(",") + "\n"
 }
 
 /// Appends groups to a buffer as rows.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Rows {
+pub(crate) struct Rows {
     times: Times,
     sensor: String,
     /// The last group's key, and its row up to the service: the slices of a group follow one another.
@@ -98,18 +98,18 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    pub(super) fn new(times: Times) -> Rows {
+    pub(crate) fn new(times: Times) -> Rows {
         Rows { times, ..Rows::default() }
     }
 
     /// All rows that follow are of this sensor.
-    pub(super) fn turn_to(&mut self, sensor: &str) {
+    pub(crate) fn turn_to(&mut self, sensor: &str) {
         sensor.clone_into(&mut self.sensor);
         self.head = None;
     }
 
     /// Appends a group as a row.
-    pub(super) fn row(&mut self, group: &GroupRecord, out: &mut Vec<u8>) {
+    pub(crate) fn row(&mut self, group: &GroupRecord, out: &mut Vec<u8>) {
         if self.head.as_ref().is_none_or(|(key, _)| !key.same(&group.key)) {
             let mut head = self.head.take().map_or_else(Vec::new, |(_, text)| text);
             head.clear();

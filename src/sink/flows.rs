@@ -124,6 +124,16 @@ impl<W: Write> FlowWriter<W> {
         self.out
     }
 
+    /// What has been written, with what waited.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    #[cfg(feature = "watch")]
+    pub(crate) fn written(&mut self) -> Result<&mut W> {
+        self.flush(false)?;
+        Ok(&mut self.out)
+    }
+
     fn flush(&mut self, last: bool) -> Result<()> {
         if let Some(sheet) = &mut self.sheet {
             sheet.pack(&mut self.buffer, last)?;

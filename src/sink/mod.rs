@@ -21,6 +21,7 @@ pub mod runs;
 pub(crate) mod said;
 pub mod seal;
 mod sheet;
+pub(crate) mod sorted;
 mod text;
 pub mod timeline;
 mod zip;

@@ -6,11 +6,11 @@
 use hashbrown::HashMap;
 
 use super::json::string;
-use super::sorted::{Record, Sorted};
 use super::texts::Texts;
 use crate::error::Result;
 use crate::flow::varint::{LONGEST, put, take, unzigzag, zigzag};
 use crate::sink::folder::{AtomicFolder, Part};
+use crate::sink::sorted::{Record, Sorted};
 use crate::views::timeline::{Host, Hosts};
 
 /// Widths of bins: name, microseconds, and the longest time range in minutes for which a viewer takes it; the last takes the others. Each

@@ -10,7 +10,6 @@ mod json;
 mod manifest;
 mod names;
 mod several;
-mod sorted;
 mod texts;
 mod times;
 mod totals;

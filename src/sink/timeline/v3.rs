@@ -12,7 +12,6 @@ use hashbrown::HashMap;
 
 use super::json::Json;
 use super::manifest::{finished, iso, plain, source, span, time_range, write};
-use super::sorted::{Record, Sorted};
 use super::texts::Texts;
 use super::totals::Totals;
 use super::{About, is_timeline};
@@ -20,6 +19,7 @@ use crate::error::Result;
 use crate::flow::varint::{LONGEST, put, take, unzigzag, zigzag};
 use crate::sink::atomic::folder_of;
 use crate::sink::folder::{AtomicFolder, Part};
+use crate::sink::sorted::{Record, Sorted};
 use crate::views::timeline::flags::flag_type;
 use crate::views::timeline::{Flow, Host, Hosts, Packet, TimelineSink};
 

@@ -13,7 +13,6 @@ use hashbrown::{HashMap, HashSet};
 use super::flow_bins::{self, Pairs, Short, WIDTHS};
 use super::json::Json;
 use super::manifest::{choice, finished, iso, items, plain, source, span, strings, time_range, write};
-use super::sorted::{Record, Sorted};
 use super::times::Times;
 use super::totals::{Bins, Totals};
 use super::{About, is_timeline};
@@ -21,6 +20,7 @@ use crate::error::Result;
 use crate::flow::varint::{LONGEST, put, take, unzigzag, zigzag};
 use crate::sink::atomic::folder_of;
 use crate::sink::folder::AtomicFolder;
+use crate::sink::sorted::{Record, Sorted};
 use crate::views::timeline::{Close, Flow, Host, Hosts, Packet, Reason, TimelineSink};
 
 /// Bytes of a pair's file, about, unless told otherwise; more make parts.

@@ -10,8 +10,8 @@ use crate::time::NS_PER_SECOND;
 /// Silence behind which a 5-tuple is another flow: of TCP, UDP, others.
 const TIMEOUTS: [i64; 3] = [300 * NS_PER_SECOND, 120 * NS_PER_SECOND, 60 * NS_PER_SECOND];
 
-/// Silence behind which nothing is a flow any more.
-const LONGEST: i64 = TIMEOUTS[0];
+/// Silence behind which nothing is a flow any more, nanoseconds.
+pub(super) const LONGEST: i64 = TIMEOUTS[0];
 
 /// A 5-tuple.
 #[derive(Clone, Copy, Debug)]

@@ -41,6 +41,9 @@ pub const NARROWEST: i64 = 1_000;
 /// The widest bucket, nanoseconds: 366 days.
 pub const WIDEST: i64 = 366 * 86_400 * NS_PER_SECOND;
 
+/// The longest silence behind which a packet is still of a flow that is known, nanoseconds.
+pub const LONGEST_SILENCE: i64 = known::LONGEST;
+
 /// How buckets are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {

@@ -122,6 +122,12 @@ impl ShardView for Shard {
         self.hand_over()
     }
 
+    fn quiet(&mut self, until: Timestamp) {
+        for series in self.series.iter_mut().filter(|series| series.is_due(until.0)) {
+            series.leave(until.0, &mut self.left.rows);
+        }
+    }
+
     fn close(&mut self, before: Option<Timestamp>, _: &FlowTable) -> Option<Part> {
         if before.is_none() {
             let to = self.settings.clip.map(|clip| clip.end.0).filter(|to| *to != i64::MAX);

@@ -20,7 +20,7 @@ const GATHER: usize = 256 << 10;
 const PIECE: usize = 32 << 10;
 
 /// What is put in order. Records that are equal in order stay as they came only where nothing is equal: give each a number.
-pub(super) trait Record: Ord + Sized {
+pub(crate) trait Record: Ord + Sized {
     /// Appends it.
     fn write(&self, out: &mut Vec<u8>);
     /// Reads what [`Record::write`] wrote.
@@ -33,7 +33,7 @@ pub(super) trait Record: Ord + Sized {
 
 /// Records under way.
 #[derive(Debug)]
-pub(super) struct Sorted<R> {
+pub(crate) struct Sorted<R> {
     folder: PathBuf,
     most: usize,
     waiting: Vec<R>,
@@ -45,7 +45,7 @@ pub(super) struct Sorted<R> {
 
 impl<R: Record> Sorted<R> {
     /// None yet; a temporary file will lie in `folder`.
-    pub(super) fn new(folder: &Path) -> Sorted<R> {
+    pub(crate) fn new(folder: &Path) -> Sorted<R> {
         Sorted::of(folder, RUN)
     }
 
@@ -54,14 +54,14 @@ impl<R: Record> Sorted<R> {
     }
 
     /// Takes a record.
-    pub(super) fn push(&mut self, record: R) -> Result<()> {
+    pub(crate) fn push(&mut self, record: R) -> Result<()> {
         self.bytes += size_of::<R>() + record.beside();
         self.waiting.push(record);
         if self.bytes >= self.most { self.put_away() } else { Ok(()) }
     }
 
     /// Hands over all in order.
-    pub(super) fn each(mut self, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
+    pub(crate) fn each(mut self, mut take: impl FnMut(R) -> Result<()>) -> Result<()> {
         if self.runs.is_empty() {
             self.waiting.sort();
             return self.waiting.into_iter().try_for_each(take);
