@@ -40,6 +40,13 @@ pub enum ErrorKind {
     },
     /// An invariant of the engine is broken: the ledger does not balance, say.
     Invariant(String),
+    /// A folder cannot be watched: another process does it, or the journal of its pipeline cannot be used.
+    Watch {
+        /// The folder, or the journal.
+        path: PathBuf,
+        /// Why, and what to do.
+        message: String,
+    },
     /// A sink refused a record.
     Sink(Box<dyn std::error::Error + Send + Sync>),
     /// The caller asked the run to stop.
@@ -79,6 +86,7 @@ impl fmt::Display for Error {
             ErrorKind::Io { action, path, source } => write!(f, "{}: cannot {action}: {source}", path.display()),
             ErrorKind::Config(message) => f.write_str(message),
             ErrorKind::Table { path, line, message } => write!(f, "{}, line {line}: {message}", path.display()),
+            ErrorKind::Watch { path, message } => write!(f, "{}: {message}", path.display()),
             ErrorKind::Invariant(message) => write!(f, "internal invariant broken: {message}; please report this"),
             ErrorKind::Sink(source) => write!(f, "the sink refused a record: {source}"),
             ErrorKind::Stopped => f.write_str("stopped"),

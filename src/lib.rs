@@ -38,6 +38,8 @@ pub mod synth;
 pub mod table;
 pub mod time;
 pub mod views;
+#[cfg(feature = "watch")]
+pub mod watch;
 
 mod prefetch;
 mod stable;

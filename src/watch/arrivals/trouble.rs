@@ -1,0 +1,51 @@
+//! What there is to say, each cause once.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+
+/// Why something is said.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Cause {
+    /// A file or folder cannot be read.
+    Unreadable(PathBuf),
+    /// There are links.
+    Links,
+    /// Not everything is told by the system.
+    Polling,
+}
+
+/// What was said, and what will be.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    known: HashSet<Cause>,
+    new: Vec<Error>,
+}
+
+impl Trouble {
+    pub(super) fn say(&mut self, cause: Cause, action: &'static str, path: &Path, source: io::Error) {
+        if self.known.insert(cause) {
+            self.new.push(Error::io(action, path, source));
+        }
+    }
+
+    /// A link is where a file or folder could be.
+    pub(super) fn link(&mut self, path: &Path) {
+        let why = "it is a link, and no link is followed; what it leads to may be moved here";
+        self.say(Cause::Links, "take", path, io::Error::other(why));
+    }
+
+    /// It can be read. If that ends, it is said anew.
+    pub(super) fn over(&mut self, path: &Path) {
+        if !self.known.is_empty() {
+            self.known.remove(&Cause::Unreadable(path.to_owned()));
+        }
+    }
+
+    /// What is new.
+    pub(super) fn take(&mut self) -> Vec<Error> {
+        std::mem::take(&mut self.new)
+    }
+}

@@ -1,0 +1,354 @@
+//! How a pipeline is doing: what its threads count, as text for Prometheus, as a verdict, and as a [`Status`].
+//!
+//! Nothing here is counted packet by packet: a file, an hour, a look at the disk costs a lock or less. Counters begin at 0 with the process.
+//! What is read twice, behind a crash or because a file came late, counts twice.
+
+mod exposition;
+mod status;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::capture;
+use crate::engine::FileReport;
+use crate::engine::ledger::Tally;
+use crate::time::Timestamp;
+
+pub use status::{CaptureStatus, ProductStatus, SensorStatus, Status, Trouble};
+
+/// Rotations that a sensor may be behind.
+const MOST_BEHIND: u32 = 3;
+
+/// Troubles that are remembered; the oldest go first.
+const TROUBLES: usize = 20;
+
+/// What is not known yet.
+const UNKNOWN: u64 = u64::MAX;
+
+/// Counters and gauges of one pipeline, for all its threads.
+#[derive(Debug)]
+pub struct Health {
+    begun: SystemTime,
+    rotation_ns: AtomicU64,
+    least_free: AtomicU64,
+    free: AtomicU64,
+    kept_for_hours: AtomicU64,
+    stopping: AtomicBool,
+    capture: Mutex<Option<Capture>>,
+    sensors: Mutex<BTreeMap<String, Sensor>>,
+    products: Mutex<BTreeMap<(String, String), Product>>,
+    troubles: Mutex<VecDeque<Trouble>>,
+}
+
+/// Our own capture.
+#[derive(Clone, Copy, Debug, Default)]
+struct Capture {
+    running: bool,
+    begun: u64,
+    received: u64,
+    captured: u64,
+    dropped: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Sensor {
+    files: u64,
+    damaged: u64,
+    failures: u64,
+    quarantined: u64,
+    late: u64,
+    waiting: u64,
+    live_flows: u64,
+    lag: Option<(Duration, Instant)>,
+    tally: Tally,
+    failed: Option<String>,
+}
+
+impl Sensor {
+    /// A lag that nobody renews grows: whoever should is stuck.
+    fn lag(&self) -> Duration {
+        self.lag.map_or(Duration::ZERO, |(lag, since)| match lag {
+            Duration::ZERO => lag,
+            lag => lag.saturating_add(since.elapsed()),
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Product {
+    records: u64,
+    hours: u64,
+    newest: Option<Timestamp>,
+}
+
+impl Health {
+    /// Of a pipeline whose sensors begin a file at least every `rotation`, and that is to leave so many bytes of its disk free.
+    #[must_use]
+    pub fn new(rotation: Duration, least_free: u64) -> Health {
+        let health = Health {
+            begun: SystemTime::now(),
+            rotation_ns: AtomicU64::new(0),
+            least_free: AtomicU64::new(0),
+            free: AtomicU64::new(UNKNOWN),
+            kept_for_hours: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+            capture: Mutex::default(),
+            sensors: Mutex::default(),
+            products: Mutex::default(),
+            troubles: Mutex::default(),
+        };
+        health.limits(rotation, least_free);
+        health
+    }
+
+    /// Takes other limits.
+    pub fn limits(&self, rotation: Duration, least_free: u64) {
+        self.rotation_ns.store(u64::try_from(rotation.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+        self.least_free.store(least_free, Relaxed);
+    }
+
+    /// A file was read, to its end or to where it is damaged.
+    pub fn file(&self, sensor: &str, report: &FileReport) {
+        self.sensor(sensor, |sensor| {
+            sensor.files += 1;
+            let whole = matches!(report.capture.status, capture::Status::Complete | capture::Status::Empty);
+            sensor.damaged += u64::from(!whole);
+            sensor.tally.merge(&report.tally);
+        });
+    }
+
+    /// A file could not be read, and will be tried again or put aside.
+    pub fn failed(&self, sensor: &str) {
+        self.sensor(sensor, |sensor| sensor.failures += 1);
+    }
+
+    /// A file was put aside.
+    pub fn quarantined(&self, sensor: &str) {
+        self.sensor(sensor, |sensor| sensor.quarantined += 1);
+    }
+
+    /// A file came too late for anything of it to be read.
+    pub fn late_file(&self, sensor: &str) {
+        self.sensor(sensor, |sensor| sensor.late += 1);
+    }
+
+    /// So many complete files wait to be read.
+    pub fn queue(&self, sensor: &str, waiting: usize) {
+        self.sensor(sensor, |sensor| sensor.waiting = waiting as u64);
+    }
+
+    /// How long ago the newest complete file ended that is not out of the engine yet; zero if all are. Until it is told anew, it grows
+    /// with the clock.
+    pub fn lag(&self, sensor: &str, lag: Duration) {
+        self.sensor(sensor, |sensor| sensor.lag = Some((lag, Instant::now())));
+    }
+
+    /// So many flows have not ended yet.
+    pub fn live_flows(&self, sensor: &str, flows: usize) {
+        self.sensor(sensor, |sensor| sensor.live_flows = flows as u64);
+    }
+
+    /// The line of a sensor works, or works again.
+    pub fn line_began(&self, sensor: &str) {
+        self.sensor(sensor, |sensor| sensor.failed = None);
+    }
+
+    /// The line of a sensor came to an end that it should not have; until it begins again, the pipeline is not healthy.
+    pub fn line_failed(&self, sensor: &str, why: &str) {
+        self.sensor(sensor, |sensor| sensor.failed = Some(why.to_owned()));
+    }
+
+    /// Records were made.
+    pub fn records(&self, product: &str, sensor: &str, rows: u64) {
+        self.product(product, sensor, |product| product.records += rows);
+    }
+
+    /// The hour that begins at `start` is out.
+    pub fn hour_out(&self, product: &str, sensor: &str, start: Timestamp) {
+        self.product(product, sensor, |product| {
+            product.hours += 1;
+            product.newest = product.newest.max(Some(start));
+        });
+    }
+
+    /// So many bytes are free.
+    pub fn disk_free(&self, bytes: u64) {
+        // A disk of 2^64 - 1 bytes free would pass for an unknown one.
+        self.free.store(bytes.min(UNKNOWN - 1), Relaxed);
+    }
+
+    /// So many captures are older than they are to be kept, and needed for hours that are not out.
+    pub fn kept_for_hours(&self, captures: usize) {
+        self.kept_for_hours.store(captures as u64, Relaxed);
+    }
+
+    /// Our own capture runs, or does not though it should.
+    pub fn capturing(&self, running: bool) {
+        let mut capture = lock(&self.capture);
+        let capture = capture.get_or_insert_default();
+        capture.begun += u64::from(running && !capture.running);
+        capture.running = running;
+    }
+
+    /// What a run of tcpdump counted, in packets: those that passed its filter, that it captured, and that were dropped.
+    pub fn capture_counts(&self, received: u64, captured: u64, dropped: u64) {
+        let mut capture = lock(&self.capture);
+        let capture = capture.get_or_insert_default();
+        capture.received += received;
+        capture.captured += captured;
+        capture.dropped += dropped;
+    }
+
+    /// The pipeline has been asked to end.
+    pub fn stopping(&self) {
+        self.stopping.store(true, Relaxed);
+    }
+
+    /// Something that somebody should know of; the last twenty are remembered.
+    pub fn trouble(&self, text: impl Into<String>) {
+        let mut troubles = lock(&self.troubles);
+        if troubles.len() == TROUBLES {
+            troubles.pop_front();
+        }
+        troubles.push_back(Trouble { time: seconds(SystemTime::now()), text: text.into() });
+    }
+
+    /// Whether less is free than should be.
+    #[must_use]
+    pub fn is_low_on_disk(&self) -> bool {
+        let free = self.free.load(Relaxed);
+        free != UNKNOWN && free < self.least_free.load(Relaxed)
+    }
+
+    /// Whether all is well, and if not, why, a reason a line.
+    #[must_use]
+    pub fn healthy(&self) -> (bool, String) {
+        let reasons = self.reasons();
+        match reasons.is_empty() {
+            true => (true, "ok\n".to_owned()),
+            false => (false, reasons.join("\n") + "\n"),
+        }
+    }
+
+    fn reasons(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.is_low_on_disk() {
+            let (free, least) = (self.free.load(Relaxed), self.least_free.load(Relaxed));
+            reasons.push(format!("disk: {free} bytes are free, fewer than {least}"));
+        }
+        let stopping = self.stopping.load(Relaxed);
+        if lock(&self.capture).is_some_and(|capture| !capture.running) && !stopping {
+            reasons.push("capture: it does not run".to_owned());
+        }
+        let most = Duration::from_nanos(self.rotation_ns.load(Relaxed)).saturating_mul(MOST_BEHIND);
+        for (name, sensor) in &*lock(&self.sensors) {
+            if let Some(why) = &sensor.failed {
+                reasons.push(format!("sensor {name}: failed: {why}"));
+            }
+            let lag = sensor.lag();
+            if lag > most {
+                let (lag, most) = (lag.as_secs(), most.as_secs());
+                reasons.push(format!("sensor {name}: {lag} s behind, more than {MOST_BEHIND} rotations ({most} s)"));
+            }
+        }
+        // One reason is one line, whatever a folder is called.
+        for reason in &mut reasons {
+            if reason.contains(char::is_control) {
+                *reason = reason.replace(char::is_control, "\u{fffd}");
+            }
+        }
+        reasons
+    }
+
+    fn sensor(&self, name: &str, change: impl FnOnce(&mut Sensor)) {
+        let mut sensors = lock(&self.sensors);
+        match sensors.get_mut(name) {
+            Some(sensor) => change(sensor),
+            None => change(sensors.entry(name.to_owned()).or_default()),
+        }
+    }
+
+    fn product(&self, product: &str, sensor: &str, change: impl FnOnce(&mut Product)) {
+        change(lock(&self.products).entry((product.to_owned(), sensor.to_owned())).or_default());
+    }
+}
+
+/// What a thread that panicked left is counters still.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Seconds since 1970.
+fn seconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Memory that this process holds, in bytes; nothing where the system has no `/proc`.
+fn resident() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn what_is_wrong_is_said_and_what_is_over_is_not() {
+        let health = Health::new(MINUTE, 1000);
+        assert_eq!(health.healthy(), (true, "ok\n".into()));
+        health.lag("a\nb", 3 * MINUTE + Duration::from_secs(1));
+        health.lag("c", 2 * MINUTE);
+        health.disk_free(999);
+        health.capturing(false);
+        health.line_failed("d", "no space");
+        let (well, why) = health.healthy();
+        let lines: Vec<&str> = why.lines().collect();
+        assert!(!well && lines.len() == 4, "{why}");
+        assert_eq!(lines[0], "disk: 999 bytes are free, fewer than 1000");
+        assert_eq!(lines[1], "capture: it does not run");
+        assert_eq!(lines[2], "sensor a\u{fffd}b: 181 s behind, more than 3 rotations (180 s)");
+        assert_eq!(lines[3], "sensor d: failed: no space");
+        health.lag("a\nb", Duration::ZERO);
+        health.disk_free(1000);
+        health.capturing(true);
+        health.line_began("d");
+        assert!(health.healthy().0);
+        health.limits(Duration::from_secs(30), 1001);
+        assert_eq!(health.healthy().1.lines().count(), 2, "c, and the disk: {}", health.healthy().1);
+    }
+
+    #[test]
+    fn a_lag_that_nobody_renews_grows() {
+        let health = Health::new(Duration::from_millis(1), 0);
+        health.lag("all out", Duration::ZERO);
+        health.lag("stuck", Duration::from_millis(1));
+        std::thread::sleep(Duration::from_millis(5));
+        let (well, why) = health.healthy();
+        assert!(!well && why.contains("sensor stuck: ") && !why.contains("all out"), "{why}");
+    }
+
+    #[test]
+    fn a_capture_that_ends_with_everything_is_no_trouble() {
+        let health = Health::new(MINUTE, 0);
+        health.capturing(true);
+        health.stopping();
+        health.capturing(false);
+        assert!(health.healthy().0);
+    }
+
+    #[test]
+    fn troubles_are_the_last_ones() {
+        let health = Health::new(MINUTE, 0);
+        (0..TROUBLES + 5).for_each(|n| health.trouble(format!("{n}")));
+        let troubles = health.status().troubles;
+        assert_eq!((troubles.len(), troubles[0].text.as_str()), (TROUBLES, "5"));
+    }
+}

@@ -1,0 +1,142 @@
+//! What makes a file the same file.
+
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use sha1::{Digest, Sha1};
+
+/// Bytes at each end that are looked at.
+const END: u64 = 4096;
+
+/// A file, and what it holds. Of one that is renamed it stays, of one that is written anew it does not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The device; 0 where there is no such number.
+    pub device: u64,
+    /// The file's number there; 0 where there is no such number.
+    pub inode: u64,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-1 of the first and the last 4 KiB, as text: of the one behind the other, though they overlap in a short file.
+    pub digest: String,
+}
+
+impl Identity {
+    /// Looks at a file. It never waits, and reads 8 KiB at most.
+    ///
+    /// # Errors
+    /// It is missing, cannot be read, or is no regular file: a link, a folder, a FIFO, a device.
+    pub fn of(path: &Path) -> io::Result<Identity> {
+        let (file, metadata) = open(path)?;
+        Identity::read(file, &metadata).map(|(identity, _)| identity)
+    }
+
+    /// The identity of an open file, and its first four bytes if it has so many.
+    pub(super) fn read(mut file: File, metadata: &Metadata) -> io::Result<(Identity, Option<[u8; 4]>)> {
+        let size = metadata.len();
+        let mut ends = Vec::new();
+        file.by_ref().take(END).read_to_end(&mut ends)?;
+        let magic = ends.first_chunk().copied();
+        file.seek(SeekFrom::Start(size.saturating_sub(END)))?;
+        file.take(END).read_to_end(&mut ends)?;
+        let (device, inode) = numbers(metadata);
+        Ok((Identity { device, inode, size, digest: hex(&Sha1::digest(&ends)) }, magic))
+    }
+}
+
+/// Opens a regular file for reading, and nothing else, even if another takes its name in this moment.
+pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
+    regular(fs::symlink_metadata(path)?)?;
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(libc::O_NONBLOCK | libc::O_NOFOLLOW);
+    }
+    let file = options.open(path)?;
+    let metadata = regular(file.metadata()?)?;
+    Ok((file, metadata))
+}
+
+fn regular(metadata: Metadata) -> io::Result<Metadata> {
+    if metadata.is_file() {
+        return Ok(metadata);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+}
+
+/// Device and inode.
+pub(super) fn numbers(metadata: &Metadata) -> (u64, u64) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        (metadata.dev(), metadata.ino())
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        (0, 0)
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    bytes.iter().flat_map(|byte| [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_no_part_of_it_and_both_ends_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.pcap");
+        let mut bytes = vec![7; 10_000];
+        fs::write(&path, &bytes).unwrap();
+        let whole = Identity::of(&path).unwrap();
+        assert_eq!(whole.size, 10_000);
+        let moved = dir.path().join("b.pcap");
+        fs::rename(&path, &moved).unwrap();
+        assert_eq!(Identity::of(&moved).unwrap(), whole);
+        for (at, differs) in [(0, true), (4095, true), (5000, false), (5904, true), (9999, true)] {
+            bytes[at] = 8;
+            fs::write(&moved, &bytes).unwrap();
+            assert_eq!(Identity::of(&moved).unwrap() != whole, differs, "byte {at}");
+            bytes[at] = 7;
+        }
+        fs::write(&moved, &bytes[1..]).unwrap();
+        assert_ne!(Identity::of(&moved).unwrap().digest, "");
+        assert_ne!(Identity::of(&moved).unwrap(), whole);
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_ends_behind_one_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        fs::write(&path, "").unwrap();
+        assert_eq!(Identity::of(&path).unwrap().digest, "da39a3ee5e6b4b0d3255bfef95601890afd80709");
+        fs::write(&path, "abc").unwrap();
+        // sha1sum of "abcabc".
+        assert_eq!(Identity::of(&path).unwrap().digest, "f8c1d87006fbf7e5cc4b026c3138bc046883dc71");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_refused_at_once() {
+        use std::os::unix::net::UnixListener;
+        let dir = tempfile::tempdir().unwrap();
+        let [fifo, link, socket] = ["fifo", "link", "socket"].map(|name| dir.path().join(name));
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
+        std::os::unix::fs::symlink(std::env::current_exe().unwrap(), &link).unwrap();
+        let _bound = UnixListener::bind(&socket).unwrap();
+        for path in [&fifo, &link, &socket, dir.path(), Path::new("/dev/zero")] {
+            let error = Identity::of(path).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{}: {error}", path.display());
+        }
+        assert_eq!(Identity::of(&dir.path().join("none")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+}

@@ -1,0 +1,631 @@
+//! What a pipeline has to know after a restart, at whatever moment it was stopped.
+//!
+//! One SQLite file, `OUTPUT/.pcap-compactor/watch.sqlite`, with a write-ahead log. Whatever a call changes is whole and on the disk when it
+//! returns, or not there at all. Threads each open it for themselves and wait for one another, up to [`PATIENCE`].
+//!
+//! - The **sequence** of a sensor is what its run was handed: files, and moments at which the wall clock spoke. Places grow, and none is used twice.
+//! - **Files** are known by what they are, not by name. One that leaves the sequence stays known, so that it is not taken again.
+//! - **Products** have a time up to which their hours are out, and the files of these hours.
+//!
+//! It does not look into files, nor whether they are there.
+
+mod lock;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+
+pub use self::lock::Lock;
+use super::Identity;
+use crate::error::{ErrorKind, Result};
+use crate::time::Timestamp;
+
+/// How long a thread waits for another that writes.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A connection to the journal of an output folder.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    db: Connection,
+}
+
+/// A file that is handed to a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fed {
+    /// Where it lay.
+    pub path: PathBuf,
+    /// What it is.
+    pub identity: Identity,
+    /// The time of its first packet; nothing if it has none.
+    pub first: Option<Timestamp>,
+    /// What the run is told with it: no packet before will come behind it.
+    pub next: Option<Timestamp>,
+}
+
+/// What became of a file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Became {
+    /// Packets read.
+    pub packets: u64,
+    /// The time of the latest packet; nothing if there was none.
+    pub last: Option<Timestamp>,
+    /// What ended it too early.
+    pub damage: Option<String>,
+}
+
+/// A step of a sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// A file.
+    File {
+        /// Where it stands.
+        place: i64,
+        /// What was handed over.
+        fed: Fed,
+        /// What became of it; nothing before it is read.
+        became: Option<Became>,
+    },
+    /// The wall clock spoke.
+    Quiet {
+        /// Where it stands.
+        place: i64,
+        /// No packet before this comes behind it.
+        until: Timestamp,
+    },
+}
+
+impl Entry {
+    /// Where it stands.
+    #[must_use]
+    pub fn place(&self) -> i64 {
+        match self {
+            Entry::File { place, .. } | Entry::Quiet { place, .. } => *place,
+        }
+    }
+}
+
+/// How far a product of a sensor is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Out {
+    /// Hours before this are out; [`Timestamp::MIN`] if none is.
+    pub until: Timestamp,
+    /// What is to come needs no packet before this.
+    pub needs: Timestamp,
+}
+
+impl Out {
+    /// Nothing is out.
+    pub const NOTHING: Out = Out { until: Timestamp::MIN, needs: Timestamp::MIN };
+}
+
+/// A file of an hour.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    /// Where it lies, from the output folder on.
+    pub path: PathBuf,
+    /// When its hour begins.
+    pub hour: Timestamp,
+    /// Bytes.
+    pub bytes: u64,
+    /// Records in it.
+    pub rows: u64,
+}
+
+/// A file of an hour, and whose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hour {
+    /// The sensor.
+    pub sensor: String,
+    /// The product.
+    pub product: String,
+    /// The file.
+    pub file: Written,
+}
+
+/// What is known of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It is in the sequence of its sensor.
+    Fed,
+    /// It came when its hours were out and could not be made anew.
+    Late,
+    /// It could not be read.
+    Quarantined,
+    /// It was in the sequence, and nothing needs it any more.
+    Done,
+}
+
+/// A file beside the sequence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Its sensor.
+    pub sensor: String,
+    /// Where it lay.
+    pub path: PathBuf,
+    /// What it is.
+    pub identity: Identity,
+    /// [`State::Late`] or [`State::Quarantined`].
+    pub state: State,
+    /// Why.
+    pub reason: String,
+}
+
+/// How much the journal holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Files in sequences.
+    pub fed: u64,
+    /// Of these, files that are not read yet.
+    pub unread: u64,
+    /// Files that came too late.
+    pub late: u64,
+    /// Files that could not be read.
+    pub quarantined: u64,
+    /// Files that nothing needs any more and that were not removed from here.
+    pub done: u64,
+    /// Files of hours.
+    pub hours: u64,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Records in these.
+    pub rows: u64,
+}
+
+/// A file of the watched folder that was given to the pipeline and is not removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// Its row.
+    pub(super) id: i64,
+    pub(super) sensor: String,
+    pub(super) path: PathBuf,
+    pub(super) identity: Identity,
+    /// Whether nothing of it is to be read any more: it is read, or no part of a sequence.
+    pub(super) read: bool,
+    /// Its latest packet, if it is known to have one.
+    pub(super) last: Option<Timestamp>,
+}
+
+impl Journal {
+    /// Takes an output folder and a watched folder for this process, until the lock is dropped. Nothing is written in the watched folder.
+    ///
+    /// # Errors
+    /// Another process, which is named if that can be known, has one of them; or a folder is not there, or cannot be written.
+    pub fn lock(output: &Path, folder: &Path) -> Result<Lock> {
+        Lock::take(output, folder)
+    }
+
+    /// Opens the journal of an output folder; makes it and the folder if they are missing.
+    ///
+    /// # Errors
+    /// It cannot be opened or made, is damaged, of another version, or no journal at all.
+    pub fn open(output: &Path) -> Result<Journal> {
+        schema::open(output)
+    }
+
+    /// Notes the settings that output depends on when none are noted. If others are, returns these, which stay.
+    ///
+    /// # Errors
+    /// As of all calls: the journal cannot be read or written.
+    pub fn identity(&self, now: &str) -> Result<Option<String>> {
+        self.change(|db| {
+            db.prepare_cached("INSERT OR IGNORE INTO meta (name, value) VALUES ('settings', ?1)")?.execute([now])?;
+            let noted: String = value(db, "SELECT value FROM meta WHERE name = 'settings'", [])?;
+            Ok(Some(noted).filter(|noted| noted != now))
+        })
+    }
+
+    /// All sensors that were ever named, in order.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn sensors(&self) -> Result<Vec<String>> {
+        self.list("SELECT name FROM sensor ORDER BY name", [], |row| row.get(0))
+    }
+
+    /// Appends a file to the sequence of a sensor, and returns its place.
+    ///
+    /// # Errors
+    /// The file is in a sequence already; the journal cannot be written.
+    pub fn fed(&self, sensor: &str, file: &Fed) -> Result<i64> {
+        self.change(|db| {
+            let sensor = sensor_of(db, sensor)?;
+            append(db, sensor, file, None)
+        })
+    }
+
+    /// Appends to the sequence of a sensor that the wall clock spoke, and returns the place.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn quiet(&self, sensor: &str, until: Timestamp) -> Result<i64> {
+        self.change(|db| {
+            let sensor = sensor_of(db, sensor)?;
+            append_quiet(db, sensor, until)
+        })
+    }
+
+    /// Notes what became of the file at a place; a second time in place of the first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invariant`]: there is no file at the place. The journal cannot be written.
+    pub fn read(&self, place: i64, what: &Became) -> Result<()> {
+        let rows = self.change(|db| {
+            let sql = "UPDATE file SET packets = ?2, last = ?3, damage = ?4 WHERE id = (SELECT file FROM entry WHERE place = ?1)";
+            db.prepare_cached(sql)?.execute(params![place, Bits(what.packets), ns(what.last), what.damage])
+        })?;
+        if rows == 1 {
+            return Ok(());
+        }
+        Err(ErrorKind::Invariant(format!("the journal has no file at place {place}")).into())
+    }
+
+    /// The sequence of a sensor, in order.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn sequence(&self, sensor: &str) -> Result<Vec<Entry>> {
+        let sql = "SELECT place, until, path, device, inode, size, digest, first, next, packets, last, damage
+            FROM entry LEFT JOIN file ON file.id = entry.file
+            WHERE entry.sensor = (SELECT id FROM sensor WHERE name = ?1) ORDER BY place";
+        self.list(sql, [sensor], |row| {
+            let place = row.get(0)?;
+            if let Some(until) = row.get(1)? {
+                return Ok(Entry::Quiet { place, until: Timestamp(until) });
+            }
+            let fed =
+                Fed { path: path(row, 2)?, identity: identity(row, 3)?, first: time(row, 7)?, next: time(row, 8)? };
+            let became = match row.get(9)? {
+                Some(Bits(packets)) => Some(Became { packets, last: time(row, 10)?, damage: row.get(11)? }),
+                None => None,
+            };
+            Ok(Entry::File { place, fed, became })
+        })
+    }
+
+    /// The latest packet of files that were taken out of the sequence of a sensor because nothing needed them any more.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn forgotten(&self, sensor: &str) -> Result<Option<Timestamp>> {
+        let sql = "WITH this AS (SELECT id, forgotten FROM sensor WHERE name = ?1)
+            SELECT max(last) FROM
+                (SELECT last FROM file WHERE sensor = (SELECT id FROM this) AND state = ?2 UNION ALL SELECT forgotten FROM this)";
+        let last = value::<Option<i64>>(&self.db, sql, params![sensor, State::Done]);
+        Ok(last.map_err(|error| self.failed(&error))?.map(Timestamp))
+    }
+
+    /// Replaces the sequence of a sensor, and how far the named products of it are.
+    ///
+    /// Entries stand in the order in which they are given and get new places, which [`Journal::sequence`] tells; their old ones do not
+    /// matter. Files that are no longer among them are [`State::Done`].
+    ///
+    /// # Errors
+    /// A file is there twice, or in the sequence of another sensor; the journal cannot be written. Then nothing is replaced.
+    pub fn turn_back(&self, sensor: &str, entries: &[Entry], out_until: &[(String, Out)]) -> Result<()> {
+        self.change(|db| {
+            let sensor = sensor_of(db, sensor)?;
+            dismiss(db, sensor, i64::MAX)?;
+            for entry in entries {
+                match entry {
+                    Entry::File { fed, became, .. } => append(db, sensor, fed, became.as_ref())?,
+                    Entry::Quiet { until, .. } => append_quiet(db, sensor, *until)?,
+                };
+            }
+            forget_removed(db)?;
+            out_until.iter().try_for_each(|(product, out)| set_out(db, sensor, product, *out))
+        })
+    }
+
+    /// Takes what stands before a place out of the sequence of a sensor. Its files are [`State::Done`].
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn forget(&self, sensor: &str, before: i64) -> Result<()> {
+        self.change(|db| {
+            let sensor = sensor_of(db, sensor)?;
+            dismiss(db, sensor, before)?;
+            forget_removed(db)
+        })
+    }
+
+    /// How far a product of a sensor is; [`Out::NOTHING`] at first.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn out(&self, sensor: &str, product: &str) -> Result<Out> {
+        let sql =
+            "SELECT until, needs FROM out WHERE sensor = (SELECT id FROM sensor WHERE name = ?1) AND product = ?2";
+        let out = |row: &Row<'_>| Ok(Out { until: Timestamp(row.get(0)?), needs: Timestamp(row.get(1)?) });
+        let found = self.db.prepare_cached(sql).and_then(|mut sql| sql.query_row([sensor, product], out).optional());
+        Ok(found.map_err(|error| self.failed(&error))?.unwrap_or(Out::NOTHING))
+    }
+
+    /// Notes that an hour is out, whose file, if it has one, is on the disk.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn commit(&self, sensor: &str, product: &str, out: Out, file: Option<&Written>) -> Result<()> {
+        self.change(|db| {
+            let sensor = sensor_of(db, sensor)?;
+            if let Some(Written { path, hour, bytes, rows }) = file {
+                let sql = "INSERT OR REPLACE INTO hour (path, sensor, product, hour, bytes, rows) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+                let path = path.as_os_str().as_bytes();
+                db.prepare_cached(sql)?.execute(params![path, sensor, product, hour.ns(), Bits(*bytes), Bits(*rows)])?;
+            }
+            set_out(db, sensor, product, out)
+        })
+    }
+
+    /// What is known of a file; nothing of one that is new.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn knows(&self, identity: &Identity) -> Result<Option<State>> {
+        let Identity { device, inode, size, digest } = identity;
+        let sql = "SELECT state FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4";
+        let found = value(&self.db, sql, params![Bits(*device), Bits(*inode), Bits(*size), digest]);
+        found.optional().map_err(|error| self.failed(&error))
+    }
+
+    /// Notes a file that is in no sequence, and takes it out if it is in one.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn set_aside(&self, sensor: &str, path: &Path, identity: &Identity, state: State, reason: &str) -> Result<()> {
+        let fed = Fed { path: path.to_owned(), identity: identity.clone(), first: None, next: None };
+        self.change(|db| {
+            let sensor = sensor_of(db, sensor)?;
+            let id = note(db, sensor, &fed, None, state, Some(reason))?;
+            db.prepare_cached("DELETE FROM entry WHERE file = ?1")?.execute([id]).map(drop)
+        })
+    }
+
+    /// Files that came too late or could not be read, in the order in which they came.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn aside(&self) -> Result<Vec<Aside>> {
+        let sql = "SELECT name, path, device, inode, size, digest, state, coalesce(reason, '')
+            FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2) ORDER BY file.id";
+        self.list(sql, params![State::Late, State::Quarantined], |row| {
+            let (sensor, state, reason) = (row.get(0)?, row.get(6)?, row.get(7)?);
+            Ok(Aside { sensor, path: path(row, 1)?, identity: identity(row, 2)?, state, reason })
+        })
+    }
+
+    /// Files of hours that were not removed, by hour and path.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn written(&self) -> Result<Vec<Hour>> {
+        let sql = "SELECT name, product, path, hour, bytes, rows FROM hour JOIN sensor ON sensor.id = hour.sensor ORDER BY hour, path";
+        self.list(sql, [], |row| {
+            let (Bits(bytes), Bits(rows)) = (row.get(4)?, row.get(5)?);
+            let file = Written { path: path(row, 2)?, hour: Timestamp(row.get(3)?), bytes, rows };
+            Ok(Hour { sensor: row.get(0)?, product: row.get(1)?, file })
+        })
+    }
+
+    /// Notes that the file of an hour, named as in [`Written::path`], was removed.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn removed(&self, path: &Path) -> Result<()> {
+        let sql = "DELETE FROM hour WHERE path = ?1";
+        self.change(|db| db.prepare_cached(sql)?.execute([path.as_os_str().as_bytes()]).map(drop))
+    }
+
+    /// How much it holds.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn counts(&self) -> Result<Counts> {
+        let mut counts = Counts::default();
+        let states = self.list("SELECT state, count(*) FROM file WHERE removed = 0 GROUP BY state", [], |row| {
+            Ok((row.get(0)?, row.get::<_, Bits>(1)?.0))
+        })?;
+        for (state, files) in states {
+            *match state {
+                State::Fed => &mut counts.fed,
+                State::Late => &mut counts.late,
+                State::Quarantined => &mut counts.quarantined,
+                State::Done => &mut counts.done,
+            } = files;
+        }
+        let sql = "SELECT count(*) FROM file WHERE state = ?1 AND removed = 0 AND packets IS NULL";
+        let unread = value(&self.db, sql, [State::Fed]).map_err(|error| self.failed(&error))?;
+        let sql = "SELECT count(*), coalesce(sum(bytes), 0), coalesce(sum(rows), 0) FROM hour";
+        let hours = self.list(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Bits(counts.unread) = unread;
+        if let [(Bits(hours), Bits(bytes), Bits(rows))] = hours[..] {
+            (counts.hours, counts.bytes, counts.rows) = (hours, bytes, rows);
+        }
+        Ok(counts)
+    }
+
+    /// Captures that were given to the pipeline and not removed, in the order in which they came. One that was written anew is only what it
+    /// became, and that may be no capture that was given.
+    pub(super) fn held(&self) -> Result<Vec<Held>> {
+        let sql = "SELECT file.id, name, path, device, inode, size, digest, state = ?2 OR packets IS NOT NULL, last
+            FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2) AND removed = 0 AND NOT EXISTS
+                (SELECT 1 FROM file AS newer WHERE newer.device = file.device AND newer.inode = file.inode AND newer.id > file.id)
+            ORDER BY file.id";
+        self.list(sql, params![State::Fed, State::Done], |row| {
+            let (id, sensor, read) = (row.get(0)?, row.get(1)?, row.get(7)?);
+            Ok(Held { id, sensor, path: path(row, 2)?, identity: identity(row, 3)?, read, last: time(row, 8)? })
+        })
+    }
+
+    /// Notes that captures were removed. Of one that is no part of a sequence nothing has to be known any more.
+    pub(super) fn removed_captures(&self, ids: &[i64]) -> Result<()> {
+        self.change(|db| {
+            for id in ids {
+                db.prepare_cached("UPDATE file SET removed = 1 WHERE id = ?1")?.execute([id])?;
+            }
+            forget_removed(db)
+        })
+    }
+
+    /// Notes that a file which could not be read was removed.
+    pub(super) fn removed_quarantined(&self, device: u64, inode: u64, size: u64) -> Result<()> {
+        let sql = "DELETE FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND state = ?4";
+        let known = params![Bits(device), Bits(inode), Bits(size), State::Quarantined];
+        self.change(|db| db.prepare_cached(sql)?.execute(known).map(drop))
+    }
+
+    /// Makes a change whole or not at all.
+    fn change<T>(&self, make: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let run = || {
+            // One that begins as a reader and then writes would fail, without waiting, where another wrote meanwhile.
+            let transaction = Transaction::new_unchecked(&self.db, TransactionBehavior::Immediate)?;
+            let made = make(&transaction)?;
+            transaction.commit()?;
+            Ok(made)
+        };
+        run().map_err(|error| self.failed(&error))
+    }
+
+    fn list<T>(
+        &self,
+        sql: &str,
+        params: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let run = || self.db.prepare_cached(sql)?.query_map(params, read)?.collect::<rusqlite::Result<_>>();
+        run().map_err(|error| self.failed(&error))
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> crate::Error {
+        schema::failed(&self.path, error)
+    }
+}
+
+/// The number of a sensor, which it is given when it is first named.
+fn sensor_of(db: &Connection, name: &str) -> rusqlite::Result<i64> {
+    let known = value(db, "SELECT id FROM sensor WHERE name = ?1", [name]).optional()?;
+    known.map_or_else(|| db.prepare_cached("INSERT INTO sensor (name) VALUES (?1)")?.insert([name]), Ok)
+}
+
+fn append(db: &Connection, sensor: i64, fed: &Fed, became: Option<&Became>) -> rusqlite::Result<i64> {
+    let file = note(db, sensor, fed, became, State::Fed, None)?;
+    db.prepare_cached("INSERT INTO entry (sensor, file) VALUES (?1, ?2)")?.insert([sensor, file])
+}
+
+fn append_quiet(db: &Connection, sensor: i64, until: Timestamp) -> rusqlite::Result<i64> {
+    db.prepare_cached("INSERT INTO entry (sensor, until) VALUES (?1, ?2)")?.insert([sensor, until.ns()])
+}
+
+/// Notes a file, in place of what was known of it, and returns its row.
+fn note(
+    db: &Connection,
+    sensor: i64,
+    fed: &Fed,
+    became: Option<&Became>,
+    state: State,
+    reason: Option<&str>,
+) -> rusqlite::Result<i64> {
+    let sql = "INSERT INTO file (device, inode, size, digest, sensor, path, state, reason, first, next, packets, last, damage)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+        ON CONFLICT (device, inode, size, digest) DO UPDATE SET sensor = excluded.sensor, path = excluded.path, state = excluded.state,
+            reason = excluded.reason, first = excluded.first, next = excluded.next, packets = excluded.packets, last = excluded.last,
+            damage = excluded.damage
+        RETURNING id";
+    let Fed { path, identity: Identity { device, inode, size, digest }, first, next } = fed;
+    let row = params![
+        Bits(*device),
+        Bits(*inode),
+        Bits(*size),
+        digest,
+        sensor,
+        path.as_os_str().as_bytes(),
+        state,
+        reason,
+        ns(*first),
+        ns(*next),
+        became.map(|became| Bits(became.packets)),
+        ns(became.and_then(|became| became.last)),
+        became.and_then(|became| became.damage.as_ref()),
+    ];
+    value(db, sql, row)
+}
+
+/// Takes what stands before a place out of the sequence of a sensor.
+fn dismiss(db: &Connection, sensor: i64, before: i64) -> rusqlite::Result<()> {
+    let sql = "UPDATE file SET state = ?3 WHERE id IN (SELECT file FROM entry WHERE sensor = ?1 AND place < ?2)";
+    db.prepare_cached(sql)?.execute(params![sensor, before, State::Done])?;
+    db.prepare_cached("DELETE FROM entry WHERE sensor = ?1 AND place < ?2")?.execute([sensor, before]).map(drop)
+}
+
+/// A file that is gone cannot come again. How far it reached stays known.
+fn forget_removed(db: &Connection) -> rusqlite::Result<()> {
+    let sql = "UPDATE sensor SET forgotten = max(coalesce(forgotten, gone.last), gone.last)
+        FROM (SELECT sensor, max(last) AS last FROM file WHERE removed = 1 AND state = ?1 GROUP BY sensor) AS gone
+        WHERE sensor.id = gone.sensor AND gone.last IS NOT NULL";
+    db.prepare_cached(sql)?.execute([State::Done])?;
+    db.prepare_cached("DELETE FROM file WHERE removed = 1 AND state = ?1")?.execute([State::Done]).map(drop)
+}
+
+fn set_out(db: &Connection, sensor: i64, product: &str, out: Out) -> rusqlite::Result<()> {
+    let sql = "INSERT OR REPLACE INTO out (sensor, product, until, needs) VALUES (?1, ?2, ?3, ?4)";
+    db.prepare_cached(sql)?.execute(params![sensor, product, out.until.ns(), out.needs.ns()]).map(drop)
+}
+
+/// The one value that a statement returns.
+fn value<T: FromSql>(db: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<T> {
+    db.prepare_cached(sql)?.query_row(params, |row| row.get(0))
+}
+
+fn ns(time: Option<Timestamp>) -> Option<i64> {
+    time.map(Timestamp::ns)
+}
+
+fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(at)?.map(Timestamp))
+}
+
+/// Names of files are bytes, of no encoding.
+fn path(row: &Row<'_>, at: usize) -> rusqlite::Result<PathBuf> {
+    Ok(OsString::from_vec(row.get(at)?).into())
+}
+
+fn identity(row: &Row<'_>, at: usize) -> rusqlite::Result<Identity> {
+    let (Bits(device), Bits(inode), Bits(size)) = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?);
+    Ok(Identity { device, inode, size, digest: row.get(at + 3)? })
+}
+
+/// A number of 64 bits, kept as the signed one of the same bits: SQLite has no others.
+struct Bits(u64);
+
+impl ToSql for Bits {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.cast_signed().into())
+    }
+}
+
+impl FromSql for Bits {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Bits> {
+        Ok(Bits(value.as_i64()?.cast_unsigned()))
+    }
+}
+
+impl ToSql for State {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok((*self as i64).into())
+    }
+}
+
+impl FromSql for State {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<State> {
+        let number = value.as_i64()?;
+        let states = [State::Fed, State::Late, State::Quarantined, State::Done];
+        states.into_iter().find(|state| *state as i64 == number).ok_or(FromSqlError::OutOfRange(number))
+    }
+}

@@ -1,0 +1,130 @@
+//! The tables of a journal, and opening them.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+
+use super::{Journal, PATIENCE};
+use crate::error::{Error, ErrorKind, Result};
+
+/// The folder of an output folder that is not for its readers.
+pub(super) const OWN: &str = ".pcap-compactor";
+
+/// The version of the tables; another one when they change.
+const VERSION: i64 = 1;
+
+/// `place` is never used twice, also not behind the end of a sequence that was taken back.
+const TABLES: &str = "
+    CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE sensor (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, forgotten INTEGER) STRICT;
+    CREATE TABLE file (
+        id INTEGER PRIMARY KEY,
+        device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, digest TEXT NOT NULL,
+        sensor INTEGER NOT NULL REFERENCES sensor,
+        path BLOB NOT NULL,
+        state INTEGER NOT NULL, reason TEXT,
+        first INTEGER, next INTEGER,
+        packets INTEGER, last INTEGER, damage TEXT,
+        removed INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (device, inode, size, digest)
+    ) STRICT;
+    CREATE INDEX file_state ON file (state, removed);
+    CREATE TABLE entry (
+        place INTEGER PRIMARY KEY AUTOINCREMENT,
+        sensor INTEGER NOT NULL REFERENCES sensor,
+        file INTEGER UNIQUE REFERENCES file,
+        until INTEGER,
+        CHECK ((file IS NULL) <> (until IS NULL))
+    ) STRICT;
+    CREATE INDEX entry_sensor ON entry (sensor);
+    CREATE TABLE out (
+        sensor INTEGER NOT NULL REFERENCES sensor, product TEXT NOT NULL,
+        until INTEGER NOT NULL, needs INTEGER NOT NULL,
+        PRIMARY KEY (sensor, product)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE hour (
+        path BLOB PRIMARY KEY,
+        sensor INTEGER NOT NULL REFERENCES sensor, product TEXT NOT NULL,
+        hour INTEGER NOT NULL, bytes INTEGER NOT NULL, rows INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 1;
+";
+
+/// See [`Journal::open`].
+pub(super) fn open(output: &Path) -> Result<Journal> {
+    let folder = output.join(OWN);
+    fs::create_dir_all(&folder).map_err(|source| Error::io("make the folder", &folder, source))?;
+    let path = folder.join("watch.sqlite");
+    let db = connect(&path).map_err(|error| failed(&path, &error))?;
+    prepare(&db, &path)?;
+    // So that the file itself survives a loss of power; a file system that cannot sync folders has its own promise.
+    let _ = File::open(&folder).and_then(|folder| folder.sync_all());
+    Ok(Journal { path, db })
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let db = Connection::open(path)?;
+    db.busy_timeout(PATIENCE)?;
+    db.set_prepared_statement_cache_capacity(64);
+    // A journal that is not one is said to be none here.
+    db.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+    Ok(db)
+}
+
+/// Makes the tables in a new file; refuses what others made.
+fn prepare(db: &Connection, path: &Path) -> Result<()> {
+    let make = || {
+        let version = |db: &Connection| db.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
+        if version(db)? == 0 {
+            let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+            let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+            // Another thread may have been first.
+            if version(&transaction)? == 0 && tables == 0 {
+                transaction.execute_batch(TABLES)?;
+            }
+            transaction.commit()?;
+        }
+        version(db)
+    };
+    let version = make().map_err(|error| failed(path, &error))?;
+    if version != VERSION {
+        let whose =
+            if version == 0 { "is a database of something else" } else { "is of another version of this program" };
+        return Err(refused(path, format!("{whose} (tables {version}, not {VERSION}); {ANEW}")));
+    }
+    let set = || {
+        // A change of the file is in the log before a call returns, and reading does not wait for it.
+        let mode: String = db.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        db.execute_batch("PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON")?;
+        rusqlite::Result::Ok(mode)
+    };
+    let mode = set().map_err(|error| failed(path, &error))?;
+    if mode != "wal" {
+        let message =
+            "this file system cannot hold it with a write-ahead log; the output folder has to be on a local disk";
+        return Err(refused(path, message.to_owned()));
+    }
+    Ok(())
+}
+
+/// What to do about a file that is no journal.
+const ANEW: &str = "to begin anew, move it and those beside it that begin with its name away: what captures the watched folder holds is then \
+                    read again, and records of these hours are written again";
+
+fn refused(path: &Path, message: String) -> Error {
+    ErrorKind::Watch { path: path.to_owned(), message }.into()
+}
+
+/// An error of SQLite, and what to do about it.
+pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
+    let what = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            format!("is no journal, or damaged ({error}); {ANEW}")
+        }
+        Some(ErrorCode::DiskFull) => "cannot be written: the disk is full".to_owned(),
+        Some(ErrorCode::DatabaseBusy) => format!("is held by another process for more than {} s", PATIENCE.as_secs()),
+        _ => format!("the journal cannot be used: {error}"),
+    };
+    refused(path, what)
+}

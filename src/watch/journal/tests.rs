@@ -1,0 +1,387 @@
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use super::*;
+
+fn identity(n: u64) -> Identity {
+    Identity { device: u64::MAX, inode: n, size: 1 << 63 | n, digest: format!("{n:040x}") }
+}
+
+fn fed(n: u64) -> Fed {
+    let path = PathBuf::from(format!("/captures/s/{n}.pcap"));
+    Fed { path, identity: identity(n), first: Some(Timestamp(n as i64)), next: None }
+}
+
+fn file(n: u64) -> Entry {
+    Entry::File { place: 0, fed: fed(n), became: None }
+}
+
+fn out(until: i64) -> Out {
+    Out { until: Timestamp(until), needs: Timestamp(until - 7) }
+}
+
+fn written(path: &str, hour: i64) -> Written {
+    Written { path: path.into(), hour: Timestamp(hour), bytes: 10, rows: 2 }
+}
+
+/// Files and moments of a sequence, without their places.
+fn steps(journal: &Journal, sensor: &str) -> Vec<std::result::Result<u64, i64>> {
+    let sequence = journal.sequence(sensor).unwrap();
+    assert!(sequence.is_sorted_by(|a, b| a.place() < b.place()), "{sequence:?}");
+    let step = |entry: &Entry| match entry {
+        Entry::File { fed, .. } => Ok(fed.identity.inode),
+        Entry::Quiet { until, .. } => Err(until.ns()),
+    };
+    sequence.iter().map(step).collect()
+}
+
+#[test]
+fn what_was_noted_is_there_when_it_is_opened_again() {
+    let output = tempfile::tempdir().unwrap();
+    let bytes = Path::new(OsStr::from_bytes(b"/captures/\xff\xfe/a\nb.pcap"));
+    let odd = Fed { path: bytes.to_owned(), next: Some(Timestamp::MAX), first: None, ..fed(2) };
+    let became = Became { packets: u64::MAX, last: Some(Timestamp::MIN), damage: Some("cut at byte 24".to_owned()) };
+    let before = {
+        let journal = Journal::open(output.path()).unwrap();
+        let place = journal.fed("a", &fed(1)).unwrap();
+        journal.quiet("a", Timestamp(-5)).unwrap();
+        journal.fed("a", &odd).unwrap();
+        journal.fed("b", &fed(3)).unwrap();
+        journal.read(place, &became).unwrap();
+        journal.commit("a", "groups", out(9), Some(&written("groups/a/x", 3))).unwrap();
+        journal.set_aside("c", bytes, &identity(4), State::Late, "its hour is out").unwrap();
+        journal.sequence("a").unwrap()
+    };
+    let journal = Journal::open(output.path()).unwrap();
+    assert_eq!(journal.sequence("a").unwrap(), before);
+    let [Entry::File { fed: first, became: Some(read), .. }, Entry::Quiet { until, .. }, last] = &before[..] else {
+        panic!("{before:?}");
+    };
+    assert_eq!((first, read, *until), (&fed(1), &became, Timestamp(-5)));
+    assert_eq!(last, &Entry::File { place: last.place(), fed: odd, became: None });
+    assert_eq!(journal.sensors().unwrap(), ["a", "b", "c"]);
+    assert_eq!((journal.out("a", "groups").unwrap(), journal.out("b", "groups").unwrap()), (out(9), Out::NOTHING));
+    let late = Aside {
+        sensor: "c".to_owned(),
+        path: bytes.to_owned(),
+        identity: identity(4),
+        state: State::Late,
+        reason: "its hour is out".to_owned(),
+    };
+    assert_eq!(journal.aside().unwrap(), [late]);
+    let counts = Counts { fed: 3, unread: 2, late: 1, hours: 1, bytes: 10, rows: 2, ..Counts::default() };
+    assert_eq!(journal.counts().unwrap(), counts);
+}
+
+#[test]
+fn settings_are_noted_once_and_others_are_told() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    assert_eq!(journal.identity("one").unwrap(), None);
+    assert_eq!(journal.identity("one").unwrap(), None);
+    assert_eq!(journal.identity("two").unwrap(), Some("one".to_owned()));
+    assert_eq!(journal.identity("one").unwrap(), None);
+}
+
+#[test]
+fn a_file_is_known_by_all_that_it_is() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    journal.fed("a", &fed(1)).unwrap();
+    assert_eq!(journal.knows(&identity(1)).unwrap(), Some(State::Fed));
+    let Identity { device, inode, size, digest } = identity(1);
+    let others = [
+        Identity { device: device - 1, inode, size, digest: digest.clone() },
+        Identity { device, inode: inode + 1, size, digest: digest.clone() },
+        Identity { device, inode, size: size + 1, digest },
+        Identity { digest: "other".to_owned(), ..identity(1) },
+    ];
+    for other in others {
+        assert_eq!(journal.knows(&other).unwrap(), None, "{other:?}");
+    }
+}
+
+#[test]
+fn a_file_stands_in_one_sequence_once() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    journal.fed("a", &fed(1)).unwrap();
+    let renamed = Fed { path: "/captures/s/new.pcap".into(), ..fed(1) };
+    assert!(journal.fed("a", &renamed).is_err());
+    assert!(journal.fed("b", &renamed).is_err());
+    assert_eq!(journal.sequence("a").unwrap().len(), 1);
+    let [Entry::File { fed: kept, .. }] = &journal.sequence("a").unwrap()[..] else { panic!() };
+    assert_eq!(kept, &fed(1), "what was refused left a trace");
+    let error = journal.read(99, &Became::default()).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Invariant(_)), "{error}");
+}
+
+#[test]
+fn a_file_that_is_forgotten_stays_known_and_its_place_is_not_used_again() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    let places: Vec<i64> = (0..4).map(|n| journal.fed("a", &fed(n)).unwrap()).collect();
+    journal.fed("b", &fed(9)).unwrap();
+    journal.forget("a", places[3]).unwrap();
+    assert_eq!((steps(&journal, "a"), steps(&journal, "b")), (vec![Ok(3)], vec![Ok(9)]));
+    assert_eq!(journal.knows(&identity(2)).unwrap(), Some(State::Done));
+    assert_eq!(journal.knows(&identity(3)).unwrap(), Some(State::Fed));
+    journal.forget("a", i64::MAX).unwrap();
+    journal.forget("b", i64::MAX).unwrap();
+    assert!(journal.fed("a", &fed(5)).unwrap() > places[3] + 1);
+}
+
+#[test]
+fn a_line_that_turns_back_has_its_new_order_and_how_far_it_is_at_once() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    for n in [1, 3, 4] {
+        journal.fed("a", &fed(n)).unwrap();
+    }
+    journal.quiet("a", Timestamp(50)).unwrap();
+    journal.fed("b", &fed(7)).unwrap();
+    for product in ["groups", "flows", "buckets"] {
+        journal.commit("a", product, out(100), None).unwrap();
+    }
+    journal.set_aside("a", Path::new("2.pcap"), &identity(2), State::Late, "late").unwrap();
+    let mut entries = journal.sequence("a").unwrap();
+    entries.retain(|entry| !matches!(entry, Entry::File { fed, .. } if fed.identity.inode == 4));
+    entries.insert(1, file(2));
+    let back = [("groups".to_owned(), out(20)), ("flows".to_owned(), out(10))];
+    journal.turn_back("a", &entries, &back).unwrap();
+    assert_eq!(steps(&journal, "a"), [Ok(1), Ok(2), Ok(3), Err(50)]);
+    assert_eq!(
+        ["groups", "flows", "buckets"].map(|product| journal.out("a", product).unwrap().until.ns()),
+        [20, 10, 100]
+    );
+    assert_eq!(
+        [2, 3, 4].map(|n| journal.knows(&identity(n)).unwrap()),
+        [State::Fed, State::Fed, State::Done].map(Some)
+    );
+    assert!(journal.aside().unwrap().is_empty());
+
+    // The file of another sensor, at the end: nothing of it all happens.
+    assert!(journal.turn_back("a", &[file(8), file(7)], &[("groups".to_owned(), out(1))]).is_err());
+    assert_eq!(steps(&journal, "a"), [Ok(1), Ok(2), Ok(3), Err(50)]);
+    assert_eq!((journal.out("a", "groups").unwrap(), journal.knows(&identity(8)).unwrap()), (out(20), None));
+}
+
+#[test]
+fn a_file_that_is_set_aside_leaves_the_sequence() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    journal.fed("a", &fed(1)).unwrap();
+    journal.fed("a", &fed(2)).unwrap();
+    journal.set_aside("a", Path::new("1.pcap"), &identity(1), State::Quarantined, "no capture").unwrap();
+    assert_eq!(steps(&journal, "a"), [Ok(2)]);
+    assert_eq!(journal.knows(&identity(1)).unwrap(), Some(State::Quarantined));
+    journal.removed_quarantined(u64::MAX, 1, identity(1).size).unwrap();
+    assert_eq!(journal.knows(&identity(1)).unwrap(), None);
+}
+
+#[test]
+fn the_file_of_an_hour_is_listed_until_it_is_removed() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    journal.commit("b", "flows", out(8), Some(&written("flows/b/8", 7))).unwrap();
+    journal.commit("a", "flows", out(3), Some(&written("flows/a/3", 2))).unwrap();
+    journal.commit("a", "flows", out(3), Some(&Written { rows: 5, ..written("flows/a/3", 2) })).unwrap();
+    let listed = journal.written().unwrap();
+    let shape: Vec<_> = listed.iter().map(|hour| (&*hour.sensor, hour.file.hour.ns(), hour.file.rows)).collect();
+    assert_eq!(shape, [("a", 2, 5), ("b", 7, 2)]);
+    journal.removed(Path::new("flows/a/3")).unwrap();
+    assert_eq!(journal.written().unwrap(), listed[1..]);
+    assert_eq!(journal.out("a", "flows").unwrap(), out(3));
+}
+
+#[test]
+fn a_capture_that_is_removed_stays_known_while_it_is_in_the_sequence() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    let places: Vec<i64> = (1..=3).map(|n| journal.fed("a", &fed(n)).unwrap()).collect();
+    journal.read(places[1], &Became { packets: 1, last: Some(Timestamp(6)), damage: None }).unwrap();
+    journal.forget("a", places[1]).unwrap();
+    let held = journal.held().unwrap();
+    let shape: Vec<_> = held.iter().map(|held| (held.identity.inode, held.read, held.last)).collect();
+    assert_eq!(shape, [(1, true, None), (2, true, Some(Timestamp(6))), (3, false, None)]);
+    journal.removed_captures(&[held[0].id, held[1].id]).unwrap();
+    assert_eq!([1, 2].map(|n| journal.knows(&identity(n)).unwrap()), [None, Some(State::Fed)]);
+    assert_eq!((journal.held().unwrap().len(), steps(&journal, "a")), (1, vec![Ok(2), Ok(3)]));
+    journal.forget("a", places[2]).unwrap();
+    assert_eq!(journal.knows(&identity(2)).unwrap(), None);
+}
+
+#[test]
+fn how_far_forgotten_files_reach_stays_known_also_when_they_are_removed() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    for (n, last) in [(1, None), (2, Some(70)), (3, Some(60)), (4, Some(90))] {
+        let place = journal.fed("a", &fed(n)).unwrap();
+        journal.read(place, &Became { last: last.map(Timestamp), ..Became::default() }).unwrap();
+    }
+    journal.fed("b", &fed(5)).unwrap();
+    let forgotten = || ["a", "b", "c"].map(|sensor| journal.forgotten(sensor).unwrap().map(Timestamp::ns));
+    let place = |n: usize| journal.sequence("a").unwrap()[n].place();
+    journal.forget("a", place(1)).unwrap();
+    assert_eq!(forgotten(), [None; 3]);
+    journal.forget("a", place(2)).unwrap();
+    assert_eq!(forgotten(), [Some(70), None, None]);
+    let ids: Vec<i64> = journal.held().unwrap().iter().map(|held| held.id).collect();
+    journal.removed_captures(&ids[..4]).unwrap();
+    assert_eq!(journal.held().unwrap().len(), 1);
+    assert_eq!(forgotten(), [Some(70), None, None]);
+    journal.forget("a", i64::MAX).unwrap();
+    assert_eq!(forgotten(), [Some(90), None, None]);
+}
+
+#[test]
+fn threads_with_connections_of_their_own_wait_for_one_another() {
+    let output = tempfile::tempdir().unwrap();
+    let write = |sensor: u64| {
+        let journal = Journal::open(output.path()).unwrap();
+        let name = sensor.to_string();
+        for n in 0..25 {
+            journal.fed(&name, &fed(sensor * 100 + n)).unwrap();
+            journal.commit(&name, "groups", out(n as i64), None).unwrap();
+        }
+    };
+    thread::scope(|scope| (1..=4).for_each(|sensor| _ = scope.spawn(move || write(sensor))));
+    let journal = Journal::open(output.path()).unwrap();
+    for sensor in 1..=4 {
+        let all: Vec<_> = (0..25).map(|n| Ok(sensor * 100 + n)).collect();
+        assert_eq!((steps(&journal, &sensor.to_string()), journal.sensors().unwrap().len()), (all, 4));
+    }
+}
+
+/// Turns a line back again and again, to `n % 5` files and until `n`; tells `n` when it is done.
+fn turn(journal: &Journal, mut done: impl FnMut(i64) -> bool) {
+    for n in 1.. {
+        let entries: Vec<Entry> = (0..n as u64 % 5).map(file).collect();
+        journal.turn_back("a", &entries, &[("groups".to_owned(), out(n))]).unwrap();
+        if !done(n) {
+            return;
+        }
+    }
+}
+
+/// How far [`turn`] came, if what the journal holds is of one moment.
+fn turned(journal: &Journal) -> i64 {
+    let until = journal.out("a", "groups").unwrap().until.ns().max(0);
+    assert_eq!(journal.sequence("a").unwrap().len() as i64, until % 5, "of another moment than {until}");
+    until
+}
+
+#[test]
+fn nothing_that_was_said_to_be_done_is_lost_when_the_process_is_killed() {
+    const OUTPUT: &str = "JOURNAL_OF_A_CHILD";
+    if let Some(output) = std::env::var_os(OUTPUT) {
+        let journal = Journal::open(Path::new(&output)).unwrap();
+        return turn(&journal, |n| {
+            writeln!(std::io::stderr(), "\ndone {n}").unwrap();
+            true
+        });
+    }
+    let output = tempfile::tempdir().unwrap();
+    let mut most = 0;
+    for lines in [1, 7, 30] {
+        let name = "watch::journal::tests::nothing_that_was_said_to_be_done_is_lost_when_the_process_is_killed";
+        let mut child = Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", name, "--nocapture"]).env(OUTPUT, output.path());
+        let mut child = child.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut done = || said.by_ref().find_map(|line| line.unwrap().strip_prefix("done ")?.parse::<i64>().ok());
+        (1..lines).for_each(|_| _ = done());
+        let last = done().expect("the child ended too early");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let last = std::iter::from_fn(done).last().unwrap_or(last);
+        let kept = turned(&Journal::open(output.path()).unwrap());
+        assert!(kept == last || kept == last + 1, "{last} was done, {kept} is kept");
+        most = most.max(kept);
+    }
+    assert!(most >= 30);
+}
+
+#[test]
+fn a_log_that_is_cut_anywhere_holds_whole_steps() {
+    let (output, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let journal = Journal::open(output.path()).unwrap();
+    turn(&journal, |n| n < 12);
+    let names = ["watch.sqlite", "watch.sqlite-wal"].map(|name| Path::new(schema::OWN).join(name));
+    let [db, log] = names.clone().map(|name| fs::read(output.path().join(name)).unwrap());
+    fs::create_dir(copy.path().join(schema::OWN)).unwrap();
+    let mut seen = vec![];
+    for end in (0..=log.len()).step_by(2999).chain([log.len()]) {
+        let _ = fs::remove_file(copy.path().join(schema::OWN).join("watch.sqlite-shm"));
+        fs::write(copy.path().join(&names[0]), &db).unwrap();
+        fs::write(copy.path().join(&names[1]), &log[..end]).unwrap();
+        seen.push(turned(&Journal::open(copy.path()).unwrap()));
+    }
+    assert!(seen.is_sorted(), "{seen:?}");
+    seen.dedup();
+    assert_eq!(seen, (0..=12).collect::<Vec<_>>());
+}
+
+/// What is said of a journal that is made by `make`.
+fn refusal(make: impl FnOnce(&Path)) -> String {
+    let output = tempfile::tempdir().unwrap();
+    let path = output.path().join(schema::OWN).join("watch.sqlite");
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    make(&path);
+    let before = fs::read(&path).unwrap();
+    let said = Journal::open(output.path()).unwrap_err().to_string();
+    assert_eq!(fs::read(&path).unwrap(), before, "what was refused was changed");
+    said.strip_prefix(path.to_str().unwrap()).expect(&said).to_owned()
+}
+
+#[test]
+fn what_is_no_journal_of_this_version_is_refused_with_what_to_do() {
+    let of = |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
+    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 2"));
+    assert!(
+        newer.starts_with(": is of another version of this program (tables 2, not 1); to begin anew, move it"),
+        "{newer}"
+    );
+    let other = refusal(of("CREATE TABLE recipe (x)"));
+    assert!(other.starts_with(": is a database of something else"), "{other}");
+    let garbage = refusal(|path| fs::write(path, "no database, ".repeat(1000)).unwrap());
+    assert!(garbage.starts_with(": is no journal, or damaged (") && garbage.contains("move it"), "{garbage}");
+}
+
+#[test]
+fn damage_inside_is_an_error_that_says_what_to_do() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    (0..200).for_each(|n| _ = journal.fed("a", &fed(n)).unwrap());
+    drop(journal);
+    let path = output.path().join(schema::OWN).join("watch.sqlite");
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[4096..].fill(0x5a);
+    fs::write(&path, bytes).unwrap();
+    let said = Journal::open(output.path()).and_then(|journal| journal.sequence("a")).unwrap_err().to_string();
+    assert!(said.contains("damaged") && said.contains("move it"), "{said}");
+}
+
+#[test]
+fn a_second_pipeline_is_refused_and_the_first_is_named() {
+    let (output, folder, other) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = Journal::lock(output.path(), folder.path()).unwrap();
+    let me = format!("by process {}, since 2", std::process::id());
+
+    let said = Journal::lock(output.path(), other.path()).unwrap_err().to_string();
+    assert!(said.starts_with(output.path().to_str().unwrap()) && said.contains(&me), "{said}");
+    let said = Journal::lock(other.path(), folder.path()).unwrap_err().to_string();
+    assert!(said.starts_with(folder.path().to_str().unwrap()) && said.contains("watched already, by "), "{said}");
+    // Some file systems have another device in the list of locks than in that of files, so that nobody can be named.
+    let named = said.contains(&me) && said.contains(&format!("writes to {}", output.path().display()));
+    assert!(named || said.contains("by another process"), "{said}");
+
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was written where captures arrive");
+    drop(first);
+    Journal::lock(output.path(), other.path()).unwrap();
+    Journal::lock(other.path(), folder.path()).unwrap();
+}

@@ -1,0 +1,322 @@
+//! What is removed when, and how much room there is.
+//!
+//! A capture goes when it is over its age or there are too many bytes of captures, the oldest first; but only if this pipeline was given it, it is
+//! still the file that it was, and all of its packets are in hours that are out for all products. Until then it stays, and is counted. So it is
+//! also where room is made because the disk is full. A capture in which a flow began that still lives may go: that flow is cut if the pipeline is
+//! begun anew, and nothing else.
+//!
+//! Records go with their hours, when these are out; reports of what could not be read, and these files, by how long they lie there.
+//!
+//! Nothing is removed but regular files below the two folders that were there at the first look, and no link is followed on the way. Between the
+//! last look at a file and its removal another can take its name; no system prevents that.
+
+mod root;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use self::root::Root;
+use super::journal::{Held, Journal, Out};
+use super::settings::{Settings, WhenFull};
+use crate::capture::hour_folder;
+use crate::error::Result;
+use crate::time::{NS_PER_SECOND, Timestamp};
+
+/// Bytes of a block, as files are measured in.
+const BLOCK: u64 = 512;
+
+/// What a look found and did.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// Files that were removed, and their bytes.
+    pub removed: Vec<(PathBuf, u64)>,
+    /// Captures that are over their age or size and stay, because their hours are not out.
+    pub kept_for_hours: u64,
+    /// Captures that were removed though a flow that still lives began there or before.
+    pub needed: u64,
+    /// Bytes that are free, where there are fewer: for captures or for records.
+    pub free: u64,
+    /// Whether these are fewer than [`Settings::least_free`].
+    pub low: bool,
+    /// Whether nothing more is to be captured: from when there is too little room for captures until a tenth more than that is free.
+    /// Only with [`WhenFull::StopCapturing`].
+    pub stop_capturing: bool,
+}
+
+/// Removes what is over, and watches the room.
+#[derive(Debug)]
+pub struct Keeper {
+    settings: Arc<Settings>,
+    folder: Root,
+    output: Root,
+    /// When captures were last changed, by their row; nothing of those that are no longer there.
+    changed: HashMap<i64, Option<i64>>,
+    stopped: bool,
+    /// Of the last look.
+    kept_for_hours: u64,
+}
+
+/// Bytes that are free where a folder lies.
+type Free<'f> = &'f dyn Fn(&Path, &File) -> io::Result<u64>;
+
+impl Keeper {
+    /// One that has not looked yet.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>) -> Keeper {
+        let (folder, output) = (Root::new(&settings.folder), Root::new(&settings.output));
+        Keeper { settings, folder, output, changed: HashMap::new(), stopped: false, kept_for_hours: 0 }
+    }
+
+    /// Looks at everything, and removes what is over. A file that cannot be removed is said to be so in a warning, and tried again the next time.
+    ///
+    /// # Errors
+    /// The watched or the output folder cannot be opened, or is another than at the first look; the journal cannot be read or written.
+    pub fn look(&mut self, journal: &Journal, now: SystemTime) -> Result<Looked> {
+        self.look_at(journal, now, &|_, folder| {
+            let disk = rustix::fs::fstatvfs(folder)?;
+            Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+        })
+    }
+
+    fn look_at(&mut self, journal: &Journal, now: SystemTime, free: Free<'_>) -> Result<Looked> {
+        let now = nanoseconds(now);
+        self.folder.open()?;
+        self.output.open()?;
+        let mut looked = Looked::default();
+        self.records(journal, now, &mut looked)?;
+        self.reports(journal, now, &mut looked)?;
+        let before = self.folder.free(free)?;
+        self.captures(journal, now, before, &mut looked)?;
+
+        let least = self.settings.least_free;
+        let for_captures = if looked.removed.is_empty() { before } else { self.folder.free(free)? };
+        looked.free = for_captures.min(self.output.free(free)?);
+        looked.low = looked.free < least;
+        // Not on and off with every file that comes and goes.
+        let enough = if self.stopped { least.saturating_add(least / 10) } else { least };
+        self.stopped = self.settings.when_full == WhenFull::StopCapturing && for_captures < enough;
+        looked.stop_capturing = self.stopped;
+        self.say(&looked);
+        Ok(looked)
+    }
+
+    fn say(&mut self, looked: &Looked) {
+        if looked.kept_for_hours > 0 && self.kept_for_hours == 0 {
+            let captures = looked.kept_for_hours;
+            tracing::warn!(captures, "captures that are over their age or size stay: their hours are not out");
+        }
+        if looked.needed > 0 {
+            let captures = looked.needed;
+            tracing::warn!(
+                captures,
+                "captures were removed in which live flows began: a restart would cut these flows"
+            );
+        }
+        self.kept_for_hours = looked.kept_for_hours;
+    }
+
+    /// Removes captures, the oldest first, until none is over and there is room.
+    fn captures(&mut self, journal: &Journal, now: i64, mut free: u64, looked: &mut Looked) -> Result<()> {
+        let Settings { keep, least_free, when_full, .. } = *self.settings;
+        let makes_room = when_full == WhenFull::DropOldest && free < least_free;
+        if keep.captures.is_none() && keep.capture_bytes.is_none() && !makes_room {
+            return Ok(());
+        }
+        let held = self.held(journal)?;
+        let mut total: u64 = held.iter().map(|(_, held)| held.identity.size).sum();
+        let mut outs = HashMap::new();
+        let mut gone = Vec::new();
+        for (last_change, held) in held {
+            let over = is_over(keep.captures, last_change, now) || keep.capture_bytes.is_some_and(|most| total > most);
+            if !(over || makes_room && free < least_free) {
+                break;
+            }
+            let out = match outs.get(&held.sensor) {
+                Some(out) => *out,
+                None => *outs.entry(held.sensor.clone()).or_insert(self.out(journal, &held.sensor)?),
+            };
+            if !held.read || held.last.is_some_and(|last| last >= out.until) {
+                looked.kept_for_hours += u64::from(over);
+                continue;
+            }
+            match self.folder.find(self.folder.below(&held.path)) {
+                Ok(Some(found)) if is(&found.metadata, &held) => {
+                    let now_changed = changed(&found.metadata);
+                    if now_changed != last_change {
+                        // It may be written anew without having grown; by the next look that is known.
+                        self.changed.insert(held.id, Some(now_changed));
+                        continue;
+                    }
+                    if let Err(error) = found.remove() {
+                        cannot(&held.path, &error);
+                        continue;
+                    }
+                    let there = &found.metadata;
+                    // What a file held is free later, on some file systems; more would go than has to.
+                    free = free.saturating_add(if there.nlink() == 1 { there.blocks() * BLOCK } else { 0 });
+                    looked.needed += u64::from(held.last.is_some_and(|last| last >= out.needs));
+                    looked.removed.push((held.path, there.size()));
+                    gone.push(held.id);
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    cannot(&held.path, &error);
+                    continue;
+                }
+            }
+            total -= held.identity.size;
+            self.changed.insert(held.id, None);
+        }
+        if gone.is_empty() { Ok(()) } else { journal.removed_captures(&gone) }
+    }
+
+    /// Captures that are still what they were, and when they were last changed; the oldest first.
+    fn held(&mut self, journal: &Journal) -> Result<Vec<(i64, Held)>> {
+        let before = std::mem::take(&mut self.changed);
+        let mut there = Vec::new();
+        for held in journal.held()? {
+            let changed = match before.get(&held.id) {
+                Some(changed) => *changed,
+                None => match self.folder.find(self.folder.below(&held.path)) {
+                    Ok(found) => found.filter(|found| is(&found.metadata, &held)).map(|found| changed(&found.metadata)),
+                    // It may be there the next time.
+                    Err(_) => continue,
+                },
+            };
+            self.changed.insert(held.id, changed);
+            there.extend(changed.map(|changed| (changed, held)));
+        }
+        there.sort_by(|(a_changed, a), (b_changed, b)| (a_changed, &a.path).cmp(&(b_changed, &b.path)));
+        Ok(there)
+    }
+
+    /// How far all products of a sensor are.
+    fn out(&self, journal: &Journal, sensor: &str) -> Result<Out> {
+        let mut all = Out { until: Timestamp::MAX, needs: Timestamp::MAX };
+        for product in &self.settings.products {
+            let out = journal.out(sensor, &product.name())?;
+            all = Out { until: all.until.min(out.until), needs: all.needs.min(out.needs) };
+        }
+        Ok(all)
+    }
+
+    /// Removes records, the oldest hours first.
+    fn records(&self, journal: &Journal, now: i64, looked: &mut Looked) -> Result<()> {
+        let keep = self.settings.keep;
+        if keep.records.is_none() && keep.record_bytes.is_none() {
+            return Ok(());
+        }
+        let hours = journal.written()?;
+        let mut total: u64 = hours.iter().map(|hour| hour.file.bytes).sum();
+        for hour in hours {
+            let large = keep.record_bytes.is_some_and(|most| total > most);
+            // What is of a time that is not over its age was written later yet, unless that time is still to come.
+            let began = hour.file.hour.ns();
+            let young = began <= now && !is_over(keep.records, began, now);
+            if young && !large {
+                continue;
+            }
+            let until = journal.out(&hour.sensor, &hour.product)?.until;
+            if hour.file.hour >= until {
+                continue;
+            }
+            let path = &hour.file.path;
+            match self.output.find(Some(path)) {
+                Ok(Some(found)) if found.metadata.is_file() => {
+                    if !large && !is_over(keep.records, changed(&found.metadata), now) {
+                        continue;
+                    }
+                    if let Err(error) = found.remove() {
+                        cannot(path, &error);
+                        continue;
+                    }
+                    looked.removed.push((self.settings.output.join(path), found.metadata.size()));
+                }
+                Ok(_) => {
+                    tracing::warn!(path = %path.display(), "records are gone, or something else is in their place")
+                }
+                Err(error) => {
+                    cannot(path, &error);
+                    continue;
+                }
+            }
+            journal.removed(path)?;
+            total -= hour.file.bytes;
+            self.folders(path, until);
+        }
+        Ok(())
+    }
+
+    /// Removes the folders of a day, a month and a year that have become empty. Those of the hour that comes next stay: it may be written just now.
+    fn folders(&self, path: &Path, next: Timestamp) {
+        let mut parts = path.iter();
+        let Some(series) = parts.next().zip(parts.next()).map(|(product, sensor)| Path::new(product).join(sensor))
+        else {
+            return;
+        };
+        let next = series.join(hour_folder(next));
+        for folder in path.ancestors().skip(1).take_while(|folder| *folder != series && folder.starts_with(&series)) {
+            if next.starts_with(folder) || !self.output.remove_empty(folder) {
+                break;
+            }
+        }
+    }
+
+    /// Removes reports, and files that could not be read.
+    fn reports(&self, journal: &Journal, now: i64, looked: &mut Looked) -> Result<()> {
+        let Some(age) = self.settings.keep.reports else { return Ok(()) };
+        let mut failed = Ok(());
+        self.output.each_file(Path::new("quarantine"), &mut |path, found| {
+            let there = &found.metadata;
+            // By when they came there: a capture that was moved is as old as it was.
+            if !is_over(Some(age), since_1970(there.ctime(), there.ctime_nsec()), now) {
+                return;
+            }
+            if let Err(error) = found.remove() {
+                return cannot(&path, &error);
+            }
+            if there.nlink() == 1
+                && let Err(error) = journal.removed_quarantined(there.dev(), there.ino(), there.size())
+            {
+                failed = Err(error);
+            }
+            looked.removed.push((self.settings.output.join(path), there.size()));
+        });
+        failed
+    }
+}
+
+fn cannot(path: &Path, error: &io::Error) {
+    tracing::warn!(path = %path.display(), "cannot be removed: {error}");
+}
+
+/// Whether a file is still the one that was taken.
+fn is(there: &Metadata, held: &Held) -> bool {
+    let known = &held.identity;
+    there.is_file() && (there.dev(), there.ino(), there.size()) == (known.device, known.inode, known.size)
+}
+
+/// Whether something that was finished at a time is over its age.
+fn is_over(age: Option<Duration>, finished: i64, now: i64) -> bool {
+    age.is_some_and(|age| i128::from(now) - i128::from(finished) >= age.as_nanos().cast_signed())
+}
+
+fn changed(there: &Metadata) -> i64 {
+    since_1970(there.mtime(), there.mtime_nsec())
+}
+
+fn since_1970(seconds: i64, nanoseconds: i64) -> i64 {
+    seconds.saturating_mul(NS_PER_SECOND).saturating_add(nanoseconds)
+}
+
+fn nanoseconds(time: SystemTime) -> i64 {
+    let of = |duration: Duration| i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX);
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or_else(|before| -of(before.duration()), of)
+}

@@ -1,0 +1,386 @@
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::watch::journal::{Became, Fed, State, Written};
+use crate::watch::{Identity, Product};
+
+const DAY: Duration = Duration::from_secs(86_400);
+const HOUR: i64 = 3600 * NS_PER_SECOND;
+/// 2023-10-19T13.
+const BEGAN: i64 = 1_697_720_400 * NS_PER_SECOND;
+
+/// A pipeline's two folders and its journal. Captures have been read; hours before [`BEGAN`] are out, and packets before an hour earlier needed
+/// no more.
+struct Scene {
+    whole: TempDir,
+    journal: Journal,
+    settings: Settings,
+    now: SystemTime,
+}
+
+impl Scene {
+    fn new(change: impl FnOnce(&mut Settings)) -> Scene {
+        let whole = tempfile::tempdir().unwrap();
+        let [folder, output] = ["captures", "out"].map(|name| whole.path().join(name));
+        fs::create_dir_all(folder.join("s")).unwrap();
+        let journal = Journal::open(&output).unwrap();
+        let products = ["groups", "flows"].map(|name| Product::parse(name).unwrap()).to_vec();
+        let mut settings = Settings { least_free: 0, ..Settings::new(folder, output, products) };
+        change(&mut settings);
+        let scene = Scene { whole, journal, settings, now: SystemTime::now() };
+        ["groups", "flows"].iter().for_each(|product| scene.out(product, BEGAN, BEGAN - HOUR));
+        scene
+    }
+
+    fn out(&self, product: &str, until: i64, needs: i64) {
+        self.journal.commit("s", product, Out { until: Timestamp(until), needs: Timestamp(needs) }, None).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.settings.folder.join("s").join(name)
+    }
+
+    /// A file of a thousand bytes for each day of its age.
+    fn file(&self, path: &Path, days: u32) -> Identity {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, vec![7; days as usize * 1000]).unwrap();
+        let file = File::options().write(true).open(path).unwrap();
+        file.set_modified(self.now - DAY * days).unwrap();
+        file.sync_all().unwrap();
+        let there = file.metadata().unwrap();
+        Identity { device: there.dev(), inode: there.ino(), size: there.size(), digest: String::new() }
+    }
+
+    /// Hands a capture over, whose last packet is so long before what is not out.
+    fn feed(&self, path: &Path, identity: Identity, before: i64) -> i64 {
+        let fed = Fed { path: path.to_owned(), identity, first: Some(Timestamp(0)), next: None };
+        let place = self.journal.fed("s", &fed).unwrap();
+        let became = Became { packets: 1, last: Some(Timestamp(BEGAN - before)), damage: None };
+        self.journal.read(place, &became).unwrap();
+        place
+    }
+
+    fn capture(&self, name: &str, days: u32, before: i64) -> i64 {
+        let path = self.path(name);
+        self.feed(&path, self.file(&path, days), before)
+    }
+
+    /// The records of an hour so many hours before what is not out.
+    fn record(&self, hours: i64, days: u32) -> PathBuf {
+        let hour = Timestamp(BEGAN - hours * HOUR);
+        let path = PathBuf::from(format!("flows/s/{}.jsonl", hour_folder(hour)));
+        let bytes = self.file(&self.settings.output.join(&path), days).size;
+        let out = Out { until: Timestamp(BEGAN), needs: Timestamp(BEGAN - HOUR) };
+        let written = Written { path: path.clone(), hour, bytes, rows: 1 };
+        self.journal.commit("s", "flows", out, Some(&written)).unwrap();
+        path
+    }
+
+    fn keeper(&self) -> Keeper {
+        Keeper::new(Arc::new(self.settings.clone()))
+    }
+
+    fn look(&self) -> Looked {
+        self.keeper().look(&self.journal, self.now).unwrap()
+    }
+
+    /// Files that are left where captures are.
+    fn left(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.settings.folder.join("s")).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// A folder beside, with a file in it that is to stay.
+    fn outside(&self) -> PathBuf {
+        let folder = self.whole.path().join("outside");
+        fs::create_dir(&folder).unwrap();
+        folder
+    }
+}
+
+fn names(looked: &Looked) -> Vec<&str> {
+    looked.removed.iter().map(|(path, _)| path.file_name().unwrap().to_str().unwrap()).collect()
+}
+
+#[test]
+fn captures_over_their_age_go_when_their_hours_are_out() {
+    let scene = Scene::new(|settings| settings.keep.captures = Some(DAY * 3));
+    scene.capture("old", 4, 2 * HOUR);
+    scene.capture("just", 3, 2 * HOUR);
+    scene.capture("young", 2, 2 * HOUR);
+    scene.capture("open", 5, 0);
+    let path = scene.path("unread");
+    let identity = scene.file(&path, 6);
+    scene.journal.fed("s", &Fed { path, identity, first: None, next: None }).unwrap();
+    scene.file(&scene.path("stranger"), 9);
+    let looked = scene.look();
+    assert_eq!((names(&looked), looked.kept_for_hours, looked.needed), (vec!["old", "just"], 2, 0));
+    assert_eq!(looked.removed[0], (scene.path("old"), 4000));
+    assert_eq!(scene.left(), ["open", "stranger", "unread", "young"]);
+    assert_eq!(names(&scene.look()), [""; 0]);
+}
+
+#[test]
+fn a_capture_stays_until_all_products_are_behind_it() {
+    let scene = Scene::new(|settings| settings.keep.captures = Some(DAY));
+    scene.capture("a", 2, 2 * HOUR);
+    let mut keeper = scene.keeper();
+    for (until, gone) in [(BEGAN - 3 * HOUR, false), (BEGAN - 2 * HOUR, false), (BEGAN - HOUR, true)] {
+        scene.out("flows", until, until);
+        let looked = keeper.look(&scene.journal, scene.now).unwrap();
+        assert_eq!((looked.removed.len(), looked.kept_for_hours), (usize::from(gone), u64::from(!gone)));
+    }
+    let scene = Scene::new(|settings| {
+        settings.keep.captures = Some(DAY);
+        settings.products.push(Product::parse("buckets:1s").unwrap());
+    });
+    scene.capture("a", 2, 2 * HOUR);
+    assert_eq!(scene.look().kept_for_hours, 1, "a product of which nothing is out yet was passed over");
+}
+
+#[test]
+fn too_many_bytes_go_oldest_first() {
+    let scene = Scene::new(|settings| settings.keep.capture_bytes = Some(6000));
+    scene.capture("a", 1, 2 * HOUR);
+    scene.capture("b", 4, 2 * HOUR);
+    scene.capture("c", 3, 2 * HOUR);
+    scene.capture("d", 5, 0);
+    scene.capture("e", 2, 2 * HOUR);
+    let looked = scene.look();
+    assert_eq!((names(&looked), looked.kept_for_hours), (vec!["b", "c", "e"], 1));
+    assert_eq!(scene.left(), ["a", "d"]);
+}
+
+#[test]
+fn a_capture_in_which_a_live_flow_began_may_go_and_is_counted() {
+    let scene = Scene::new(|settings| settings.keep.captures = Some(DAY));
+    let done = scene.capture("done", 4, 5 * HOUR);
+    scene.capture("needed", 3, HOUR);
+    scene.journal.forget("s", done + 1).unwrap();
+    let (late, torn) = (scene.path("late"), scene.path("torn"));
+    scene.journal.set_aside("s", &late, &scene.file(&late, 8), State::Late, "").unwrap();
+    scene.journal.set_aside("s", &torn, &scene.file(&torn, 9), State::Quarantined, "").unwrap();
+    let looked = scene.look();
+    assert_eq!((names(&looked), looked.needed), (vec!["done", "needed"], 1));
+    assert_eq!(scene.left(), ["late", "torn"]);
+    let counts = scene.journal.counts().unwrap();
+    assert_eq!((counts.fed, counts.done, scene.journal.sequence("s").unwrap().len()), (0, 0, 1));
+}
+
+#[test]
+fn what_took_the_name_of_a_capture_stays() {
+    let scene = Scene::new(|settings| settings.keep.captures = Some(DAY));
+    for name in ["link", "new", "longer", "folder", "same"] {
+        scene.capture(name, 2, 2 * HOUR);
+    }
+    let victim = scene.outside().join("victim");
+    scene.file(&victim, 2);
+    fs::rename(scene.path("link"), scene.whole.path().join("kept")).unwrap();
+    symlink(&victim, scene.path("link")).unwrap();
+    scene.file(&scene.path("other"), 2);
+    fs::rename(scene.path("other"), scene.path("new")).unwrap();
+    scene.file(&scene.path("longer"), 3);
+    fs::rename(scene.path("folder"), scene.whole.path().join("moved")).unwrap();
+    fs::create_dir(scene.path("folder")).unwrap();
+    assert_eq!(names(&scene.look()), ["same"]);
+    assert_eq!(scene.left(), ["folder", "link", "longer", "new"]);
+    assert!(victim.exists() && scene.whole.path().join("kept").exists());
+}
+
+#[test]
+fn a_capture_that_is_written_anew_is_judged_by_what_it_is_now() {
+    let scene = Scene::new(|settings| settings.keep.captures = Some(DAY));
+    for (name, state) in [("fed", State::Fed), ("late", State::Late)] {
+        scene.capture(name, 2, 2 * HOUR);
+        let path = scene.path(name);
+        let identity = Identity { digest: "other".to_owned(), ..scene.file(&path, 2) };
+        match state {
+            State::Fed => _ = scene.feed(&path, identity, 0),
+            _ => scene.journal.set_aside("s", &path, &identity, state, "").unwrap(),
+        }
+    }
+    let looked = scene.look();
+    assert_eq!((names(&looked), looked.kept_for_hours), (vec![], 1));
+
+    // Before it is told so.
+    let scene = Scene::new(|settings| settings.keep.captures = Some(DAY * 3));
+    scene.capture("a", 2, 2 * HOUR);
+    let mut keeper = scene.keeper();
+    keeper.look(&scene.journal, scene.now).unwrap();
+    fs::write(scene.path("a"), vec![8; 2000]).unwrap();
+    assert_eq!(names(&keeper.look(&scene.journal, scene.now + DAY * 2).unwrap()), [""; 0]);
+    assert_eq!(scene.left(), ["a"]);
+}
+
+#[test]
+fn what_is_replaced_between_two_looks_stays_too() {
+    let scene = Scene::new(|settings| settings.keep.captures = Some(DAY * 3));
+    scene.capture("a", 2, 2 * HOUR);
+    let mut keeper = scene.keeper();
+    assert_eq!(names(&keeper.look(&scene.journal, scene.now).unwrap()), [""; 0]);
+    scene.file(&scene.path("b"), 2);
+    fs::rename(scene.path("b"), scene.path("a")).unwrap();
+    assert_eq!(names(&keeper.look(&scene.journal, scene.now + DAY * 9).unwrap()), [""; 0]);
+    assert_eq!(scene.left(), ["a"]);
+}
+
+#[test]
+fn nothing_is_removed_through_a_link_or_out_of_the_folder_though_it_is_the_same_file() {
+    let scene = Scene::new(|settings| settings.keep.captures = Some(DAY));
+    let outside = scene.outside();
+    let identity = scene.file(&outside.join("a"), 2);
+    symlink(&outside, scene.settings.folder.join("t")).unwrap();
+    scene.feed(&scene.settings.folder.join("t/a"), identity, 2 * HOUR);
+    let identity = scene.file(&outside.join("b"), 2);
+    scene.feed(&scene.settings.folder.join("../outside/b"), identity, 2 * HOUR);
+    let identity = scene.file(&outside.join("c"), 2);
+    scene.feed(&outside.join("c"), identity, 2 * HOUR);
+    assert_eq!(names(&scene.look()), [""; 0]);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 3);
+}
+
+#[test]
+fn another_folder_in_the_place_of_a_whole_one_is_an_error() {
+    let scene = Scene::new(|settings| settings.keep.captures = Some(DAY * 3));
+    scene.capture("a", 2, 2 * HOUR);
+    let mut keeper = scene.keeper();
+    keeper.look(&scene.journal, scene.now).unwrap();
+    let moved = scene.whole.path().join("moved");
+    fs::rename(&scene.settings.folder, &moved).unwrap();
+    let outside = scene.outside();
+    fs::create_dir(outside.join("s")).unwrap();
+    fs::hard_link(moved.join("s/a"), outside.join("s/a")).unwrap();
+    symlink(&outside, &scene.settings.folder).unwrap();
+    let error = keeper.look(&scene.journal, scene.now + DAY * 9).unwrap_err().to_string();
+    assert!(error.contains("another folder than at the start"), "{error}");
+    assert!(outside.join("s/a").exists() && moved.join("s/a").exists());
+}
+
+#[test]
+fn records_go_by_age_when_their_hour_is_out() {
+    let scene = Scene::new(|settings| settings.keep.records = Some(DAY * 3));
+    let [old, young, next] = [(40, 4), (30, 2), (0, 9)].map(|(hours, days)| scene.record(hours, days));
+    let looked = scene.look();
+    assert_eq!(looked.removed, [(scene.settings.output.join(&old), 4000)]);
+    let left: Vec<PathBuf> = scene.journal.written().unwrap().into_iter().map(|hour| hour.file.path).collect();
+    assert_eq!(left, [young, next]);
+}
+
+#[test]
+fn records_of_a_time_to_come_go_by_when_they_were_written() {
+    let scene = Scene::new(|settings| settings.keep.records = Some(DAY * 3));
+    let soon = i64::MAX - HOUR;
+    scene.out("flows", soon, soon);
+    let far = (BEGAN - soon) / HOUR + 10;
+    scene.record(far, 4);
+    scene.out("flows", soon, soon);
+    assert_eq!(scene.look().removed.len(), 1);
+}
+
+#[test]
+fn records_go_by_size_with_the_folders_that_they_leave_empty() {
+    let scene = Scene::new(|settings| settings.keep.record_bytes = Some(0));
+    let last_month = scene.record(24 * 19 + 1, 1);
+    let yesterday = scene.record(20, 2);
+    let today = scene.record(5, 1);
+    let open = scene.record(0, 1);
+    let looked = scene.look();
+    let gone = [&last_month, &yesterday, &today].map(|path| scene.settings.output.join(path));
+    assert_eq!(looked.removed.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>(), gone);
+    let series = scene.settings.output.join("flows/s");
+    let there = ["2023/09", "2023/10/18", "2023/10/19"].map(|folder| series.join(folder).exists());
+    assert_eq!(there, [false, false, true]);
+    assert!(scene.settings.output.join(open).exists());
+
+    // The folder of the hour to come stays though it is empty: it may have been made just now.
+    let scene = Scene::new(|settings| settings.keep.record_bytes = Some(0));
+    scene.record(5, 1);
+    assert_eq!(scene.look().removed.len(), 1);
+    assert!(scene.settings.output.join("flows/s/2023/10/19").exists());
+}
+
+#[test]
+fn what_took_the_place_of_records_stays() {
+    let scene = Scene::new(|settings| settings.keep.records = Some(DAY));
+    let [day, hour] = [scene.record(24, 2), scene.record(2, 2)].map(|path| scene.settings.output.join(path));
+    let outside = scene.outside();
+    fs::rename(&day, outside.join(day.file_name().unwrap())).unwrap();
+    fs::remove_dir(day.parent().unwrap()).unwrap();
+    symlink(&outside, day.parent().unwrap()).unwrap();
+    fs::rename(&hour, outside.join("hour")).unwrap();
+    symlink(outside.join("hour"), &hour).unwrap();
+    assert_eq!(names(&scene.look()), [""; 0]);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 2);
+    assert!(hour.is_symlink() && day.parent().unwrap().is_symlink());
+    assert!(scene.journal.written().unwrap().is_empty());
+}
+
+#[test]
+fn reports_go_by_when_they_came() {
+    let scene = Scene::new(|settings| settings.keep.reports = Some(DAY));
+    let quarantine = scene.settings.output.join("quarantine/s");
+    let identity = scene.file(&quarantine.join("torn.pcap"), 9);
+    scene.file(&quarantine.join("torn.pcap.reason.txt"), 1);
+    scene.journal.set_aside("s", &scene.path("torn.pcap"), &identity, State::Quarantined, "").unwrap();
+    let outside = scene.outside();
+    scene.file(&outside.join("victim"), 9);
+    symlink(&outside, quarantine.join("folder")).unwrap();
+    symlink(outside.join("victim"), quarantine.join("file")).unwrap();
+    let mut keeper = scene.keeper();
+    let mut look = |now| keeper.look(&scene.journal, now).unwrap().removed.len();
+    assert_eq!(look(SystemTime::now() + DAY / 2), 0);
+    assert_eq!(scene.journal.aside().unwrap().len(), 1);
+    assert_eq!(look(SystemTime::now() + DAY), 2);
+    assert!(scene.journal.aside().unwrap().is_empty());
+    assert!(outside.join("victim").exists() && quarantine.join("file").is_symlink());
+}
+
+#[test]
+fn a_full_disk_takes_the_oldest_captures_only_if_it_was_asked_to() {
+    for when_full in [WhenFull::Warn, WhenFull::StopCapturing, WhenFull::DropOldest] {
+        let mut scene = Scene::new(|settings| settings.when_full = when_full);
+        for (name, days, before) in
+            [("a", 4, 2 * HOUR), ("b", 9, 0), ("c", 8, HOUR), ("d", 5, 2 * HOUR), ("e", 1, HOUR)]
+        {
+            scene.capture(name, days, before);
+        }
+        let blocks = |name| fs::metadata(scene.path(name)).unwrap().blocks() * BLOCK;
+        scene.settings.least_free = 1000 + blocks("c") + blocks("d");
+        let looked = scene.keeper().look_at(&scene.journal, scene.now, &|_, _| Ok(1000)).unwrap();
+        let gone = if when_full == WhenFull::DropOldest { vec!["c", "d"] } else { vec![] };
+        assert_eq!((names(&looked), looked.free, looked.low), (gone, 1000, true), "{when_full:?}");
+        assert_eq!((looked.kept_for_hours, looked.stop_capturing), (0, when_full == WhenFull::StopCapturing));
+    }
+}
+
+#[test]
+fn capturing_goes_on_when_a_tenth_more_is_free() {
+    let scene = Scene::new(|settings| {
+        settings.when_full = WhenFull::StopCapturing;
+        settings.least_free = 1000;
+    });
+    let mut keeper = scene.keeper();
+    for (free, low, stop) in
+        [(1000, false, false), (999, true, true), (1000, false, true), (1099, false, true), (1100, false, false)]
+    {
+        let looked = keeper.look_at(&scene.journal, scene.now, &|_, _| Ok(free)).unwrap();
+        assert_eq!((looked.free, looked.low, looked.stop_capturing), (free, low, stop));
+    }
+    // Where only records have no room, captures go on.
+    let output = &scene.settings.output;
+    let free = |path: &Path, _: &File| Ok(if path == output { 7 } else { 5000 });
+    let looked = keeper.look_at(&scene.journal, scene.now, &free).unwrap();
+    assert_eq!((looked.free, looked.low, looked.stop_capturing), (7, true, false));
+}
+
+#[test]
+fn the_system_is_asked_for_the_room() {
+    let scene = Scene::new(|settings| settings.least_free = u64::MAX);
+    let looked = scene.look();
+    assert!(looked.free > 0 && looked.low, "{looked:?}");
+}

@@ -1,0 +1,59 @@
+//! The pipeline of a sensor: captures arrive, records come out, and a restart at any moment changes nothing.
+//!
+//! ```text
+//! folder -> arrivals -> (a line for each sensor: order -> engine -> hours) -> records
+//!                          \______________ journal ______________/
+//!                keeper (retention, disk)      health (metrics, status)
+//! ```
+//!
+//! # Files
+//!
+//! [`arrivals`] says which files are complete: by close or rename, by a successor, or by not having grown. A file is known by its [`Identity`].
+//! The first folder below the watched one names the sensor; files beside these folders are of the sensor [`LOCAL`].
+//!
+//! # A line
+//!
+//! All files of a sensor are one run of the engine that does not end ([`Engine::stream`](crate::engine::Engine::stream)), so flows live across
+//! files. `line.rs` puts files in the order of their first packets. When packets come no more, the wall clock takes their place: at the end of an
+//! hour and the time of a rotation and a grace, the run is told that no packet before will come.
+//!
+//! # Hours
+//!
+//! Each product has a file an hour (`hours.rs`), `OUT/<product>/<sensor>/YYYY/MM/DD/HH.<ext>`. A group is of the hour of its window, a flow of
+//! the hour of its last packet, a bucket of the hour in which it begins. A file appears whole, when the hour is complete: by packet time, nothing of
+//! it can come any more. What comes for an hour that is out stands in the first that is not.
+//!
+//! # Exactly once
+//!
+//! Output is a pure function of files, their order, and the moments at which the wall clock spoke. The journal has these, and for each
+//! product up to where its hours are out. Live flows are not journalled: after a crash, files are read again from where the oldest flow began that
+//! can still be in an hour to come (`spans.rs`), in the same order, and what is out already is not written again. An hour's file is written before the
+//! journal says so; if that is lost, the same bytes are written again in its place.
+//!
+//! A file that begins before what was read already turns the line back: hours from there on count as not out, and all is read again from the
+//! captures that are held. If these are gone, the file is `late`, and nothing of it is read.
+
+pub mod arrivals;
+
+pub mod health;
+mod hours;
+mod identity;
+pub mod journal;
+
+pub mod keeper;
+mod line;
+mod pipeline;
+mod products;
+mod settings;
+mod spans;
+#[cfg(test)]
+mod tests;
+
+pub use identity::Identity;
+pub use line::Ended;
+pub use pipeline::{Pipeline, Stop};
+pub use products::Product;
+pub use settings::{Keep, Settings, WhenFull};
+
+/// The sensor of files that lie in the watched folder itself.
+pub const LOCAL: &str = "local";

@@ -1,0 +1,433 @@
+//! The threads of a pipeline: one hears of files and hands them to lines, each line is one, the keeper one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+
+use super::Settings;
+use super::arrivals::{Arrivals, Seen};
+use super::health::Health;
+use super::journal::{Journal, Lock};
+use super::keeper::Keeper;
+use super::line::{Control, Ended, Line, Order};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How a pipeline ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Works off the files that are complete; what is open stays open, and goes on at the next start.
+    Finish,
+    /// In the middle of a file; nothing is lost by that either.
+    Now,
+}
+
+/// What its thread is told.
+enum Command {
+    Stop(Stop),
+    Reload(Box<Settings>),
+    Finished(PathBuf),
+}
+
+/// A pipeline at work. Dropped, it is stopped at once.
+pub struct Pipeline {
+    commands: Sender<Command>,
+    ended: Receiver<Result<Ended>>,
+    /// Asks runs to stop in the middle.
+    now: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Pipeline {
+    /// Starts.
+    ///
+    /// # Errors
+    /// Settings that cannot be, a folder that is not there, another pipeline at work there, or a journal that cannot be opened.
+    pub fn start(settings: Settings, health: Arc<Health>) -> Result<Pipeline> {
+        Pipeline::begin(settings, health, false)
+    }
+
+    /// Works off what is there, closes all hours, and ends.
+    ///
+    /// # Errors
+    /// As [`Pipeline::start`], and whatever stops a line.
+    pub fn once(settings: Settings, health: Arc<Health>) -> Result<Ended> {
+        let mut pipeline = Pipeline::begin(settings, health, true)?;
+        loop {
+            if let Some(ended) = pipeline.wait(Duration::from_secs(3600)) {
+                return ended;
+            }
+        }
+    }
+
+    /// As [`Pipeline::once`], but not waited for.
+    ///
+    /// # Errors
+    /// As [`Pipeline::start`].
+    pub fn start_once(settings: Settings, health: Arc<Health>) -> Result<Pipeline> {
+        Pipeline::begin(settings, health, true)
+    }
+
+    fn begin(settings: Settings, health: Arc<Health>, once: bool) -> Result<Pipeline> {
+        check(&settings)?;
+        let lock = Journal::lock(&settings.output, &settings.folder)?;
+        let journal = Journal::open(&settings.output)?;
+        if let Some(before) = journal.identity(&identity(&settings)?)? {
+            return Err(Error::config(format!(
+                "{}: its hours were made with other settings ({before}); name another folder, or take these",
+                settings.output.display()
+            )));
+        }
+        let (seen, sees) = unbounded();
+        let arrivals = Arrivals::start(&settings, seen)?;
+        let (commands, commanded) = unbounded();
+        let (tell, ended) = bounded(1);
+        let now = Arc::new(AtomicBool::new(false));
+        let router = Router {
+            permits: Permits::new(settings.workers.max(1)),
+            settings: Arc::new(settings),
+            health,
+            journal,
+            lines: BTreeMap::new(),
+            now: Arc::clone(&now),
+            _lock: lock,
+        };
+        let thread = thread::Builder::new().name("watch".into()).spawn(move || {
+            let _ = tell.send(router.run(arrivals, &sees, &commanded, once));
+        });
+        let thread = thread.map_err(|source| Error::sink(format!("no thread can be started: {source}")))?;
+        Ok(Pipeline { commands, ended, now, thread: Some(thread) })
+    }
+
+    /// What it came to, if it ends within a time.
+    pub fn wait(&mut self, timeout: Duration) -> Option<Result<Ended>> {
+        match self.ended.recv_timeout(timeout) {
+            Ok(ended) => Some(ended),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(match self.thread.take().map(JoinHandle::join) {
+                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                _ => Ok(Ended::default()),
+            }),
+        }
+    }
+
+    /// Asks it to end; [`Pipeline::wait`] tells when it has.
+    pub fn stop(&self, how: Stop) {
+        if how == Stop::Now {
+            self.now.store(true, Ordering::Relaxed);
+        }
+        let _ = self.commands.send(Command::Stop(how));
+    }
+
+    /// Takes over what may change: all but folders, products and the settings of groups.
+    pub fn reload(&self, settings: Settings) {
+        let _ = self.commands.send(Command::Reload(Box::new(settings)));
+    }
+
+    /// A file in the watched folder is complete.
+    pub fn finished(&self, path: PathBuf) {
+        let _ = self.commands.send(Command::Finished(path));
+    }
+}
+
+impl Drop for Pipeline {
+    fn drop(&mut self) {
+        self.stop(Stop::Now);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Refuses settings under which nothing could work.
+fn check(settings: &Settings) -> Result<()> {
+    settings.config.check()?;
+    let refused = |message: String| Err(Error::config(message));
+    if settings.products.is_empty() {
+        return refused("nothing is to be made: name a product".into());
+    }
+    for (nth, product) in settings.products.iter().enumerate() {
+        if settings.products[..nth].iter().any(|other| other.name() == product.name()) {
+            return refused(format!("the product {product} stands twice"));
+        }
+    }
+    if !settings.config.window_seconds.is_multiple_of(3600) {
+        return refused("windows of groups are whole hours here: window_seconds = 3600".into());
+    }
+    let place = |path: &Path| absolute(path).map_err(|source| Error::io("open", path, source));
+    if !settings.folder.is_dir() {
+        return refused(format!("{}: is no folder that can be watched", settings.folder.display()));
+    }
+    let (folder, output) = (place(&settings.folder)?, place(&settings.output)?);
+    if output.starts_with(&folder) || folder.starts_with(&output) {
+        return refused(format!(
+            "{}: records cannot go into the folder that is watched, nor around it; name another",
+            settings.output.display()
+        ));
+    }
+    Ok(())
+}
+
+/// A path without links as far as it is there.
+fn absolute(path: &Path) -> std::io::Result<PathBuf> {
+    let whole = std::path::absolute(path)?;
+    let mut rest = PathBuf::new();
+    let mut there = whole.as_path();
+    loop {
+        match there.canonicalize() {
+            Ok(real) => return Ok(if rest.as_os_str().is_empty() { real } else { real.join(rest) }),
+            Err(error) => match (there.parent(), there.file_name()) {
+                (Some(parent), Some(name)) => {
+                    rest = if rest.as_os_str().is_empty() { name.into() } else { Path::new(name).join(&rest) };
+                    there = parent;
+                }
+                _ => return Err(error),
+            },
+        }
+    }
+}
+
+/// What records depend on beside captures.
+fn identity(settings: &Settings) -> Result<String> {
+    let config = toml::to_string(&settings.config).map_err(|error| Error::config(error.to_string()))?;
+    let products: Vec<String> = settings.products.iter().map(super::Product::full_name).collect();
+    Ok(format!("{} with settings {:08x}", products.join(" "), crc32fast::hash(config.as_bytes())))
+}
+
+/// Hears of files and hands them on.
+struct Router {
+    settings: Arc<Settings>,
+    health: Arc<Health>,
+    journal: Journal,
+    lines: BTreeMap<String, Handle>,
+    permits: Permits,
+    now: Arc<AtomicBool>,
+    _lock: Lock,
+}
+
+/// A line under way.
+struct Handle {
+    orders: Sender<Order>,
+    thread: JoinHandle<Result<Ended>>,
+    control: Arc<Control>,
+}
+
+/// How long files that are there at the start are waited for.
+const SETTLING: Duration = Duration::from_millis(500);
+
+/// How long is waited for files that were finished just before the end.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+
+impl Router {
+    fn run(
+        mut self,
+        arrivals: Arrivals,
+        seen: &Receiver<Seen>,
+        commands: &Receiver<Command>,
+        once: bool,
+    ) -> Result<Ended> {
+        // Sensors whose hours are open go on, whether or not files come.
+        for sensor in self.journal.sensors()? {
+            self.line(&sensor)?;
+        }
+        let mut keeper = Keeper::new(Arc::clone(&self.settings));
+        let mut looked = Instant::now();
+        let mut last_seen = Instant::now();
+        let mut finish = None;
+        loop {
+            let look = self.settings.look.saturating_sub(looked.elapsed());
+            let settled = if once { SETTLING / 10 } else { look };
+            let wait = look.min(settled).max(Duration::from_millis(10));
+            crossbeam_channel::select! {
+                recv(seen) -> news => match news {
+                    Ok(news) => {
+                        last_seen = Instant::now();
+                        self.hear(news)?;
+                    }
+                    Err(_) => return Err(Error::sink("files are not watched any more")),
+                },
+                recv(commands) -> command => match command {
+                    Ok(Command::Stop(how)) => finish = Some(how),
+                    Ok(Command::Reload(settings)) => {
+                        self.reload(*settings);
+                        keeper = Keeper::new(Arc::clone(&self.settings));
+                    }
+                    Ok(Command::Finished(path)) => arrivals.finished(path),
+                    Err(_) => finish = Some(Stop::Now),
+                },
+                default(wait) => {}
+            }
+            if let Some(how) = finish {
+                self.health.stopping();
+                // What was finished last is told a moment later.
+                while how == Stop::Finish
+                    && let Ok(news) = seen.recv_timeout(LAST_WORDS)
+                {
+                    self.hear(news)?;
+                }
+                return self.finish(how, false);
+            }
+            // What still grows is not waited for.
+            let enough = if arrivals.is_idle() { SETTLING } else { SETTLING + self.settings.stable * 5 };
+            if once && seen.is_empty() && last_seen.elapsed() >= enough {
+                return self.finish(Stop::Finish, true);
+            }
+            self.lines.values().for_each(|line| line.control.give_up_after(self.settings.timeout));
+            if looked.elapsed() >= self.settings.look {
+                looked = Instant::now();
+                self.look(&mut keeper);
+            }
+        }
+    }
+
+    fn look(&self, keeper: &mut Keeper) {
+        match keeper.look(&self.journal, SystemTime::now()) {
+            Ok(looked) => {
+                self.health.disk_free(looked.free);
+                self.health.kept_for_hours(usize::try_from(looked.kept_for_hours).unwrap_or(usize::MAX));
+                if looked.low {
+                    let message = format!("{} bytes are free, less than {}", looked.free, self.settings.least_free);
+                    tracing::warn!("{message}");
+                    self.health.trouble(message);
+                }
+                for (path, bytes) in &looked.removed {
+                    tracing::info!(path = %path.display(), bytes, "removed");
+                }
+            }
+            Err(error) => {
+                tracing::error!("{error}");
+                self.health.trouble(error.to_string());
+            }
+        }
+    }
+
+    fn hear(&mut self, news: Seen) -> Result<()> {
+        match news {
+            Seen::Complete(arrivals) => {
+                let mut by_sensor: BTreeMap<String, Vec<_>> = BTreeMap::new();
+                for arrival in arrivals {
+                    by_sensor.entry(arrival.sensor.clone()).or_default().push(arrival);
+                }
+                for (sensor, arrivals) in by_sensor {
+                    self.tell(&sensor, Order::Complete(arrivals))?;
+                }
+                Ok(())
+            }
+            Seen::Growing { sensor, path, first } => self.tell(&sensor, Order::Growing(path, first)),
+            Seen::Gone { sensor, path } => self.tell(&sensor, Order::Gone(path)),
+            Seen::Trouble(error) => {
+                tracing::warn!("{error}");
+                self.health.trouble(error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn tell(&mut self, sensor: &str, order: Order) -> Result<()> {
+        // One that has ended has panicked, which its end tells.
+        let _ = self.line(sensor)?.orders.send(order);
+        Ok(())
+    }
+
+    /// The line of a sensor.
+    fn line(&mut self, sensor: &str) -> Result<&Handle> {
+        if !self.lines.contains_key(sensor) {
+            let (orders, inbox) = unbounded();
+            let control = Arc::new(Control::default());
+            let line = Line {
+                sensor: sensor.into(),
+                settings: Arc::clone(&self.settings),
+                health: Arc::clone(&self.health),
+                inbox,
+                permits: self.permits.clone(),
+                control: Arc::clone(&control),
+            };
+            let name = format!("watch {sensor}");
+            let thread = thread::Builder::new().name(name).spawn(move || line.run());
+            let thread = thread.map_err(|source| Error::sink(format!("no thread can be started: {source}")))?;
+            self.lines.insert(sensor.to_owned(), Handle { orders, thread, control });
+        }
+        self.lines.get(sensor).ok_or_else(|| ErrorKind::Invariant("a line is lost".into()).into())
+    }
+
+    fn reload(&mut self, settings: Settings) {
+        let old = &self.settings;
+        let folder = old.folder.clone();
+        let (output, products, config) = (old.output.clone(), old.products.clone(), old.config.clone());
+        self.settings = Arc::new(Settings { folder, output, products, config, ..settings });
+        for line in self.lines.values() {
+            let _ = line.orders.send(Order::Settings(Arc::clone(&self.settings)));
+        }
+    }
+
+    /// Lets all lines come to an end.
+    fn finish(self, how: Stop, close: bool) -> Result<Ended> {
+        for line in self.lines.values() {
+            let _ = line.orders.send(Order::Finish { close });
+            if how == Stop::Now {
+                line.control.stop();
+            }
+        }
+        let (mut sum, mut failed) = (Ended::default(), None);
+        for (sensor, line) in self.lines {
+            while !line.thread.is_finished() {
+                if self.now.load(Ordering::Relaxed) {
+                    line.control.stop();
+                }
+                line.control.give_up_after(self.settings.timeout);
+                thread::sleep(Duration::from_millis(5));
+            }
+            match line.thread.join() {
+                Ok(Ok(ended)) => {
+                    sum.files += ended.files;
+                    sum.packets += ended.packets;
+                    sum.waiting += ended.waiting;
+                    sum.quarantined += ended.quarantined;
+                }
+                Ok(Err(error)) if matches!(error.kind(), ErrorKind::Stopped) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(sensor, "{error}");
+                    failed = Some(error);
+                }
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        failed.map_or(Ok(sum), Err)
+    }
+}
+
+/// How many lines may read at once.
+#[derive(Clone)]
+pub(super) struct Permits(Arc<(Mutex<usize>, Condvar)>);
+
+/// The right to read; given back when it is dropped.
+pub(super) struct Permit(Permits);
+
+impl Permits {
+    pub(super) fn new(all: usize) -> Permits {
+        Permits(Arc::new((Mutex::new(all), Condvar::new())))
+    }
+
+    /// Waits for a right.
+    pub(super) fn take(&self) -> Permit {
+        let (left, freed) = &*self.0;
+        let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+        while *left == 0 {
+            left = freed.wait(left).unwrap_or_else(PoisonError::into_inner);
+        }
+        *left -= 1;
+        Permit(self.clone())
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let (left, freed) = &*self.0.0;
+        *left.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        freed.notify_one();
+    }
+}

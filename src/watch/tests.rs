@@ -1,0 +1,309 @@
+//! Lines against whole runs over the same packets.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, unbounded};
+
+use super::arrivals::Arrival;
+use super::health::Health;
+use super::line::{Control, Ended, Line, Order};
+use super::pipeline::Permits;
+use super::spans::hour;
+use super::{Identity, Product, Settings};
+use crate::capture::{PcapLayout, PcapWriter};
+use crate::config::Config;
+use crate::engine::Input;
+use crate::error::Result;
+use crate::job::Job;
+use crate::sink::Metrics;
+use crate::sink::buckets::{BucketSink, BucketWriter, Form as BucketForm};
+use crate::sink::files::{Files, Format};
+use crate::sink::flows::{FlowSink, FlowWriter, Form as FlowForm};
+use crate::sink::jsonl::Times;
+use crate::synth::{Spec, frames};
+use crate::time::{NS_PER_SECOND, Timestamp};
+use crate::views::buckets::{BucketCounts, BucketJob, Row};
+use crate::views::flows::dialects::Dialect;
+use crate::views::flows::{FlowCounts, FlowJob, FlowRecord, Settings as FlowSettings};
+
+const SENSOR: &str = "gate";
+
+/// A folder with a capture of three hours, whole and in files of two minutes.
+struct Traffic {
+    folder: tempfile::TempDir,
+    whole: PathBuf,
+    parts: Vec<PathBuf>,
+}
+
+impl Traffic {
+    fn new(packets: u64) -> Traffic {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("in").join(SENSOR)).unwrap();
+        let whole = folder.path().join("whole.pcap");
+        let layout = PcapLayout::default();
+        let mut all = PcapWriter::new(File::create(&whole).unwrap(), layout).unwrap();
+        let (mut parts, mut open) = (Vec::new(), None);
+        let mut now = i64::MIN;
+        let spec = Spec { packets, hours: 3, ..Spec::default() };
+        frames(&spec, |time, wire, frame| {
+            all.record(time, wire, frame)?;
+            let slot = time.0.div_euclid(120 * NS_PER_SECOND);
+            if slot != now {
+                now = slot;
+                let path = folder.path().join("in").join(SENSOR).join(format!("part_{slot:08}.pcap"));
+                open.replace(PcapWriter::new(File::create(&path)?, layout)?)
+                    .map_or(Ok(()), |before| before.finish().map(drop))?;
+                parts.push(path);
+            }
+            open.as_mut().map_or(Ok(()), |open| open.record(time, wire, frame))
+        })
+        .unwrap();
+        all.finish().unwrap();
+        open.map(|open| open.finish().unwrap());
+        Traffic { folder, whole, parts }
+    }
+
+    fn output(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    fn settings(&self) -> Settings {
+        let products = ["groups", "flows", "flows:cic", "buckets:1s@csv"].map(|text| Product::parse(text).unwrap());
+        Settings {
+            retry_delay: Duration::from_millis(20),
+            ..Settings::new(self.folder.path().join("in"), self.output(), products.to_vec())
+        }
+    }
+
+    /// What whole runs make of it, by path.
+    fn expected(&self) -> BTreeMap<PathBuf, String> {
+        let mut made = BTreeMap::new();
+        let inputs = || vec![Input::file(&self.whole)];
+        let batch = self.folder.path().join("batch");
+        let mut files = Files::new(&batch, Format::Jsonl, Times::Seconds, true);
+        Job::new(Config::default()).sensor(Some(SENSOR.into())).run(inputs(), &mut files).unwrap();
+        for (path, text) in read(&batch) {
+            let mut parts = path.components();
+            if let Some(kind) = parts.next().filter(|_| path.extension().is_some_and(|end| end == "jsonl")) {
+                made.insert(Path::new(&kind).join(SENSOR).join(parts), text);
+            }
+        }
+        let mut rows = Rows::default();
+        let usual = FlowSettings::default();
+        let mut by_hour = |name: &str, end: &str, header: Vec<u8>, rows: Rows| {
+            for (hour, mut rows) in rows.0 {
+                rows.sort();
+                let lines = rows.into_iter().map(|(_, text)| text);
+                let text = [header.clone()].into_iter().chain(lines).flatten().collect();
+                let path = Path::new(name)
+                    .join(SENSOR)
+                    .join(format!("{}.{end}", crate::capture::hour_folder(Timestamp(hour))));
+                made.insert(path, String::from_utf8(text).unwrap());
+            }
+        };
+        let mut sink = FlowRows {
+            rows: Rows::default(),
+            writer: FlowWriter::new(Vec::new(), "x", FlowForm::Lines, usual.columns.clone(), Times::Seconds),
+        };
+        FlowJob::new(usual.clone()).sensor(Some(SENSOR), true).run(inputs(), &mut sink).unwrap();
+        by_hour("flows", "jsonl", Vec::new(), sink.rows);
+        let dialect: Dialect = "cic".parse().unwrap();
+        let settings = dialect.settings(usual);
+        let mut writer = FlowWriter::new(Vec::new(), "x", FlowForm::Csv, settings.columns.clone(), Times::Seconds)
+            .notation(dialect.notation());
+        let header = std::mem::take(writer.written().unwrap());
+        let mut sink = FlowRows { rows: Rows::default(), writer };
+        let engine = crate::engine::Engine::builder().filter(dialect.filter().clone());
+        FlowJob::new(settings).engine(engine).sensor(Some(SENSOR), true).run(inputs(), &mut sink).unwrap();
+        by_hour("flows-cic", "csv", header, sink.rows);
+        let how = (BucketForm::Csv, Times::Seconds);
+        let mut writer = BucketWriter::new(Vec::new(), "x", how, None, true, true);
+        let header = std::mem::take(writer.written().unwrap());
+        let mut sink = BucketRows { rows: std::mem::take(&mut rows), writer };
+        let second = crate::views::buckets::Settings { widths: vec![NS_PER_SECOND], ..Default::default() };
+        BucketJob::new(second).unwrap().sensor(Some(SENSOR.into())).run(inputs(), &mut sink).unwrap();
+        by_hour("buckets-1s", "csv", header, sink.rows);
+        made
+    }
+
+    /// What lies in the output.
+    fn made(&self) -> BTreeMap<PathBuf, String> {
+        let ours = |path: &Path| path.extension().is_some_and(|end| end == "csv" || end == "jsonl");
+        read(&self.output()).into_iter().filter(|(path, _)| ours(path)).collect()
+    }
+
+    fn arrivals(&self, parts: &[PathBuf]) -> Vec<Arrival> {
+        let arrival = |path: &PathBuf| Arrival {
+            sensor: SENSOR.into(),
+            path: path.clone(),
+            identity: Identity::of(path).unwrap(),
+        };
+        parts.iter().map(arrival).collect()
+    }
+}
+
+#[derive(Default)]
+struct Rows(BTreeMap<i64, Vec<(i64, Vec<u8>)>>);
+
+struct FlowRows {
+    rows: Rows,
+    writer: FlowWriter<Vec<u8>>,
+}
+
+impl FlowSink for FlowRows {
+    fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
+        self.writer.on_flow(flow)?;
+        let text = std::mem::take(self.writer.written()?);
+        self.rows.0.entry(hour(flow.last_ts.0)).or_default().push((flow.first_ts.0, text));
+        Ok(())
+    }
+    fn on_metrics(&mut self, _: &Metrics<FlowCounts>) -> Result<()> {
+        Ok(())
+    }
+}
+
+struct BucketRows {
+    rows: Rows,
+    writer: BucketWriter<Vec<u8>>,
+}
+
+impl BucketSink for BucketRows {
+    fn on_sensor(&mut self, sensor: Option<&str>) -> Result<()> {
+        self.writer.on_sensor(sensor)
+    }
+    fn on_bucket(&mut self, row: &Row) -> Result<()> {
+        self.writer.on_bucket(row)?;
+        let text = std::mem::take(self.writer.written()?);
+        self.rows.0.entry(hour(row.start.0)).or_default().push((row.start.0, text));
+        Ok(())
+    }
+    fn on_metrics(&mut self, _: &Metrics<BucketCounts>) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// All files below a folder, as text.
+fn read(folder: &Path) -> BTreeMap<PathBuf, String> {
+    let entries = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.unwrap());
+    let files = entries.filter(|entry| entry.file_type().is_file());
+    files
+        .map(|entry| {
+            let text = String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned();
+            (entry.path().strip_prefix(folder).unwrap().to_owned(), text)
+        })
+        .collect()
+}
+
+/// A line at work.
+struct Work {
+    orders: Sender<Order>,
+    control: Arc<Control>,
+    thread: JoinHandle<Result<Ended>>,
+}
+
+impl Work {
+    fn start(settings: Settings) -> Work {
+        let (orders, inbox) = unbounded();
+        let control = Arc::new(Control::default());
+        let line = Line {
+            sensor: SENSOR.into(),
+            settings: Arc::new(settings),
+            health: Arc::new(Health::new(Duration::from_secs(60), 0)),
+            inbox,
+            permits: Permits::new(1),
+            control: Arc::clone(&control),
+        };
+        Work { orders, control, thread: thread::spawn(move || line.run()) }
+    }
+
+    fn tell(&self, order: Order) {
+        self.orders.send(order).unwrap();
+    }
+
+    fn finish(self, close: bool) -> Ended {
+        self.tell(Order::Finish { close });
+        self.thread.join().unwrap().unwrap()
+    }
+}
+
+/// Tells where two outputs differ first.
+fn compare(made: &BTreeMap<PathBuf, String>, expected: &BTreeMap<PathBuf, String>) {
+    let names = |of: &BTreeMap<PathBuf, String>| of.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(names(made), names(expected));
+    for (path, text) in expected {
+        let differs = text.lines().zip(made[path].lines()).find(|(a, b)| a != b);
+        assert_eq!(differs, None, "{}", path.display());
+        assert_eq!(text.lines().count(), made[path].lines().count(), "{}", path.display());
+    }
+}
+
+#[test]
+fn files_one_by_one_make_what_a_whole_run_makes() {
+    let traffic = Traffic::new(30_000);
+    let work = Work::start(traffic.settings());
+    for part in traffic.parts.chunks(1) {
+        work.tell(Order::Complete(traffic.arrivals(part)));
+    }
+    let ended = work.finish(true);
+    assert_eq!((ended.files, ended.packets, ended.waiting), (traffic.parts.len() as u64, 30_000, 0));
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn a_line_that_is_stopped_anywhere_goes_on_where_it_stood() {
+    let traffic = Traffic::new(20_000);
+    let expected = traffic.expected();
+    let mut rest = &traffic.parts[..];
+    for (nth, files) in [7, 20, 1, 13, 25, 2].into_iter().enumerate() {
+        let work = Work::start(traffic.settings());
+        let (now, later) = rest.split_at(files.min(rest.len()));
+        rest = later;
+        now.chunks(3).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
+        if nth % 2 == 0 {
+            work.finish(false);
+        } else {
+            thread::sleep(Duration::from_millis(10 * nth as u64));
+            work.control.stop();
+            drop(work.orders);
+            let _ = work.thread.join().unwrap();
+        }
+    }
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+    work.finish(true);
+    compare(&traffic.made(), &expected);
+}
+
+#[test]
+fn a_late_file_makes_its_hours_again() {
+    let traffic = Traffic::new(20_000);
+    let work = Work::start(traffic.settings());
+    let late = traffic.parts.len() / 3;
+    let others: Vec<PathBuf> = [&traffic.parts[..late], &traffic.parts[late + 1..]].concat();
+    others.chunks(1).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[late..=late])));
+    assert_eq!(work.finish(true).packets, 20_000);
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn what_is_no_capture_is_set_aside_and_delays_nothing() {
+    let traffic = Traffic::new(5_000);
+    let bad = traffic.folder.path().join("in").join(SENSOR).join("bad.pcap");
+    fs::write(&bad, "this is no capture").unwrap();
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(&bad))));
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+    let ended = work.finish(true);
+    assert_eq!((ended.packets, ended.quarantined), (5_000, 1));
+    assert!(!bad.exists());
+    let reason =
+        fs::read_to_string(traffic.output().join("quarantine").join(SENSOR).join("bad.pcap.reason.txt")).unwrap();
+    assert!(reason.contains("bad.pcap") && reason.contains("tried 3 times"), "{reason}");
+    compare(&traffic.made(), &traffic.expected());
+}
