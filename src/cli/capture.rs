@@ -196,7 +196,7 @@ fn said(words: &[String]) -> String {
 }
 
 /// A failure as an error of the command: with a way out, and as a wrong use where it is one.
-fn explained(failure: Failure) -> anyhow::Error {
+pub(super) fn explained(failure: Failure) -> anyhow::Error {
     match &failure {
         Failure::Setting(_) | Failure::NoInterface { .. } | Failure::Filter { .. } => Usage(failure.to_string()).into(),
         Failure::Write { path, source } if source.kind() == ErrorKind::AlreadyExists => {

@@ -96,7 +96,7 @@ pub(crate) fn listen(grace: Duration, stop: impl Fn() + Send + 'static) -> anyho
 }
 
 /// Ends the process. What is half-written has a temporary name, under which nothing stays.
-fn end(signal: i32) -> ! {
+pub(crate) fn end(signal: i32) -> ! {
     remove_unfinished();
     std::process::exit(128 + signal)
 }

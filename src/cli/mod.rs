@@ -8,6 +8,7 @@ mod demo;
 mod diff_dialects;
 mod filter;
 mod flows;
+mod http;
 mod inspect;
 mod interrupt;
 mod journal;
@@ -16,6 +17,7 @@ mod places;
 mod progress;
 mod reading;
 mod schema;
+mod status;
 mod stdout;
 mod summary;
 mod synth;
@@ -24,6 +26,7 @@ mod timeline;
 mod times;
 mod units;
 mod view;
+mod watch;
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -74,6 +77,10 @@ enum Command {
     Inspect(inspect::Args),
     /// Capture packets from an interface into a file, with tcpdump.
     Capture(capture::Args),
+    /// Watch a folder, and turn the captures that appear there into records, an hour at a time, for as long as it takes.
+    Watch(Box<watch::Args>),
+    /// Tell how a watcher is: what waits, what is out, what went wrong.
+    Status(status::Args),
     /// Write a deterministic capture whose truth is known.
     Synth(synth::Args),
     /// Show a timeline as a page in the browser, or save it as one file.
@@ -93,6 +100,8 @@ enum Command {
 pub(crate) struct Shared {
     /// Print nothing but results and errors.
     pub(crate) quiet: bool,
+    /// Tell of every file.
+    pub(crate) verbose: bool,
     /// Colour may be used on standard output.
     pub(crate) color: bool,
 }
@@ -123,9 +132,10 @@ pub(crate) fn main() -> ExitCode {
         }
     };
     let color = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let shared = Shared { quiet: cli.quiet, color };
+    let shared = Shared { quiet: cli.quiet, verbose: cli.verbose, color };
     pcap_compactor::capture::install_shrink_guard();
-    if cli.verbose {
+    // A watcher has its own way to tell.
+    if cli.verbose && !matches!(cli.command, Command::Watch(_)) {
         let events = tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG);
         events.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).without_time().with_target(false).init();
     }
@@ -138,6 +148,8 @@ pub(crate) fn main() -> ExitCode {
         Command::DiffDialects(args) => diff_dialects::run(args, &shared),
         Command::Inspect(args) => inspect::run(args, &shared),
         Command::Capture(args) => capture::run(args, &shared),
+        Command::Watch(args) => watch::run(args, &shared),
+        Command::Status(args) => status::run(args, &shared),
         Command::Synth(args) => synth::run(args, &shared),
         Command::View(args) => view::run(args, &shared),
         Command::Demo(args) => demo::run(args, &shared),

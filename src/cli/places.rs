@@ -50,6 +50,16 @@ pub(crate) fn apart(
     Ok(())
 }
 
+/// If one of two folders lies in the other, or both are the same: the inner and the outer one, as they were given.
+pub(crate) fn nested<'p>(a: &'p Path, b: &'p Path) -> Option<(&'p Path, &'p Path)> {
+    let (place, other) = (resolved(a)?, resolved(b)?);
+    match () {
+        () if place.starts_with(&other) => Some((a, b)),
+        () if other.starts_with(&place) => Some((b, a)),
+        () => None,
+    }
+}
+
 fn conflict(option: &str, other: &str, place: &Path) -> Usage {
     Usage(format!("{option} would take the place of {other}: {}; give it another name", place.display()))
 }

@@ -21,6 +21,8 @@ mod cli_damage;
 mod cli_flows;
 mod cli_tables;
 mod cli_timeline;
+#[cfg(unix)]
+mod cli_watch;
 mod comparison;
 mod corpus;
 mod csv;
@@ -53,4 +55,8 @@ mod verdicts;
 mod view;
 mod views;
 mod wa1kpcap;
+#[cfg(unix)]
+mod watch;
+#[cfg(feature = "watch")]
+mod watch_arrivals;
 mod zones;

@@ -1,12 +1,12 @@
 //! `view`: a timeline as a page, from a small server on this machine or in one file.
 
 mod folder;
-mod http;
 mod origin;
 mod page;
 mod wire;
 
 use std::io::ErrorKind;
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use pcap_compactor::views::timeline::view::Selection;
 use pcap_compactor::views::timeline::{Correct, Scene, TimelineJob};
 use pcap_compactor::{Engine, Input};
 
+use super::http::Server;
 use super::progress::Bar;
 use super::summary::{complaints, findings, is_capture};
 use super::text::{self, count, things};
 use super::units::{named, weight};
 use super::{Exit, Shared, Usage, interrupt, say};
 use folder::Found;
-use http::Server;
 use origin::Origin;
 use page::Page;
 
@@ -176,7 +176,7 @@ fn captures(
 }
 
 fn listen(port: u16) -> anyhow::Result<Server> {
-    Server::bind(port).map_err(|error| match error.kind() {
+    Server::bind((Ipv4Addr::LOCALHOST, port).into()).map_err(|error| match error.kind() {
         ErrorKind::AddrInUse => {
             anyhow::anyhow!("127.0.0.1:{port}: another program has this port; without --port a free one is taken")
         }
@@ -186,7 +186,7 @@ fn listen(port: u16) -> anyhow::Result<Server> {
 
 /// Serves until a signal comes, which is how a server ends.
 fn serve(server: Server, page: Page, open: bool, shared: &Shared, said: &str) -> anyhow::Result<()> {
-    let address = format!("http://127.0.0.1:{}/", server.port());
+    let address = format!("http://127.0.0.1:{}/", server.address().port());
     thread::Builder::new().name("server".into()).spawn(move || server.run(page))?;
     if !shared.quiet {
         say(&format!("{said}; Ctrl-C ends"));

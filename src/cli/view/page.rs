@@ -10,7 +10,7 @@ use pcap_compactor::views::timeline::Scene;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use sha2::{Digest, Sha256};
 
-use super::http::{Answer, Site, Status};
+use super::super::http::{Answer, Site, Status};
 use super::origin::Origin;
 use super::wire;
 

@@ -275,3 +275,66 @@ fn tcpdump_ends_at_the_next_packet_when_the_command_is_killed() {
         });
     });
 }
+
+#[test]
+fn a_pipeline_accounts_for_every_packet_that_tcpdump_reports() {
+    inside("a_pipeline_accounts_for_every_packet_that_tcpdump_reports", || {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let watch = |more: &[&str]| {
+            let mut watch = command(["watch"]);
+            watch.arg(path("in")).arg("-o").arg(path("out")).args(more);
+            for product in ["groups@csv", "flows@csv", "flows:cic", "buckets:100ms@csv"] {
+                watch.args(["--product", product]);
+            }
+            watch
+        };
+        let tap = ["--capture", "there", "--bpf", "udp port 9", "--rotate", "1s", "--user", "root"];
+        let mut child = watch(&tap).stderr(Stdio::piped()).spawn().unwrap();
+        until("files are written", || {
+            path("in").is_dir() && std::fs::read_dir(path("in")).unwrap().next().is_some() || {
+                Sender::new().send(1);
+                false
+            }
+        });
+        let mut sender = Sender::new();
+        sender.send_for(Duration::from_millis(2500));
+        Command::new("kill").arg(child.id().to_string()).status().unwrap();
+        let mut said = String::new();
+        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+        let once = Ran::of(watch(&["--once"]).output().unwrap());
+        assert_eq!(once.code, Some(0), "{}", once.said);
+        // What tcpdump counted, run by run.
+        let mut captured = 0;
+        for entry in std::fs::read_dir(path("in")).unwrap() {
+            captured += read(&entry.unwrap().path()).0.len() as u64;
+        }
+        assert!(
+            captured >= 2500 && said.contains(&format!("{captured} packets")) || said.contains("captured"),
+            "{said}"
+        );
+        let sum = |product: &str, columns: &[&str]| -> u64 {
+            let files = walkdir::WalkDir::new(path("out").join(product)).into_iter().map(Result::unwrap);
+            let mut sum = 0;
+            for file in files.filter(|file| file.file_type().is_file()) {
+                let mut rows = csv::Reader::from_path(file.path()).unwrap();
+                let header = rows.headers().unwrap().clone();
+                let places: Vec<usize> =
+                    columns.iter().map(|name| header.iter().position(|column| column == *name).unwrap()).collect();
+                for row in rows.records() {
+                    let row = row.unwrap();
+                    sum += places.iter().map(|&place| row[place].parse::<u64>().unwrap()).sum::<u64>();
+                }
+            }
+            sum
+        };
+        let counted = [
+            sum("groups", &["pkts_up", "pkts_dn"]),
+            sum("flows", &["pkts_up", "pkts_dn"]),
+            sum("flows-cic", &["Total Fwd Packet", "Total Bwd packets"]),
+            sum("buckets-100ms", &["pkts_in", "pkts_out", "pkts_local", "pkts_unknown"]),
+        ];
+        assert_eq!(counted, [captured; 4], "{said}");
+    });
+}

@@ -1,13 +1,13 @@
-//! As much of HTTP as one page on this machine needs: GET and HEAD, one request a connection.
+//! As much of HTTP as a page or a scraper on this machine needs: GET and HEAD, one request a connection.
 //!
-//! It listens on the loopback address alone, and answers only requests that name it as their host: a page from elsewhere whose name was
+//! It listens on a loopback address alone, and answers only requests that name it as their host: a page from elsewhere whose name was
 //! made to lead here does not. Heads, connections and waiting are bounded. A long answer is written as it is made, in pieces, so a slow
 //! reader costs a piece and not the whole; and who connects and asks nothing makes room for who does.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -25,30 +25,36 @@ const PIECE: usize = 64 << 10;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the page may do: nothing that is not from here.
-pub(super) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
+pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
                                  base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Has an answer to each path.
-pub(super) trait Site: Send + Sync + 'static {
+pub(crate) trait Site: Send + Sync + 'static {
     /// What is under a path; path and query are not decoded.
     fn answer(&self, path: &str, query: &str) -> Answer<'_>;
 }
 
+impl<F: Fn(&str, &str) -> Answer<'static> + Send + Sync + 'static> Site for F {
+    fn answer(&self, path: &str, query: &str) -> Answer<'_> {
+        self(path, query)
+    }
+}
+
 /// An answer.
-pub(super) struct Answer<'s> {
-    pub(super) status: Status,
+pub(crate) struct Answer<'s> {
+    pub(crate) status: Status,
     /// Media type of the body.
-    pub(super) kind: &'static str,
-    pub(super) body: Body<'s>,
+    pub(crate) kind: &'static str,
+    pub(crate) body: Body<'s>,
     /// The name under which a browser is to save it.
-    pub(super) save_as: Option<&'static str>,
+    pub(crate) save_as: Option<&'static str>,
 }
 
 /// What writes a body.
 type Writer<'s> = Box<dyn FnOnce(&mut dyn Write) -> io::Result<()> + 's>;
 
 /// The body of an answer.
-pub(super) enum Body<'s> {
+pub(crate) enum Body<'s> {
     /// Short, and there.
     Text(Cow<'s, str>),
     /// Made while it is sent, and not at all where only the head was asked for.
@@ -56,13 +62,14 @@ pub(super) enum Body<'s> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
+pub(crate) enum Status {
     Ok,
     BadRequest,
     NotFound,
     MethodNotAllowed,
     MisdirectedRequest,
     HeadTooLarge,
+    Unavailable,
 }
 
 impl Status {
@@ -74,46 +81,54 @@ impl Status {
             Status::MethodNotAllowed => "405 Method Not Allowed",
             Status::MisdirectedRequest => "421 Misdirected Request",
             Status::HeadTooLarge => "431 Request Header Fields Too Large",
+            Status::Unavailable => "503 Service Unavailable",
         }
     }
 }
 
 impl<'s> Answer<'s> {
-    pub(super) fn ok(kind: &'static str, body: impl Into<Cow<'s, str>>) -> Answer<'s> {
+    pub(crate) fn ok(kind: &'static str, body: impl Into<Cow<'s, str>>) -> Answer<'s> {
         Answer { status: Status::Ok, kind, body: Body::Text(body.into()), save_as: None }
     }
 
-    pub(super) fn written(kind: &'static str, body: impl FnOnce(&mut dyn Write) -> io::Result<()> + 's) -> Answer<'s> {
+    pub(crate) fn written(kind: &'static str, body: impl FnOnce(&mut dyn Write) -> io::Result<()> + 's) -> Answer<'s> {
         Answer { status: Status::Ok, kind, body: Body::Written(Box::new(body)), save_as: None }
     }
 
     /// No, and why.
-    pub(super) fn no(status: Status, why: &str) -> Answer<'s> {
+    pub(crate) fn no(status: Status, why: &str) -> Answer<'s> {
         let body = format!("{}: {why}\n", status.line());
         Answer { status, kind: "text/plain; charset=utf-8", body: Body::Text(body.into()), save_as: None }
     }
 }
 
 /// A server that has its port.
-pub(super) struct Server {
+pub(crate) struct Server {
     listener: TcpListener,
-    port: u16,
+    address: SocketAddr,
 }
 
 impl Server {
-    /// Takes a port of the loopback address; 0 takes one that is free.
-    pub(super) fn bind(port: u16) -> io::Result<Server> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
-        let port = listener.local_addr()?.port();
-        Ok(Server { listener, port })
+    /// Takes a port of a loopback address; 0 takes one that is free.
+    ///
+    /// # Errors
+    /// The address is not of the loopback, which is an error of the kind [`io::ErrorKind::InvalidInput`]; its port is taken.
+    pub(crate) fn bind(address: SocketAddr) -> io::Result<Server> {
+        if !address.ip().is_loopback() {
+            let why = "only addresses of this machine itself are listened on, 127.0.0.1 or [::1]; whoever is elsewhere needs a proxy";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        Ok(Server { listener, address })
     }
 
-    pub(super) fn port(&self) -> u16 {
-        self.port
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Answers until the process ends.
-    pub(super) fn run(self, site: impl Site) {
+    pub(crate) fn run(self, site: impl Site) {
         let (site, running, idle) = (Arc::new(site), Arc::new(AtomicUsize::new(0)), Arc::new(Idle::default()));
         for stream in self.listener.incoming() {
             let Ok(stream) = stream else {
@@ -125,13 +140,13 @@ impl Server {
             if guard.before >= MOST_CONNECTIONS && !idle.end_oldest() {
                 continue;
             }
-            let (site, idle, port) = (Arc::clone(&site), Arc::clone(&idle), self.port);
+            let (site, idle, address) = (Arc::clone(&site), Arc::clone(&idle), self.address);
             let stream = Arc::new(stream);
             // Before the next is accepted, which may need its place.
             idle.enter(&stream);
             let work = move || {
                 // Whoever went away needs no answer.
-                let _ = serve(&stream, port, &*site, &idle);
+                let _ = serve(&stream, address, &*site, &idle);
                 idle.leave(&stream);
                 drop(guard);
             };
@@ -184,10 +199,10 @@ impl Drop for Running {
     }
 }
 
-fn serve(stream: &Arc<TcpStream>, port: u16, site: &impl Site, idle: &Idle) -> io::Result<()> {
+fn serve(stream: &Arc<TcpStream>, address: SocketAddr, site: &impl Site, idle: &Idle) -> io::Result<()> {
     let head = head(stream)?;
     idle.leave(stream);
-    answer(stream, port, site, head.as_deref())?;
+    answer(stream, address, site, head.as_deref())?;
     stream.shutdown(Shutdown::Write)?;
     idle.enter(stream);
     // What a closed connection has not read makes a reset, which may overtake the answer.
@@ -202,7 +217,7 @@ fn serve(stream: &Arc<TcpStream>, port: u16, site: &impl Site, idle: &Idle) -> i
 }
 
 /// Answers a head; nothing is one that is too long.
-fn answer(stream: &TcpStream, port: u16, site: &impl Site, head: Option<&[u8]>) -> io::Result<()> {
+fn answer(stream: &TcpStream, address: SocketAddr, site: &impl Site, head: Option<&[u8]>) -> io::Result<()> {
     let Some(head) = head else {
         return respond(stream, Answer::no(Status::HeadTooLarge, "the head is too long"), "GET", true);
     };
@@ -214,7 +229,7 @@ fn answer(stream: &TcpStream, port: u16, site: &impl Site, head: Option<&[u8]>) 
     };
     let mut hosts = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
     let (host, other) = (hosts.next().map(|header| header.value), hosts.next());
-    let ours = host.is_some_and(|host| is_ours(host, port)) && other.is_none();
+    let ours = host.is_some_and(|host| is_ours(host, address)) && other.is_none();
     let said = match method {
         _ if !ours => Answer::no(Status::MisdirectedRequest, "the host is not this one"),
         "GET" | "HEAD" => {
@@ -226,10 +241,17 @@ fn answer(stream: &TcpStream, port: u16, site: &impl Site, head: Option<&[u8]>) 
     respond(stream, said, method, request.version != Some(0))
 }
 
-fn is_ours(host: &[u8], port: u16) -> bool {
+fn is_ours(host: &[u8], address: SocketAddr) -> bool {
     let Ok(host) = std::str::from_utf8(host) else { return false };
-    let (name, named) = host.rsplit_once(':').unwrap_or((host, "80"));
-    (name == "127.0.0.1" || name.eq_ignore_ascii_case("localhost")) && named.parse() == Ok(port)
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !host.ends_with(']') => (name, port),
+        _ => (host, "80"),
+    };
+    let own = match address.ip() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    };
+    (name == own || name.eq_ignore_ascii_case("localhost")) && port.parse() == Ok(address.port())
 }
 
 /// The head of a request, to its empty line; nothing if it is too long.
@@ -358,20 +380,34 @@ impl Write for Pieces<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::*;
 
     #[test]
     fn only_names_of_this_machine_and_this_port_are_ours() {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let ours = address("127.0.0.1:80");
         for host in ["127.0.0.1:80", "localhost:80", "LocalHost:80", "localhost", "127.0.0.1"] {
-            assert!(is_ours(host.as_bytes(), 80), "{host}");
+            assert!(is_ours(host.as_bytes(), ours), "{host}");
         }
         for host in
             ["", "evil.example:80", "localhost:81", "127.0.0.1.evil.example:80", "[::1]:80", "localhost:+80x", ":80"]
         {
-            assert!(!is_ours(host.as_bytes(), 80), "{host}");
+            assert!(!is_ours(host.as_bytes(), ours), "{host}");
         }
-        assert!(!is_ours(b"localhost", 8080));
-        assert!(!is_ours(b"\xff:80", 80));
+        assert!(!is_ours(b"localhost", address("127.0.0.1:8080")));
+        assert!(!is_ours(b"\xff:80", ours));
+        assert!(is_ours(b"[::1]:9184", address("[::1]:9184")) && is_ours(b"[::1]", address("[::1]:80")));
+        assert!(!is_ours(b"127.0.0.1:9184", address("[::1]:9184")));
+    }
+
+    #[test]
+    fn addresses_that_others_reach_are_refused() {
+        for address in ["0.0.0.0:0", "192.0.2.1:0", "[::]:0", "[2001:db8::1]:0"] {
+            let refused = Server::bind(address.parse().unwrap()).err().unwrap();
+            assert_eq!(refused.kind(), io::ErrorKind::InvalidInput, "{address}: {refused}");
+        }
     }
 
     /// A site of one long answer, which counts how often it is made.
@@ -387,8 +423,8 @@ mod tests {
     }
 
     fn long() -> (u16, Arc<AtomicUsize>) {
-        let (server, made) = (Server::bind(0).unwrap(), Arc::new(AtomicUsize::new(0)));
-        let (port, site) = (server.port(), Long(Arc::clone(&made)));
+        let (server, made) = (Server::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap(), Arc::new(AtomicUsize::new(0)));
+        let (port, site) = (server.address().port(), Long(Arc::clone(&made)));
         thread::spawn(move || server.run(site));
         (port, made)
     }

@@ -1,0 +1,310 @@
+//! `status`: how the watcher of an output folder is, and what it came to.
+
+use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use pcap_compactor::Timestamp;
+use pcap_compactor::watch::health::{CaptureStatus, SensorStatus, Status};
+use pcap_compactor::watch::journal::{Journal, State};
+use serde::Serialize;
+
+use super::text::{self, Align, Style, Table, bytes, count, printable, things};
+use super::{Exit, Shared, watch};
+
+/// Arguments of `status`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 it runs and all is well; 3 it does not run, or not all is well; 1 no watcher ever wrote there, or nothing can be read.
+
+Examples:
+  pcap-compactor status records
+  pcap-compactor status records --json | jq '.aside[].reason'")]
+pub(crate) struct Args {
+    /// The folder that `watch` writes to, its --output.
+    #[arg(value_name = "OUTPUT")]
+    output: PathBuf,
+    /// Print all of it as one object of JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// All that a folder tells.
+#[derive(Debug, Serialize)]
+struct Told {
+    /// A watcher has the folder.
+    running: bool,
+    /// What the watcher said last.
+    status: Option<Status>,
+    hours: Vec<Hours>,
+    aside: Vec<Aside>,
+    /// Why hours and files are not told.
+    unreadable: Option<String>,
+}
+
+/// The hours of a product that are out.
+#[derive(Debug, Serialize)]
+struct Hours {
+    product: String,
+    sensor: String,
+    /// Files that are there.
+    hours: u64,
+    records: u64,
+    bytes: u64,
+    /// When the newest begins, in seconds since 1970.
+    newest: i64,
+}
+
+/// A file that is not in the records.
+#[derive(Debug, Serialize)]
+struct Aside {
+    sensor: String,
+    path: String,
+    /// It came too late; otherwise it could not be read.
+    late: bool,
+    reason: String,
+}
+
+/// Runs `status`.
+pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    let told = look(&args.output)?;
+    let well = told.running && told.status.as_ref().is_some_and(|status| status.healthy);
+    let text = match args.json {
+        true => serde_json::to_string_pretty(&told)? + "\n",
+        false => page(&args.output, &told, Style { color: shared.color }),
+    };
+    text::print(&text)?;
+    Ok(if well { Exit::Ok } else { Exit::Partial })
+}
+
+fn look(output: &Path) -> anyhow::Result<Told> {
+    let own = output.join(".pcap-compactor");
+    let (path, journal) = (watch::status_file(output), own.join("watch.sqlite"));
+    if !path.exists() && !journal.exists() {
+        bail!("{}: no watcher has written there; name the folder that is its --output", output.display());
+    }
+    let status = match std::fs::read(&path) {
+        Ok(text) => Some(serde_json::from_slice(&text).with_context(|| format!("{}: is no status", path.display()))?),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("{}: cannot read", path.display())),
+    };
+    let mut told =
+        Told { running: is_locked(&own.join("watch.lock"))?, status, hours: vec![], aside: vec![], unreadable: None };
+    if journal.exists() {
+        // Somebody who may not write there cannot read a journal that is written to.
+        if let Err(error) = of_journal(output, &mut told) {
+            told.unreadable = Some(error.to_string());
+        }
+    }
+    Ok(told)
+}
+
+/// Whether somebody has the lock. It is tried, for a moment, so two who look at once could see each other: then it is free.
+fn is_locked(path: &Path) -> anyhow::Result<bool> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error).with_context(|| format!("{}: cannot read", path.display())),
+    };
+    match file.try_lock_shared() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{}: cannot look at it", path.display())),
+    }
+}
+
+fn of_journal(output: &Path, told: &mut Told) -> pcap_compactor::Result<()> {
+    let journal = Journal::open(output)?;
+    let mut hours: BTreeMap<(String, String), Hours> = BTreeMap::new();
+    for hour in journal.written()? {
+        let (product, sensor) = (hour.product.clone(), hour.sensor.clone());
+        let begins = hour.file.hour.seconds();
+        let of = hours.entry((product, sensor)).or_insert_with(|| {
+            let (product, sensor) = (hour.product, hour.sensor);
+            Hours { product, sensor, hours: 0, records: 0, bytes: 0, newest: begins }
+        });
+        of.hours += 1;
+        of.records += hour.file.rows;
+        of.bytes += hour.file.bytes;
+        of.newest = of.newest.max(begins);
+    }
+    told.hours = hours.into_values().collect();
+    let aside = journal.aside()?.into_iter().map(|aside| Aside {
+        sensor: aside.sensor,
+        path: aside.path.display().to_string(),
+        late: aside.state == State::Late,
+        reason: aside.reason,
+    });
+    told.aside = aside.collect();
+    Ok(())
+}
+
+/// `2025-10-19 15:00:00`, in UTC.
+fn utc(seconds: i64) -> String {
+    text::utc(Timestamp::from_seconds(seconds))[..19].replace('T', " ")
+}
+
+/// What a folder tells, for people.
+fn page(output: &Path, told: &Told, style: Style) -> String {
+    let head = match (&told.status, told.running) {
+        (Some(status), true) => {
+            let how = match (status.stopping, status.healthy) {
+                (true, _) => "is stopping".to_owned(),
+                (false, true) => style.green("all is well"),
+                (false, false) => style.bold("not all is well"),
+            };
+            format!("the watcher runs (process {}, since {} UTC): {how}", status.process, utc(status.begun))
+        }
+        (None, true) => "the watcher runs, and has not said yet how it is".to_owned(),
+        (Some(status), false) => format!("no watcher runs; this is how it was at {} UTC", utc(status.time)),
+        (None, false) => "no watcher runs".to_owned(),
+    };
+    let mut page = format!("{}: {head}\n", printable(&output.display().to_string()));
+    if let Some(status) = &told.status {
+        for reason in &status.reasons {
+            page += &format!("  {}\n", printable(reason));
+        }
+        page += &sensors(&status.sensors, style);
+    }
+    if !told.hours.is_empty() {
+        let mut table = Table::new([Align::Left, Align::Left, Align::Left, Align::Right, Align::Right, Align::Right]);
+        table.head(["product", "sensor", "newest hour (UTC)", "hours", "records", "size"]);
+        for of in &told.hours {
+            let names = [&of.product, &of.sensor].map(|name| printable(name).into_owned());
+            let [product, sensor] = names;
+            table.row([product, sensor, utc(of.newest), count(of.hours), count(of.records), bytes(of.bytes)]);
+        }
+        page += &format!("\n{}\n{}", style.bold("Hours that are out"), table.render(style));
+    }
+    if let Some(status) = &told.status {
+        page += &machine(status, style);
+    }
+    if let Some(why) = &told.unreadable {
+        page += &format!("\nhours and files put aside are not known: {}\n", printable(why));
+    }
+    if !told.aside.is_empty() {
+        page += &format!("\n{}\n", style.bold("Put aside"));
+        for aside in &told.aside {
+            let late = if aside.late { "late: " } else { "" };
+            page += &format!("  {}: {late}{}\n", printable(&aside.path), printable(&aside.reason));
+        }
+    }
+    let troubles = told.status.iter().flat_map(|status| &status.troubles).collect::<Vec<_>>();
+    if !troubles.is_empty() {
+        page += &format!("\n{}\n", style.bold("What happened"));
+        for trouble in troubles {
+            page += &format!("  {}  {}\n", style.dim(&utc(trouble.time)), printable(&trouble.text));
+        }
+    }
+    page
+}
+
+fn sensors(sensors: &[SensorStatus], style: Style) -> String {
+    if sensors.is_empty() {
+        return String::new();
+    }
+    let right = Align::Right;
+    let mut table = Table::new([Align::Left, right, right, right, right, right, right, right]);
+    table.head(["sensor", "waiting", "behind", "files", "packets", "live flows", "damaged", "put aside"]);
+    for sensor in sensors {
+        table.row([
+            printable(&sensor.sensor).into_owned(),
+            count(sensor.waiting),
+            format!("{:.0} s", sensor.lag_seconds),
+            count(sensor.files),
+            count(sensor.packets),
+            count(sensor.live_flows),
+            count(sensor.damaged),
+            count(sensor.quarantined + sensor.late),
+        ]);
+    }
+    format!("\n{}\n{}", style.bold("Sensors, since the watcher began"), table.render(style))
+}
+
+/// Disk, memory and capture.
+fn machine(status: &Status, style: Style) -> String {
+    let mut table = Table::new([Align::Left, Align::Left]);
+    if let Some(free) = status.disk_free {
+        table.row([
+            "disk".into(),
+            format!("{} free, of which {} are to stay so", bytes(free), bytes(status.least_free)),
+        ]);
+    }
+    if status.kept_for_hours > 0 {
+        let kept = things(status.kept_for_hours, "capture");
+        table.row(["kept".into(), format!("{kept} past the time, for hours that are not out")]);
+    }
+    if let Some(bytes_held) = status.resident {
+        table.row(["memory".into(), bytes(bytes_held)]);
+    }
+    if let Some(CaptureStatus { running, begun, captured, dropped, .. }) = status.capture {
+        let runs = if running { "runs" } else { "does not run" };
+        let again = if begun > 1 { format!(", begun {} times", count(begun)) } else { String::new() };
+        let counts = match captured + dropped {
+            0 => String::new(),
+            _ => format!("; before: {} captured, {} dropped", count(captured), count(dropped)),
+        };
+        table.row(["capture".into(), format!("{runs}{again}{counts}")]);
+    }
+    let text = table.render(style);
+    if text.is_empty() { text } else { format!("\n{text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use pcap_compactor::watch::health::Health;
+
+    use super::*;
+
+    #[test]
+    fn a_page_says_what_is_wrong_and_cannot_steer_the_terminal() {
+        let health = Health::new(Duration::from_secs(60), 2_000_000_000);
+        health.queue("a\x1b[31m", 3);
+        health.lag("a\x1b[31m", Duration::from_secs(7));
+        health.disk_free(1_500_000_000);
+        health.trouble("one\x07");
+        let hours = Hours {
+            product: "groups".into(),
+            sensor: "a".into(),
+            hours: 2,
+            records: 1234,
+            bytes: 5000,
+            newest: 1_760_886_000,
+        };
+        let aside = Aside { sensor: "a".into(), path: "x\n.pcap".into(), late: true, reason: "no\rway".into() };
+        let told = Told {
+            running: true,
+            status: Some(health.status()),
+            hours: vec![hours],
+            aside: vec![aside],
+            unreadable: None,
+        };
+        let page = page(Path::new("out"), &told, Style { color: false });
+        assert!(page.chars().all(|c| c == '\n' || !c.is_control()), "{page:?}");
+        for text in [
+            "out: the watcher runs (process ",
+            "not all is well\n  disk: 1500000000 bytes are free, fewer than 2000000000\n",
+            "  groups   a       2025-10-19 15:00:00      2    1,234  5.0 kB\n",
+            "  x\\n.pcap: late: no\\rway\n",
+            "1.5 GB free, of which 2.0 GB are to stay so",
+        ] {
+            assert!(page.contains(text), "{text}\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_lock_that_nobody_has_is_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("watch.lock");
+        assert!(!is_locked(&path).unwrap());
+        let file = File::create(&path).unwrap();
+        assert!(!is_locked(&path).unwrap());
+        file.lock().unwrap();
+        assert!(is_locked(&path).unwrap());
+        drop(file);
+        assert!(!is_locked(&path).unwrap());
+    }
+}

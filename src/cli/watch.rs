@@ -1,0 +1,370 @@
+//! `watch`: the pipeline of a sensor, from its start to a clean stop, with its signals, its own capture, and what it tells.
+
+mod amounts;
+mod knobs;
+mod log;
+mod tap;
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use pcap_compactor::Config;
+use pcap_compactor::sink::atomic::write_whole;
+use pcap_compactor::watch::health::Health;
+use pcap_compactor::watch::{Ended, Pipeline, Settings, Stop};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
+use signal_hook::iterator::Signals;
+use tracing::{error, info, warn};
+
+use super::capture::explained;
+use super::http::{Answer, Server, Status};
+use super::text::{self, things};
+use super::{Exit, Shared, Usage, interrupt, say};
+use amounts::{Length, Size};
+use knobs::Knobs;
+use tap::Tap;
+
+/// How often is looked whether something is to be done.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How often the status is written.
+const STATUS: Duration = Duration::from_secs(5);
+
+/// How long a stop at once may take.
+const AT_ONCE: Duration = Duration::from_secs(3);
+
+/// The part that speaks.
+const PART: &str = "Watch";
+
+/// Arguments of `watch`.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Captures that appear in DIR become records in OUTPUT/PRODUCT/SENSOR/YYYY/MM/DD/HH, an hour when nothing of it can come any more. The folders in \
+DIR are the sensors; files beside them are of the sensor `local`. Flows live across files. Whatever ends it, the next start goes on where it was, \
+and writes nothing twice. The first Ctrl-C or SIGTERM ends the capture and finishes what is there, the second stops at once; SIGHUP reads the settings \
+file again. `pcap-compactor status OUTPUT` tells how it is.
+
+Examples:
+  pcap-compactor watch captures -o records --product groups
+  pcap-compactor watch captures -o records --product flows:cic --product buckets:100ms
+  pcap-compactor watch captures -o records --product groups --capture eth0 --bpf 'not port 22'
+  pcap-compactor watch captures -o records --product flows --keep-captures 30min
+  pcap-compactor watch captures -o records --product groups --once   # what is there, no more
+  pcap-compactor watch --settings sensor.toml --listen 127.0.0.1:9184
+  pcap-compactor watch captures -o records --product groups --print-settings > sensor.toml")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    knobs: Knobs,
+    /// Read settings from this file (TOML); arguments win over it.
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// Read settings of groups from this file (TOML), as `compact --config` does; it wins over [groups] of --settings.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print the settings as a file for --settings, with what they mean, and end.
+    #[arg(long)]
+    print_settings: bool,
+    /// Work off what is there, write all of it, the last hour too, and end.
+    #[arg(long, conflicts_with = "capture")]
+    once: bool,
+}
+
+impl Args {
+    /// The settings as they are now.
+    fn knobs(&self) -> anyhow::Result<Knobs> {
+        let mut knobs = self.knobs.over(self.settings.as_deref())?;
+        if let Some(path) = &self.config {
+            knobs.groups = Some(Config::load(path)?);
+        }
+        Ok(knobs)
+    }
+}
+
+/// Runs `watch`.
+pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    let knobs = args.knobs()?;
+    if args.print_settings {
+        text::print(&knobs.to_toml()?)?;
+        return Ok(Exit::Ok);
+    }
+    let settings = knobs.settings()?;
+    if args.once && knobs.capture.is_some() {
+        return Err(Usage("--once works off what is there; it does not go with a capture".into()).into());
+    }
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    // A file that may grow no more is an error of the write, which is told and leaves nothing half-written.
+    signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+    let server = settings.listen.map(listen).transpose()?;
+    let capture = knobs.capture(&settings.folder);
+    if let Some((capture, folder)) = &capture {
+        folder.check().and_then(|()| capture.compile()).map_err(explained)?;
+        // It is ours to fill, so it need not be there yet.
+        std::fs::create_dir_all(&folder.path).with_context(|| format!("{}: cannot make it", folder.path.display()))?;
+    }
+    if !settings.folder.is_dir() {
+        return Err(Usage(format!("{}: there is no such folder to watch", settings.folder.display())).into());
+    }
+    speak(&knobs, shared)?;
+    let health = Arc::new(Health::new(settings.rotation, settings.least_free));
+    if let Some(server) = server {
+        info!(target: PART, "metrics are at http://{}/metrics", server.address());
+        serve(server, Arc::clone(&health))?;
+    }
+    for product in &knobs.products {
+        info!(target: PART, "{} -> {}: {product}", settings.folder.display(), settings.output.display());
+    }
+    let output = settings.output.clone();
+    let work = if args.once { Work::once(settings, &health)? } else { Work::go_on(settings, &health)? };
+    let tap = match capture {
+        Some((capture, folder)) => Some(Tap::open(capture, folder, &health).map_err(explained)?),
+        None => None,
+    };
+    let limit = knobs.stop_limit.map_or(Duration::from_secs(60), |Length(time)| time);
+    let watch =
+        Watch { args, knobs, output, health, signals, work, tap, limit, signal: None, written: None, mute: false };
+    watch.run()
+}
+
+/// Begins to write messages.
+fn speak(knobs: &Knobs, shared: &Shared) -> anyhow::Result<()> {
+    let files = match &knobs.log_file {
+        Some(folder) => {
+            let size = knobs.log_size.map_or(u64::MAX, |Size(bytes)| bytes);
+            Some(log::Files::create(folder, size, knobs.log_count.unwrap_or(usize::MAX))?)
+        }
+        None => None,
+    };
+    let level = match shared {
+        Shared { quiet: true, .. } => log::Level::Error,
+        Shared { verbose: true, .. } => log::Level::Debug,
+        _ => knobs.log_level.unwrap_or(log::Level::Info),
+    };
+    log::start(knobs.log_format.unwrap_or(log::Format::Text), level, files)
+}
+
+fn listen(address: SocketAddr) -> anyhow::Result<Server> {
+    Server::bind(address).map_err(|error| match error.kind() {
+        ErrorKind::InvalidInput => Usage(format!("--listen {address}: {error}")).into(),
+        ErrorKind::AddrInUse => anyhow::anyhow!("--listen {address}: another program has this port"),
+        _ => anyhow::anyhow!("--listen {address}: cannot listen: {error}"),
+    })
+}
+
+/// Answers whoever asks how it is, until the process ends.
+fn serve(server: Server, health: Arc<Health>) -> anyhow::Result<()> {
+    const PLAIN: &str = "text/plain; charset=utf-8";
+    let answer = move |path: &str, _: &str| match path {
+        "/metrics" => Answer::ok("text/plain; version=0.0.4; charset=utf-8", health.prometheus()),
+        "/healthz" => {
+            let (well, why) = health.healthy();
+            let status = if well { Status::Ok } else { Status::Unavailable };
+            Answer { status, ..Answer::ok(PLAIN, why) }
+        }
+        "/" => Answer::ok(PLAIN, "/metrics\n/healthz\n"),
+        _ => Answer::no(Status::NotFound, "there are /metrics and /healthz"),
+    };
+    thread::Builder::new().name("server".into()).spawn(move || server.run(answer))?;
+    Ok(())
+}
+
+/// What is under way.
+enum Work {
+    GoesOn(Pipeline),
+    Once(Receiver<pcap_compactor::Result<Ended>>),
+}
+
+impl Work {
+    fn go_on(settings: Settings, health: &Arc<Health>) -> anyhow::Result<Work> {
+        Ok(Work::GoesOn(Pipeline::start(settings, Arc::clone(health))?))
+    }
+
+    fn once(settings: Settings, health: &Arc<Health>) -> anyhow::Result<Work> {
+        let ((end, ended), health) = (bounded(1), Arc::clone(health));
+        // Its end is of no interest to whoever is gone.
+        let work = move || _ = end.send(Pipeline::once(settings, health));
+        thread::Builder::new().name("once".into()).spawn(work)?;
+        Ok(Work::Once(ended))
+    }
+
+    fn wait(&mut self, time: Duration) -> Option<anyhow::Result<Ended>> {
+        match self {
+            Work::GoesOn(pipeline) => pipeline.wait(time).map(|ended| ended.map_err(Into::into)),
+            Work::Once(ended) => match ended.recv_timeout(time) {
+                Ok(ended) => Some(ended.map_err(Into::into)),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => Some(Err(anyhow::anyhow!("the work ended without a word"))),
+            },
+        }
+    }
+}
+
+/// A watcher that runs.
+struct Watch<'a> {
+    args: &'a Args,
+    knobs: Knobs,
+    output: PathBuf,
+    health: Arc<Health>,
+    signals: Signals,
+    work: Work,
+    tap: Option<Tap>,
+    /// How long a stop may take.
+    limit: Duration,
+    /// The signal that asked to stop, when it has to be done, and whether the pipeline knows.
+    signal: Option<(i32, Instant, bool)>,
+    /// When the status was written.
+    written: Option<Instant>,
+    /// That the status cannot be written has been said.
+    mute: bool,
+}
+
+impl Watch<'_> {
+    fn run(mut self) -> anyhow::Result<Exit> {
+        let ended = loop {
+            let came: Vec<i32> = self.signals.pending().collect();
+            for signal in came {
+                match signal {
+                    SIGHUP => self.reload(),
+                    signal => self.stop(signal),
+                }
+            }
+            self.capture();
+            if let Some((signal, until, _)) = self.signal
+                && Instant::now() >= until
+            {
+                let limit = Length(self.limit);
+                warn!(target: PART, "not finished within {limit}; what is left is done at the next start");
+                self.stop_now(signal);
+            }
+            if self.written.is_none_or(|written| written.elapsed() >= STATUS) {
+                self.status();
+            }
+            if let Some(ended) = self.work.wait(TICK) {
+                break ended;
+            }
+        };
+        // Without it, tcpdump would still write into the folder.
+        drop(self.tap.take());
+        self.status();
+        self.told(ended)
+    }
+
+    /// Says what it came to.
+    fn told(&self, ended: anyhow::Result<Ended>) -> anyhow::Result<Exit> {
+        let Ended { files, packets, waiting, quarantined } = match ended {
+            Ok(ended) => ended,
+            Err(failed) => {
+                error!(target: PART, "{failed:#}");
+                return Err(failed);
+            }
+        };
+        info!(target: PART, "{} read, {}", things(files, "file"), things(packets, "packet"));
+        if waiting > 0 {
+            warn!(target: PART, "{} left for the next start", things(waiting, "file"));
+        }
+        if quarantined > 0 {
+            warn!(target: PART, "{} put aside; `pcap-compactor status {}` says why", things(quarantined, "file"), self.output.display());
+        }
+        // A signal is how a watcher ends.
+        Ok(if waiting + quarantined > 0 { Exit::Partial } else { Exit::Ok })
+    }
+
+    /// A signal to stop has come.
+    fn stop(&mut self, signal: i32) {
+        if self.signal.is_some() {
+            warn!(target: PART, "stopping at once; what is left is done at the next start");
+            self.stop_now(signal);
+        }
+        if matches!(self.work, Work::Once(_)) {
+            // What is written is whole, and the next run goes on behind it.
+            warn!(target: PART, "stopped; run it again for what is left");
+            interrupt::end(signal);
+        }
+        let limit = Length(self.limit);
+        info!(target: PART, "stopping: finishing what is there, within {limit}; a second signal stops at once");
+        self.health.stopping();
+        self.signal = Some((signal, Instant::now() + self.limit, false));
+        if let Some(tap) = &mut self.tap {
+            tap.close();
+        }
+    }
+
+    /// Ends the process, with the pipeline at a good place if it gets there soon.
+    fn stop_now(&mut self, signal: i32) -> ! {
+        if let Work::GoesOn(pipeline) = &mut self.work {
+            pipeline.stop(Stop::Now);
+            // How it ended is told by the next start, which goes on there.
+            let _ = pipeline.wait(AT_ONCE);
+        }
+        self.status();
+        interrupt::end(signal)
+    }
+
+    /// Hears of our own capture, and once it has ended with a stop, asks the pipeline to finish.
+    fn capture(&mut self) {
+        let Work::GoesOn(pipeline) = &self.work else { return };
+        if let Some(tap) = &mut self.tap {
+            let pause = self.knobs.when_full == Some(knobs::Full::StopCapturing) && self.health.is_low_on_disk();
+            tap.look(pipeline, &self.health, pause);
+        }
+        if let Some((_, _, told @ false)) = &mut self.signal
+            && self.tap.as_ref().is_none_or(Tap::is_over)
+        {
+            *told = true;
+            pipeline.stop(Stop::Finish);
+        }
+    }
+
+    /// Reads the settings again. What is wrong with them changes nothing.
+    fn reload(&mut self) {
+        let Some(path) = &self.args.settings else {
+            return warn!(target: PART, "SIGHUP: there is no settings file to read again");
+        };
+        let read = self.args.knobs().and_then(|knobs| Ok((knobs.settings()?, knobs)));
+        let (mut settings, knobs) = match read {
+            Ok(read) => read,
+            Err(failed) => return error!(target: PART, "the settings stay as they were: {failed:#}"),
+        };
+        let later = knobs.needs_a_start(&self.knobs);
+        if !later.is_empty() {
+            warn!(target: PART, "{} cannot change while it runs; restart for that", later.join(", "));
+        }
+        let old = match self.knobs.settings() {
+            Ok(old) => old,
+            Err(failed) => return error!(target: PART, "the settings stay as they were: {failed:#}"),
+        };
+        (settings.folder, settings.output, settings.products) = (old.folder, old.output, old.products);
+        (settings.config, settings.listen) = (old.config, old.listen);
+        self.limit = knobs.stop_limit.map_or(self.limit, |Length(time)| time);
+        self.knobs.when_full = knobs.when_full;
+        self.health.limits(settings.rotation, settings.least_free);
+        if let Work::GoesOn(pipeline) = &self.work {
+            pipeline.reload(settings);
+        }
+        info!(target: PART, "{}: read again", path.display());
+    }
+
+    /// Writes how it is, for `status`.
+    fn status(&mut self) {
+        self.written = Some(Instant::now());
+        let written = serde_json::to_vec_pretty(&self.health.status())
+            .map_err(anyhow::Error::from)
+            .and_then(|json| Ok(write_whole(&status_file(&self.output), &json)?));
+        if let Err(failed) = written
+            && !std::mem::replace(&mut self.mute, true)
+        {
+            warn!(target: PART, "the status cannot be written: {failed:#}");
+        }
+    }
+}
+
+/// Where a watcher tells how it is.
+pub(super) fn status_file(output: &Path) -> PathBuf {
+    output.join(".pcap-compactor").join("status.json")
+}

@@ -1,0 +1,300 @@
+//! The commands `watch` and `status` as an administrator meets them: wrong words, settings, signals, and what they tell.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::command::{Ran, command, run};
+
+/// Longer than anything here takes on a slow machine.
+const LONG: Duration = Duration::from_secs(60);
+
+/// A folder with `captures`, where there is one, and a place for records.
+struct Site(TempDir);
+
+impl Site {
+    fn new() -> Site {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("captures")).unwrap();
+        let capture = dir.path().join("captures/a.pcap");
+        assert_eq!(run([Path::new("synth"), &capture, "--packets".as_ref(), "2000".as_ref()]).code, Some(0));
+        Site(dir)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// `watch` in that folder.
+    fn watch(&self, arguments: &[&str]) -> Command {
+        let mut watch = command(["watch"]);
+        watch.args(arguments).current_dir(self.0.path());
+        watch
+    }
+
+    fn ran(&self, arguments: &[&str]) -> Ran {
+        Ran::of(self.watch(arguments).output().unwrap())
+    }
+
+    fn status(&self, more: &[&str]) -> Ran {
+        let mut status = command(["status", "records"]);
+        Ran::of(status.args(more).current_dir(self.0.path()).output().unwrap())
+    }
+
+    /// A program in the place of tcpdump, of these lines; its folder is first in the PATH that is handed over.
+    fn tcpdump(&self, lines: &str) -> String {
+        let folder = self.path("bin");
+        fs::create_dir_all(&folder).unwrap();
+        // Another process writes it: one that is forked meanwhile would hold ours open, and such a file cannot be run.
+        let mut write = Command::new("sh");
+        write.args(["-c", "cat > \"$0\" && chmod +x \"$0\""]).arg(folder.join("tcpdump")).stdin(Stdio::piped());
+        let mut child = write.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(format!("#!/bin/sh\n{lines}\n").as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+        format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
+    }
+}
+
+/// A watcher that ends with the test, and what it says.
+struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Running {
+    fn start(site: &Site, mut watch: Command) -> Running {
+        let log = site.path("said");
+        let child = watch.stderr(fs::File::create(&log).unwrap()).spawn().unwrap();
+        Running { child, log }
+    }
+
+    fn said(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// Waits until it has said something, and hands over the line.
+    fn until(&mut self, text: &str) -> String {
+        let end = Instant::now() + LONG;
+        loop {
+            let said = self.said();
+            if let Some(line) = said.lines().find(|line| line.contains(text)) {
+                return line.to_owned();
+            }
+            let over = self.child.try_wait().unwrap();
+            assert!(over.is_none() && Instant::now() < end, "`{text}` is not said: {over:?}\n{said}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap().success());
+    }
+
+    fn code(&mut self) -> Option<i32> {
+        let end = Instant::now() + LONG;
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < end, "it does not end\n{}", self.said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The answer of a server: its first line, and its body.
+fn get(address: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.lines().next().unwrap().to_owned(), body.to_owned())
+}
+
+#[test]
+fn wrong_words_are_refused_with_the_right_ones() {
+    let site = Site::new();
+    fs::write(site.path("bad.toml"), "rotatoin = \"60s\"\n").unwrap();
+    let cases: [(&[&str], &str); 14] = [
+        (&[], "name the folder to watch"),
+        (&["captures"], "name the folder for records"),
+        (&["captures", "-o", "records"], "name what is to be made (--product)"),
+        (&["captures", "-o", "records", "--product", "grups"], "groups"),
+        (&["captures", "-o", "records", "--product", "groups", "--product", "groups"], "groups is made already"),
+        (&["captures", "-o", "captures/records", "--product", "groups"], "captures/records lies in captures: "),
+        (&["captures", "-o", ".", "--product", "groups"], "captures lies in .: "),
+        (&["captures", "-o", "captures", "--product", "groups"], "name another --output"),
+        (&["nowhere", "-o", "records", "--product", "groups"], "nowhere: there is no such folder to watch"),
+        (&["captures", "-o", "records", "--product", "groups", "--rotation", "2d"], "out of bounds: 1s to 1d"),
+        (&["captures", "-o", "records", "--product", "groups", "--bpf", "tcp"], "name the interface with --capture"),
+        (
+            &["captures", "-o", "records", "--product", "groups", "--listen", "0.0.0.0:0"],
+            "only addresses of this machine",
+        ),
+        (&["captures", "-o", "records", "--product", "groups", "--capture", "a;b"], "is no name of an interface"),
+        (&["--settings", "bad.toml"], "bad.toml: line 1: there is no setting `rotatoin`; the nearest is `rotation`"),
+    ];
+    for (arguments, told) in cases {
+        let ran = site.ran(arguments);
+        assert!(ran.code == Some(2) && ran.said.contains(told), "{arguments:?}: {ran:?}");
+    }
+    assert!(!site.path("records").exists(), "nothing is made for a wrong word");
+}
+
+#[test]
+fn what_tcpdump_lacks_is_said_with_what_helps() {
+    let site = Site::new();
+    let arguments = ["captures", "-o", "records", "--product", "groups", "--capture", "no-such-eth"];
+    let with = |path: &str| Ran::of(site.watch(&arguments).env("PATH", path).output().unwrap());
+    let cases = [
+        ("No such device exists", "there is no such interface; there are ", 2),
+        ("You don't have permission to capture on that device", "setcap cap_net_raw", 1),
+    ];
+    for (words, told, code) in cases {
+        let ran = with(&site.tcpdump(&format!("echo \"tcpdump: no-such-eth: {words}\" >&2; exit 1")));
+        assert!(ran.code == Some(code) && ran.said.contains(told), "{ran:?}");
+    }
+    // Where it is looked for whatever PATH says.
+    let installed = ["/usr/sbin/tcpdump", "/sbin/tcpdump"].iter().any(|place| Path::new(place).exists());
+    if !installed {
+        let ran = with("/nonexistent");
+        assert!(ran.code == Some(1) && ran.said.contains("apt install tcpdump"), "{ran:?}");
+    }
+}
+
+#[test]
+fn printed_settings_are_a_settings_file() {
+    let site = Site::new();
+    let printed =
+        site.ran(&["captures", "-o", "records", "--product", "groups", "--keep-captures", "30min", "--print-settings"]);
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    assert!(printed.out.contains("\nkeep_captures = \"30min\"\n") && printed.out.contains("\n[groups]\n"));
+    fs::write(site.path("settings.toml"), &printed.out).unwrap();
+    assert_eq!(site.ran(&["--settings", "settings.toml", "--print-settings"]).out, printed.out);
+    let other = site.ran(&["--settings", "settings.toml", "--workers", "7", "--print-settings"]);
+    let changed: Vec<(&str, &str)> =
+        printed.out.lines().zip(other.out.lines()).filter(|(before, after)| before != after).collect();
+    assert_eq!(changed, [("workers = 2", "workers = 7")]);
+}
+
+#[test]
+fn a_watcher_tells_how_it_is_until_it_is_asked_to_stop() {
+    let site = Site::new();
+    fs::write(site.path("settings.toml"), "grace = \"1s\"\n").unwrap();
+    let arguments = "captures -o records --product groups --settings settings.toml --listen 127.0.0.1:0 --log-file logs --stop-limit 50s";
+    let mut running = Running::start(&site, site.watch(&arguments.split(' ').collect::<Vec<_>>()));
+    let line = running.until("metrics are at http://");
+    let address = line.split("http://").nth(1).unwrap().split('/').next().unwrap();
+    // `[2025-10-19 15:00:00] INFO - Watch - ...`
+    assert!(line.starts_with('[') && line[20..].starts_with("] INFO - Watch - "), "{line}");
+    running.until("captures -> records: groups");
+    let slow = TcpStream::connect(address).unwrap();
+    let (head, body) = get(address, "/healthz");
+    drop(slow);
+    assert_eq!((head.as_str(), body.as_str()), ("HTTP/1.1 200 OK", "ok\n"));
+    let (head, body) = get(address, "/metrics");
+    assert!(head == "HTTP/1.1 200 OK" && body.contains("\npcap_compactor_healthy 1\n"), "{body}");
+    assert_eq!(get(address, "/other").0, "HTTP/1.1 404 Not Found");
+    let end = Instant::now() + LONG;
+    while !site.path("records/.pcap-compactor/status.json").exists() {
+        assert!(Instant::now() < end, "{}", running.said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let told = site.status(&[]);
+    assert!(told.code == Some(0) && told.out.contains("records: the watcher runs (process "), "{told:?}");
+
+    fs::write(site.path("settings.toml"), "grace = \"2s\"\nproducts = [\"flows\"]\nlook = \"5s\"\n").unwrap();
+    running.signal("HUP");
+    running.until("settings.toml: read again");
+    assert!(!running.said().contains("cannot change"), "the argument wins over the file's products");
+    fs::write(site.path("settings.toml"), "listen = \"127.0.0.1:1\"\nlog_size = \"5MB\"\n").unwrap();
+    running.signal("HUP");
+    running.until("WARNING - Watch - log_size cannot change while it runs; restart for that");
+    fs::write(site.path("settings.toml"), "grace = 1\n").unwrap();
+    running.signal("HUP");
+    running.until("ERROR - Watch - the settings stay as they were: settings.toml: line 1: ");
+
+    running.signal("TERM");
+    assert_eq!(running.code(), Some(0), "{}", running.said());
+    let said = running.said();
+    assert!(said.contains("stopping: finishing what is there, within 50s; a second signal stops at once"), "{said}");
+    let told = site.status(&[]);
+    assert!(told.code == Some(3) && told.out.contains("no watcher runs; this is how it was at "), "{told:?}");
+    let told = site.status(&["--json"]);
+    let value: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!((&value["running"], &value["status"]["stopping"]), (&false.into(), &true.into()), "{value}");
+    let logs: Vec<PathBuf> = fs::read_dir(site.path("logs")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(logs.len(), 1);
+    assert_eq!(fs::read_to_string(&logs[0]).unwrap(), said, "the file has what was said");
+}
+
+#[test]
+fn messages_are_json_if_that_is_wanted() {
+    let site = Site::new();
+    let ran = site.ran(&["captures", "-o", "records", "--product", "groups", "--once", "--log-format", "json"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let lines: Vec<serde_json::Value> = ran.said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(
+        lines.iter().any(|line| line["level"] == "INFO" && line["message"] == "captures -> records: groups"),
+        "{ran:?}"
+    );
+    let told = site.status(&[]);
+    assert!(told.code == Some(3) && told.out.starts_with("records: no watcher runs"), "{told:?}");
+}
+
+#[test]
+fn our_own_capture_goes_into_the_folder_and_ends_with_the_watcher() {
+    let site = Site::new();
+    fs::rename(site.path("captures/a.pcap"), site.path("a.pcap")).unwrap();
+    let path = site.tcpdump(&format!(
+        "case \" $* \" in *' -d '*) exit 0;; esac\n\
+         echo 'tcpdump: listening on lo, link-type EN10MB' >&2\n\
+         trap 'printf \"7 packets captured\\n9 packets received by filter\\n2 packets dropped by kernel\\n\" >&2; exit 0' INT\n\
+         cat '{}'\nwhile :; do sleep 0.1; done",
+        site.path("a.pcap").display()
+    ));
+    let mut watch =
+        site.watch(&["captures", "-o", "records", "--product", "groups", "--capture", "lo", "--rotate", "1h"]);
+    watch.env("PATH", path);
+    let mut running = Running::start(&site, watch);
+    running.until("INFO - Capture - capturing on lo into captures");
+    let line = running.until("INFO - Capture - tcpdump captures, as process ");
+    let process = Path::new("/proc").join(line.rsplit(' ').next().unwrap());
+    let end = Instant::now() + LONG;
+    while fs::read_dir(site.path("captures")).unwrap().next().is_none() {
+        assert!(Instant::now() < end, "{}", running.said());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.signal("INT");
+    assert_eq!(running.code(), Some(0), "{}", running.said());
+    assert!(!process.exists(), "{} is there still", process.display());
+    let said = running.said();
+    assert!(said.contains(".pcap: finished, "), "{said}");
+    assert!(said.contains("WARNING - Capture - 7 captured, 9 received by filter; 2 packets dropped"), "{said}");
+    let told = site.status(&["--json"]);
+    let value: serde_json::Value = serde_json::from_str(&told.out).unwrap();
+    assert_eq!(
+        (&value["status"]["capture"]["running"], &value["status"]["capture"]["dropped"]),
+        (&false.into(), &2.into())
+    );
+}
+
+#[test]
+fn a_folder_that_nobody_watched_has_no_status() {
+    let site = Site::new();
+    fs::create_dir(site.path("records")).unwrap();
+    let told = site.status(&[]);
+    assert!(told.code == Some(1) && told.said.contains("records: no watcher has written there"), "{told:?}");
+}

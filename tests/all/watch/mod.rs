@@ -1,0 +1,185 @@
+//! The pipeline as a process: files that arrive, kills, quiet, bad files and full disks. What comes out is compared with what a run that
+//! nothing disturbed makes; that this is what whole runs make of the whole capture is a test of the library.
+
+mod disturbed;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use pcap_compactor::capture::{PcapLayout, PcapWriter};
+use pcap_compactor::synth::{Spec, frames};
+use tempfile::TempDir;
+
+use crate::command::{Ran, command};
+
+/// Longer than anything here takes on a slow machine.
+const LONG: Duration = Duration::from_secs(120);
+
+const PRODUCTS: [&str; 4] = ["groups", "flows", "flows:cic", "buckets:1s@csv"];
+
+/// A place with captures of a sensor, by the minute.
+struct Site {
+    dir: TempDir,
+    parts: Vec<PathBuf>,
+}
+
+impl Site {
+    fn new(packets: u64, hours: u32) -> Site {
+        let dir = tempfile::tempdir().unwrap();
+        let store = dir.path().join("store");
+        fs::create_dir_all(&store).unwrap();
+        fs::create_dir_all(dir.path().join("in/gate")).unwrap();
+        let (mut parts, mut now, mut open) = (Vec::new(), i64::MIN, None);
+        frames(&Spec { packets, hours, ..Spec::default() }, |time, wire, frame| {
+            let minute = time.ns().div_euclid(60_000_000_000);
+            if minute != now {
+                now = minute;
+                let path = store.join(format!("capture_{minute}.pcap"));
+                let next = PcapWriter::new(File::create(&path)?, PcapLayout::default())?;
+                open.replace(next).map_or(Ok(()), |before: PcapWriter<File>| before.finish().map(drop))?;
+                parts.push(path);
+            }
+            open.as_mut().map_or(Ok(()), |open| open.record(time, wire, frame))
+        })
+        .unwrap();
+        open.map(|open| open.finish().unwrap());
+        Site { dir, parts }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Lets a file arrive: whole by renaming, or as it is written.
+    fn arrive(&self, part: &Path, renamed: bool) {
+        let place = self.path("in/gate").join(part.file_name().unwrap());
+        if renamed {
+            let aside = self.path("aside");
+            fs::copy(part, &aside).unwrap();
+            fs::rename(aside, place).unwrap();
+        } else {
+            fs::copy(part, place).unwrap();
+        }
+    }
+
+    /// `watch` from the folder to an output.
+    fn watch(&self, output: &str, more: &[&str]) -> Command {
+        let mut watch = command(["watch", "-q"]);
+        watch.arg(self.path("in")).arg("-o").arg(self.path(output)).args(more);
+        for product in PRODUCTS {
+            watch.args(["--product", product]);
+        }
+        watch.stderr(Stdio::null());
+        watch
+    }
+
+    fn start(&self, output: &str, more: &[&str]) -> Watcher {
+        Watcher(self.watch(output, more).spawn().unwrap())
+    }
+
+    fn once(&self, output: &str) -> Option<i32> {
+        self.watch(output, &["--once", "--stable", "100ms"]).status().unwrap().code()
+    }
+
+    /// What is out, by path.
+    fn records(&self, output: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+        let folder = self.path(output);
+        // Files come and go while it is walked.
+        let entries = walkdir::WalkDir::new(&folder).into_iter().filter_map(Result::ok);
+        let ours = |path: &Path| path.extension().is_some_and(|end| end == "csv" || end == "jsonl");
+        entries
+            .filter(|entry| entry.file_type().is_file() && ours(entry.path()))
+            .map(|entry| (entry.path().strip_prefix(&folder).unwrap().to_owned(), fs::read(entry.path()).unwrap()))
+            .collect()
+    }
+
+    /// What a run that nothing disturbs makes of these files.
+    fn expected(&self, parts: &[PathBuf]) -> BTreeMap<PathBuf, Vec<u8>> {
+        parts.iter().for_each(|part| self.arrive(part, true));
+        assert_eq!(self.once("expected"), Some(0));
+        fs::remove_dir_all(self.path("in/gate")).unwrap();
+        fs::create_dir(self.path("in/gate")).unwrap();
+        self.records("expected")
+    }
+}
+
+/// A watcher at work, which does not outlive its test.
+struct Watcher(Child);
+
+impl Watcher {
+    fn kill(mut self) {
+        assert_eq!(self.0.try_wait().unwrap(), None, "it has ended by itself");
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// Asks it to end, and waits for that.
+    fn end(mut self) -> Option<i32> {
+        Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits until something is so.
+fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let end = Instant::now() + LONG;
+    while !so() {
+        assert!(Instant::now() < end, "{what}: not in time");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The records where time went on behind the last packet: what ended with the input was silent for too long.
+fn quiet(mut records: BTreeMap<PathBuf, Vec<u8>>) -> BTreeMap<PathBuf, Vec<u8>> {
+    for (path, bytes) in &mut records {
+        if path.starts_with("flows") {
+            *bytes = String::from_utf8_lossy(bytes)
+                .replace("\"end_reason\":\"eof\"", "\"end_reason\":\"idle\"")
+                .into_bytes();
+        }
+    }
+    records
+}
+
+/// Tells where two outputs differ first.
+fn same(made: &BTreeMap<PathBuf, Vec<u8>>, expected: &BTreeMap<PathBuf, Vec<u8>>) {
+    assert_eq!(made.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
+    let differs = made.iter().find(|(path, bytes)| expected.get(*path) != Some(bytes));
+    assert_eq!(differs.map(|(path, _)| path), None);
+}
+
+#[test]
+fn a_quiet_sensor_closes_its_hours_by_the_wall_clock() {
+    let site = Site::new(3000, 1);
+    let expected = quiet(site.expected(&site.parts));
+    site.parts.iter().for_each(|part| site.arrive(part, true));
+    let watcher = site.start("out", &["--rotation", "1s", "--grace", "1s"]);
+    until("all hours are out", || site.records("out").len() == expected.len());
+    assert_eq!(watcher.end(), Some(0));
+    same(&site.records("out"), &expected);
+    // It goes on as if nothing had been.
+    assert_eq!(site.once("out"), Some(0));
+    same(&site.records("out"), &expected);
+}
+
+#[test]
+fn a_second_watcher_is_refused_and_the_first_is_named() {
+    let site = Site::new(1000, 1);
+    let first = site.start("out", &[]);
+    until("it has begun", || site.path("out/.pcap-compactor/status.json").exists());
+    for output in ["out", "other"] {
+        let ran = Ran::of(site.watch(output, &[]).stderr(Stdio::piped()).output().unwrap());
+        assert!(ran.code == Some(1) && ran.said.contains(&first.0.id().to_string()), "{output}: {}", ran.said);
+    }
+    assert_eq!(first.end(), Some(0));
+}
