@@ -1,7 +1,7 @@
 //! What a pipeline has to know after a restart, at whatever moment it was stopped.
 //!
-//! One SQLite file, `OUTPUT/.pcap-compactor/watch.sqlite`, with a write-ahead log. Whatever a call changes is whole and on the disk when it
-//! returns, or not there at all. Threads each open it for themselves and wait for one another, up to [`PATIENCE`].
+//! One SQLite file, `OUTPUT/.pcap-compactor/watch.sqlite`, with a write-ahead log. Whatever a call changes is whole, or not there
+//! at all, and on the disk when it returns; only what a run was handed, and what became of it, comes there no later than the next hour that is out. Threads each open it for themselves and wait for one another, up to [`PATIENCE`].
 //!
 //! - The **sequence** of a sensor is what its run was handed: files, and moments at which the wall clock spoke. Places grow, and none is used twice.
 //! - **Files** are known by what they are, not by name. One that leaves the sequence stays known, so that it is not taken again.
@@ -235,7 +235,7 @@ impl Journal {
     /// # Errors
     /// The file is in a sequence already; the journal cannot be written.
     pub fn fed(&self, sensor: &str, file: &Fed) -> Result<i64> {
-        self.change(|db| {
+        self.note(|db| {
             let sensor = sensor_of(db, sensor)?;
             append(db, sensor, file, None)
         })
@@ -246,7 +246,7 @@ impl Journal {
     /// # Errors
     /// The journal cannot be written.
     pub fn quiet(&self, sensor: &str, until: Timestamp) -> Result<i64> {
-        self.change(|db| {
+        self.note(|db| {
             let sensor = sensor_of(db, sensor)?;
             append_quiet(db, sensor, until)
         })
@@ -257,7 +257,7 @@ impl Journal {
     /// # Errors
     /// [`ErrorKind::Invariant`]: there is no file at the place. The journal cannot be written.
     pub fn read(&self, place: i64, what: &Became) -> Result<()> {
-        let rows = self.change(|db| {
+        let rows = self.note(|db| {
             let sql = "UPDATE file SET packets = ?2, last = ?3, damage = ?4 WHERE id = (SELECT file FROM entry WHERE place = ?1)";
             db.prepare_cached(sql)?.execute(params![place, Bits(what.packets), ns(what.last), what.damage])
         })?;
@@ -479,6 +479,19 @@ impl Journal {
         let sql = "DELETE FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND state = ?4";
         let known = params![Bits(device), Bits(inode), Bits(size), State::Quarantined];
         self.change(|db| db.prepare_cached(sql)?.execute(known).map(drop))
+    }
+
+    /// Makes a change that need not be on the disk when the call returns: it is before the next hour that is out. So a file costs no wait
+    /// for the disk, which is most of what a small one would.
+    fn note<T>(&self, make: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let wait = |wait: &str| {
+            let set = self.db.execute_batch(&format!("PRAGMA synchronous = {wait}"));
+            set.map_err(|error| self.failed(&error))
+        };
+        wait("NORMAL")?;
+        let made = self.change(make);
+        wait("FULL")?;
+        made
     }
 
     /// Makes a change whole or not at all.
