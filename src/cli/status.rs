@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use pcap_compactor::Timestamp;
@@ -84,13 +85,16 @@ fn look(output: &Path) -> anyhow::Result<Told> {
     if !path.exists() && !journal.exists() {
         bail!("{}: no watcher has written there; name the folder that is its --output", output.display());
     }
-    let status = match std::fs::read(&path) {
+    let mut status: Option<Status> = match std::fs::read(&path) {
         Ok(text) => Some(serde_json::from_slice(&text).with_context(|| format!("{}: is no status", path.display()))?),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).with_context(|| format!("{}: cannot read", path.display())),
     };
-    let mut told =
-        Told { running: is_locked(&own.join("watch.lock"))?, status, hours: vec![], aside: vec![], unreadable: None };
+    let running = is_locked(&own.join("watch.lock"))?;
+    if let Some(status) = status.as_mut().filter(|_| running) {
+        is_of_now(status, SystemTime::now());
+    }
+    let mut told = Told { running, status, hours: vec![], aside: vec![], unreadable: None };
     if journal.exists() {
         // Somebody who may not write there cannot read a journal that is written to.
         if let Err(error) = of_journal(output, &mut told) {
@@ -98,6 +102,19 @@ fn look(output: &Path) -> anyhow::Result<Told> {
         }
     }
     Ok(told)
+}
+
+/// Seconds for which a watcher may say nothing; it writes every five.
+const SILENCE: i64 = 20;
+
+/// One that runs and has not written for long hangs, or cannot write: then not all is well, whatever it said last.
+fn is_of_now(status: &mut Status, now: SystemTime) {
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs() as i64);
+    let silent = now.saturating_sub(status.time);
+    if silent > SILENCE {
+        status.healthy = false;
+        status.reasons.insert(0, format!("it has not said how it is for {silent} s: it hangs, or its disk is full"));
+    }
 }
 
 /// Whether somebody has the lock. It is tried, for a moment, so two who look at once could see each other: then it is free.
@@ -292,6 +309,18 @@ mod tests {
             "1.5 GB free, of which 2.0 GB are to stay so",
         ] {
             assert!(page.contains(text), "{text}\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_watcher_that_says_nothing_is_not_well() {
+        let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
+        for (time, well) in [(999_990, true), (999_970, false), (1_000_500, true)] {
+            let mut status =
+                Status { time, healthy: true, ..Health::new(std::time::Duration::from_secs(60), 0).status() };
+            status.reasons.clear();
+            is_of_now(&mut status, now);
+            assert_eq!((status.healthy, status.reasons.is_empty()), (well, well), "{time}");
         }
     }
 

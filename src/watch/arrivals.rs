@@ -87,13 +87,16 @@ pub enum Seen {
     Trouble(Error),
 }
 
-/// The sensor of a file: the first folder on the way to it, [`LOCAL`] if there is none. What is no UTF-8 in a name is replaced (U+FFFD); it
-/// may hold control characters.
+/// The sensor of a file: the first folder on the way to it, [`LOCAL`] if there is none. A name that is no UTF-8 is escaped, as `\\xff`;
+/// others may hold control characters.
 #[must_use]
 pub fn sensor_of(folder: &Path, path: &Path) -> String {
     let mut parts = path.strip_prefix(folder).unwrap_or(Path::new("")).components();
     match (parts.next(), parts.next()) {
-        (Some(Component::Normal(sensor)), Some(_)) => sensor.to_string_lossy().into_owned(),
+        (Some(Component::Normal(sensor)), Some(_)) => match sensor.to_str() {
+            Some(sensor) => sensor.to_owned(),
+            None => sensor.as_encoded_bytes().escape_ascii().to_string(),
+        },
         _ => LOCAL.to_owned(),
     }
 }

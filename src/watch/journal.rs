@@ -375,6 +375,21 @@ impl Journal {
         found.optional().map_err(|error| self.failed(&error))
     }
 
+    /// Notes where a file lies now; whether that is news.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn moved(&self, identity: &Identity, path: &Path) -> Result<bool> {
+        let Identity { device, inode, size, digest } = identity;
+        let sql =
+            "UPDATE file SET path = ?1 WHERE device = ?2 AND inode = ?3 AND size = ?4 AND digest = ?5 AND path <> ?1";
+        let rows = self.change(|db| {
+            let path = path.as_os_str().as_bytes();
+            db.prepare_cached(sql)?.execute(params![path, Bits(*device), Bits(*inode), Bits(*size), digest])
+        })?;
+        Ok(rows > 0)
+    }
+
     /// Notes a file that is in no sequence, and takes it out if it is in one.
     ///
     /// # Errors

@@ -153,7 +153,10 @@ impl Line {
         let mut ended = Ended::default();
         loop {
             let passed = match self.pass(&journal, &mut waiting, &mut ended) {
-                Ok(Why::TurnBack(coming)) => turn_back(&self, &journal, coming).map(|()| Why::Again),
+                Ok(Why::TurnBack(coming)) => turn_back(&self, &journal, coming).map(|late| {
+                    ended.quarantined += late;
+                    Why::Again
+                }),
                 passed => passed,
             };
             match passed {
@@ -218,6 +221,7 @@ impl Line {
             line: self,
             journal,
             read: HashSet::new(),
+            began: Instant::now(),
             waiting,
             ended,
             replay: VecDeque::new(),
@@ -265,7 +269,10 @@ impl Line {
 }
 
 /// Puts files, the earliest first, in their places in the sequence; hours from there on are not out any more.
-fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>) -> Result<()> {
+///
+/// Tells how many are too late for that.
+fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>) -> Result<u64> {
+    let mut late = 0;
     let sequence = journal.sequence(&line.sensor)?;
     // What was read of a file that is another now is not there any more.
     let replaced: HashSet<PathBuf> = coming.iter().map(|coming| coming.arrival.path.clone()).collect();
@@ -286,8 +293,9 @@ fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>) -> Result<
         tracing::warn!(path = %path.display(), sensor = %line.sensor, "late: {reason}");
         journal.set_aside(&line.sensor, path, identity, State::Late, reason)?;
         coming.remove(0);
+        late += 1;
     }
-    let Some(first) = coming.first().map(|coming| coming.first.unwrap_or(Timestamp::MIN)) else { return Ok(()) };
+    let Some(first) = coming.first().map(|coming| coming.first.unwrap_or(Timestamp::MIN)) else { return Ok(late) };
     let first = before.map_or(first, |before| before.min(first));
     let from = Timestamp(hour(first.0));
     tracing::info!(sensor = %line.sensor, files = coming.len(), "files begin before what was read: hours are made again");
@@ -330,17 +338,26 @@ fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>) -> Result<
     }
     let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
     let entries: Vec<Entry> = order.into_iter().filter_map(|at| entries[at].take()).collect();
-    journal.turn_back(&line.sensor, &entries, &outs)
+    journal.turn_back(&line.sensor, &entries, &outs)?;
+    Ok(late)
 }
 
-/// Whether the captures of all hours from a time on are held.
+/// Whether no hour from a time on is out, or the captures of all of them are held.
 fn can_turn_back(line: &Line, journal: &Journal, sequence: &[Entry], first: Timestamp) -> Result<bool> {
     let from = Timestamp(hour(first.0));
+    let mut is_out = false;
+    for product in &line.settings.products {
+        is_out |= journal.out(&line.sensor, &product.name())?.until > from;
+    }
+    if !is_out {
+        return Ok(true);
+    }
     let forgotten = journal.forgotten(&line.sensor)?.is_some_and(|last| last >= from);
     let gone = sequence.iter().any(|entry| match entry {
         Entry::File { fed, became, .. } => {
             let reaches = became.as_ref().is_none_or(|became| became.last.is_some_and(|last| last >= from));
-            reaches && Identity::of(&fed.path).ok().as_ref() != Some(&fed.identity)
+            // One that has become another is told anew, and read anew.
+            reaches && !fed.path.exists()
         }
         Entry::Quiet { .. } => false,
     });
@@ -356,6 +373,8 @@ struct Waiting {
     growing: HashMap<PathBuf, Timestamp>,
     /// Files that could not be read, how often, and when they are tried again.
     failing: HashMap<PathBuf, (Arrival, u32, Instant)>,
+    /// Where files lie now that were read under another name.
+    moved: HashMap<Identity, PathBuf>,
     /// What the line was told while it could not work.
     orders: VecDeque<Order>,
     /// When something came last.
@@ -370,6 +389,7 @@ struct LineFeed<'l> {
     waiting: &'l mut Waiting,
     /// Files of the sequence.
     read: HashSet<PathBuf>,
+    began: Instant,
     ended: &'l mut Ended,
     replay: VecDeque<Entry>,
     /// The file that is being read: its place in the sequence, and whether it is read for the first time.
@@ -456,6 +476,24 @@ impl LineFeed<'_> {
         first.map_or(Ok(()), |first| self.journal.forget(&self.line.sensor, first.place()))
     }
 
+    /// Where a file of the sequence lies, if it does. One that is not where it was is looked for among those that are told at the start.
+    fn found(&mut self, fed: &Fed) -> Result<Option<PathBuf>> {
+        let lies_at = |path: &Path| Identity::of(path).ok().as_ref() == Some(&fed.identity);
+        let until = self.began + 2 * (self.settings.stable + SETTLING);
+        loop {
+            if lies_at(&fed.path) {
+                return Ok(Some(fed.path.clone()));
+            }
+            if let Some(path) = self.waiting.moved.get(&fed.identity).filter(|path| lies_at(path)) {
+                return Ok(Some(path.clone()));
+            }
+            match self.line.inbox.recv_deadline(until) {
+                Ok(order) => self.take(order)?,
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
     /// The next entry of the journal, if its file is still as it was.
     fn replayed(&mut self) -> Result<Option<Next>> {
         while let Some(entry) = self.replay.pop_front() {
@@ -464,8 +502,9 @@ impl LineFeed<'_> {
                     self.speak(until);
                     return Ok(Some(Next::Quiet(until)));
                 }
-                Entry::File { place, fed, became } => {
-                    if Identity::of(&fed.path).ok().as_ref() == Some(&fed.identity) {
+                Entry::File { place, mut fed, became } => {
+                    if let Some(path) = self.found(&fed)? {
+                        fed.path = path;
                         self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN));
                         self.place = Some((place, became.is_none()));
                         self.reading = Some((fed.path.clone(), fed.identity));
@@ -510,6 +549,12 @@ impl LineFeed<'_> {
     /// Puts a file into its place, unless it is known or cannot be read.
     fn look_at(&mut self, arrival: Arrival) -> Result<()> {
         if self.journal.knows(&arrival.identity)?.is_some() {
+            // It may have got another name.
+            if !self.read.contains(&arrival.path) && self.journal.moved(&arrival.identity, &arrival.path)? {
+                tracing::info!(path = %arrival.path.display(), sensor = %self.line.sensor, "was read under another name");
+                self.read.insert(arrival.path.clone());
+                self.waiting.moved.insert(arrival.identity, arrival.path);
+            }
             return Ok(());
         }
         let path = &arrival.path;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::Settings;
-use super::arrivals::{Arrivals, Seen};
+use super::arrivals::{Arrival, Arrivals, Seen};
 use super::health::Health;
 use super::journal::{Journal, Lock};
 use super::keeper::Keeper;
@@ -94,6 +94,8 @@ impl Pipeline {
             journal,
             lines: BTreeMap::new(),
             now: Arc::clone(&now),
+            held: once.then(BTreeMap::new),
+            troubles: 0,
             _lock: lock,
         };
         let thread = thread::Builder::new().name("watch".into()).spawn(move || {
@@ -206,6 +208,10 @@ struct Router {
     lines: BTreeMap<String, Handle>,
     permits: Permits,
     now: Arc<AtomicBool>,
+    /// Where all is worked off once, the files, until all are there: so they are read in their order.
+    held: Option<BTreeMap<PathBuf, Arrival>>,
+    /// What could not be looked at.
+    troubles: u64,
     _lock: Lock,
 }
 
@@ -274,6 +280,8 @@ impl Router {
             // What still grows is not waited for.
             let enough = if arrivals.is_idle() { SETTLING } else { SETTLING + self.settings.stable * 5 };
             if once && seen.is_empty() && last_seen.elapsed() >= enough {
+                let held = self.held.take().unwrap_or_default();
+                self.hear(Seen::Complete(held.into_values().collect()))?;
                 return self.finish(Stop::Finish, true);
             }
             self.lines.values().for_each(|line| line.control.give_up_after(self.settings.timeout));
@@ -307,6 +315,12 @@ impl Router {
 
     fn hear(&mut self, news: Seen) -> Result<()> {
         match news {
+            Seen::Complete(arrivals) if self.held.is_some() => {
+                if let Some(held) = &mut self.held {
+                    held.extend(arrivals.into_iter().map(|arrival| (arrival.path.clone(), arrival)));
+                }
+                Ok(())
+            }
             Seen::Complete(arrivals) => {
                 let mut by_sensor: BTreeMap<String, Vec<_>> = BTreeMap::new();
                 for arrival in arrivals {
@@ -318,8 +332,14 @@ impl Router {
                 Ok(())
             }
             Seen::Growing { sensor, path, first } => self.tell(&sensor, Order::Growing(path, first)),
-            Seen::Gone { sensor, path } => self.tell(&sensor, Order::Gone(path)),
+            Seen::Gone { sensor, path } => {
+                if let Some(held) = &mut self.held {
+                    held.remove(&path);
+                }
+                self.tell(&sensor, Order::Gone(path))
+            }
             Seen::Trouble(error) => {
+                self.troubles += 1;
                 tracing::warn!("{error}");
                 self.health.trouble(error.to_string());
                 Ok(())
@@ -372,7 +392,9 @@ impl Router {
                 line.control.stop();
             }
         }
-        let (mut sum, mut failed) = (Ended::default(), None);
+        // What could not be looked at is left, too.
+        let waiting = if close { self.troubles } else { 0 };
+        let (mut sum, mut failed) = (Ended { waiting, ..Ended::default() }, None);
         for (sensor, line) in self.lines {
             while !line.thread.is_finished() {
                 if self.now.load(Ordering::Relaxed) {

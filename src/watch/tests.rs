@@ -307,3 +307,37 @@ fn what_is_no_capture_is_set_aside_and_delays_nothing() {
     assert!(reason.contains("bad.pcap") && reason.contains("tried 3 times"), "{reason}");
     compare(&traffic.made(), &traffic.expected());
 }
+
+#[test]
+fn a_file_that_is_read_again_is_found_under_its_new_name() {
+    let traffic = Traffic::new(5_000);
+    let expected = traffic.expected();
+    let work = Work::start(traffic.settings());
+    let (first, rest) = traffic.parts.split_at(traffic.parts.len() / 4);
+    work.tell(Order::Complete(traffic.arrivals(first)));
+    work.finish(false);
+    let renamed: Vec<PathBuf> = first.iter().map(|path| path.with_extension("done.pcap")).collect();
+    first.iter().zip(&renamed).for_each(|(from, to)| fs::rename(from, to).unwrap());
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&[&renamed, rest].concat())));
+    work.finish(true);
+    compare(&traffic.made(), &expected);
+}
+
+#[test]
+fn a_file_that_grew_after_all_is_read_anew_and_makes_no_other_late() {
+    let traffic = Traffic::new(5_000);
+    let expected = traffic.expected();
+    let (grows, late) = (&traffic.parts[3], &traffic.parts[1]);
+    let whole = fs::read(grows).unwrap();
+    fs::write(grows, &whole[..whole.len() / 2]).unwrap();
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&[traffic.parts[0].clone(), grows.clone()])));
+    thread::sleep(Duration::from_millis(300));
+    fs::write(grows, &whole).unwrap();
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(late))));
+    let rest = [&traffic.parts[2..3], &traffic.parts[3..]].concat();
+    work.tell(Order::Complete(traffic.arrivals(&rest)));
+    assert_eq!(work.finish(true).quarantined, 0);
+    compare(&traffic.made(), &expected);
+}
