@@ -269,7 +269,7 @@ impl Watch<'_> {
             warn!(target: PART, "{} left for the next start", things(waiting, "file"));
         }
         if quarantined > 0 {
-            warn!(target: PART, "{} put aside; `pcap-compactor status {}` says why", things(quarantined, "file"), self.output.display());
+            warn!(target: PART, "{} put aside, late or gone; `pcap-compactor status {}` says why", things(quarantined, "file"), self.output.display());
         }
         // A signal is how a watcher ends.
         Ok(if waiting + quarantined > 0 { Exit::Partial } else { Exit::Ok })

@@ -48,7 +48,7 @@ pub struct Ended {
     pub packets: u64,
     /// Files that were not come to.
     pub waiting: u64,
-    /// Files that could not be read.
+    /// Files that could not be read, came too late, or were gone when they were needed.
     pub quarantined: u64,
 }
 
@@ -513,6 +513,7 @@ impl LineFeed<'_> {
                     let path = fed.path.display().to_string();
                     self.line.health.trouble(format!("{path}: is gone, and what hours to come have of it is lost"));
                     tracing::warn!(path, sensor = %self.line.sensor, "a capture that is still needed is gone");
+                    self.ended.quarantined += 1;
                     if became.is_none() {
                         let became =
                             Became { packets: 0, last: None, damage: Some("it was gone before it was read".into()) };
