@@ -511,9 +511,13 @@ impl LineFeed<'_> {
                         return Ok(Some(Next::File { path: fed.path, next: fed.next }));
                     }
                     let path = fed.path.display().to_string();
-                    self.line.health.trouble(format!("{path}: is gone, and what hours to come have of it is lost"));
-                    tracing::warn!(path, sensor = %self.line.sensor, "a capture that is still needed is gone");
-                    self.ended.quarantined += 1;
+                    if fed.path.exists() {
+                        tracing::info!(path, sensor = %self.line.sensor, "has become another, and is read anew");
+                    } else {
+                        self.line.health.trouble(format!("{path}: is gone, and what hours to come have of it is lost"));
+                        tracing::warn!(path, sensor = %self.line.sensor, "a capture that is still needed is gone");
+                        self.ended.quarantined += 1;
+                    }
                     if became.is_none() {
                         let became =
                             Became { packets: 0, last: None, damage: Some("it was gone before it was read".into()) };
