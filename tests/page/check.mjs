@@ -4,10 +4,15 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { duration } from "../../src/cli/view/page/text.js";
 import { Browser } from "./browser.mjs";
 
 const [program, url, saved, expected] = process.argv.slice(2);
 const want = JSON.parse(expected);
+
+// No part of a time is as long as the next.
+const lengths = [[119.7e6, "119.7 s"], [179.7e6, "3 min 0 s"], [10781e6, "3 h 0 min"], [9000e6, "2 h 30 min"]];
+for (const [us, said] of lengths) assert.equal(duration(us), said);
 
 const text = (page, id) => page.is(`document.getElementById("${id}").textContent`);
 const view = async (page) => {

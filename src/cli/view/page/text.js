@@ -28,8 +28,9 @@ export function duration(us) {
   if (us < MS) return `${Math.round(us)} µs`;
   if (us < S) return `${+(us / MS).toPrecision(4)} ms`;
   if (us < 120 * S) return `${+(us / S).toPrecision(4)} s`;
-  if (us < 7200 * S) return `${Math.floor(us / 60 / S)} min ${Math.round((us / S) % 60)} s`;
-  if (us < 2 * DAY) return `${Math.floor(us / 3600 / S)} h ${Math.round((us / 60 / S) % 60)} min`;
+  const [seconds, minutes] = [Math.round(us / S), Math.round(us / 60 / S)];
+  if (us < 7200 * S) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  if (us < 2 * DAY) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
   return us < 1000 * DAY ? `${(us / DAY).toFixed(1)} days` : `${(us / DAY / 365.25).toFixed(1)} years`;
 }
 
