@@ -2,6 +2,10 @@
 //!
 //! A flow is new when its 5-tuple has not been seen for its protocol's timeout, or when a SYN comes behind a FIN or RST. So a SYN that is
 //! sent again is not new, and neither is an answer.
+//!
+//! New is the flow's earliest packet by time. That may come behind others: then it is new in their place, as long as its own bucket is open,
+//! and so theirs. What is earlier than a SYN that came behind a FIN or RST is of the flow before, and stays there. A flow costs eight bytes and a
+//! packet one comparison for that.
 
 use crate::decode::Packet;
 use crate::decode::packet::{Fragment, protocol, tcp_flag};
@@ -18,8 +22,23 @@ pub(super) const LONGEST: i64 = TIMEOUTS[0];
 struct Known {
     /// When it was last seen; the earliest time: never.
     last: i64,
+    /// The time of the packet that counts as new; the earliest time where none does.
+    start: i64,
     /// A FIN or RST was.
     closed: bool,
+    /// That packet came behind a FIN or RST.
+    anew: bool,
+}
+
+const UNKNOWN: Known = Known { last: i64::MIN, start: i64::MIN, closed: false, anew: false };
+
+/// A packet that is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct New {
+    /// Of TCP, UDP, others.
+    pub(super) kind: usize,
+    /// The time of a later packet of the flow, in whose place it is new.
+    pub(super) instead: Option<i64>,
 }
 
 /// See the module.
@@ -36,7 +55,7 @@ impl Flows {
     #[inline]
     pub(super) fn reach(&mut self, ids: usize) {
         if ids > self.known.len() {
-            self.known.resize(ids, Known { last: i64::MIN, closed: false });
+            self.known.resize(ids, UNKNOWN);
         }
     }
 
@@ -46,9 +65,9 @@ impl Flows {
         self.known.as_ptr().addr().wrapping_add(id as usize * size_of::<Known>())
     }
 
-    /// Takes a packet; the kind of its flow if that is new: TCP, UDP, others.
+    /// Takes a packet; says if it is new.
     #[inline]
-    pub(super) fn is_new(&mut self, id: u32, packet: &Packet) -> Option<usize> {
+    pub(super) fn is_new(&mut self, id: u32, packet: &Packet) -> Option<New> {
         let known = &mut self.known[id as usize];
         let kind = match packet.protocol {
             protocol::TCP => 0,
@@ -56,14 +75,32 @@ impl Flows {
             _ => 2,
         };
         let time = packet.time.0;
-        let flags = if packet.has_flags && packet.fragment != Fragment::Later { packet.tcp_flags } else { 0 };
-        let opens = flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN;
-        let is_new =
-            known.last == i64::MIN || time.saturating_sub(known.last) > TIMEOUTS[kind] || (known.closed && opens);
-        known.closed = (known.closed && !is_new) || flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
-        known.last = known.last.max(time);
         // A later fragment has no ports, and is of the flow of the first.
-        (is_new && packet.fragment != Fragment::Later).then_some(kind)
+        let is_later = packet.fragment == Fragment::Later;
+        let flags = if packet.has_flags && !is_later { packet.tcp_flags } else { 0 };
+        let closes = flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
+        if time < known.start {
+            if known.anew || is_later {
+                return None;
+            }
+            known.closed |= closes;
+            return Some(New { kind, instead: Some(std::mem::replace(&mut known.start, time)) });
+        }
+        let opens = flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN;
+        let was_silent = known.last == i64::MIN || time.saturating_sub(known.last) > TIMEOUTS[kind];
+        let is_new = was_silent || (known.closed && opens);
+        if is_new {
+            (known.start, known.anew) = (if is_later { i64::MIN } else { time }, !was_silent);
+        }
+        known.closed = (known.closed && !is_new) || closes;
+        known.last = known.last.max(time);
+        (is_new && !is_later).then_some(New { kind, instead: None })
+    }
+
+    /// A packet that was new in the place of a later one is late, and counts nowhere.
+    #[cold]
+    pub(super) fn stays(&mut self, id: u32, start: i64) {
+        self.known[id as usize].start = start;
     }
 
     /// Lets go of flows that are over at `now`; looks once in the longest timeout.
@@ -74,8 +111,7 @@ impl Flows {
         self.looked = now;
         for (id, known) in (0..).zip(&mut self.known) {
             if known.last != i64::MIN && now.saturating_sub(known.last) > LONGEST {
-                known.last = i64::MIN;
-                known.closed = false;
+                *known = UNKNOWN;
                 self.ended.push(id);
             }
         }
@@ -119,18 +155,46 @@ mod tests {
             (300, ack, false),
             (1205, ack, false),
         ] {
-            assert_eq!(flows.is_new(0, &packet(seconds, protocol::TCP, flags)), new.then_some(0), "{seconds}");
+            let said = flows.is_new(0, &packet(seconds, protocol::TCP, flags));
+            assert_eq!(said, new.then_some(New { kind: 0, instead: None }), "{seconds}");
         }
         for (seconds, new) in [(0, true), (120, false), (241, true)] {
-            assert_eq!(flows.is_new(1, &packet(seconds, protocol::UDP, 0)), new.then_some(1));
+            let said = flows.is_new(1, &packet(seconds, protocol::UDP, 0));
+            assert_eq!(said, new.then_some(New { kind: 1, instead: None }), "{seconds}");
         }
         let later = Packet { fragment: Fragment::Later, ..packet(0, protocol::ICMP, 0) };
         assert_eq!(flows.is_new(2, &later), None);
-        assert_eq!(flows.is_new(2, &packet(61, protocol::ICMP, 0)), Some(2));
+        let other = New { kind: 2, instead: None };
+        assert_eq!(flows.is_new(2, &packet(61, protocol::ICMP, 0)), Some(other));
         flows.expire(Timestamp::from_seconds(562).0);
         let mut ended = Vec::new();
         flows.ended(&mut ended);
         assert_eq!((ended, flows.keeps(0), flows.keeps(1), flows.keeps(9)), (vec![1, 2], true, false, false));
-        assert_eq!(flows.is_new(1, &packet(300, protocol::UDP, 0)), Some(1));
+        assert_eq!(flows.is_new(1, &packet(300, protocol::UDP, 0)), Some(New { kind: 1, instead: None }));
+    }
+
+    #[test]
+    fn the_earliest_packet_is_new_whenever_it_comes() {
+        let (syn, fin, ack) = (0x02, 0x11, 0x10);
+        let mut flows = Flows::default();
+        flows.reach(2);
+        let new = |instead: Option<i64>| Some(New { kind: 0, instead: instead.map(|s| Timestamp::from_seconds(s).0) });
+        for (seconds, flags, said) in [
+            (5, ack, new(None)),
+            (4, syn, new(Some(5))),
+            (4, syn, None),
+            (3, fin, new(Some(4))),
+            // Behind a FIN, so it is another flow, of which what is earlier is none.
+            (9, syn, new(None)),
+            (8, ack, None),
+            (7, fin, None),
+            (10, syn, None),
+        ] {
+            assert_eq!(flows.is_new(0, &packet(seconds, protocol::TCP, flags)), said, "{seconds}");
+        }
+        // A fragment that is not new takes nothing, and nothing is taken from it.
+        let later = |seconds| Packet { fragment: Fragment::Later, ..packet(seconds, protocol::ICMP, 0) };
+        assert_eq!(flows.is_new(1, &later(9)), None);
+        assert_eq!(flows.is_new(1, &packet(8, protocol::ICMP, 0)), None);
     }
 }

@@ -115,7 +115,7 @@ pub const COLUMNS: &[Column] = &[
     column("syn_ack", "packets", "TCP with SYN and ACK", |c| c.syn_ack),
     column("fin", "packets", "TCP with FIN", |c| c.fin),
     column("rst", "packets", "TCP with RST", |c| c.rst),
-    column("new_tcp_flows", "flows", "5-tuples not seen for 300 s, or opened anew behind FIN or RST; a SYN that comes again is not new", |c| c.new_flows[0]),
+    column("new_tcp_flows", "flows", "5-tuples not seen for 300 s, or opened anew behind FIN or RST; a SYN that comes again is not new; each in the bucket of its earliest packet", |c| c.new_flows[0]),
     column("new_udp_flows", "flows", "5-tuples not seen for 120 s", |c| c.new_flows[1]),
     column("new_other_flows", "flows", "pairs of hosts and protocol not seen for 60 s", |c| c.new_flows[2]),
     column("dns_queries", "messages", "DNS messages to or from port 53, 5353 or 5355 over UDP, 53 over TCP (each in a segment that begins with one), whose QR bit is clear; a message has a header with opcode 0, 1, 2, 4, 5 or 6, no more questions and records than it has room for, and a query a question (none with opcode 6)", |c| c.dns_queries),

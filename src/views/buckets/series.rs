@@ -115,6 +115,18 @@ impl Series {
         true
     }
 
+    /// A packet of this time, which was counted, is not the first of its flow: an earlier one is, whose bucket is open. So this one's is.
+    #[cold]
+    pub(super) fn take_back(&mut self, time: i64, kind: usize) {
+        let bucket = match (self.span[0]..self.span[1]).contains(&time) {
+            true => Some(&mut self.bucket),
+            false => self.open.get_mut(&self.number_of(time)),
+        };
+        if let Some(flows) = bucket.and_then(|bucket| bucket.counts.new_flows.get_mut(kind)) {
+            *flows = flows.saturating_sub(1);
+        }
+    }
+
     /// Makes the bucket of a time the current one; false if it has left.
     #[cold]
     fn turn_to(&mut self, time: i64) -> bool {

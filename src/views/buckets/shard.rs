@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::Settings;
-use super::known::Flows;
+use super::known::{Flows, New};
 use super::row::Row;
 use super::seen::Seen;
 use super::series::Series;
@@ -69,12 +69,18 @@ impl Shard {
             Measure::Wire => packet.wire,
             Measure::Captured => packet.captured,
         };
-        let new_flow = self.flows.is_new(flow, packet);
-        let seen = Seen::of(packet, frame, self.sides.way(packet, frame), bytes, new_flow);
+        let new = self.flows.is_new(flow, packet);
+        let seen = Seen::of(packet, frame, self.sides.way(packet, frame), bytes, new.map(|new| new.kind));
+        let instead = new.and_then(|New { kind, instead }| Some((instead?, kind)));
         // A packet that is late for a narrow bucket may be in time for a wide one.
         let mut counted = false;
         for series in &mut self.series {
-            counted |= series.add(time, &seen);
+            if series.add(time, &seen) {
+                counted = true;
+                if let Some((later, kind)) = instead {
+                    series.take_back(later, kind);
+                }
+            }
             if series.is_crowded() {
                 series.leave_first(&mut self.left.rows);
             }
@@ -83,6 +89,9 @@ impl Shard {
             self.left.outcome.kept += amount;
         } else {
             self.left.outcome.late += amount;
+            if let Some((later, _)) = instead {
+                self.flows.stays(flow, later);
+            }
         }
         let reached = self.last.replace(time).map_or(i64::MIN, |last| last.min(time));
         if reached > self.clock {

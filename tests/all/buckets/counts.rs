@@ -2,9 +2,13 @@
 
 use pcap_compactor::Timestamp;
 use pcap_compactor::capture::{PcapLayout, PcapWriter};
+use pcap_compactor::views::buckets::{COLUMNS, Settings};
 
-use super::ethernet;
+use super::{MS, ethernet, written};
 use crate::command::run;
+use crate::flows::{pcap, segment};
+use crate::model::SECOND;
+use crate::model::flows::{ACK, SYN, Sent};
 use crate::run::file;
 use crate::traffic::START;
 
@@ -90,4 +94,32 @@ fn later_fragments_open_no_flow() {
     let row = &run(["buckets", "-q", path.to_str().unwrap()]).lines()[0];
     let said = ["udp", "fragments", "new_udp_flows", "new_other_flows"].map(|name| row[name].as_u64().unwrap());
     assert_eq!(said, [2, 1, 1, 0]);
+}
+
+/// A flow is new in the bucket of its earliest packet, though that comes behind others.
+#[test]
+fn a_flow_is_new_where_it_begins() {
+    let at = |ms: i64, packet: Sent| Sent { time: START + ms * MS, ..packet };
+    let (syn, answer) = (segment(0, true, SYN, 100, 0, 0), segment(0, false, SYN | ACK, 500, 101, 0));
+    let folder = tempfile::tempdir().unwrap();
+    let new = |packets: &[Sent], reorder: i64| {
+        let capture = file(folder.path(), "a.pcap", &pcap(packets));
+        let settings = Settings { widths: vec![100 * MS, SECOND], reorder, ..Settings::default() };
+        let text = written(&[capture], settings, 1);
+        let place = COLUMNS.iter().position(|column| column.name == "new_tcp_flows").unwrap();
+        let mut rows: Vec<Vec<i64>> = text
+            .lines()
+            .map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect::<Vec<i64>>())
+            .map(|row| vec![row[1] / MS, (row[0] - START) / MS, row[place]])
+            .collect();
+        rows.sort();
+        rows
+    };
+    let late = [at(150, answer.clone()), at(90, syn.clone()), at(160, answer.clone())];
+    assert_eq!(new(&late, SECOND), [[100, 0, 1], [100, 100, 0], [1000, 0, 1]]);
+    // Too late for the narrow bucket, and not for the wide one.
+    let later = [at(150, answer.clone()), at(420, answer.clone()), at(430, answer), at(90, syn)];
+    let rows = new(&later, 100 * MS);
+    assert_eq!(rows.iter().map(|row| row[2]).sum::<i64>(), 2, "{rows:?}");
+    assert!(rows.contains(&vec![100, 100, 1]) && rows.contains(&vec![1000, 0, 1]), "{rows:?}");
 }

@@ -45,44 +45,67 @@ impl How {
     }
 }
 
-/// Which packets open a flow: the first of their 5-tuple in a while, or a SYN behind a FIN or RST.
-fn new_flows(packets: &[Sent]) -> Vec<bool> {
-    let is_new = |(n, packet): (usize, &Sent)| {
-        let same = |other: &&Sent| {
-            let ends = [other.src, other.dst];
-            other.protocol == packet.protocol && (ends == [packet.src, packet.dst] || ends == [packet.dst, packet.src])
-        };
-        let before: Vec<&Sent> = packets[..n].iter().filter(same).collect();
-        let Some(last) = before.iter().map(|packet| packet.time).max() else { return true };
+/// What is known of a 5-tuple.
+struct Known {
+    last: i64,
+    closed: bool,
+    /// The packet that is new, and whether it came behind a FIN or RST.
+    first: usize,
+    anew: bool,
+}
+
+/// Which packets open a flow: the earliest of their 5-tuple in a while, or a SYN behind a FIN or RST.
+#[derive(Default)]
+struct Flows {
+    known: BTreeMap<(u8, [(IpAddr, u16); 2]), Known>,
+    new: Vec<bool>,
+}
+
+impl Flows {
+    /// Takes the next packet; `counts` says that its bucket is open.
+    fn take(&mut self, packets: &[Sent], counts: bool) {
+        let n = self.new.len();
+        let packet = &packets[n];
+        let mut ends = [packet.src, packet.dst];
+        ends.sort_unstable();
         let timeout = match packet.protocol {
             6 => 300,
             17 => 120,
             _ => 60,
         };
-        // Of those since the last that was new, one closes.
-        let since = (0..before.len()).rev().find(|&n| opens(&before[..=n], timeout)).unwrap_or(0);
-        let closed = before[since..].iter().any(|packet| packet.protocol == 6 && packet.flags & (FIN | RST) != 0);
-        packet.time - last > timeout * SECOND || (packet.protocol == 6 && closed && packet.flags & (SYN | ACK) == SYN)
-    };
-    packets.iter().enumerate().map(is_new).collect()
-}
-
-/// Whether the last of the packets of a flow is a new one.
-fn opens(packets: &[&Sent], timeout: i64) -> bool {
-    let (mut last, mut closed, mut new) = (None::<i64>, false, false);
-    for packet in packets {
-        let is_tcp = packet.protocol == 6;
-        new = last.is_none_or(|last| packet.time - last > timeout * SECOND)
-            || (is_tcp && closed && packet.flags & (SYN | ACK) == SYN);
-        closed = (closed && !new) || (is_tcp && packet.flags & (FIN | RST) != 0);
-        last = Some(last.map_or(packet.time, |last| last.max(packet.time)));
+        let has = |flags: u8, those: u8| packet.protocol == 6 && packet.flags & flags == those;
+        let (opens, closes) = (has(SYN | ACK, SYN), has(FIN, FIN) || has(RST, RST));
+        self.new.push(false);
+        let known = self.known.entry((packet.protocol, ends)).or_insert(Known {
+            last: i64::MIN / 2,
+            closed: false,
+            first: n,
+            anew: false,
+        });
+        if packet.time < packets[known.first].time {
+            if !known.anew {
+                known.closed |= closes;
+                if counts {
+                    self.new[known.first] = false;
+                    self.new[n] = true;
+                    known.first = n;
+                }
+            }
+            return;
+        }
+        let was_silent = packet.time - known.last > timeout * SECOND;
+        let is_new = was_silent || known.closed && opens;
+        if is_new {
+            (self.new[n], known.first, known.anew) = (true, n, !was_silent);
+        }
+        known.closed = known.closed && !is_new || closes;
+        known.last = known.last.max(packet.time);
     }
-    new
 }
 
 /// The rows of packets as CSV, by the rules alone.
 fn model(packets: &[Sent], how: &How) -> String {
-    let new = new_flows(packets);
+    let mut flows = Flows::default();
     let origin = if how.from_start { packets.first().map_or(0, |packet| packet.time) } else { 0 };
     let number = |time: i64| (time - origin).div_euclid(how.width);
     let mut buckets: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
@@ -91,7 +114,9 @@ fn model(packets: &[Sent], how: &How) -> String {
     let mut next: Option<i64> = None;
     let (mut clock, mut last) = (i64::MIN, None::<i64>);
     for (n, packet) in packets.iter().enumerate() {
-        if next.is_some_and(|next| number(packet.time) < next) {
+        let is_late = next.is_some_and(|next| number(packet.time) < next);
+        flows.take(packets, !is_late);
+        if is_late {
             *late.entry(*buckets.keys().last().unwrap()).or_default() += 1;
         } else {
             buckets.entry(number(packet.time)).or_default().push(n);
@@ -114,6 +139,7 @@ fn model(packets: &[Sent], how: &How) -> String {
             break;
         }
     }
+    let new = flows.new;
     let mut text = String::new();
     let mut next = None;
     for (&at, members) in &buckets {
