@@ -2,7 +2,8 @@
 //!
 //! It listens on a loopback address alone, and answers only requests that name it as their host: a page from elsewhere whose name was
 //! made to lead here does not. Heads, connections and waiting are bounded. A long answer is written as it is made, in pieces, so a slow
-//! reader costs a piece and not the whole; and who connects and asks nothing makes room for who does.
+//! reader costs a piece and not the whole; and who connects and asks nothing, or has read one answer for a minute, makes room for who asks.
+//! Where there is no room, that is the answer.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -17,12 +18,19 @@ use std::time::{Duration, Instant};
 const MOST_HEAD: usize = 16 << 10;
 /// Headers that a browser may send.
 const MOST_HEADERS: usize = 64;
-/// Connections at once. One more takes the place of the oldest that is owed nothing, or is closed where all are being answered.
+/// Connections at once. One more takes the place of the oldest that is owed nothing, or of one that has been answered for [`LONG`];
+/// else it is told so.
 const MOST_CONNECTIONS: usize = 64;
+/// Connections at once that are told so; more are closed.
+const MOST_REFUSALS: usize = 16;
 /// Bytes of a piece of an answer.
 const PIECE: usize = 64 << 10;
 /// How long a head may take, and a piece of an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long an answer may take where others wait for its place.
+const LONG: Duration = Duration::from_secs(60);
+/// How long the head may take of who is told that there is no room.
+const HURRY: Duration = Duration::from_secs(1);
 
 /// What the page may do: nothing that is not from here.
 pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:; \
@@ -106,6 +114,8 @@ impl<'s> Answer<'s> {
 pub(crate) struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    /// [`LONG`], but in tests.
+    long: Duration,
 }
 
 impl Server {
@@ -120,7 +130,7 @@ impl Server {
         }
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
-        Ok(Server { listener, address })
+        Ok(Server { listener, address, long: LONG })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -129,7 +139,8 @@ impl Server {
 
     /// Answers until the process ends.
     pub(crate) fn run(self, site: impl Site) {
-        let (site, running, idle) = (Arc::new(site), Arc::new(AtomicUsize::new(0)), Arc::new(Idle::default()));
+        let (site, open) = (Arc::new(site), Arc::new(Open::default()));
+        let [running, refusing] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
         for stream in self.listener.incoming() {
             let Ok(stream) = stream else {
                 // Out of descriptors, say: others will be closed.
@@ -137,17 +148,19 @@ impl Server {
                 continue;
             };
             let guard = Running::new(&running);
-            if guard.before >= MOST_CONNECTIONS && !idle.end_oldest() {
+            if guard.before >= MOST_CONNECTIONS && !open.make_room(self.long) {
+                drop(guard);
+                refuse(stream, &refusing);
                 continue;
             }
-            let (site, idle, address) = (Arc::clone(&site), Arc::clone(&idle), self.address);
+            let (site, open, address) = (Arc::clone(&site), Arc::clone(&open), self.address);
             let stream = Arc::new(stream);
             // Before the next is accepted, which may need its place.
-            idle.enter(&stream);
+            open.enter(&stream);
             let work = move || {
                 // Whoever went away needs no answer.
-                let _ = serve(&stream, address, &*site, &idle);
-                idle.leave(&stream);
+                let _ = serve(&stream, address, &*site, &open);
+                open.leave(&stream);
                 drop(guard);
             };
             // Without a thread, the connection closes when it is the oldest.
@@ -156,28 +169,77 @@ impl Server {
     }
 }
 
-/// Connections that are owed nothing, because their request has not come or their answer has gone; the oldest first.
-#[derive(Default)]
-struct Idle(Mutex<VecDeque<Arc<TcpStream>>>);
+/// Tells a connection that there is no room, or closes it where many are told so.
+fn refuse(stream: TcpStream, refusing: &Arc<AtomicUsize>) {
+    let guard = Running::new(refusing);
+    if guard.before >= MOST_REFUSALS {
+        return;
+    }
+    let work = move || {
+        let why = "as many are being answered as may be; try again";
+        // An answer in front of the request would be lost with what is not read.
+        if head(&stream, HURRY).is_ok() {
+            let _ = respond(&stream, Answer::no(Status::Unavailable, why), "GET", true);
+        }
+        drop(guard);
+    };
+    let _ = thread::Builder::new().name("refusal".into()).spawn(work);
+}
 
-impl Idle {
-    fn with<T>(&self, act: impl FnOnce(&mut VecDeque<Arc<TcpStream>>) -> T) -> T {
+/// Connections by what they are owed, each kind the oldest first.
+#[derive(Default)]
+struct Open(Mutex<Lists>);
+
+#[derive(Default)]
+struct Lists {
+    /// Their request has not come, or their answer has gone.
+    idle: VecDeque<Arc<TcpStream>>,
+    /// They are being answered, since when.
+    busy: VecDeque<(Instant, Arc<TcpStream>)>,
+}
+
+impl Lists {
+    fn leave(&mut self, stream: &Arc<TcpStream>) {
+        self.idle.retain(|other| !Arc::ptr_eq(other, stream));
+        self.busy.retain(|(_, other)| !Arc::ptr_eq(other, stream));
+    }
+}
+
+impl Open {
+    fn with<T>(&self, act: impl FnOnce(&mut Lists) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// It is owed nothing, from now on.
     fn enter(&self, stream: &Arc<TcpStream>) {
-        self.with(|idle| idle.push_back(Arc::clone(stream)));
+        self.with(|lists| {
+            lists.leave(stream);
+            lists.idle.push_back(Arc::clone(stream));
+        });
+    }
+
+    /// It is being answered, from now on.
+    fn answer(&self, stream: &Arc<TcpStream>) {
+        self.with(|lists| {
+            lists.leave(stream);
+            lists.busy.push_back((Instant::now(), Arc::clone(stream)));
+        });
     }
 
     fn leave(&self, stream: &Arc<TcpStream>) {
-        self.with(|idle| idle.retain(|other| !Arc::ptr_eq(other, stream)));
+        self.with(|lists| lists.leave(stream));
     }
 
-    /// Ends the oldest; false where there is none.
-    fn end_oldest(&self) -> bool {
-        let oldest = self.with(VecDeque::pop_front);
-        // Its thread reads the end, and goes.
-        oldest.map(|stream| stream.shutdown(Shutdown::Both)).is_some()
+    /// Ends the oldest that is owed nothing, or else that which has been answered for longest, if that is long; false where there is
+    /// neither.
+    fn make_room(&self, long: Duration) -> bool {
+        let gone = self.with(|lists| {
+            let is_long = lists.busy.front().is_some_and(|(since, _)| since.elapsed() >= long);
+            let idle = lists.idle.pop_front();
+            idle.or_else(|| if is_long { lists.busy.pop_front().map(|(_, stream)| stream) } else { None })
+        });
+        // Its thread reads the end or fails to write, and goes.
+        gone.map(|stream| stream.shutdown(Shutdown::Both)).is_some()
     }
 }
 
@@ -199,12 +261,12 @@ impl Drop for Running {
     }
 }
 
-fn serve(stream: &Arc<TcpStream>, address: SocketAddr, site: &impl Site, idle: &Idle) -> io::Result<()> {
-    let head = head(stream)?;
-    idle.leave(stream);
+fn serve(stream: &Arc<TcpStream>, address: SocketAddr, site: &impl Site, open: &Open) -> io::Result<()> {
+    let head = head(stream, PATIENCE)?;
+    open.answer(stream);
     answer(stream, address, site, head.as_deref())?;
     stream.shutdown(Shutdown::Write)?;
-    idle.enter(stream);
+    open.enter(stream);
     // What a closed connection has not read makes a reset, which may overtake the answer.
     stream.set_read_timeout(Some(Duration::from_millis(200)))?;
     let mut rest = [0; 4096];
@@ -255,8 +317,8 @@ fn is_ours(host: &[u8], address: SocketAddr) -> bool {
 }
 
 /// The head of a request, to its empty line; nothing if it is too long.
-fn head(mut stream: &TcpStream) -> io::Result<Option<Vec<u8>>> {
-    let until = Instant::now() + PATIENCE;
+fn head(mut stream: &TcpStream, patience: Duration) -> io::Result<Option<Vec<u8>>> {
+    let until = Instant::now() + patience;
     let mut head = Vec::new();
     let mut piece = [0; 4096];
     loop {
@@ -420,6 +482,43 @@ mod tests {
                 (0..200_000u32).try_for_each(|n| out.write_all(&n.to_le_bytes()))
             })
         }
+    }
+
+    /// Who reads an answer that does not end keeps others out for so long and no longer, and they are told.
+    #[test]
+    fn who_reads_slowly_makes_room_in_time_and_until_then_others_are_told() {
+        let mut server = Server::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+        server.long = Duration::from_secs(3);
+        let port = server.address().port();
+        let site = |path: &str, _: &str| match path {
+            "/short" => Answer::ok("text/plain", "short"),
+            _ => Answer::written("text/plain", |out| {
+                loop {
+                    out.write_all(&[0; 4096])?;
+                }
+            }),
+        };
+        thread::spawn(move || server.run(site));
+        let began = Instant::now();
+        let slow: Vec<_> = (0..MOST_CONNECTIONS)
+            .map(|_| {
+                let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+                write!(stream, "GET /long HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n").unwrap();
+                // Its answer has begun, so it is owed one.
+                stream.read_exact(&mut [0; 9]).unwrap();
+                stream
+            })
+            .collect();
+        let first = says(port, "GET /short HTTP/1.1");
+        if began.elapsed() < Duration::from_secs(3) {
+            assert!(first.starts_with(b"HTTP/1.1 503 Service Unavailable\r\n"), "{}", String::from_utf8_lossy(&first));
+            assert!(first.ends_with(b"try again\n"));
+        }
+        thread::sleep(Duration::from_secs(3));
+        let second = says(port, "GET /short HTTP/1.1");
+        assert!(second.starts_with(b"HTTP/1.1 200 OK\r\n") && second.ends_with(b"short"));
+        assert!(began.elapsed() < PATIENCE, "none was ended for not reading at all");
+        drop(slow);
     }
 
     fn long() -> (u16, Arc<AtomicUsize>) {
