@@ -1,6 +1,6 @@
 //! Layout 2.0: packets.csv, and the flows that flows_index.json lists in chunks.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -108,16 +108,16 @@ pub(super) fn flows(folder: &Path, hosts: &mut Hosts, sink: &mut impl TimelineSi
     let index = folder.join("flows_index.json");
     let entries: Vec<Entry> = json(&index)?;
     let all = entries.len() as u64;
+    // The index may have them in the order of their starts, and files in which they ended: each file is read once.
+    let mut entries: Vec<(usize, Entry)> = entries.into_iter().enumerate().collect();
+    entries.sort_by(|(_, a), (_, b)| a.chunk_file.cmp(&b.chunk_file));
     let mut open: Option<(String, PathBuf, Vec<Option<Stored>>)> = None;
-    let mut opened = HashSet::new();
-    for (at, entry) in entries.into_iter().enumerate() {
+    for (at, entry) in entries {
         ensure!(!interrupt::came(), Error::from(ErrorKind::Stopped));
         let here = || format!("{}: flow {at} ({})", index.display(), entry.id);
         if open.as_ref().is_none_or(|(name, ..)| *name != entry.chunk_file) {
             let plain = is_plain(&entry.chunk_file);
             ensure!(plain, "{}: chunk_file {:?} is no file name", here(), entry.chunk_file);
-            let again = !opened.insert(entry.chunk_file.clone());
-            ensure!(!again, "{}: goes back to {}, whose flows have to follow one another", here(), entry.chunk_file);
             let path = folder.join(&entry.chunk_file);
             let chunk = json(&path).with_context(here)?;
             open = Some((entry.chunk_file.clone(), path, chunk));
