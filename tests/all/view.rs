@@ -328,6 +328,48 @@ fn a_damaged_folder_of_two_versions_is_read_or_refused_and_nothing_else() {
     damage(&folder, &files);
 }
 
+/// `-` is standard output, as everywhere.
+#[test]
+fn a_page_goes_to_standard_output_by_its_usual_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("t");
+    fs::create_dir(&folder).unwrap();
+    small(&folder);
+    let mut written = command(["view", "t", "--save", "page.html"]);
+    assert_eq!(Ran::of(written.current_dir(dir.path()).output().unwrap()).code, Some(0));
+    let mut printed = command(["view", "t", "--save", "-"]);
+    let ran = Ran::of(printed.current_dir(dir.path()).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    assert!(ran.out == fs::read_to_string(dir.path().join("page.html")).unwrap());
+    assert!(ran.said.contains(" packets, 4 flows, "), "{}", ran.said);
+    assert!(!dir.path().join("-").exists());
+}
+
+/// Files that would fill the memory are refused before they are read, whatever they hold.
+#[test]
+fn json_beyond_its_bound_is_refused_with_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let page = dir.path().join("page.html");
+    for (name, long, at_most) in [
+        ("manifest.json", 17 << 20, "16.8 MB"),
+        ("flows/flows_index.json", 10 << 30, "1.1 GB"),
+        ("flows/chunk_00000.json", 10 << 30, "1.1 GB"),
+    ] {
+        let folder = dir.path().join("t");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir(&folder).unwrap();
+        small(&folder);
+        // A file of that size that takes no room.
+        fs::OpenOptions::new().write(true).open(folder.join(name)).unwrap().set_len(long).unwrap();
+        let ran = run(["view".as_ref(), folder.as_os_str(), "--save".as_ref(), page.as_os_str()]);
+        let place = folder.join(name).display().to_string();
+        let said = format!("{place}: it has ");
+        let bound = format!("at most {at_most} are read at once; view the capture that the folder is of");
+        assert!(ran.code == Some(1) && ran.said.contains(&said) && ran.said.contains(&bound), "{name}: {}", ran.said);
+        assert!(!page.exists());
+    }
+}
+
 #[test]
 fn a_saved_page_is_the_same_every_time_holds_what_it_may_and_asks_for_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -5,7 +5,7 @@ mod origin;
 mod page;
 mod wire;
 
-use std::io::ErrorKind;
+use std::io::{BufWriter, ErrorKind, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -53,7 +53,7 @@ pub(crate) struct Args {
     /// Also open the page in a browser.
     #[arg(long, conflicts_with = "save")]
     open: bool,
-    /// Write the page into one file, with all it shows, and do not serve it.
+    /// Write the page into one file, with all it shows, and do not serve it; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
     /// Packets that a saved page may hold; with more, it shows them in bins, and flows without their packets.
@@ -80,23 +80,43 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let page = Page::new(scene, title.into_owned(), origin, args.most_packets);
     match (server, &args.save) {
         (Some(server), _) => serve(server, page, args.open, shared, &said).map(|()| exit),
+        (None, Some(path)) if is_stdout(path) => {
+            let mut out = BufWriter::with_capacity(1 << 16, super::stdout::lock()?);
+            match page.offline(&mut out).and_then(|()| out.flush()) {
+                // Whoever reads it has seen enough.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(exit),
+                written => written.context("standard output: cannot write")?,
+            }
+            if !shared.quiet {
+                say(&format!("{said}{}", beyond(packets, args.most_packets)));
+            }
+            Ok(exit)
+        }
         (None, Some(path)) => {
             let mut file = AtomicFile::create(path)?;
             let written = page.offline(&mut file);
             written.with_context(|| format!("{}: cannot write", path.display()))?;
             file.commit()?;
             if !shared.quiet {
-                let out = if packets > args.most_packets {
-                    let most = count(args.most_packets as u64);
-                    format!("; more than {most}, so they are in bins, and flows without them (--most-packets)")
-                } else {
-                    String::new()
-                };
-                say(&format!("{}: {said}{out}", path.display()));
+                say(&format!("{}: {said}{}", path.display(), beyond(packets, args.most_packets)));
             }
             Ok(exit)
         }
         (None, None) => Ok(exit),
+    }
+}
+
+/// Whether a page goes to standard output.
+fn is_stdout(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+/// What a page lacks that may hold `most` packets.
+fn beyond(packets: usize, most: usize) -> String {
+    let most_said = count(most as u64);
+    match packets > most {
+        true => format!("; more than {most_said}, so they are in bins, and flows without them (--most-packets)"),
+        false => String::new(),
     }
 }
 
@@ -116,7 +136,7 @@ fn outside(page: Option<&Path>, folder: &Path) -> Result<(), Usage> {
 
 /// Fills a scene with what the input has: a timeline folder, or captures.
 fn fill(args: &Args, scene: &mut Scene, progress: &Arc<Progress>, shared: &Shared) -> anyhow::Result<(Origin, Exit)> {
-    let (input, save) = (args.input.as_path(), args.save.as_deref());
+    let (input, save) = (args.input.as_path(), args.save.as_deref().filter(|save| !is_stdout(save)));
     let foreign = match folder::find(input)? {
         Found::Timeline(parts) => {
             parts.iter().try_for_each(|part| outside(save, &part.folder))?;

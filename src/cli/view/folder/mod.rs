@@ -4,7 +4,8 @@ mod chunked;
 mod list;
 mod table;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -12,7 +13,7 @@ use pcap_compactor::views::timeline::{Hosts, Packet, Scene, TimelineSink};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::super::text::{count, things};
+use super::super::text::{bytes, count, things};
 use super::origin::Origin;
 
 /// The file that makes a folder one of ours.
@@ -61,7 +62,7 @@ pub(super) fn find(input: &Path) -> anyhow::Result<Found> {
     let mut parts = Vec::new();
     for folder in folders.unwrap_or_default() {
         let path = folder.join(MANIFEST);
-        let manifest: Value = match json(&path) {
+        let manifest: Value = match json_within(&path, MOST_OF_A_MANIFEST) {
             Ok(manifest) => manifest,
             Err(error) => return Ok(Found::Foreign(error)),
         };
@@ -206,9 +207,30 @@ fn raw_packets(folder: &Path, hosts: &mut Hosts) -> anyhow::Result<Vec<Packet>> 
     Ok(packets)
 }
 
+/// Bytes of a manifest, and of any other file of JSON, which is held whole: 16 MiB, and 1 GiB, some two million flows of an index.
+const MOST_OF_A_MANIFEST: u64 = 16 << 20;
+const MOST_OF_A_FILE: u64 = 1 << 30;
+
 fn json<T: DeserializeOwned>(path: &Path) -> anyhow::Result<T> {
+    json_within(path, MOST_OF_A_FILE)
+}
+
+/// A file of JSON of at most so many bytes.
+fn json_within<T: DeserializeOwned>(path: &Path, most: u64) -> anyhow::Result<T> {
     regular(path)?;
-    let text = fs::read(path).with_context(|| format!("{}: cannot read", path.display()))?;
+    let unread = || format!("{}: cannot read", path.display());
+    let file = File::open(path).with_context(unread)?;
+    let long = file.metadata().with_context(unread)?.len();
+    let mut text = Vec::new();
+    // It may grow while it is read.
+    let read = if long > most { long } else { file.take(most + 1).read_to_end(&mut text).with_context(unread)? as u64 };
+    ensure!(
+        read <= most,
+        "{}: it has {}, and at most {} are read at once; view the capture that the folder is of, or a part of it (`timeline --from --to`)",
+        path.display(),
+        bytes(read),
+        bytes(most)
+    );
     serde_json::from_slice(&text).with_context(|| path.display().to_string())
 }
 
