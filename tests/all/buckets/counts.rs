@@ -110,7 +110,7 @@ fn a_flow_is_new_where_it_begins() {
         let mut rows: Vec<Vec<i64>> = text
             .lines()
             .map(|line| line.split(',').map(|cell| cell.parse().unwrap()).collect::<Vec<i64>>())
-            .map(|row| vec![row[1] / MS, (row[0] - START) / MS, row[place]])
+            .map(|row| vec![row[1] / MS, (row[0] - START) / MS, row[3 + place]])
             .collect();
         rows.sort();
         rows
