@@ -189,12 +189,21 @@ const MOST_OF_A_NAME: usize = 48;
 /// `.NAME.PROCESS-NUMBER.tmp`: no two files under way share it.
 pub(crate) fn temporary_name(path: &Path) -> OsString {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
-    let mut name = OsString::from(".");
-    // A name may be as long as the system lets it, and this one has to be longer.
-    let own = path.file_name().unwrap_or_default().to_string_lossy();
-    name.push(own.chars().take(MOST_OF_A_NAME).collect::<String>());
+    let mut name = OsString::from(own_name(path));
     name.push(format!(".{}-{}.tmp", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
     name
+}
+
+/// What temporary names of a path begin with. A name may be as long as the system lets it, and they have to be longer.
+fn own_name(path: &Path) -> String {
+    let own = path.file_name().unwrap_or_default().to_string_lossy();
+    [".", &own.chars().take(MOST_OF_A_NAME).collect::<String>()].concat()
+}
+
+/// Whether a name is a temporary name of a path.
+pub(super) fn is_temporary_of(name: &str, path: &Path) -> bool {
+    let ids = name.strip_prefix(&own_name(path)).and_then(|rest| rest.strip_prefix('.'));
+    is_temporary(name) && ids.is_some_and(|ids| !ids.trim_end_matches(".tmp").contains('.'))
 }
 
 fn is_temporary(name: &str) -> bool {

@@ -2,16 +2,19 @@
 //!
 //! A folder that is there is replaced only by a successor that is complete, and only if it holds what such a folder holds: nobody loses
 //! a home to a mistyped name. Where the system can, both change places in one step.
+//!
+//! A process that is killed leaves what it had under the temporary name. While one lives it holds a lock on a file in there, which says whose
+//! the folder is, so the next that writes to the same place knows what is dead, and removes it. Where there are no locks, leftovers stay.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::atomic::{Unfinished, folder_of, temporary_name};
+use super::atomic::{Unfinished, folder_of, is_temporary_of, temporary_name};
 use super::blocks::BlockWriter;
 use crate::error::{Error, Result};
 
@@ -27,8 +30,21 @@ pub struct AtomicFolder {
     is_ours: Ours,
     /// Folders in it that have been made.
     made: RefCell<HashSet<PathBuf>>,
+    swept: Vec<PathBuf>,
+    mark: Option<Mark>,
     _unfinished: Unfinished,
 }
+
+/// The file in a folder under way that says so, and is locked while its process lives.
+#[derive(Debug)]
+struct Mark {
+    path: PathBuf,
+    _locked: File,
+}
+
+/// The name of the mark, and what it says.
+const MARK: &str = ".under-way";
+const SAYS: &[u8] = b"pcap-compactor writes this folder, and removes it if it was killed.\n";
 
 /// A file in a folder under way.
 #[derive(Debug)]
@@ -71,17 +87,36 @@ impl AtomicFolder {
         vacant(&target, replaces, is_ours).map_err(|source| Error::io("create", path, source))?;
         let around = folder_of(&target);
         fs::create_dir_all(around).map_err(|source| Error::io("make the folder", around, source))?;
-        let temporary = around.join(temporary_name(&target));
-        // A leftover of a process of the same number.
-        let made = match fs::create_dir(&temporary) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                fs::remove_dir_all(&temporary).and_then(|()| fs::create_dir(&temporary))
+        let swept = sweep(&target);
+        // One may be taken by a process of the same number in another container.
+        let temporary = loop {
+            let temporary = around.join(temporary_name(&target));
+            match fs::create_dir(&temporary) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                made => {
+                    made.map_err(|source| Error::io("create", path, source))?;
+                    break temporary;
+                }
             }
-            other => other,
         };
-        made.map_err(|source| Error::io("create", path, source))?;
         let _unfinished = Unfinished::new(&temporary);
-        Ok(AtomicFolder { path: target, temporary, replaces, is_ours, made: RefCell::default(), _unfinished })
+        let mark = Mark::set(&temporary).map_err(|source| Error::io("create", path, source))?;
+        Ok(AtomicFolder {
+            path: target,
+            temporary,
+            replaces,
+            is_ours,
+            made: RefCell::default(),
+            swept,
+            mark,
+            _unfinished,
+        })
+    }
+
+    /// What processes that were killed had left of this folder, and is removed now.
+    #[must_use]
+    pub fn swept(&self) -> &[PathBuf] {
+        &self.swept
     }
 
     /// Starts a file in it; `name` may lead through folders, which are made.
@@ -136,14 +171,21 @@ impl AtomicFolder {
     ///
     /// # Errors
     /// It cannot be written or renamed, or its place has been taken meanwhile; then nothing is visible.
-    pub fn commit(self) -> Result<()> {
+    pub fn commit(mut self) -> Result<()> {
         let failed = |source| Error::io("write", &self.path, source);
         sync(&self.temporary).map_err(failed)?;
         vacant(&self.path, self.replaces, self.is_ours).map_err(failed)?;
+        if let Some(mark) = self.mark.take() {
+            // It is whole now: if it were left, that would be for people to look at.
+            mark.remove().map_err(failed)?;
+            let _ = File::open(&self.temporary).and_then(|folder| folder.sync_all());
+        }
         match fs::rename(&self.temporary, &self.path) {
             Err(error) if self.replaces && self.path.is_dir() => {
                 tracing::debug!(%error, "the folder has a predecessor");
                 change_places(&self.temporary, &self.path).map_err(failed)?;
+                // To remove it may take long, and is to be taken up by others.
+                self.mark = Mark::set(&self.temporary).unwrap_or_default();
             }
             other => other.map_err(failed)?,
         }
@@ -215,6 +257,69 @@ impl Shelf {
     fn create(&self, name: &str) -> io::Result<File> {
         File::create_new(self.place.join(name))
     }
+}
+
+impl Mark {
+    /// Marks a folder; not at all where there are no locks.
+    fn set(folder: &Path) -> io::Result<Option<Mark>> {
+        let (early, path) = (folder.join(".early"), folder.join(MARK));
+        let mut file = File::create_new(&early)?;
+        file.write_all(SAYS)?;
+        if file.try_lock().is_err() {
+            fs::remove_file(&early)?;
+            return Ok(None);
+        }
+        // Under its name it is locked from the first moment.
+        fs::rename(&early, &path)?;
+        Ok(Some(Mark { path, _locked: file }))
+    }
+
+    fn remove(self) -> io::Result<()> {
+        fs::remove_file(self.path)
+    }
+
+    /// The mark of a folder whose process is dead, locked.
+    fn of_dead(folder: &Path) -> Option<File> {
+        let is_file = |path: &Path| fs::symlink_metadata(path).is_ok_and(|there| there.is_file());
+        let path = folder.join(MARK);
+        if !fs::symlink_metadata(folder).ok()?.is_dir() || !is_file(&path) {
+            return None;
+        }
+        let file = File::open(&path).ok()?;
+        let mut says = Vec::new();
+        (&file).take(2 * SAYS.len() as u64).read_to_end(&mut says).ok()?;
+        (says == SAYS && file.try_lock().is_ok()).then_some(file)
+    }
+}
+
+/// Removes what dead processes left of a folder; no link is followed, and nothing without our mark is touched.
+fn sweep(target: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder_of(target)) else { return Vec::new() };
+    let temporary = entries.flatten().filter(|entry| is_temporary_of(&entry.file_name().to_string_lossy(), target));
+    let mut swept = Vec::new();
+    for folder in temporary.map(|entry| entry.path()) {
+        // Its lock is held until it is gone, so that no two remove it.
+        if let Some(_locked) = Mark::of_dead(&folder)
+            && remove(&folder).is_ok()
+        {
+            swept.push(folder);
+        }
+    }
+    swept.sort();
+    swept
+}
+
+/// Removes a leftover, its mark last: what is cut short can be taken up.
+fn remove(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        match entry.file_type()?.is_dir() {
+            true => fs::remove_dir_all(entry.path())?,
+            false if entry.file_name() == MARK => {}
+            false => fs::remove_file(entry.path())?,
+        }
+    }
+    fs::remove_dir_all(folder)
 }
 
 /// Brings all that lies in a folder to the disk. Where the system can, in one step: of a million files each has its price.
@@ -337,6 +442,44 @@ mod tests {
         assert_eq!(kind(&write(&file, true, "three").unwrap_err()), ErrorKind::NotADirectory);
         assert!(write(&file.join("z"), true, "three").is_err());
         assert_eq!((names(around.path()), fs::read_to_string(&file).unwrap()), (vec!["y".into()], "two".into()));
+    }
+
+    /// What was killed is swept by the next; what lives, or is not surely ours, is not.
+    #[test]
+    fn leftovers_of_the_dead_go_and_all_else_stays() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("y");
+        let left = |name: &str, mark: Option<&[u8]>| {
+            let folder = around.path().join(name);
+            fs::create_dir_all(folder.join("flows")).unwrap();
+            fs::write(folder.join("flows/chunk_00000.json"), "half").unwrap();
+            if let Some(mark) = mark {
+                fs::write(folder.join(MARK), mark).unwrap();
+            }
+        };
+        left(".y.1-0.tmp", Some(SAYS));
+        left(".y.2-0.tmp", None);
+        left(".y.3-0.tmp", Some(b"somebody else's"));
+        left(".yy.4-0.tmp", Some(SAYS));
+        left(".y.z.5-0.tmp", Some(SAYS));
+        left("y.6-0.tmp", Some(SAYS));
+        left("real", Some(SAYS));
+        let alive = AtomicFolder::create(&path, false, ours).unwrap();
+        assert_eq!(alive.swept(), [around.path().join(".y.1-0.tmp")]);
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("real", around.path().join(".y.7-0.tmp")).unwrap();
+        let other = AtomicFolder::create(&path, false, ours).unwrap();
+        assert_eq!(other.swept(), [""; 0].map(PathBuf::from));
+        alive.file("a").unwrap().close().unwrap();
+        drop((alive, other));
+        let mut stay = vec![".y.2-0.tmp", ".y.3-0.tmp", ".y.z.5-0.tmp", ".yy.4-0.tmp", "real", "y.6-0.tmp"];
+        if cfg!(unix) {
+            stay.insert(2, ".y.7-0.tmp");
+        }
+        assert_eq!(names(around.path()), stay);
+        assert_eq!(names(&around.path().join("real")), [MARK, "flows"]);
+        write(&path, false, "whole").unwrap();
+        assert_eq!(names(&path), ["a", "ours"], "no mark is in what is whole");
     }
 
     #[test]
