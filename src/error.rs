@@ -38,6 +38,8 @@ pub enum ErrorKind {
         /// What it says, and what would be taken.
         message: String,
     },
+    /// A host has a name that cannot be written: the name, why, and what to do.
+    Name(String),
     /// An invariant of the engine is broken: the ledger does not balance, say.
     Invariant(String),
     /// A folder cannot be watched: another process does it, or the journal of its pipeline cannot be used.
@@ -47,7 +49,7 @@ pub enum ErrorKind {
         /// Why, and what to do.
         message: String,
     },
-    /// A sink refused a record.
+    /// A sink refused a record, and this is what it says.
     Sink(Box<dyn std::error::Error + Send + Sync>),
     /// The caller asked the run to stop.
     Stopped,
@@ -84,11 +86,11 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind() {
             ErrorKind::Io { action, path, source } => write!(f, "{}: cannot {action}: {source}", path.display()),
-            ErrorKind::Config(message) => f.write_str(message),
+            ErrorKind::Config(message) | ErrorKind::Name(message) => f.write_str(message),
             ErrorKind::Table { path, line, message } => write!(f, "{}, line {line}: {message}", path.display()),
             ErrorKind::Watch { path, message } => write!(f, "{}: {message}", path.display()),
             ErrorKind::Invariant(message) => write!(f, "internal invariant broken: {message}; please report this"),
-            ErrorKind::Sink(source) => write!(f, "the sink refused a record: {source}"),
+            ErrorKind::Sink(source) => write!(f, "{source}"),
             ErrorKind::Stopped => f.write_str("stopped"),
         }
     }

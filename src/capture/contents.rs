@@ -48,6 +48,12 @@ impl Contents {
         Ok(Contents { source, taken: 0 })
     }
 
+    /// Whether it is compressed.
+    #[must_use]
+    pub fn is_packed(&self) -> bool {
+        matches!(self.source, Source::Packed(_))
+    }
+
     /// Bytes of the file behind us; of a compressed one, its compressed bytes.
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
@@ -77,12 +83,20 @@ impl Read for Contents {
     }
 }
 
-/// The first bytes of what an input holds, up to 4 KiB or the first damage. Standard input loses none of them; a pipe or a device
-/// that has a name would, so those are not looked at.
+/// What an input begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beginning {
+    /// The first bytes of what it holds, up to 4 KiB or the first damage.
+    pub bytes: Vec<u8>,
+    /// Damage came first.
+    pub is_damaged: bool,
+}
+
+/// What an input begins with. Standard input loses nothing of it; a pipe or a device that has a name would, so those are not looked at.
 ///
 /// # Errors
 /// As [`Contents::open`].
-pub fn beginning(input: &Input) -> Result<Option<Vec<u8>>> {
+pub fn beginning(input: &Input) -> Result<Option<Beginning>> {
     let failed = |error| Error::io("read", input.path(), error);
     let contents = match input {
         Input::Stdin => {
@@ -94,6 +108,6 @@ pub fn beginning(input: &Input) -> Result<Option<Vec<u8>>> {
     };
     let mut bytes = Vec::new();
     // Damage is told of by whoever reads on.
-    let _ = contents.take(BEGINNING).read_to_end(&mut bytes);
-    Ok(Some(bytes))
+    let is_damaged = contents.take(BEGINNING).read_to_end(&mut bytes).is_err();
+    Ok(Some(Beginning { bytes, is_damaged }))
 }

@@ -30,8 +30,9 @@ use super::{Exit, Shared, Usage, interrupt, say, taken, times};
 #[derive(clap::Args)]
 #[command(mut_arg("inputs", |input| input.help(INPUTS)), mut_arg("by_sensor", |option| option.hide(true)), after_help = "\
 A table of packets is CSV with the columns timestamp (microseconds since 1970), src_ip, dst_ip, src_port, dst_port, flags (decimal) \
-and length, and maybe seq_num, ack_num and protocol; others are passed over. It may be inside gzip or zstd. Several are read as one \
-stream, in their order.
+and length, and maybe seq_num, ack_num, protocol and seg_len (bytes of payload); others are passed over. It may be inside gzip or zstd. \
+Several are read as one stream, in their order. A row that no packet can be of (a port of 70000, say, or too few cells) is left out, counted \
+and named; --mode original takes it as it is. packets.csv of version 2.0 makes the same timeline as the capture that it is of.
 
 --mode original does what tcp_data_loader_streaming.py of TimeArcs does, its mistakes included, byte for byte. There a flow ends where \
 a read chunk does, so its result depends on --read-rows. Two things are not as there. It lets pandas guess one type for a column of a \
@@ -180,11 +181,16 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     interrupt::watch(&progress)?;
     let mut sink = Folders::create(output, args.force, layout(args), flows_per_file, &about)
         .map_err(|error| taken(error, "--force replaces it"))?;
+    for left in sink.swept().iter().filter(|_| !shared.quiet) {
+        say(&format!("{}: removed; a run that was killed had left it", left.display()));
+    }
     let bar = Bar::show(&progress, move || total, shared.quiet);
     let began = Instant::now();
+    let rows;
     let exit = match selection {
         None => {
             let reports = of_tables(args, &inputs, &names, choice, &progress, &mut sink)?;
+            rows = rows_of(&reports);
             drop(bar);
             if reports.iter().all(|report| report.failed.is_some()) {
                 tell(&reports);
@@ -215,6 +221,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let written = sink.summary();
     sink.commit()?;
     if !shared.quiet {
+        rows.iter().for_each(|rows| say(rows));
         say(&closing(&written));
         say(&sum(&written));
     }
@@ -394,10 +401,15 @@ fn stay_outside(output: &Path, inputs: &[Input]) -> anyhow::Result<()> {
 /// What inputs are, by their content.
 fn kind(inputs: &[Input]) -> anyhow::Result<Kind> {
     let mut known: Option<(Kind, &Input)> = None;
+    let mut is_damaged = false;
     for input in inputs {
         let kind = match beginning(input) {
-            Ok(Some(bytes)) if bytes.is_empty() => continue,
-            Ok(Some(bytes)) if is_text(&bytes) => Kind::Tables,
+            Ok(Some(beginning)) if beginning.is_damaged && !has_a_line(&beginning.bytes) => {
+                is_damaged = true;
+                continue;
+            }
+            Ok(Some(beginning)) if beginning.bytes.is_empty() => continue,
+            Ok(Some(beginning)) if is_text(&beginning.bytes) => Kind::Tables,
             // A pipe that has a name is a capture, as to other commands.
             Ok(_) => Kind::Captures,
             // Whoever reads it will say so.
@@ -412,7 +424,14 @@ fn kind(inputs: &[Input]) -> anyhow::Result<Kind> {
             _ => known = Some((kind, input)),
         }
     }
-    Ok(known.map_or(Kind::Tables, |(kind, _)| kind))
+    // Who reads captures tells what is damaged, and where.
+    let other = if is_damaged { Kind::Captures } else { Kind::Tables };
+    Ok(known.map_or(other, |(kind, _)| kind))
+}
+
+/// Whether there is a whole line of text, which tells what this is: less may be the begin of anything.
+fn has_a_line(bytes: &[u8]) -> bool {
+    bytes.iter().position(|&byte| byte == b'\n').is_some_and(|end| end > 0) && is_text(bytes)
 }
 
 /// Whether a file that begins so is text: its first line has no control characters. No capture begins like that.
@@ -452,7 +471,7 @@ fn tell(reports: &[TableReport]) -> Exit {
         exit = Exit::Partial;
         say(&line);
     };
-    for TableReport { path, packets, remarks, damage, failed } in reports {
+    for TableReport { path, packets, remarks, damage, failed, .. } in reports {
         let path = path.display();
         if let Some(error) = failed {
             complain(error.to_string());
@@ -465,6 +484,26 @@ fn tell(reports: &[TableReport]) -> Exit {
         }
     }
     exit
+}
+
+/// What became of the rows of tables, which add up to all; nothing where all are packets.
+fn rows_of(reports: &[TableReport]) -> Option<String> {
+    let (mut rows, mut packets, mut left_out) = (0, 0, Vec::<(&str, u64)>::new());
+    for report in reports {
+        rows += report.rows;
+        packets += report.packets;
+        for remark in report.remarks.iter().filter(|remark| remark.fault.leaves_out()) {
+            let name = remark.fault.name();
+            match left_out.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, sum)) => *sum += remark.rows,
+                None => left_out.push((name, remark.rows)),
+            }
+        }
+    }
+    let count = super::text::count;
+    let parts = left_out.iter().map(|(name, rows)| format!(" + {} left out: {name}", count(*rows)));
+    let sum = format!("{} = {}{}", things(rows, "row"), things(packets, "packet"), parts.collect::<String>());
+    (rows > packets).then_some(sum)
 }
 
 /// What became of the packets, which add up to all.

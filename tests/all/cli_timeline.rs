@@ -10,7 +10,7 @@ use crate::command::{Ran, command, run};
 use crate::flows::{frame, pcap, segment, udp};
 use crate::model::SECOND;
 use crate::model::flows::{ACK, FIN, SYN, Sent};
-use crate::run::file;
+use crate::run::{file, gzip, zstd};
 use crate::traffic::START;
 
 /// A connection and a datagram.
@@ -214,7 +214,139 @@ fn a_name_that_viewers_cannot_read_is_refused_with_the_way_out() {
     let ran = timeline(&[table.to_str().unwrap(), "-o", out.to_str().unwrap()]);
     assert_eq!(ran.code, Some(1));
     assert!(ran.said.contains("\"a,b\"") && ran.said.contains("--ip-map"), "{}", ran.said);
+    for layout in ["2.0", "3.3+5.0", "all"] {
+        let ran = timeline(&[table.to_str().unwrap(), "-o", out.to_str().unwrap(), "--layout", layout]);
+        let said =
+            "t.csv, line 2: the host \"a,b\" cannot be written, for viewers know no quotes; give it another name";
+        assert!(ran.code == Some(1) && ran.said.contains(said), "{layout}: {}", ran.said);
+    }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left");
+}
+
+/// What no packet can be is left out of a correct timeline, and taken by the original's.
+#[test]
+fn rows_that_no_packet_can_be_of_are_left_out_by_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let header = "timestamp,src_ip,dst_ip,src_port,dst_port,flags,length,seg_len";
+    let rows = [
+        "1700000000000000,a,b,1,2,2,60,0",
+        "1700000000000001,a,b,70000,2,2,60,0",
+        "1700000000000002,c,b,1,-80,2,60,0",
+        "1700000000000003,a,b,1,2,70000,60,0",
+        "1700000000000004,a,b,1,2,-2,60,0",
+        "1700000000000005,a,b,1,2,2,-60,0",
+        "1700000000000006,a,b,1,2,2,60,-1",
+        "-5,a,b,1,2,2,60,0",
+        "9007199254740993,a,b,1,2,2,60,0",
+        "1700000000000007,a,b,1,2,2",
+        "1700000000000008,a,b,1,2,16,60,",
+        "1700000000000009,a,b,65535,0,4095,4294967295,4294967295",
+    ];
+    let table = file(dir.path(), "t.csv", format!("{header}\n{}\n", rows.join("\n")).as_bytes());
+    let out = dir.path().join("out");
+    let [table, out] = [&table, &out].map(|path| path.to_str().unwrap());
+    let ran = timeline(&[table, "-o", out]);
+    assert_eq!(ran.code, Some(3), "{}", ran.said);
+    for said in [
+        "t.csv: 2 rows have a port that is not 0 to 65535: left out; line 3 is the first: src_port 70000\n",
+        "t.csv: 2 rows have flags that are not 0 to 4095: left out; line 5 is the first: flags 70000\n",
+        "t.csv: 2 rows have a length that is not 0 to 4294967295: left out; line 7 is the first: length -60\n",
+        "t.csv: 2 rows have a time before 1970 or beyond 2^53 microseconds: left out; line 9 is the first: timestamp -5\n",
+        "t.csv: 1 row has fewer cells than the header: left out; line 11: 6 of 8 cells\n",
+        "12 rows = 3 packets + 2 left out: bad port + 2 left out: bad flags + 2 left out: bad length + 2 left out: bad time + 1 left \
+         out: short row\n",
+        "3 packets, 3 of TCP, of 2 hosts in 2 flows",
+    ] {
+        assert!(ran.said.contains(said), "{said}: {}", ran.said);
+    }
+    for layout in ["2.0", "all"] {
+        let ran = timeline(&[table, "-o", out, "--force", "--layout", layout]);
+        assert_eq!(ran.code, Some(3), "{}", ran.said);
+        let checked = timeline(&["--check", out]);
+        assert_eq!(checked.code, Some(0), "{}", checked.out);
+    }
+    let ran = timeline(&[table, "-o", out, "--force", "--mode", "original"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    assert!(ran.said.contains("12 packets") && !ran.said.contains("left out"), "{}", ran.said);
+}
+
+/// What cannot be unpacked far enough to tell a table from a capture is damaged, and no table.
+#[test]
+fn a_damaged_packed_capture_is_called_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = pcap(&packets());
+    let mut spoiled = gzip(&capture);
+    spoiled[10] ^= 0xff;
+    let [gz, zst] = [gzip(&capture), zstd(&capture)];
+    let out = dir.path().join("out");
+    let out = out.to_str().unwrap();
+    for (name, bytes, status, what) in [
+        ("head.pcap.gz", &gz[..12], "truncated", "the gzip stream is cut"),
+        ("cut.pcap.gz", &gz[..gz.len() / 2], "truncated", "the gzip stream is cut"),
+        ("spoiled.pcap.gz", &spoiled, "corrupt", "the gzip stream is damaged"),
+        ("head.pcap.zst", &zst[..7], "truncated", "the zstd stream is cut"),
+        ("cut.pcap.zst", &zst[..zst.len() - 9], "truncated", "the zstd stream is cut"),
+    ] {
+        let capture = file(dir.path(), name, bytes);
+        let capture = capture.to_str().unwrap();
+        let page = dir.path().join("page.html");
+        for arguments in [
+            &["timeline", capture, "-o", out, "--force"][..],
+            &["buckets", capture],
+            &["view", capture, "--save", page.to_str().unwrap()],
+        ] {
+            let ran = run(arguments);
+            let told = ran.said.lines().any(|line| {
+                let at =
+                    line.split_once(" at byte ").is_some_and(|(_, at)| at.starts_with(|c: char| c.is_ascii_digit()));
+                line.starts_with(&format!("{capture}: {status}")) && at && line.contains(what)
+            });
+            assert!(told && matches!(ran.code, Some(1 | 3)), "{arguments:?}: {ran:?}");
+            assert!(!ran.said.contains("columns") && !ran.said.contains("header"), "{arguments:?}: {}", ran.said);
+        }
+    }
+}
+
+/// Flows are written as they end, and listed as they begin.
+#[test]
+fn the_index_has_flows_in_the_order_of_their_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |s: i64| START + s * SECOND;
+    let other = |sent: Sent| Sent { src: (sent.src.0, 39_000), ..sent };
+    let sent = [
+        segment(at(0), true, SYN, 100, 0, 0),
+        other(segment(at(1), true, SYN, 100, 0, 0)),
+        // Silent for longer than a flow may be, so the first ends here.
+        other(segment(at(9), true, SYN, 700, 0, 0)),
+        segment(at(10), true, SYN, 900, 0, 0),
+        Sent { src: ("10.0.0.1".parse().unwrap(), 38_000), ..segment(at(10), true, SYN, 1, 0, 0) },
+    ];
+    let capture = file(dir.path(), "same", &pcap(&sent));
+    let out = dir.path().join("out/same");
+    let [capture, out] = [&capture, &out].map(|path| path.to_str().unwrap());
+    let ran = timeline(&[capture, "-o", out, "--flow-timeout", "5", "--flows-per-file", "2"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let index = std::fs::read_to_string(Path::new(out).join("flows/flows_index.json")).unwrap();
+    let index: serde_json::Value = serde_json::from_str(&index).unwrap();
+    let listed = index.as_array().unwrap().iter().map(|flow| {
+        let start = (flow["startTime"].as_i64().unwrap() - START / 1000) / 1_000_000;
+        let chunk = flow["chunk_file"].as_str().unwrap().to_owned();
+        (start, flow["initiatorPort"].as_i64().unwrap(), chunk, flow["chunk_index"].as_i64().unwrap())
+    });
+    let [first, second, third] = [0, 1, 2].map(|n| format!("chunk_0000{n}.json"));
+    assert_eq!(
+        listed.collect::<Vec<_>>(),
+        [
+            (0, 40_000, first.clone(), 1),
+            (1, 39_000, first, 0),
+            (9, 39_000, second.clone(), 0),
+            (10, 38_000, third, 0),
+            (10, 40_000, second, 1),
+        ]
+    );
+    assert_eq!(timeline(&["--check", out]).code, Some(0));
+    let ran = run(["view", out, "--save", "-"]);
+    assert!(ran.code == Some(0) && ran.said.contains("5 packets, 5 flows, 2 hosts"), "{}", ran.said);
 }
 
 #[test]
@@ -344,6 +476,53 @@ fn nothing_stays_of_a_run_that_a_signal_ended() {
             assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{signal} {arguments:?}");
         }
     }
+}
+
+/// What a killed run left goes with the next run to the same place, and not while the run lives.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_is_cleared_away_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let begun = |layout: &str| {
+        let mut run = command(["timeline", "-", "-o", "out", "--force", "--layout", layout]);
+        let mut child = run.current_dir(dir.path()).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, &pcap(&packets())).unwrap();
+        let under_way = format!(".{}-", child.id());
+        let marked = || {
+            let mut entries = std::fs::read_dir(dir.path()).unwrap().flatten();
+            entries.any(|entry| {
+                let ours = entry.file_name().to_string_lossy().contains(&under_way);
+                ours && entry.path().join(".under-way").exists()
+            })
+        };
+        while !marked() {
+            assert!(child.try_wait().unwrap().is_none(), "it runs");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        (child, stdin)
+    };
+    let next = || {
+        let mut run = command(["timeline", capture.to_str().unwrap(), "-o", "out", "--force"]);
+        let ran = Ran::of(run.current_dir(dir.path()).output().unwrap());
+        assert_eq!(ran.code, Some(0), "{}", ran.said);
+        ran.said
+    };
+    let there = || std::fs::read_dir(dir.path()).unwrap().count();
+    for layout in ["2.0", "all"] {
+        let (mut child, stdin) = begun(layout);
+        assert!(!next().contains("was killed"), "it lives");
+        assert_eq!(there(), 3, "capture, folder, and what is under way");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        drop(stdin);
+        assert_eq!(there(), 3);
+        let said = next();
+        assert_eq!(said.matches(".tmp: removed; a run that was killed had left it").count(), 1, "{said}");
+        assert_eq!(there(), 2);
+    }
+    assert_eq!(timeline(&["--check", dir.path().join("out").to_str().unwrap()]).code, Some(0));
 }
 
 /// Nothing of anybody else's is replaced, however deep it lies.

@@ -1,9 +1,9 @@
 //! The folder of tcp_data_loader_streaming.py, version 2.0: packets as CSV, flows in files of several, an index, and totals.
 //!
 //! Flows are written as they end. Only totals of hosts stay in memory; the times of packets, of which the bins are, wait in a
-//! temporary file.
+//! temporary file. So does the index, which lists flows in the order of their starts; the original's has them as they ended.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::flows::{Packets, short, whole};
 use super::json::{Json, integer};
@@ -14,6 +14,7 @@ use super::{About, are_timelines};
 use crate::error::Result;
 use crate::sink::atomic::folder_of;
 use crate::sink::folder::{AtomicFolder, Part};
+use crate::sink::sorted::{Record, Sorted};
 use crate::views::timeline::flags::flag_type;
 use crate::views::timeline::{Flow, Hosts, Mode, Packet, TimelineSink};
 
@@ -35,10 +36,48 @@ pub struct Chunked {
     laid_out: Packets,
     index: Part,
     entries: Json,
+    /// Entries that wait to be put in order.
+    ordered: Option<Sorted<Entry>>,
     totals: Totals,
     /// Flows, and files of them.
     flows_written: u64,
     files: u64,
+}
+
+/// What the index has of a flow; in the order in which it has them.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    start: i64,
+    key: Box<str>,
+    number: u64,
+    text: Vec<u8>,
+}
+
+impl Record for Entry {
+    fn write(&self, out: &mut Vec<u8>) {
+        for n in [self.start as u64, self.number, self.key.len() as u64] {
+            out.extend_from_slice(&n.to_le_bytes());
+        }
+        out.extend_from_slice(self.key.as_bytes());
+        out.extend_from_slice(&self.text);
+    }
+
+    fn read(bytes: &mut &[u8]) -> Entry {
+        let mut number = || {
+            let (first, rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
+            *bytes = rest;
+            u64::from_le_bytes(*first)
+        };
+        let [start, number, length] = [(); 3].map(|()| number());
+        let (key, text) = bytes.split_at_checked(length as usize).unwrap_or_default();
+        let key = String::from_utf8_lossy(key).into();
+        *bytes = &[];
+        Entry { start: start as i64, key, number, text: text.to_vec() }
+    }
+
+    fn beside(&self) -> usize {
+        self.key.len() + self.text.len()
+    }
 }
 
 /// Bytes that are gathered before they are written.
@@ -56,7 +95,6 @@ impl Chunked {
         entries.open(b'[');
         Ok(Chunked {
             folder: Some(folder),
-            about,
             flows_per_file: flows_per_file.max(1),
             packets: None,
             rows: Vec::new(),
@@ -67,10 +105,18 @@ impl Chunked {
             laid_out: Packets::default(),
             index,
             entries,
+            ordered: (about.mode == Mode::Correct).then(|| Sorted::new(folder_of(path))),
+            about,
             totals: Totals::default(),
             flows_written: 0,
             files: 0,
         })
+    }
+
+    /// What killed processes had left of the folder, and is removed now.
+    #[must_use]
+    pub fn swept(&self) -> &[PathBuf] {
+        self.folder.as_ref().map_or(&[], AtomicFolder::swept)
     }
 
     fn folder(&self) -> Result<&AtomicFolder> {
@@ -154,8 +200,9 @@ impl TimelineSink for Chunked {
         if self.packets.is_none() {
             self.packets = Some(self.folder()?.file(PACKETS)?);
             self.rows.extend_from_slice(HEADER);
+            self.rows.extend_from_slice(if self.about.mode == Mode::Correct { b",seg_len\n" } else { b"\n" });
         }
-        row(packet, hosts, &mut self.rows);
+        row(packet, hosts, self.about.mode, &mut self.rows);
         if self.rows.len() >= GATHER { self.write_rows() } else { Ok(()) }
     }
 
@@ -176,16 +223,34 @@ impl TimelineSink for Chunked {
         })?;
         self.entries.item();
         short(&mut self.entries, flow, hosts, &self.name, in_file);
-        if self.entries.waiting() >= GATHER {
-            self.entries.hand_on(|text| self.index.append(text))?;
-        }
         self.flows_written += 1;
-        Ok(())
+        match &mut self.ordered {
+            Some(ordered) => self.entries.hand_on(|text| {
+                // Without what parts it from the one before.
+                let from = text.iter().position(|&byte| byte == b'{').unwrap_or(0);
+                let (start, key, number) = (flow.start, flow.key.as_str().into(), flow.number);
+                ordered.push(Entry { start, key, number, text: text[from..].to_vec() })
+            }),
+            None if self.entries.waiting() >= GATHER => self.entries.hand_on(|text| self.index.append(text)),
+            None => Ok(()),
+        }
     }
 
     /// Makes the folder visible.
     fn finish(&mut self, hosts: &Hosts) -> Result<()> {
         self.close_flows()?;
+        if let Some(ordered) = self.ordered.take() {
+            self.entries = Json::default();
+            self.entries.open(b'[');
+            ordered.each(|entry| {
+                self.entries.item();
+                self.entries.laid_out().extend_from_slice(&entry.text);
+                if self.entries.waiting() >= GATHER {
+                    self.entries.hand_on(|text| self.index.append(text))?;
+                }
+                Ok(())
+            })?;
+        }
         self.entries.close(b']');
         self.entries.hand_on(|text| self.index.append(text))?;
         self.index.flush()?;
@@ -212,10 +277,10 @@ impl TimelineSink for Chunked {
     }
 }
 
-const HEADER: &[u8] = b"timestamp,src_ip,dst_ip,src_port,dst_port,flags,flag_type,seq_num,ack_num,length,protocol\n";
+const HEADER: &[u8] = b"timestamp,src_ip,dst_ip,src_port,dst_port,flags,flag_type,seq_num,ack_num,length,protocol";
 
-/// A row of packets.csv.
-fn row(packet: &Packet, hosts: &Hosts, out: &mut Vec<u8>) {
+/// A row of packets.csv. What the original does not write stands behind what it does: viewers know columns by their names.
+fn row(packet: &Packet, hosts: &Hosts, mode: Mode, out: &mut Vec<u8>) {
     let number = |n: i64, out: &mut Vec<u8>| {
         integer(n, out);
         out.push(b',');
@@ -236,6 +301,12 @@ fn row(packet: &Packet, hosts: &Hosts, out: &mut Vec<u8>) {
     if let Some(protocol) = packet.protocol {
         integer(protocol, out);
     }
+    if mode == Mode::Correct {
+        out.push(b',');
+        if let Some(payload) = packet.payload {
+            integer(payload.into(), out);
+        }
+    }
     out.push(b'\n');
 }
 
@@ -252,6 +323,20 @@ fn cell(text: &str, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_comes_back_and_is_in_the_order_of_start_and_then_of_text() {
+        let entry = |start, key: &str, number| Entry { start, key: key.into(), number, text: b"{}".to_vec() };
+        let all =
+            [entry(i64::MIN, "b", 3), entry(-1, "", 2), entry(7, "a:1-b:2", 9), entry(7, "b", 1), entry(7, "b", 4)];
+        assert!(all.is_sorted());
+        for entry in all {
+            let mut bytes = Vec::new();
+            entry.write(&mut bytes);
+            let mut rest = &bytes[..];
+            assert_eq!((Entry::read(&mut rest), rest), (entry, &[][..]));
+        }
+    }
 
     #[test]
     fn a_cell_is_quoted_where_it_has_to_be() {

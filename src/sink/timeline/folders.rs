@@ -1,7 +1,8 @@
 //! Folders of one version, or of several side by side: `DIR/v2.0`, `DIR/v3.3`, `DIR/v5.0`, which appear together.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::manifest::plain;
 use super::{About, Chunked, FlowList, Multires, PART, are_timelines};
 use crate::error::{ErrorKind, Result};
 use crate::sink::folder::AtomicFolder;
@@ -47,6 +48,9 @@ pub struct Folders {
     hosts: Hosts,
     summary: Summary,
     mode: Mode,
+    /// Hosts whose names are known to be cells, by number; nothing where 2.0 alone is written, which looks itself.
+    plain: Option<Vec<bool>>,
+    swept: Vec<PathBuf>,
 }
 
 /// Names of folders by version.
@@ -66,10 +70,14 @@ impl Folders {
         about: &About,
     ) -> Result<Folders> {
         let (mut around, mut sinks): (_, Vec<Box<dyn TimelineSink>>) = (None, Vec::new());
+        let swept;
         if layout == Layout::Chunked {
-            sinks.push(Box::new(Chunked::create(path, replaces, flows_per_file, about.clone())?));
+            let chunked = Chunked::create(path, replaces, flows_per_file, about.clone())?;
+            swept = chunked.swept().to_vec();
+            sinks.push(Box::new(chunked));
         } else {
             let folder = AtomicFolder::create(path, replaces, are_timelines)?;
+            swept = folder.swept().to_vec();
             let [v2, v3, v5] = VERSIONS.map(|version| folder.place(version));
             if layout == Layout::All {
                 sinks.push(Box::new(Chunked::create(&v2, false, flows_per_file, about.clone())?));
@@ -78,7 +86,22 @@ impl Folders {
             sinks.push(Box::new(FlowList::create(&v5, false, PART, true, about.clone())?));
             around = Some(folder);
         }
-        Ok(Folders { around, sinks, hosts: Hosts::default(), summary: Summary::default(), mode: about.mode })
+        let plain = (layout != Layout::Chunked).then(Vec::new);
+        Ok(Folders {
+            around,
+            sinks,
+            hosts: Hosts::default(),
+            summary: Summary::default(),
+            mode: about.mode,
+            plain,
+            swept,
+        })
+    }
+
+    /// What killed processes had left of the folder, and is removed now.
+    #[must_use]
+    pub fn swept(&self) -> &[PathBuf] {
+        &self.swept
     }
 
     /// Makes the folder visible, whole, once all packets and flows have been handed over.
@@ -103,8 +126,22 @@ impl Folders {
     }
 }
 
+/// Refuses a packet of a host whose name is no cell, before it is forgotten which packet that was.
+fn are_plain(known: &mut Vec<bool>, packet: &Packet, hosts: &Hosts) -> Result<()> {
+    for host in [packet.src, packet.dst] {
+        let place = host as usize;
+        if known.get(place) != Some(&true) {
+            plain(hosts.name(host))?;
+            known.resize(known.len().max(place + 1), false);
+            known[place] = true;
+        }
+    }
+    Ok(())
+}
+
 impl TimelineSink for Folders {
     fn packet(&mut self, packet: &Packet, hosts: &Hosts) -> Result<()> {
+        self.plain.as_mut().map_or(Ok(()), |known| are_plain(known, packet, hosts))?;
         self.summary.packets += 1;
         self.summary.tcp += u64::from(packet.protocol == Some(6));
         if let Some(why) = self.mode.apart(packet, hosts) {

@@ -3,7 +3,7 @@
 use super::About;
 use super::json::Json;
 use crate::capture::civil_from_days;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sink::folder::AtomicFolder;
 use crate::time::Timestamp;
 
@@ -100,9 +100,9 @@ pub(super) fn write(folder: &AtomicFolder, name: &str, with: impl FnOnce(&mut Js
 /// The name has what would end the cell.
 pub(super) fn plain(name: &str) -> Result<&str> {
     if !is_plain(name) {
-        return Err(Error::sink(format!(
-            "the host {name:?} cannot be written, for viewers know no quotes; give it another name, in the table or with --ip-map"
-        )));
+        let message =
+            "cannot be written, for viewers know no quotes; give it another name, in the table or with --ip-map";
+        return Err(ErrorKind::Name(format!("the host {name:?} {message}")).into());
     }
     Ok(name)
 }

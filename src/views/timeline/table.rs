@@ -8,10 +8,15 @@
 //! column holds both kinds: `1` is then a name beside names, and `2.0` no number beside text. A row with more cells than the header ends a
 //! file there, and its chunk is lost; here that row alone is left out.
 //!
-//! [`Mode::Original`] takes what the original takes: flags in hexadecimal for none, and times of any unit. Else both are refused.
+//! [`Mode::Original`] takes what the original takes: flags in hexadecimal for none, times of any unit, and numbers that no packet has. Else
+//! the first two are refused, and a row with such a number, or with fewer cells than the header, is left out: a [`Fault`] says which are.
+//!
+//! packets.csv of our own folders has two columns that say what the others do not: `seg_len`, the bytes of payload, and `flag_type`, by which flags
+//! that are not known are no flags that are 0. So it makes the flows that its capture made.
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use hashbrown::HashMap;
@@ -25,9 +30,21 @@ use crate::capture::{Contents, Input};
 use crate::engine::Progress;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The columns that are read: first those that there must be.
-const COLUMNS: [&str; 10] =
-    ["timestamp", "src_ip", "dst_ip", "src_port", "dst_port", "flags", "length", "seq_num", "ack_num", "protocol"];
+/// The columns that are read: first those that there must be, last those of our own.
+const COLUMNS: [&str; 12] = [
+    "timestamp",
+    "src_ip",
+    "dst_ip",
+    "src_port",
+    "dst_port",
+    "flags",
+    "length",
+    "seq_num",
+    "ack_num",
+    "protocol",
+    "flag_type",
+    "seg_len",
+];
 const REQUIRED: usize = 7;
 
 #[derive(Clone, Copy)]
@@ -42,6 +59,8 @@ enum Column {
     SeqNum,
     AckNum,
     Protocol,
+    FlagType,
+    SegLen,
 }
 
 /// Takes the rows of tables: a machine, and what it may want to know beside packets.
@@ -123,7 +142,9 @@ impl<'de> Deserialize<'de> for Names {
 pub struct TableReport {
     /// Its path.
     pub path: PathBuf,
-    /// Rows that are packets.
+    /// Rows.
+    pub rows: u64,
+    /// Those that are packets; the others are left out, as remarks say.
     pub packets: u64,
     /// What was wrong with rows.
     pub remarks: Vec<Remark>,
@@ -134,7 +155,7 @@ pub struct TableReport {
 }
 
 /// What was wrong with some rows; as text a sentence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
     /// What.
     pub fault: Fault,
@@ -142,6 +163,8 @@ pub struct Remark {
     pub rows: u64,
     /// The line of the first of them, from 1.
     pub line: u64,
+    /// What that one says, such as `src_port 70000`.
+    pub says: String,
 }
 
 /// What can be wrong with a row.
@@ -149,26 +172,67 @@ pub struct Remark {
 pub enum Fault {
     /// Its time is no number; it is left out.
     NoTime,
+    /// Its time is before 1970, or beyond the 2^53 microseconds that viewers tell apart; it is left out.
+    BadTime,
+    /// A port is none, which are 0 to 65535; it is left out.
+    BadPort,
+    /// Its flags are no flags of TCP, which are 0 to 4095; it is left out.
+    BadFlags,
+    /// Its length, or that of its payload, is none that a packet has, which are 0 to 2^32 - 1; it is left out.
+    BadLength,
     /// It has more cells than the header; it is left out.
     TooWide,
+    /// It has fewer cells than the header; it is left out.
+    Short,
     /// An address is not UTF-8; it is left out.
     NotText,
     /// The cell of this column is no number that fits 64 bits, and counts as none.
     NoNumber(&'static str),
 }
 
+impl Fault {
+    /// Whether rows of this fault are left out.
+    #[must_use]
+    pub fn leaves_out(self) -> bool {
+        !matches!(self, Fault::NoNumber(_))
+    }
+
+    /// In a few words, for sums.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Fault::NoTime => "without a time",
+            Fault::BadTime => "bad time",
+            Fault::BadPort => "bad port",
+            Fault::BadFlags => "bad flags",
+            Fault::BadLength => "bad length",
+            Fault::TooWide => "long row",
+            Fault::Short => "short row",
+            Fault::NotText => "address that is not UTF-8",
+            Fault::NoNumber(_) => "without a number",
+        }
+    }
+}
+
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Remark { fault, rows, line } = self;
+        let Remark { fault, rows, line, says } = self;
         let (noun, have) = if *rows == 1 { ("row", "has") } else { ("rows", "have") };
         write!(f, "{rows} {noun} {have} ")?;
         match fault {
-            Fault::NoTime => f.write_str("no time: left out")?,
-            Fault::TooWide => f.write_str("more cells than the header: left out")?,
-            Fault::NotText => f.write_str("an address that is not UTF-8: left out")?,
-            Fault::NoNumber(column) => write!(f, "no decimal number in column {column}: taken for none")?,
+            Fault::NoTime => f.write_str("no time")?,
+            Fault::BadTime => f.write_str("a time before 1970 or beyond 2^53 microseconds")?,
+            Fault::BadPort => f.write_str("a port that is not 0 to 65535")?,
+            Fault::BadFlags => f.write_str("flags that are not 0 to 4095")?,
+            Fault::BadLength => f.write_str("a length that is not 0 to 4294967295")?,
+            Fault::TooWide => f.write_str("more cells than the header")?,
+            Fault::Short => f.write_str("fewer cells than the header")?,
+            Fault::NotText => f.write_str("an address that is not UTF-8")?,
+            Fault::NoNumber(column) => write!(f, "no decimal number in column {column}")?,
         }
-        write!(f, "; line {line}{}", if *rows == 1 { "" } else { " is the first" })
+        f.write_str(if fault.leaves_out() { ": left out; " } else { ": taken for none; " })?;
+        write!(f, "line {line}{}", if *rows == 1 { "" } else { " is the first" })?;
+        if says.is_empty() { Ok(()) } else { write!(f, ": {says}") }
     }
 }
 
@@ -188,8 +252,14 @@ pub fn run(
     let mut hosts = Hosts::default();
     let mut reports = Vec::new();
     for input in inputs {
-        let mut report =
-            TableReport { path: input.path().to_owned(), packets: 0, remarks: Vec::new(), damage: None, failed: None };
+        let mut report = TableReport {
+            path: input.path().to_owned(),
+            rows: 0,
+            packets: 0,
+            remarks: Vec::new(),
+            damage: None,
+            failed: None,
+        };
         match Table::open(input, mode) {
             Ok(mut table) => {
                 table.rows(names, progress, &mut hosts, machine, sink, &mut report)?;
@@ -232,7 +302,10 @@ impl Table {
         let mut rows = Cells::new(Contents::open(input)?);
         let header: Vec<Vec<u8>> = match rows.header() {
             Ok(header) => header.iter().flat_map(Row::iter).map(<[u8]>::to_vec).collect(),
-            Err(error) => return Err(refused(path.to_owned(), 1, format!("the header cannot be read: {error}"))),
+            Err(error) => {
+                let place = place_of(rows.source());
+                return Err(refused(path.to_owned(), 1, format!("the header cannot be read: {error}{place}")));
+            }
         };
         let places = COLUMNS.map(|name| header.iter().position(|cell| *cell == name.as_bytes()));
         let missing: Vec<&str> = COLUMNS
@@ -249,7 +322,10 @@ impl Table {
             let message = format!("no table of packets, for want of columns: {}; {found}", missing.join(", "));
             return Err(refused(path.to_owned(), 1, message));
         }
-        let (path, has_unit) = (path.to_owned(), mode == Mode::Original);
+        // Only folders of our own have both columns, and their times are of one unit.
+        let is_ours = places[Column::FlagType as usize].is_some() && places[Column::SegLen as usize].is_some();
+        let has_unit = mode == Mode::Original || is_ours;
+        let path = path.to_owned();
         Ok(Table {
             rows,
             columns: Columns { path, mode, width: header.len(), places, has_unit, recent: Recent::default() },
@@ -273,7 +349,7 @@ impl Table {
                 Ok(Some(row)) => row,
                 Ok(None) => break,
                 Err(error) => {
-                    report.damage = Some(format!("{error}, in line {line}"));
+                    report.damage = Some(format!("{error}{}, in line {line}", place_of(self.rows.source())));
                     break;
                 }
             };
@@ -281,10 +357,12 @@ impl Table {
                 continue;
             }
             seen += 1;
+            report.rows += 1;
+            let line = row.line;
             match self.columns.packet(&row, names, hosts, report)? {
                 Some(packet) => {
                     report.packets += 1;
-                    machine.packet(packet, hosts, sink)?;
+                    machine.packet(packet, hosts, sink).map_err(|error| self.columns.here(line, error))?;
                 }
                 None => machine.other_row(hosts, sink)?,
             }
@@ -306,6 +384,14 @@ impl Columns {
         self.width > 1 && row.len() == 1 && row.iter().all(|cell| cell.iter().all(u8::is_ascii_whitespace))
     }
 
+    /// Says in which row a host has a name that cannot be written.
+    fn here(&self, line: u64, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::Name(message) => refused(self.path.clone(), line, message.clone()),
+            _ => error,
+        }
+    }
+
     fn packet(
         &mut self,
         row: &Row,
@@ -314,32 +400,21 @@ impl Columns {
         report: &mut TableReport,
     ) -> Result<Option<Packet>> {
         let line = row.line;
-        if row.len() > self.width {
-            report.remark(Fault::TooWide, line);
+        let strict = self.mode != Mode::Original;
+        if row.len() > self.width || (strict && row.len() < self.width) {
+            let fault = if row.len() > self.width { Fault::TooWide } else { Fault::Short };
+            report.remark(fault, line, || format!("{} of {} cells", row.len(), self.width));
             return Ok(None);
         }
         let cell = |column: Column| self.places[column as usize].and_then(|place| row.get(place)).unwrap_or_default();
+        let says = |column: Column| said(column, cell(column));
         let Number::Is(time) = number(cell(Column::Timestamp)) else {
-            report.remark(Fault::NoTime, line);
+            report.remark(Fault::NoTime, line, || says(Column::Timestamp));
             return Ok(None);
         };
         if !self.has_unit {
             microseconds(time).map_err(|message| refused(self.path.clone(), line, message))?;
         }
-        let mut host = |column| self.recent.host(cell(column), names, hosts);
-        let (Some(src), Some(dst)) = (host(Column::SrcIp), host(Column::DstIp)) else {
-            report.remark(Fault::NotText, line);
-            return Ok(None);
-        };
-        let mut get = |column: Column| match number(cell(column)) {
-            Number::Is(n) => Some(n),
-            Number::None => None,
-            Number::Other => {
-                report.remark(Fault::NoNumber(COLUMNS[column as usize]), line);
-                None
-            }
-        };
-        let strict = self.mode != Mode::Original;
         let flags = cell(Column::Flags);
         if strict
             && digits(flags).is_none()
@@ -349,34 +424,95 @@ impl Columns {
             let message = format!("column flags: {text} is hexadecimal; flags are decimal here, {hex} in this row");
             return Err(refused(self.path.clone(), line, message));
         }
+        let mut get = |column: Column| match number(cell(column)) {
+            Number::Is(n) => Some(n),
+            Number::None => None,
+            Number::Other => {
+                report.remark(Fault::NoNumber(COLUMNS[column as usize]), line, || says(column));
+                None
+            }
+        };
         let named = if strict { protocol(cell(Column::Protocol)) } else { None };
-        let packet = Packet {
+        let mut packet = Packet {
             time,
-            src,
-            dst,
             src_port: get(Column::SrcPort).unwrap_or(0),
             dst_port: get(Column::DstPort).unwrap_or(0),
             flags: get(Column::Flags),
             seq: get(Column::SeqNum).unwrap_or(0),
             ack: get(Column::AckNum).unwrap_or(0),
             length: get(Column::Length).unwrap_or(0),
-            payload: None,
             protocol: match self.places[Column::Protocol as usize].is_some() || !strict {
                 true => named.or_else(|| get(Column::Protocol)),
                 // Tables of TCP alone need not say so.
                 false => Some(6),
             },
+            ..Packet::default()
+        };
+        if strict {
+            let payload = get(Column::SegLen);
+            packet.payload = payload.and_then(|bytes| u32::try_from(bytes).ok());
+            let beyond = if payload.is_some() && packet.payload.is_none() {
+                Some((Fault::BadLength, Column::SegLen))
+            } else {
+                beyond(&packet)
+            };
+            if let Some((fault, column)) = beyond {
+                report.remark(fault, line, || says(column));
+                return Ok(None);
+            }
+            packet.flags = packet.flags.filter(|_| cell(Column::FlagType) != b"INVALID");
+        }
+        let mut host = |column| self.recent.host(cell(column), names, hosts);
+        let (Some(src), Some(dst)) = (host(Column::SrcIp), host(Column::DstIp)) else {
+            let column = if std::str::from_utf8(cell(Column::SrcIp)).is_err() { Column::SrcIp } else { Column::DstIp };
+            report.remark(Fault::NotText, line, || says(column));
+            return Ok(None);
         };
         self.has_unit = true;
-        Ok(Some(packet))
+        Ok(Some(Packet { src, dst, ..packet }))
+    }
+}
+
+/// A number that no packet has, and its column.
+fn beyond(packet: &Packet) -> Option<(Fault, Column)> {
+    const PORTS: RangeInclusive<i64> = 0..=65_535;
+    // The eight of RFC 9293 and what is kept for more.
+    const FLAGS: RangeInclusive<i64> = 0..=0xfff;
+    const LENGTHS: RangeInclusive<i64> = 0..=u32::MAX as i64;
+    const TIMES: RangeInclusive<i64> = 0..=1 << 53;
+    let Packet { time, src_port, dst_port, flags, length, .. } = packet;
+    let known = [
+        (TIMES, *time, Fault::BadTime, Column::Timestamp),
+        (PORTS, *src_port, Fault::BadPort, Column::SrcPort),
+        (PORTS, *dst_port, Fault::BadPort, Column::DstPort),
+        (FLAGS, flags.unwrap_or(0), Fault::BadFlags, Column::Flags),
+        (LENGTHS, *length, Fault::BadLength, Column::Length),
+    ];
+    let beyond = known.into_iter().find(|(range, number, ..)| !range.contains(number));
+    beyond.map(|(_, _, fault, column)| (fault, column))
+}
+
+/// What a cell says, as far as it is read at a glance.
+fn said(column: Column, cell: &[u8]) -> String {
+    const MOST: usize = 40;
+    let text: String = String::from_utf8_lossy(cell).chars().take(MOST).collect();
+    let name = COLUMNS[column as usize];
+    if cell.is_empty() { format!("{name} is empty") } else { format!("{name} {text}") }
+}
+
+/// How far a compressed table was read, where that is damaged.
+fn place_of(contents: &Contents) -> String {
+    match contents.is_packed() {
+        true => format!(" at byte {}", contents.bytes_read()),
+        false => String::new(),
     }
 }
 
 impl TableReport {
-    fn remark(&mut self, fault: Fault, line: u64) {
+    fn remark(&mut self, fault: Fault, line: u64, says: impl FnOnce() -> String) {
         match self.remarks.iter_mut().find(|remark| remark.fault == fault) {
             Some(remark) => remark.rows += 1,
-            None => self.remarks.push(Remark { fault, rows: 1, line }),
+            None => self.remarks.push(Remark { fault, rows: 1, line, says: says() }),
         }
     }
 }

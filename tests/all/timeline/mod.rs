@@ -3,6 +3,7 @@
 mod cuts;
 mod folders;
 mod reference;
+mod round_trip;
 mod states;
 mod tshark;
 
