@@ -80,7 +80,8 @@ impl Flows {
         let flags = if packet.has_flags && !is_later { packet.tcp_flags } else { 0 };
         let closes = flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
         if time < known.start {
-            if known.anew || is_later {
+            // It is of this flow where it lies in the silence in front of it, and not before that.
+            if known.anew || is_later || known.start.saturating_sub(time) > TIMEOUTS[kind] {
                 return None;
             }
             known.closed |= closes;

@@ -82,8 +82,9 @@ impl Flows {
             first: n,
             anew: false,
         });
-        if packet.time < packets[known.first].time {
-            if !known.anew {
+        let earlier = packets[known.first].time - packet.time;
+        if earlier > 0 {
+            if !known.anew && earlier <= timeout * SECOND {
                 known.closed |= closes;
                 if counts {
                     self.new[known.first] = false;
