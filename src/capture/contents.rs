@@ -1,7 +1,9 @@
 //! What an input holds, as a stream of bytes, decompressed: for what is no capture, and for telling whether it is one.
 
+use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{self, BufRead, Cursor, ErrorKind, Read};
+use std::io::{self, Cursor, ErrorKind, Read};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::compressed::{self, Decompressor, Step};
 use super::inputs::Input;
@@ -30,7 +32,7 @@ impl Contents {
     pub fn open(input: &Input) -> Result<Contents> {
         let path = input.path();
         let source: Box<dyn Read + Send> = match input {
-            Input::Stdin => Box::new(io::stdin()),
+            Input::Stdin => Box::new(Stdin),
             Input::File(path) => Box::new(File::open(path).map_err(|error| Error::io("open", path, error))?),
         };
         Contents::of(source).map_err(|error| Error::io("read", path, error))
@@ -92,22 +94,79 @@ pub struct Beginning {
     pub is_damaged: bool,
 }
 
-/// What an input begins with. Standard input loses nothing of it; a pipe or a device that has a name would, so those are not looked at.
+/// What an input begins with. Standard input loses nothing of it, for [`Stdin`] reads it again; a pipe or a device that has a name would, so
+/// those are not looked at.
 ///
 /// # Errors
 /// As [`Contents::open`].
 pub fn beginning(input: &Input) -> Result<Option<Beginning>> {
     let failed = |error| Error::io("read", input.path(), error);
-    let contents = match input {
-        Input::Stdin => {
-            let waiting = io::stdin().lock().fill_buf().map_err(failed)?.to_vec();
-            Contents::of(Box::new(Cursor::new(waiting))).map_err(failed)?
+    match input {
+        Input::Stdin => of_stdin().map(Some).map_err(failed),
+        Input::File(path) if std::fs::metadata(path).is_ok_and(|there| there.is_file()) => {
+            Ok(Some(look(Contents::open(input)?)))
         }
-        Input::File(path) if std::fs::metadata(path).is_ok_and(|there| there.is_file()) => Contents::open(input)?,
-        Input::File(_) => return Ok(None),
-    };
+        Input::File(_) => Ok(None),
+    }
+}
+
+fn look(contents: Contents) -> Beginning {
     let mut bytes = Vec::new();
     // Damage is told of by whoever reads on.
     let is_damaged = contents.take(BEGINNING).read_to_end(&mut bytes).is_err();
-    Ok(Some(Beginning { bytes, is_damaged }))
+    Beginning { bytes, is_damaged }
+}
+
+/// Bytes that tell what standard input is, if it is compressed, and bytes in which they must be: a block of zstd may have 128 KiB.
+const ENOUGH: usize = 256;
+const MOST_AHEAD: usize = 1 << 20;
+
+/// What has been read of standard input, and will be once more.
+static AHEAD: Mutex<VecDeque<u8>> = Mutex::new(VecDeque::new());
+
+fn ahead() -> MutexGuard<'static, VecDeque<u8>> {
+    AHEAD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Standard input from its first byte, whatever [`beginning`] has looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Stdin;
+
+impl Read for Stdin {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let mut ahead = ahead();
+        if !ahead.is_empty() {
+            return ahead.read(into);
+        }
+        drop(ahead);
+        io::stdin().read(into)
+    }
+}
+
+/// Looks at what is there; of a compressed stream as far as it takes to see what is in it.
+fn of_stdin() -> io::Result<Beginning> {
+    let mut ahead = ahead();
+    let (mut piece, mut looked) = ([0; 8192], 0);
+    loop {
+        let read = loop {
+            match io::stdin().read(&mut piece) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read?,
+            }
+        };
+        ahead.extend(&piece[..read]);
+        let is_whole = read == 0 || ahead.len() >= MOST_AHEAD;
+        // A look begins at the first byte, so that not many are of a stream that comes in drops.
+        if !is_whole && ahead.len() < 2 * looked {
+            continue;
+        }
+        looked = ahead.len();
+        let contents = Contents::of(Box::new(Cursor::new(Vec::from(ahead.clone()))))?;
+        let is_packed = contents.is_packed();
+        let Beginning { bytes, is_damaged } = look(contents);
+        if is_whole || !is_packed || bytes.len() >= ENOUGH {
+            // What has not come yet is not missing.
+            return Ok(Beginning { is_damaged: is_damaged && is_whole, bytes });
+        }
+    }
 }

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::compressed;
+use super::contents::Stdin;
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
 use super::reader::{Capture, Io};
@@ -36,7 +37,7 @@ impl Input {
     /// As for [`Capture::open`].
     pub fn open(&self, io: Io) -> Result<Capture> {
         match self {
-            Input::Stdin => Capture::from_reader(self.path(), Box::new(io::stdin())),
+            Input::Stdin => Capture::from_reader(self.path(), Box::new(Stdin)),
             Input::File(path) => Capture::open(path, io),
         }
     }

@@ -41,7 +41,7 @@ mod tests;
 
 pub use bytes::Bytes;
 pub use civil::{civil_from_days, days_from_civil, hour_folder};
-pub use contents::{Beginning, Contents, beginning};
+pub use contents::{Beginning, Contents, Stdin, beginning};
 pub use inputs::{Expanded, Input, expand};
 pub use map::install_shrink_guard;
 pub use pieces::{LONGEST_PIECE, Pieces};

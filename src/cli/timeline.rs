@@ -501,8 +501,8 @@ fn rows_of(reports: &[TableReport]) -> Option<String> {
         }
     }
     let count = super::text::count;
-    let parts = left_out.iter().map(|(name, rows)| format!(" + {} left out: {name}", count(*rows)));
-    let sum = format!("{} = {}{}", things(rows, "row"), things(packets, "packet"), parts.collect::<String>());
+    let parts: Vec<String> = left_out.iter().map(|(name, rows)| format!("{} {name}", count(*rows))).collect();
+    let sum = format!("{} = {} + left out: {}", things(rows, "row"), things(packets, "packet"), parts.join(", "));
     (rows > packets).then_some(sum)
 }
 

@@ -36,7 +36,7 @@ impl From<crate::capture::Input> for Input {
     fn from(input: crate::capture::Input) -> Input {
         match input {
             crate::capture::Input::File(path) => Input::file(path),
-            crate::capture::Input::Stdin => Input::stream("-", Box::new(std::io::stdin())),
+            crate::capture::Input::Stdin => Input::stream("-", Box::new(crate::capture::Stdin)),
         }
     }
 }

@@ -253,8 +253,7 @@ fn rows_that_no_packet_can_be_of_are_left_out_by_reason() {
         "t.csv: 2 rows have a length that is not 0 to 4294967295: left out; line 7 is the first: length -60\n",
         "t.csv: 2 rows have a time before 1970 or beyond 2^53 microseconds: left out; line 9 is the first: timestamp -5\n",
         "t.csv: 1 row has fewer cells than the header: left out; line 11: 6 of 8 cells\n",
-        "12 rows = 3 packets + 2 left out: bad port + 2 left out: bad flags + 2 left out: bad length + 2 left out: bad time + 1 left \
-         out: short row\n",
+        "12 rows = 3 packets + left out: 2 bad port, 2 bad flags, 2 bad length, 2 bad time, 1 short row\n",
         "3 packets, 3 of TCP, of 2 hosts in 2 flows",
     ] {
         assert!(ran.said.contains(said), "{said}: {}", ran.said);
@@ -268,6 +267,34 @@ fn rows_that_no_packet_can_be_of_are_left_out_by_reason() {
     let ran = timeline(&[table, "-o", out, "--force", "--mode", "original"]);
     assert_eq!(ran.code, Some(0), "{}", ran.said);
     assert!(ran.said.contains("12 packets") && !ran.said.contains("left out"), "{}", ran.said);
+}
+
+/// What standard input is, is told by as much of it as it takes, and nothing of it is lost.
+#[test]
+fn a_packed_stream_is_known_by_what_is_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    // Too much for one read, and nothing that packs well.
+    let mixed = |n: u32| n.wrapping_mul(0x9e37_79b9) ^ n.wrapping_mul(0x85eb_ca6b) >> 13;
+    let sent: Vec<Sent> = (0..5000).map(|n| segment(START + i64::from(n), true, SYN, mixed(n), mixed(!n), 0)).collect();
+    let capture = pcap(&sent);
+    let mut table = "timestamp,src_ip,dst_ip,src_port,dst_port,flags,length,seq_num\n".to_owned();
+    (0..5000).for_each(|n| table += &format!("1700000000000000,a,b,1,2,2,60,{}\n", mixed(n)));
+    for (what, bytes) in [("capture", &capture[..]), ("table", table.as_bytes())] {
+        for packed in [gzip(bytes), zstd(bytes), bytes.to_vec()] {
+            assert!(packed.len() > 3 * 8192, "{}", packed.len());
+            let mut run = command(["timeline", "-", "-o", "out", "--force"]);
+            run.current_dir(dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let mut child = run.spawn().unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            for part in [&packed[..11], &packed[11..9000], &packed[9000..]] {
+                std::io::Write::write_all(&mut stdin, part).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            drop(stdin);
+            let ran = Ran::of(child.wait_with_output().unwrap());
+            assert!(ran.code == Some(0) && ran.said.contains("5,000 packets, 5,000 of TCP"), "{what}: {}", ran.said);
+        }
+    }
 }
 
 /// What cannot be unpacked far enough to tell a table from a capture is damaged, and no table.
