@@ -6,17 +6,19 @@
 mod exposition;
 mod status;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::queue::Queue;
 use crate::capture;
 use crate::engine::FileReport;
 use crate::engine::ledger::Tally;
 use crate::time::Timestamp;
 
-pub use status::{CaptureStatus, ProductStatus, SensorStatus, Status, Trouble};
+pub use status::{CaptureStatus, ProductStatus, STATUS, SensorStatus, Status, Trouble};
 
 /// Rotations that a sensor may be behind.
 const MOST_BEHIND: u32 = 3;
@@ -35,6 +37,8 @@ pub struct Health {
     least_free: AtomicU64,
     free: AtomicU64,
     kept_for_hours: AtomicU64,
+    removed_unread: AtomicU64,
+    queue: Arc<Queue>,
     stopping: AtomicBool,
     capture: Mutex<Option<Capture>>,
     sensors: Mutex<BTreeMap<String, Sensor>>,
@@ -59,7 +63,8 @@ struct Sensor {
     failures: u64,
     quarantined: u64,
     late: u64,
-    waiting: u64,
+    /// Captures that were gone when hours needed them.
+    lost: BTreeSet<PathBuf>,
     live_flows: u64,
     lag: Option<(Duration, Instant)>,
     tally: Tally,
@@ -93,6 +98,8 @@ impl Health {
             least_free: AtomicU64::new(0),
             free: AtomicU64::new(UNKNOWN),
             kept_for_hours: AtomicU64::new(0),
+            removed_unread: AtomicU64::new(0),
+            queue: Arc::default(),
             stopping: AtomicBool::new(false),
             capture: Mutex::default(),
             sensors: Mutex::default(),
@@ -134,9 +141,24 @@ impl Health {
         self.sensor(sensor, |sensor| sensor.late += 1);
     }
 
-    /// So many complete files wait to be read.
+    /// A capture is gone of which hours that are not out have something, or should have. Until the process ends, not all is well.
+    pub fn lost(&self, sensor: &str, capture: &Path) {
+        self.sensor(sensor, |sensor| sensor.lost.insert(capture.to_owned()));
+    }
+
+    /// So many complete files wait to be read, of those that its line was told.
     pub fn queue(&self, sensor: &str, waiting: usize) {
-        self.sensor(sensor, |sensor| sensor.waiting = waiting as u64);
+        self.take(sensor, 0, waiting);
+    }
+
+    /// The line of a sensor has come to files that it was told, and holds so many.
+    pub(super) fn take(&self, sensor: &str, files: usize, held: usize) {
+        self.sensor(sensor, |_| self.queue.take(sensor, files, held));
+    }
+
+    /// What waits, by sensor.
+    pub(super) fn queues(&self) -> &Arc<Queue> {
+        &self.queue
     }
 
     /// How long ago the newest complete file ended that is not out of the engine yet; zero if all are. Until it is told anew, it grows
@@ -182,6 +204,11 @@ impl Health {
     /// So many captures are older than they are to be kept, and needed for hours that are not out.
     pub fn kept_for_hours(&self, captures: usize) {
         self.kept_for_hours.store(captures as u64, Relaxed);
+    }
+
+    /// So many captures were removed for their age or size that had come too late to be read.
+    pub fn removed_unread(&self, captures: u64) {
+        self.removed_unread.fetch_add(captures, Relaxed);
     }
 
     /// Our own capture runs, or does not though it should.
@@ -247,6 +274,10 @@ impl Health {
             if let Some(why) = &sensor.failed {
                 reasons.push(format!("sensor {name}: failed: {why}"));
             }
+            if !sensor.lost.is_empty() {
+                let lost = sensor.lost.len();
+                reasons.push(format!("sensor {name}: captures that were gone before their hours were out: {lost}"));
+            }
             let lag = sensor.lag();
             if lag > most {
                 let (lag, most) = (lag.as_secs(), most.as_secs());
@@ -262,7 +293,7 @@ impl Health {
         reasons
     }
 
-    fn sensor(&self, name: &str, change: impl FnOnce(&mut Sensor)) {
+    fn sensor<T>(&self, name: &str, change: impl FnOnce(&mut Sensor) -> T) -> T {
         let mut sensors = lock(&self.sensors);
         match sensors.get_mut(name) {
             Some(sensor) => change(sensor),
@@ -309,9 +340,13 @@ mod tests {
         health.disk_free(999);
         health.capturing(false);
         health.line_failed("d", "no space");
+        health.lost("e", Path::new("1.pcap"));
+        // It is looked for again with every run.
+        health.lost("e", Path::new("1.pcap"));
         let (well, why) = health.healthy();
         let lines: Vec<&str> = why.lines().collect();
-        assert!(!well && lines.len() == 4, "{why}");
+        assert!(!well && lines.len() == 5, "{why}");
+        assert_eq!(lines[4], "sensor e: captures that were gone before their hours were out: 1");
         assert_eq!(lines[0], "disk: 999 bytes are free, fewer than 1000");
         assert_eq!(lines[1], "capture: it does not run");
         assert_eq!(lines[2], "sensor a\u{fffd}b: 181 s behind, more than 3 rotations (180 s)");
@@ -320,9 +355,9 @@ mod tests {
         health.disk_free(1000);
         health.capturing(true);
         health.line_began("d");
-        assert!(health.healthy().0);
+        assert_eq!(health.healthy().1.lines().count(), 1, "what is lost stays so");
         health.limits(Duration::from_secs(30), 1001);
-        assert_eq!(health.healthy().1.lines().count(), 2, "c, and the disk: {}", health.healthy().1);
+        assert_eq!(health.healthy().1.lines().count(), 3, "c, and the disk: {}", health.healthy().1);
     }
 
     #[test]

@@ -189,6 +189,8 @@ pub(super) struct Held {
     pub(super) identity: Identity,
     /// Whether nothing of it is to be read any more: it is read, or no part of a sequence.
     pub(super) read: bool,
+    /// It came too late, and nothing of it was read.
+    pub(super) late: bool,
     /// Its latest packet, if it is known to have one.
     pub(super) last: Option<Timestamp>,
 }
@@ -469,13 +471,14 @@ impl Journal {
     /// Captures that were given to the pipeline and not removed, in the order in which they came. One that was written anew is only what it
     /// became, and that may be no capture that was given.
     pub(super) fn held(&self) -> Result<Vec<Held>> {
-        let sql = "SELECT file.id, name, path, device, inode, size, digest, state = ?2 OR packets IS NOT NULL, last
-            FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2) AND removed = 0 AND NOT EXISTS
+        let sql = "SELECT file.id, name, path, device, inode, size, digest, state <> ?1 OR packets IS NOT NULL, last, state = ?3
+            FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2, ?3) AND removed = 0 AND NOT EXISTS
                 (SELECT 1 FROM file AS newer WHERE newer.device = file.device AND newer.inode = file.inode AND newer.id > file.id)
             ORDER BY file.id";
-        self.list(sql, params![State::Fed, State::Done], |row| {
+        self.list(sql, params![State::Fed, State::Done, State::Late], |row| {
             let (id, sensor, read) = (row.get(0)?, row.get(1)?, row.get(7)?);
-            Ok(Held { id, sensor, path: path(row, 2)?, identity: identity(row, 3)?, read, last: time(row, 8)? })
+            let (last, late) = (time(row, 8)?, row.get(9)?);
+            Ok(Held { id, sensor, path: path(row, 2)?, identity: identity(row, 3)?, read, late, last })
         })
     }
 
@@ -598,7 +601,8 @@ fn forget_removed(db: &Connection) -> rusqlite::Result<()> {
         FROM (SELECT sensor, max(last) AS last FROM file WHERE removed = 1 AND state = ?1 GROUP BY sensor) AS gone
         WHERE sensor.id = gone.sensor AND gone.last IS NOT NULL";
     db.prepare_cached(sql)?.execute([State::Done])?;
-    db.prepare_cached("DELETE FROM file WHERE removed = 1 AND state = ?1")?.execute([State::Done]).map(drop)
+    let sql = "DELETE FROM file WHERE removed = 1 AND state IN (?1, ?2)";
+    db.prepare_cached(sql)?.execute([State::Done, State::Late]).map(drop)
 }
 
 fn set_out(db: &Connection, sensor: i64, product: &str, out: Out) -> rusqlite::Result<()> {

@@ -3,9 +3,9 @@
 //! A capture goes when it is over its age or there are too many bytes of captures, the oldest first; but only if this pipeline was given it, it is
 //! still the file that it was, and all of its packets are in hours that are out for all products. Until then it stays, and is counted. So it is
 //! also where room is made because the disk is full. A capture in which a flow began that still lives may go: that flow is cut if the pipeline is
-//! begun anew, and nothing else.
+//! begun anew, and nothing else. One that came too late goes by the same rules, though nothing of it was read; that is counted, too.
 //!
-//! Records go with their hours, when these are out; reports of what could not be read, and these files, by how long they lie there.
+//! Records go with their hours, when these are out: for their age file by file, for their size all of an hour, the oldest first; reports of what could not be read, and these files, by how long they lie there.
 //!
 //! Nothing is removed but regular files below the two folders that were there at the first look, and no link is followed on the way. Between the
 //! last look at a file and its removal another can take its name; no system prevents that.
@@ -41,6 +41,8 @@ pub struct Looked {
     pub kept_for_hours: u64,
     /// Captures that were removed though a flow that still lives began there or before.
     pub needed: u64,
+    /// Captures that were removed though nothing of them was ever read: they had come too late.
+    pub unread: u64,
     /// Bytes that are free, where there are fewer: for captures or for records.
     pub free: u64,
     /// Whether these are fewer than [`Settings::least_free`].
@@ -119,6 +121,10 @@ impl Keeper {
                 "captures were removed in which live flows began: a restart would cut these flows"
             );
         }
+        if looked.unread > 0 {
+            let captures = looked.unread;
+            tracing::warn!(captures, "captures were removed that had come too late, and of which nothing was read");
+        }
         self.kept_for_hours = looked.kept_for_hours;
     }
 
@@ -161,6 +167,7 @@ impl Keeper {
                     let there = &found.metadata;
                     // What a file held is free later, on some file systems; more would go than has to.
                     free = free.saturating_add(if there.nlink() == 1 { there.blocks() * BLOCK } else { 0 });
+                    looked.unread += u64::from(held.late);
                     looked.needed += u64::from(held.last.is_some_and(|last| last >= out.needs));
                     looked.removed.push((held.path, there.size()));
                     gone.push(held.id);
@@ -215,8 +222,10 @@ impl Keeper {
         }
         let hours = journal.written()?;
         let mut total: u64 = hours.iter().map(|hour| hour.file.bytes).sum();
+        let mut begun = None;
         for hour in hours {
-            let large = keep.record_bytes.is_some_and(|most| total > most);
+            // What an hour has begun to lose it loses whole.
+            let large = keep.record_bytes.is_some_and(|most| total > most) || begun == Some(hour.file.hour);
             // What is of a time that is not over its age was written later yet, unless that time is still to come.
             let began = hour.file.hour.ns();
             let young = began <= now && !is_over(keep.records, began, now);
@@ -248,6 +257,7 @@ impl Keeper {
                 }
             }
             journal.removed(path)?;
+            begun = large.then_some(hour.file.hour);
             total -= hour.file.bytes;
             self.folders(path, until);
         }

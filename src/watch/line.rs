@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +13,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, TryRecvError};
 use super::arrivals::Arrival;
 use super::health::Health;
 use super::journal::{Became, Entry, Fed, Journal, Out, State};
+use super::output::Output;
 use super::pipeline::{Permit, Permits};
 use super::products::Making;
 use super::spans::{HOUR, News, Passed, Spans, hour};
@@ -78,6 +78,8 @@ struct Run {
     overdue: bool,
     /// Nothing more is to be done.
     stopped: bool,
+    /// Nothing more behind the file that is being read.
+    leaving: bool,
 }
 
 impl Control {
@@ -90,6 +92,11 @@ impl Control {
         let mut run = self.lock();
         run.stopped = true;
         run.progress.stop();
+    }
+
+    /// Lets it end behind the file that is being read.
+    pub(super) fn leave(&self) {
+        self.lock().leaving = true;
     }
 
     /// Gives up a file that has been read for longer than this.
@@ -121,6 +128,10 @@ impl Control {
         self.lock().stopped
     }
 
+    fn is_leaving(&self) -> bool {
+        self.lock().leaving
+    }
+
     fn is_overdue(&self) -> bool {
         self.lock().overdue
     }
@@ -149,10 +160,11 @@ impl Line {
     /// Works until it is told to end.
     pub(super) fn run(self) -> Result<Ended> {
         let journal = Rc::new(Journal::open(&self.settings.output)?);
+        let output = Rc::new(Output::open(&self.settings.output)?);
         let mut waiting = Waiting::default();
         let mut ended = Ended::default();
         loop {
-            let passed = match self.pass(&journal, &mut waiting, &mut ended) {
+            let passed = match self.pass(&output, &journal, &mut waiting, &mut ended) {
                 Ok(Why::TurnBack(coming)) => turn_back(&self, &journal, coming).map(|late| {
                     ended.quarantined += late;
                     Why::Again
@@ -191,11 +203,17 @@ impl Line {
     }
 
     /// A run of the engine, from where packets are needed on.
-    fn pass(&self, journal: &Rc<Journal>, waiting: &mut Waiting, ended: &mut Ended) -> Result<Why> {
+    fn pass(
+        &self,
+        output: &Rc<Output>,
+        journal: &Rc<Journal>,
+        waiting: &mut Waiting,
+        ended: &mut Ended,
+    ) -> Result<Why> {
         let settings = &self.settings;
         let mut makings = Vec::new();
         for product in &settings.products {
-            let making = Making::new(product, &settings.output, &self.sensor, journal, &self.health, &settings.config)?;
+            let making = Making::new(product, output, &self.sensor, journal, &self.health, &settings.config)?;
             makings.push(making);
         }
         let hours: Vec<_> = makings.iter().filter_map(Making::hours).collect();
@@ -219,6 +237,7 @@ impl Line {
         }
         let mut feed = LineFeed {
             line: self,
+            output,
             journal,
             read: HashSet::new(),
             began: Instant::now(),
@@ -259,7 +278,7 @@ impl Line {
                 reading.map_or(Ok(()), |(path, identity)| {
                     let reason = format!("reading it took longer than {} s", settings.timeout.as_secs());
                     feed.ended.quarantined += 1;
-                    quarantine(self, journal, &Arrival { sensor: self.sensor.to_string(), path, identity }, &reason)
+                    quarantine(self, output, journal, &Arrival { sensor: self.sensor.to_string(), path, identity }, &reason)
                 })?;
                 Ok(Why::Again)
             }
@@ -385,6 +404,7 @@ struct Waiting {
 /// What the engine's run is fed with.
 struct LineFeed<'l> {
     line: &'l Line,
+    output: &'l Output,
     journal: &'l Rc<Journal>,
     waiting: &'l mut Waiting,
     /// Files of the sequence.
@@ -515,6 +535,7 @@ impl LineFeed<'_> {
                         tracing::info!(path, sensor = %self.line.sensor, "has become another, and is read anew");
                     } else {
                         self.line.health.trouble(format!("{path}: is gone, and what hours to come have of it is lost"));
+                        self.line.health.lost(&self.line.sensor, &fed.path);
                         tracing::warn!(path, sensor = %self.line.sensor, "a capture that is still needed is gone");
                         self.ended.quarantined += 1;
                     }
@@ -530,6 +551,7 @@ impl LineFeed<'_> {
     }
 
     fn take(&mut self, order: Order) -> Result<()> {
+        let told = if let Order::Complete(arrivals) = &order { arrivals.len() } else { 0 };
         match order {
             Order::Complete(arrivals) => {
                 self.waiting.heard = Some(Instant::now());
@@ -547,7 +569,7 @@ impl LineFeed<'_> {
             Order::Settings(settings) => self.settings = settings,
             Order::Finish { close } => self.waiting.finish = Some(close),
         }
-        self.line.health.queue(&self.line.sensor, self.waiting.files.len());
+        self.line.health.take(&self.line.sensor, told, self.waiting.files.len());
         Ok(())
     }
 
@@ -593,7 +615,10 @@ impl LineFeed<'_> {
         }
         self.waiting.failing.remove(&path);
         self.ended.quarantined += 1;
-        quarantine(line, self.journal, &arrival, &error.to_string())
+        // The path stands beside it.
+        let said = error.to_string();
+        let reason = said.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&said);
+        quarantine(line, self.output, self.journal, &arrival, reason)
     }
 
     /// Tries files again whose time has come; when the next one is due.
@@ -682,6 +707,9 @@ impl Feed for LineFeed<'_> {
     fn next(&mut self) -> Result<Next> {
         self.permit = None;
         loop {
+            if self.line.control.is_leaving() {
+                return self.leave(Why::Finished);
+            }
             if let Some(next) = self.replayed()? {
                 self.begin();
                 return Ok(next);
@@ -768,16 +796,18 @@ const FORGET: u64 = 256;
 
 /// The time of a file's first packet, if it is a capture.
 fn begins(path: &Path) -> Result<Option<Timestamp>> {
+    // It may have become a pipe, which is not waited for.
+    super::identity::open(path).map_err(|source| Error::io("read", path, source))?;
+    let refused = |message: String| Err(ErrorKind::Watch { path: path.to_owned(), message }.into());
     let mut capture = Capture::open(path, Io::Auto)?;
     let first = capture.first_time()?;
     let report = capture.report();
     if first.is_none() && matches!(report.status, Status::Unsupported | Status::Corrupt) {
-        return Err(Error::sink(fault(report)));
+        return refused(fault(report));
     }
     if first.is_some_and(|first| first.0 > tomorrow()) {
-        return Err(Error::sink(
-            "its first packet is of a time to come, and nothing could follow it; mend its times, or the clock",
-        ));
+        let why = "its first packet is of a time to come, and nothing could follow it; mend its times, or the clock";
+        return refused(why.to_owned());
     }
     Ok(first)
 }
@@ -804,19 +834,15 @@ fn fault(report: &Report) -> String {
 }
 
 /// Takes a file that cannot be read out of the way, with a report of the reason beside it.
-fn quarantine(line: &Line, journal: &Journal, arrival: &Arrival, reason: &str) -> Result<()> {
+fn quarantine(line: &Line, output: &Output, journal: &Journal, arrival: &Arrival, reason: &str) -> Result<()> {
     let Arrival { path, identity, .. } = arrival;
-    let folder = line.settings.output.join("quarantine").join(&*line.sensor);
-    let failed = |source: io::Error| Error::io("write", &folder, source);
-    fs::create_dir_all(&folder).map_err(failed)?;
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let free = (0..).map(|n| if n == 0 { name.clone() } else { format!("{name}.{n}") });
-    let Some(name) = free.into_iter().find(|name| !folder.join(name).exists()) else { return Ok(()) };
+    let folder = Path::new("quarantine").join(&*line.sensor);
     // Where it cannot be moved, it stays, and is known.
-    let moved = fs::rename(path, folder.join(&name)).is_ok();
+    let (mut name, moved) = output.take_in(path, &folder)?;
     let stays = if moved { "moved here" } else { "left where it is" };
     let text = format!("{}\n{reason}\ntried {} times; {stays}\n", path.display(), line.settings.tries);
-    fs::write(folder.join(format!("{name}.reason.txt")), text).map_err(failed)?;
+    name.push(".reason.txt");
+    output.write_whole(&folder.join(name), text.as_bytes())?;
     tracing::error!(path = %path.display(), sensor = %line.sensor, "quarantined: {reason}");
     line.health.quarantined(&line.sensor);
     line.health.trouble(format!("{}: {reason}", path.display()));

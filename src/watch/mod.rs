@@ -42,8 +42,10 @@ pub mod journal;
 
 pub mod keeper;
 mod line;
+mod output;
 mod pipeline;
 mod products;
+mod queue;
 mod settings;
 mod spans;
 #[cfg(test)]

@@ -2,20 +2,20 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::health::Health;
 use super::hours::{Hours, Place};
 use super::journal::{Journal, Written};
+use super::output::Output;
 use crate::config::Config;
 use crate::engine::ledger::{Amount, Intake};
 use crate::engine::view::{Batch, Mark, Part, ShardView, View};
 use crate::error::Result;
 use crate::filter::Filter;
 use crate::scan::summary::ScanSummary;
-use crate::sink::atomic::{AtomicFile, write_whole};
+use crate::sink::atomic::AtomicFile;
 use crate::sink::buckets::{BucketSink, BucketWriter, Form as BucketForm};
 use crate::sink::csv;
 use crate::sink::flows::{FlowSink, FlowWriter, Form as FlowForm};
@@ -151,7 +151,7 @@ pub(super) enum Making {
 impl Making {
     pub(super) fn new(
         product: &Product,
-        output: &Path,
+        output: &Rc<Output>,
         sensor: &Arc<str>,
         journal: &Rc<Journal>,
         health: &Arc<Health>,
@@ -266,7 +266,7 @@ impl GroupHours {
     }
 
     fn start(&mut self, hour: Timestamp) -> Result<AtomicFile> {
-        let mut file = AtomicFile::create(&self.place.whole(&self.place.of_hour(hour.0)))?;
+        let mut file = self.place.create(&self.place.of_hour(hour.0))?;
         if self.csv {
             let header = csv::header();
             self.bytes += header.len() as u64;
@@ -319,7 +319,7 @@ impl Sink for GroupHours {
         };
         let path = self.scans_place.of_hour(start.0);
         let scans = std::mem::take(&mut self.scans);
-        write_whole(&self.scans_place.whole(&path), &scans)?;
+        self.scans_place.write_whole(&path, &scans)?;
         file.commit()?;
         let rows = std::mem::take(&mut self.scan_count);
         let written = Written { path, hour: start, bytes: scans.len() as u64, rows };

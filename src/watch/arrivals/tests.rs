@@ -35,7 +35,7 @@ struct Told {
 impl Told {
     fn new() -> Told {
         let dir = tempfile::tempdir().unwrap();
-        let files = Files::new(dir.path().to_owned(), STABLE);
+        let files = Files::new(dir.path().to_owned(), STABLE, Room::default());
         Told { dir, files, trouble: Trouble::default(), start: Instant::now() }
     }
 
@@ -338,7 +338,7 @@ fn polled(root: &Path) -> (Arrivals, Receiver<Seen>) {
         ..Settings::new(root.to_owned(), PathBuf::from("/nowhere"), Vec::new())
     };
     let nothing = Err(io::Error::other("events are off"));
-    (Arrivals::hearing(nothing, &settings, tell).unwrap(), seen)
+    (Arrivals::hearing(nothing, &settings, tell, Room::default()).unwrap(), seen)
 }
 
 fn next(root: &Path, seen: &Receiver<Seen>) -> String {
