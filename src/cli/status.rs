@@ -111,6 +111,10 @@ const SILENCE: i64 = 3 * watch::HEARTBEAT.as_secs() as i64;
 fn is_of_now(status: &mut Status, now: SystemTime) {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs() as i64);
     let silent = now.saturating_sub(status.time);
+    // What it was behind then it is behind still, or it would have said so.
+    for sensor in status.sensors.iter_mut().filter(|sensor| sensor.lag_seconds > 0.0) {
+        sensor.lag_seconds += silent.max(0) as f64;
+    }
     if silent > SILENCE {
         status.healthy = false;
         status.reasons.insert(0, format!("it has not said how it is for {silent} s: it hangs, or its disk is full"));

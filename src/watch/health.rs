@@ -23,6 +23,9 @@ pub use status::{CaptureStatus, ProductStatus, STATUS, SensorStatus, Status, Tro
 /// Rotations that a sensor may be behind.
 const MOST_BEHIND: u32 = 3;
 
+/// How long a line works that failed before until it is believed to, if no hour of it is out by then.
+const PROVEN: Duration = Duration::from_secs(300);
+
 /// Troubles that are remembered; the oldest go first.
 const TROUBLES: usize = 20;
 
@@ -68,10 +71,23 @@ struct Sensor {
     live_flows: u64,
     lag: Option<(Duration, Instant)>,
     tally: Tally,
-    failed: Option<String>,
+    failed: Option<Failed>,
+}
+
+/// Why a line came to an end, and since when it works again.
+#[derive(Clone, Debug)]
+struct Failed {
+    why: String,
+    again: Option<Instant>,
 }
 
 impl Sensor {
+    /// Why it does not work; one that has begun again has not got any further by that.
+    fn failed(&self) -> Option<&str> {
+        let failed = self.failed.as_ref()?;
+        failed.again.is_none_or(|since| since.elapsed() < PROVEN).then_some(failed.why.as_str())
+    }
+
     /// A lag that nobody renews grows: whoever should is stuck.
     fn lag(&self) -> Duration {
         self.lag.map_or(Duration::ZERO, |(lag, since)| match lag {
@@ -174,12 +190,17 @@ impl Health {
 
     /// The line of a sensor works, or works again.
     pub fn line_began(&self, sensor: &str) {
-        self.sensor(sensor, |sensor| sensor.failed = None);
+        self.sensor(sensor, |sensor| {
+            if let Some(failed) = &mut sensor.failed {
+                failed.again.get_or_insert_with(Instant::now);
+            }
+        });
     }
 
-    /// The line of a sensor came to an end that it should not have; until it begins again, the pipeline is not healthy.
+    /// The line of a sensor came to an end that it should not have. Until an hour of it is out, or it has worked for five minutes, the pipeline is
+    /// not healthy.
     pub fn line_failed(&self, sensor: &str, why: &str) {
-        self.sensor(sensor, |sensor| sensor.failed = Some(why.to_owned()));
+        self.sensor(sensor, |sensor| sensor.failed = Some(Failed { why: why.to_owned(), again: None }));
     }
 
     /// Records were made.
@@ -189,6 +210,7 @@ impl Health {
 
     /// The hour that begins at `start` is out.
     pub fn hour_out(&self, product: &str, sensor: &str, start: Timestamp) {
+        self.sensor(sensor, |sensor| sensor.failed = None);
         self.product(product, sensor, |product| {
             product.hours += 1;
             product.newest = product.newest.max(Some(start));
@@ -271,7 +293,7 @@ impl Health {
         }
         let most = Duration::from_nanos(self.rotation_ns.load(Relaxed)).saturating_mul(MOST_BEHIND);
         for (name, sensor) in &*lock(&self.sensors) {
-            if let Some(why) = &sensor.failed {
+            if let Some(why) = sensor.failed() {
                 reasons.push(format!("sensor {name}: failed: {why}"));
             }
             if !sensor.lost.is_empty() {
@@ -355,6 +377,8 @@ mod tests {
         health.disk_free(1000);
         health.capturing(true);
         health.line_began("d");
+        assert!(health.healthy().1.contains("sensor d: failed"), "it may fail as it did before");
+        health.hour_out("groups", "d", Timestamp(0));
         assert_eq!(health.healthy().1.lines().count(), 1, "what is lost stays so");
         health.limits(Duration::from_secs(30), 1001);
         assert_eq!(health.healthy().1.lines().count(), 3, "c, and the disk: {}", health.healthy().1);

@@ -278,7 +278,13 @@ impl Line {
                 reading.map_or(Ok(()), |(path, identity)| {
                     let reason = format!("reading it took longer than {} s", settings.timeout.as_secs());
                     feed.ended.quarantined += 1;
-                    quarantine(self, output, journal, &Arrival { sensor: self.sensor.to_string(), path, identity }, &reason)
+                    quarantine(
+                        self,
+                        output,
+                        journal,
+                        &Arrival { sensor: self.sensor.to_string(), path, identity },
+                        &reason,
+                    )
                 })?;
                 Ok(Why::Again)
             }
@@ -398,6 +404,8 @@ struct Waiting {
     orders: VecDeque<Order>,
     /// When something came last.
     heard: Option<Instant>,
+    /// Since when the first is late.
+    late: Option<Instant>,
     finish: Option<bool>,
 }
 
@@ -639,20 +647,31 @@ impl LineFeed<'_> {
         Ok(self.waiting.failing.values().map(|(.., at)| *at).min())
     }
 
-    /// How long to wait before turning back: files that come in disorder come together, and each turn reads much again.
-    fn settling(&self) -> Option<Duration> {
-        let ((first, _), _) = self.waiting.files.first_key_value()?;
-        let is_late = *first > Timestamp::MIN && *first < self.position;
+    /// How long to wait before turning back: files that come in disorder come together, and each turn reads much again. Those that are not late
+    /// do not wait for that.
+    fn settling(&mut self) -> Option<Duration> {
+        let first = self.waiting.files.first_key_value().map(|((first, _), _)| *first);
+        let is_late = first.is_some_and(|first| first > Timestamp::MIN && first < self.position);
+        if !is_late || self.waiting.finish.is_some() {
+            self.waiting.late = None;
+            return None;
+        }
         let heard = self.waiting.heard.map_or(Duration::MAX, |heard| heard.elapsed());
-        (is_late && self.waiting.finish.is_none())
-            .then(|| SETTLING.saturating_sub(heard))
-            .filter(|wait| !wait.is_zero())
+        let late = self.waiting.late.get_or_insert_with(Instant::now).elapsed();
+        Some(SETTLING.saturating_sub(heard).min(LONGEST_SETTLING.saturating_sub(late))).filter(|wait| !wait.is_zero())
     }
 
-    /// The next file, if one waits.
-    fn file(&mut self) -> Result<Option<Next>> {
-        let Some(((_, path), coming)) = self.waiting.files.pop_first() else { return Ok(None) };
-        let next = self.waiting.files.first_key_value().map(|((first, _), _)| *first);
+    /// The next file, if one waits; while it settles, of those that are not late.
+    fn file(&mut self, settles: bool) -> Result<Option<Next>> {
+        let first = match settles {
+            true => self.waiting.files.range((self.position, PathBuf::new())..).next().map(|(key, _)| key.clone()),
+            false => self.waiting.files.keys().next().cloned(),
+        };
+        let Some((key, coming)) = first.and_then(|first| self.waiting.files.remove_entry(&first)) else {
+            return Ok(None);
+        };
+        let path = key.1.clone();
+        let next = self.waiting.files.range(&key..).next().map(|((first, _), _)| *first);
         let growing = self.waiting.growing.values().copied().min();
         let next = [next, growing].into_iter().flatten().min();
         if coming.replaces || coming.first.is_some_and(|first| first < self.position) {
@@ -725,17 +744,18 @@ impl Feed for LineFeed<'_> {
                 }
             }
             let again = self.try_again()?;
-            if let Some(wait) = self.settling() {
+            let settling = self.settling();
+            if let Some(next) = self.file(settling.is_some())? {
+                self.begin();
+                return Ok(next);
+            }
+            if let Some(wait) = settling {
                 match self.line.inbox.recv_timeout(wait) {
                     Ok(order) => self.take(order)?,
                     Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return self.leave(Why::Finished),
                 }
                 continue;
-            }
-            if let Some(next) = self.file()? {
-                self.begin();
-                return Ok(next);
             }
             if let Some(close) = self.waiting.finish
                 && (self.waiting.failing.is_empty() || !close)
@@ -790,6 +810,9 @@ impl Feed for LineFeed<'_> {
 
 /// How long nothing has to come before a line turns back.
 const SETTLING: Duration = Duration::from_secs(1);
+
+/// How long it waits for that, where files come all the time.
+const LONGEST_SETTLING: Duration = Duration::from_secs(10);
 
 /// Files from one look for those that are gone to the next.
 const FORGET: u64 = 256;

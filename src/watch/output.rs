@@ -80,12 +80,20 @@ impl Output {
     /// Opens a folder, named from here on, and makes what is missing of it.
     pub(super) fn folder(&self, path: &Path) -> Result<OwnedFd> {
         let refused = |path: &Path, error| self.refused("enter", path, error);
-        let mut folder = self.folder.as_fd().try_clone_to_owned().map_err(|source| Error::io("open", &self.path, source))?;
+        let mut folder =
+            self.folder.as_fd().try_clone_to_owned().map_err(|source| Error::io("open", &self.path, source))?;
         let mut way = PathBuf::new();
         for step in path.components() {
             way.push(step);
             let Component::Normal(name) = step else { return Err(refused(&way, Errno::INVAL)) };
-            let enter = || openat(&folder, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty());
+            let enter = || {
+                openat(
+                    &folder,
+                    name,
+                    OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
+                    Mode::empty(),
+                )
+            };
             folder = match enter() {
                 Err(Errno::NOENT) => {
                     match mkdirat(&folder, name, Mode::from_raw_mode(0o777)) {
@@ -105,7 +113,9 @@ impl Output {
     fn refused(&self, action: &'static str, path: &Path, error: Errno) -> Error {
         let there = statat(&self.folder, path, AtFlags::SYMLINK_NOFOLLOW);
         let source = if there.is_ok_and(|there| FileType::from_raw_mode(there.st_mode) == FileType::Symlink) {
-            io::Error::other("it is a link, and nothing is written through one; put a folder there, or choose another output")
+            io::Error::other(
+                "it is a link, and nothing is written through one; put a folder there, or choose another output",
+            )
         } else if fstat(&self.folder).is_ok_and(|there| there.st_nlink == 0) {
             io::Error::other("the output folder has been removed; the next start makes it anew")
         } else {

@@ -304,7 +304,28 @@ fn what_is_no_capture_is_set_aside_and_delays_nothing() {
     assert!(!bad.exists());
     let reason =
         fs::read_to_string(traffic.output().join("quarantine").join(SENSOR).join("bad.pcap.reason.txt")).unwrap();
-    assert!(reason.contains("bad.pcap") && reason.contains("tried 3 times"), "{reason}");
+    assert!(reason.starts_with(&format!("{}\n", bad.display())) && reason.contains("tried 3 times"), "{reason}");
+    assert!(!reason.contains("sink"), "it names the reason and no part of the program: {reason}");
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn a_file_that_has_become_a_pipe_is_not_waited_for() {
+    let traffic = Traffic::new(5_000);
+    let pipe = traffic.folder.path().join("in").join(SENSOR).join("pipe.pcap");
+    fs::copy(&traffic.parts[0], &pipe).unwrap();
+    let arrivals = traffic.arrivals(std::slice::from_ref(&pipe));
+    fs::remove_file(&pipe).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(arrivals));
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+    let ended = work.finish(true);
+    assert_eq!((ended.packets, ended.quarantined), (5_000, 1));
+    let reason = traffic.output().join("quarantine").join(SENSOR).join("pipe.pcap.reason.txt");
+    let said = fs::read_to_string(reason).unwrap();
+    let named = format!("{}\ncannot read: it is no regular file\n", pipe.display());
+    assert!(said.starts_with(&named), "{said}");
     compare(&traffic.made(), &traffic.expected());
 }
 

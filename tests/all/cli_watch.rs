@@ -298,3 +298,33 @@ fn a_folder_that_nobody_watched_has_no_status() {
     let told = site.status(&[]);
     assert!(told.code == Some(1) && told.said.contains("records: no watcher has written there"), "{told:?}");
 }
+
+#[test]
+fn a_signal_lets_a_run_of_what_is_there_finish_the_file_that_it_reads() {
+    let site = Site::new();
+    fs::remove_file(site.path("captures/a.pcap")).unwrap();
+    let names: Vec<String> = (0..60).map(|nth| format!("captures/{nth:02}.pcap")).collect();
+    for (nth, name) in names.iter().enumerate() {
+        let (path, seed) = (site.path(name), nth.to_string());
+        let synth = ["synth", path.to_str().unwrap(), "--packets", "3000", "--seed", &seed];
+        assert_eq!(run(synth).code, Some(0));
+    }
+    let once = ["captures", "-o", "records", "--product", "groups", "--once"];
+    let mut running = Running::start(&site, site.watch(&once));
+    running.until("INFO - Line - read ");
+    running.signal("TERM");
+    let code = running.code();
+    let said = running.said();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("stopping: finishing the file that is read, within 60s; a second signal"), "{said}");
+    assert!(
+        said.contains(" left for the next start") && said.contains("stopped; run it again for what is left"),
+        "{said}"
+    );
+    let read = said.matches("INFO - Line - read ").count();
+    assert!(read < names.len() && said.contains(&format!("{read} file")), "{said}");
+    let ran = site.ran(&once);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let again = ran.said.matches("INFO - Line - read ").count();
+    assert_eq!(read + again, names.len(), "each is read for the first time once: {said}{}", ran.said);
+}

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
 
-use super::{Room, Seen};
 use super::events::{Events, Heard};
 use super::files::{Because, Files, Stamp};
 use super::folders::{Folders, Kind, kind};
 use super::trouble::Trouble;
+use super::{Room, Seen};
 use crate::capture::by_name;
 use crate::watch::Settings;
 

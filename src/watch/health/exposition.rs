@@ -102,7 +102,7 @@ impl Health {
         let gauges: [(&'static str, &str, Of); 2] = [
             ("live_flows", "Flows that have not ended.", |of| of.live_flows),
             ("line_failed", "Whether the sensor's line came to an end that it should not have.", |of| {
-                u64::from(of.failed.is_some())
+                u64::from(of.failed().is_some())
             }),
         ];
         let sensors = lock(&self.sensors);

@@ -172,7 +172,7 @@ impl Health {
                     packets: sensor.tally.intake.read.packets,
                     accepted: sensor.tally.intake.accepted.packets,
                     live_flows: sensor.live_flows,
-                    failed: sensor.failed.clone(),
+                    failed: sensor.failed().map(str::to_owned),
                 })
                 .collect(),
             products: products

@@ -39,17 +39,18 @@ impl Lock {
         let failed = |source| Error::io("open", folder, source);
         let opened = File::open(folder).map_err(failed)?;
         let key = key(&opened).map_err(failed)?;
-        is_free(opened.try_lock(), folder, "this folder is watched already", || watcher(key))?;
         let real = folder.canonicalize().map_err(failed)?;
+        is_free(opened.try_lock(), folder, "this folder is watched already", || watcher(&real, key))?;
         let mut around = Vec::new();
         for above in real.ancestors().skip(1) {
             let Ok(opened) = File::open(above) else { continue };
             let Some(key) = of_few(&opened) else { continue };
             let locked = opened.try_lock_shared();
-            is_free(locked, above, "this folder is watched already, with all in it", || watcher(key))?;
+            is_free(locked, above, "this folder is watched already, with all in it", || watcher(above, key))?;
             around.push(opened);
         }
-        let line = format!("{} {:.0} {} {} {}\n", std::process::id(), jiff::Timestamp::now(), key.0, key.1, real.display());
+        let line =
+            format!("{} {:.0} {} {} {}\n", std::process::id(), jiff::Timestamp::now(), key.0, key.1, real.display());
         let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(line.as_bytes()));
         written.map_err(|source| Error::io("write", &path, source))?;
         Ok(Lock { _output: file, _folder: opened, _around: around })
@@ -99,8 +100,8 @@ fn said(file: &mut File) -> Option<(u32, String, Key, PathBuf)> {
 }
 
 /// Who watches a folder, or one in it. Linux tells which process has a lock and what it has open; of others nothing is known.
-fn watcher(folder: Key) -> Option<String> {
-    let device = format!("{:02x}:{:02x}:{}", rustix::fs::major(folder.0), rustix::fs::minor(folder.0), folder.1);
+fn watcher(folder: &Path, key: Key) -> Option<String> {
+    let device = format!("{:02x}:{:02x}:{}", rustix::fs::major(key.0), rustix::fs::minor(key.0), key.1);
     let locks = fs::read_to_string("/proc/locks").ok()?;
     let of = |line: &str| {
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
@@ -111,13 +112,12 @@ fn watcher(folder: Key) -> Option<String> {
     let process = locks.lines().filter_map(of).next()?;
     let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
     let outputs = open.filter_map(|entry| fs::read_link(entry.path()).ok()).filter(|path| path.ends_with(NAME));
-    let lines: Vec<_> = outputs.filter_map(|path| Some((said(&mut File::open(&path).ok()?)?, path))).collect();
-    // One process may have several; that of the folder itself is it, or else one of its own.
-    let own = |line: &&((u32, String, Key, PathBuf), PathBuf)| line.0.0 == process;
-    let found = lines.iter().filter(own).find(|line| line.0.2 == folder).or_else(|| lines.iter().find(own));
+    let mut lines = outputs.filter_map(|path| Some((said(&mut File::open(&path).ok()?)?, path)));
+    let found =
+        lines.find(|((owner, _, watched, path), _)| *owner == process && (*watched == key || path.starts_with(folder)));
     Some(match found {
         Some(((_, since, _, watched), path)) => {
-            let output = path.ancestors().nth(2).unwrap_or(path).display();
+            let output = path.ancestors().nth(2).unwrap_or(&path).display();
             format!("process {process}, since {since}, which watches {} and writes to {output}", watched.display())
         }
         None => format!("process {process}"),

@@ -6,8 +6,8 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{Journal, PATIENCE};
-use crate::watch::output::Output;
 use crate::error::{Error, ErrorKind, Result};
+use crate::watch::output::Output;
 
 /// The folder of an output folder that is not for its readers.
 pub(super) const OWN: &str = ".pcap-compactor";
@@ -61,7 +61,10 @@ pub(super) fn open(output: &Path) -> Result<Journal> {
     let folder = Output::open(output)?.folder(Path::new(OWN))?;
     let path = output.join(OWN).join(NAME);
     if path.is_symlink() {
-        return Err(refused(&path, "it is a link, and nothing is written through one; put what it leads to there".into()));
+        return Err(refused(
+            &path,
+            "it is a link, and nothing is written through one; put what it leads to there".into(),
+        ));
     }
     // It takes no path with a link in it, and the output folder may be one.
     let real = output.canonicalize().map_err(|source| Error::io("open", output, source))?;

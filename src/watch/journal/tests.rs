@@ -367,8 +367,8 @@ fn damage_inside_is_an_error_that_says_what_to_do() {
 
 #[test]
 fn a_second_pipeline_is_refused_and_the_first_is_named() {
-    let (output, folder, other) =
-        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let around = tempfile::tempdir().unwrap();
+    let [output, folder, other] = [(); 3].map(|()| tempfile::tempdir_in(around.path()).unwrap());
     let first = Journal::lock(output.path(), folder.path()).unwrap();
     let me = format!("by process {}, since 2", std::process::id());
 
@@ -379,6 +379,19 @@ fn a_second_pipeline_is_refused_and_the_first_is_named() {
     // Some file systems have another device in the list of locks than in that of files, so that nobody can be named.
     let named = said.contains(&me) && said.contains(&format!("writes to {}", output.path().display()));
     assert!(named || said.contains("by another process"), "{said}");
+
+    let inner = folder.path().join("eth0");
+    for watched in [folder.path().parent().unwrap(), &inner] {
+        if watched == inner {
+            fs::create_dir(&inner).unwrap();
+        }
+        let refused = Journal::lock(other.path(), watched).unwrap_err().to_string();
+        let around = if watched == inner { folder.path() } else { watched };
+        assert!(refused.starts_with(around.to_str().unwrap()), "{refused}");
+        let named = refused.contains(&me) && refused.contains(&format!("watches {}", folder.path().display()));
+        assert!(named || refused.contains("by another process"), "{refused}");
+        let _ = fs::remove_dir(&inner);
+    }
 
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was written where captures arrive");
     drop(first);

@@ -67,13 +67,36 @@ impl Site {
 
     /// `watch` from the folder to an output.
     fn watch(&self, output: &str, more: &[&str]) -> Command {
-        let mut watch = command(["watch", "-q"]);
+        let mut watch = self.watch_aloud(output, more);
+        watch.arg("-q").stderr(Stdio::null());
+        watch
+    }
+
+    /// The same, and it says what it does.
+    fn watch_aloud(&self, output: &str, more: &[&str]) -> Command {
+        let mut watch = command(["watch"]);
         watch.arg(self.path("in")).arg("-o").arg(self.path(output)).args(more);
         for product in PRODUCTS {
             watch.args(["--product", product]);
         }
-        watch.stderr(Stdio::null());
         watch
+    }
+
+    /// What the watcher said last of how it is.
+    fn status(&self, output: &str) -> Option<serde_json::Value> {
+        let text = fs::read(self.path(output).join(".pcap-compactor/status.json")).ok()?;
+        Some(serde_json::from_slice(&text).unwrap())
+    }
+
+    /// Why not all is well, as it was said last.
+    fn failed(&self, output: &str) -> String {
+        self.status(output).map_or(String::new(), |status| status["reasons"].to_string())
+    }
+
+    /// How many unfinished files lie there.
+    fn temporary(&self, output: &str) -> usize {
+        let entries = walkdir::WalkDir::new(self.path(output)).into_iter().filter_map(Result::ok);
+        entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "tmp")).count()
     }
 
     fn start(&self, output: &str, more: &[&str]) -> Watcher {
