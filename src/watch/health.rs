@@ -298,7 +298,7 @@ impl Health {
             }
             if !sensor.lost.is_empty() {
                 let lost = sensor.lost.len();
-                reasons.push(format!("sensor {name}: captures that were gone before their hours were out: {lost}"));
+                reasons.push(format!("sensor {name}: captures that were gone before they were read, or before their hours were out: {lost}"));
             }
             let lag = sensor.lag();
             if lag > most {
@@ -368,7 +368,10 @@ mod tests {
         let (well, why) = health.healthy();
         let lines: Vec<&str> = why.lines().collect();
         assert!(!well && lines.len() == 5, "{why}");
-        assert_eq!(lines[4], "sensor e: captures that were gone before their hours were out: 1");
+        assert_eq!(
+            lines[4],
+            "sensor e: captures that were gone before they were read, or before their hours were out: 1"
+        );
         assert_eq!(lines[0], "disk: 999 bytes are free, fewer than 1000");
         assert_eq!(lines[1], "capture: it does not run");
         assert_eq!(lines[2], "sensor a\u{fffd}b: 181 s behind, more than 3 rotations (180 s)");

@@ -156,6 +156,13 @@ struct Coming {
     replaces: bool,
 }
 
+impl Coming {
+    /// With its place among those that wait. One without packets goes first: it changes nothing.
+    fn keyed(self) -> ((Timestamp, PathBuf), Coming) {
+        ((self.first.unwrap_or(Timestamp::MIN), self.arrival.path.clone()), self)
+    }
+}
+
 impl Line {
     /// Works until it is told to end.
     pub(super) fn run(self) -> Result<Ended> {
@@ -165,10 +172,18 @@ impl Line {
         let mut ended = Ended::default();
         loop {
             let passed = match self.pass(&output, &journal, &mut waiting, &mut ended) {
-                Ok(Why::TurnBack(coming)) => turn_back(&self, &journal, coming).map(|late| {
-                    ended.quarantined += late;
-                    Why::Again
-                }),
+                Ok(Why::TurnBack(coming)) => match turn_back(&self, &journal, coming.clone()) {
+                    Ok(late) => {
+                        ended.quarantined += late;
+                        Ok(Why::Again)
+                    }
+                    Err(error) => {
+                        // Those that were late are known by now; the others wait as before.
+                        let waits = |coming: &Coming| !matches!(journal.knows(&coming.arrival.identity), Ok(Some(_)));
+                        waiting.files.extend(coming.into_iter().filter(waits).map(Coming::keyed));
+                        Err(error)
+                    }
+                },
                 passed => passed,
             };
             match passed {
@@ -398,6 +413,8 @@ struct Waiting {
     growing: HashMap<PathBuf, Timestamp>,
     /// Files that could not be read, how often, and when they are tried again.
     failing: HashMap<PathBuf, (Arrival, u32, Instant)>,
+    /// Files that were to be read and are not there any more, and since when that is known.
+    vanished: HashMap<Identity, (PathBuf, Instant)>,
     /// Where files lie now that were read under another name.
     moved: HashMap<Identity, PathBuf>,
     /// What the line was told while it could not work.
@@ -559,26 +576,38 @@ impl LineFeed<'_> {
     }
 
     fn take(&mut self, order: Order) -> Result<()> {
-        let told = if let Order::Complete(arrivals) = &order { arrivals.len() } else { 0 };
+        let mut come_to = 0;
+        let mut failed = Ok(());
         match order {
             Order::Complete(arrivals) => {
                 self.waiting.heard = Some(Instant::now());
-                for arrival in arrivals {
+                let mut arrivals = arrivals.into_iter();
+                while let Some(arrival) = arrivals.next() {
                     self.waiting.growing.remove(&arrival.path);
-                    self.look_at(arrival)?;
+                    failed = self.look_at(arrival.clone());
+                    if failed.is_err() {
+                        // A full disk, say. They are looked at when the line works again.
+                        let rest = [arrival].into_iter().chain(arrivals).collect();
+                        self.waiting.orders.push_front(Order::Complete(rest));
+                        break;
+                    }
+                    come_to += 1;
                 }
             }
             Order::Growing(path, first) => drop(self.waiting.growing.insert(path, first)),
             Order::Gone(path) => {
                 self.waiting.growing.remove(&path);
                 self.waiting.failing.remove(&path);
-                self.waiting.files.retain(|(_, waiting), _| *waiting != path);
+                let gone: Vec<_> = self.waiting.files.extract_if(.., |(_, waiting), _| *waiting == path).collect();
+                for (_, coming) in gone {
+                    self.waiting.vanished.insert(coming.arrival.identity, (path.clone(), Instant::now()));
+                }
             }
             Order::Settings(settings) => self.settings = settings,
             Order::Finish { close } => self.waiting.finish = Some(close),
         }
-        self.line.health.take(&self.line.sensor, told, self.waiting.files.len());
-        Ok(())
+        self.line.health.take(&self.line.sensor, come_to, self.waiting.files.len());
+        failed
     }
 
     /// Puts a file into its place, unless it is known or cannot be read.
@@ -592,14 +621,13 @@ impl LineFeed<'_> {
             }
             return Ok(());
         }
+        self.waiting.vanished.remove(&arrival.identity);
         let path = &arrival.path;
         match begins(path) {
             Ok(first) => {
                 self.waiting.failing.remove(path);
-                // One without packets goes first: it changes nothing.
-                let key = (first.unwrap_or(Timestamp::MIN), path.clone());
                 let replaces = self.read.contains(path);
-                self.waiting.files.insert(key, Coming { arrival, first, replaces });
+                self.waiting.files.extend([Coming { arrival, first, replaces }.keyed()]);
             }
             Err(error) => self.failed(arrival, &error)?,
         }
@@ -611,8 +639,8 @@ impl LineFeed<'_> {
         let (line, path) = (self.line, arrival.path.clone());
         line.health.failed(&line.sensor);
         if !path.exists() {
-            tracing::warn!(path = %path.display(), sensor = %line.sensor, "it vanished before it was read");
             self.waiting.failing.remove(&path);
+            self.waiting.vanished.insert(arrival.identity, (path, Instant::now()));
             return Ok(());
         }
         let tries = self.waiting.failing.get(&path).map_or(0, |(_, tries, _)| *tries) + 1;
@@ -621,12 +649,36 @@ impl LineFeed<'_> {
             self.waiting.failing.insert(path, (arrival, tries, Instant::now() + self.settings.retry_delay));
             return Ok(());
         }
-        self.waiting.failing.remove(&path);
-        self.ended.quarantined += 1;
         // The path stands beside it.
         let said = error.to_string();
         let reason = said.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&said);
-        quarantine(line, self.output, self.journal, &arrival, reason)
+        if let Err(error) = quarantine(line, self.output, self.journal, &arrival, reason) {
+            // Others are read meanwhile.
+            let delay = self.settings.retry_delay;
+            tracing::error!(path = %path.display(), sensor = %line.sensor, "{error}; it is put aside in {} s", delay.as_secs());
+            line.health.line_failed(&line.sensor, &error.to_string());
+            line.health.line_began(&line.sensor);
+            self.waiting.failing.insert(path, (arrival, tries - 1, Instant::now() + delay));
+            return Ok(());
+        }
+        self.waiting.failing.remove(&path);
+        self.ended.quarantined += 1;
+        Ok(())
+    }
+
+    /// Misses files that vanished and have not come under another name by now; when the next one is due.
+    fn miss(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        for (_, (path, _)) in self.waiting.vanished.extract_if(|_, (_, since)| *since + 2 * SETTLING <= now) {
+            // What took its name is told anew.
+            if !path.exists() {
+                let (health, sensor) = (&self.line.health, &self.line.sensor);
+                tracing::warn!(path = %path.display(), sensor = %sensor, "it vanished before it was read");
+                health.lost(sensor, &path);
+                health.trouble(format!("{}: vanished before it was read", path.display()));
+            }
+        }
+        self.waiting.vanished.values().map(|(_, since)| *since + 2 * SETTLING).min()
     }
 
     /// Tries files again whose time has come; when the next one is due.
@@ -679,11 +731,17 @@ impl LineFeed<'_> {
             let late = std::mem::replace(&mut self.waiting.files, later);
             return self.leave(Why::TurnBack([coming].into_iter().chain(late.into_values()).collect())).map(Some);
         }
-        let Coming { arrival, first, .. } = coming;
+        let first = coming.first;
+        let fed = Fed { path: path.clone(), identity: coming.arrival.identity.clone(), first, next };
+        let place = match self.journal.fed(&self.line.sensor, &fed) {
+            Ok(place) => place,
+            Err(error) => {
+                self.waiting.files.insert(key, coming);
+                return Err(error);
+            }
+        };
         self.read.insert(path.clone());
-        self.reading = Some((path.clone(), arrival.identity.clone()));
-        let fed = Fed { path: path.clone(), identity: arrival.identity, first, next };
-        let place = self.journal.fed(&self.line.sensor, &fed)?;
+        self.reading = Some((path.clone(), fed.identity));
         self.place = Some((place, true));
         self.position = self.position.max(first.unwrap_or(Timestamp::MIN));
         self.line.health.queue(&self.line.sensor, self.waiting.files.len());
@@ -743,7 +801,7 @@ impl Feed for LineFeed<'_> {
                     Err(TryRecvError::Disconnected) => return self.leave(Why::Finished),
                 }
             }
-            let again = self.try_again()?;
+            let again = [self.try_again()?, self.miss()].into_iter().flatten().min();
             let settling = self.settling();
             if let Some(next) = self.file(settling.is_some())? {
                 self.begin();

@@ -17,6 +17,7 @@ use super::keeper::Keeper;
 use super::line::{Control, Ended, Line, Order};
 use super::queue::MOST;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sink::atomic::sweep;
 
 /// How a pipeline ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,8 @@ impl Pipeline {
         check(&settings)?;
         let lock = Journal::lock(&settings.output, &settings.folder)?;
         let journal = Journal::open(&settings.output)?;
+        // What one that was killed was writing; nobody else writes there now.
+        sweep(&settings.output, DEPTH);
         if let Some(before) = journal.identity(&identity(&settings)?)? {
             return Err(Error::config(format!(
                 "{}: its hours were made with other settings ({before}); name another folder, or take these",
@@ -231,6 +234,9 @@ struct Handle {
     thread: JoinHandle<Result<Ended>>,
     control: Arc<Control>,
 }
+
+/// How deep files lie in the output folder: `PRODUCT/SENSOR/YYYY/MM/DD/HH.EXT`.
+const DEPTH: usize = 6;
 
 /// How long files that are there at the start are waited for.
 const SETTLING: Duration = Duration::from_millis(500);

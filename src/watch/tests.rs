@@ -202,6 +202,7 @@ fn read(folder: &Path) -> BTreeMap<PathBuf, String> {
 /// A line at work.
 struct Work {
     orders: Sender<Order>,
+    health: Arc<Health>,
     control: Arc<Control>,
     thread: JoinHandle<Result<Ended>>,
 }
@@ -210,15 +211,16 @@ impl Work {
     fn start(settings: Settings) -> Work {
         let (orders, inbox) = unbounded();
         let control = Arc::new(Control::default());
+        let health = Arc::new(Health::new(Duration::from_secs(60), 0));
         let line = Line {
             sensor: SENSOR.into(),
             settings: Arc::new(settings),
-            health: Arc::new(Health::new(Duration::from_secs(60), 0)),
+            health: Arc::clone(&health),
             inbox,
             permits: Permits::new(1),
             control: Arc::clone(&control),
         };
-        Work { orders, control, thread: thread::spawn(move || line.run()) }
+        Work { orders, health, control, thread: thread::spawn(move || line.run()) }
     }
 
     fn tell(&self, order: Order) {
@@ -361,4 +363,32 @@ fn a_file_that_grew_after_all_is_read_anew_and_makes_no_other_late() {
     work.tell(Order::Complete(traffic.arrivals(&rest)));
     assert_eq!(work.finish(true).quarantined, 0);
     compare(&traffic.made(), &expected);
+}
+
+#[test]
+fn captures_that_are_gone_when_they_are_needed_are_told_and_those_that_were_renamed_are_not() {
+    let traffic = Traffic::new(5_000);
+    let lost = |work: &Work| work.health.status().sensors.first().map_or(0, |sensor| sensor.lost);
+    let work = Work::start(traffic.settings());
+    let (first, rest) = traffic.parts.split_at(traffic.parts.len() / 3);
+    work.tell(Order::Complete(traffic.arrivals(first)));
+    work.finish(false);
+    // Its hour is not out.
+    fs::remove_file(&first[first.len() - 1]).unwrap();
+    let (vanishes, moves) = (&rest[rest.len() - 1], &rest[rest.len() - 2]);
+    let arrivals = traffic.arrivals(rest);
+    fs::remove_file(vanishes).unwrap();
+    let moved = moves.with_extension("moved.pcap");
+    fs::rename(moves, &moved).unwrap();
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(arrivals));
+    work.tell(Order::Complete(traffic.arrivals(&[moved])));
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while lost(&work) < 2 && std::time::Instant::now() < end {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(lost(&work), 2);
+    let (well, why) = work.health.healthy();
+    assert!(!well && why.contains("gone before they were read, or before their hours were out: 2"), "{why}");
+    assert_eq!(work.finish(false).files, rest.len() as u64 - 1);
 }

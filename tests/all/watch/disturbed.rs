@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
@@ -40,6 +40,7 @@ fn a_kill_at_any_moment_changes_nothing() {
     }
     assert!(left.peek().is_none());
     assert_eq!(site.once("out"), Some(0));
+    assert_eq!(site.temporary("out"), 0);
     same(&site.records("out"), &expected);
 }
 
@@ -137,27 +138,26 @@ fn a_link_in_the_output_is_refused_by_name_and_nothing_is_written_where_it_leads
     let site = Site::new(3000, 1);
     let expected = quiet(site.expected(&site.parts));
     site.parts.iter().for_each(|part| site.arrive(part, true));
-    fs::write(site.path("in/gate/corrupt.pcap"), "this is no capture").unwrap();
     let elsewhere = site.path("elsewhere");
     fs::create_dir_all(elsewhere.join("gate")).unwrap();
-    let links = [site.path("out/flows/gate"), site.path("out/quarantine")];
-    for link in &links {
-        fs::create_dir_all(link.parent().unwrap()).unwrap();
-        symlink(&elsewhere, link).unwrap();
-    }
+    fs::create_dir_all(site.path("out/flows")).unwrap();
+    let [flows, quarantine] = ["out/flows/gate", "out/quarantine"].map(|name| site.path(name));
+    symlink(&elsewhere, &flows).unwrap();
     // The output itself may be one: it was chosen.
     fs::rename(site.path("out"), site.path("real")).unwrap();
     symlink(site.path("real"), site.path("out")).unwrap();
     let watcher = site.start("out", &SOON);
-    for link in &links {
-        let named = format!("{}: cannot enter: it is a link", link.display());
-        until("it is named", || site.failed("out").contains(&named));
-        fs::remove_file(link).unwrap();
-    }
+    let named = |link: &Path| format!("{}: cannot enter: it is a link", link.display());
+    until("the link of a product is named", || site.failed("out").contains(&named(&flows)));
+    fs::remove_file(&flows).unwrap();
     until("all hours are out", || site.records("out").len() == expected.len());
+    symlink(&elsewhere, &quarantine).unwrap();
+    fs::write(site.path("in/gate/corrupt.pcap"), "this is no capture").unwrap();
+    until("the link of bad files is named", || site.failed("out").contains(&named(&quarantine)));
+    fs::remove_file(&quarantine).unwrap();
+    until("the bad file is put aside", || quarantine.join("gate/corrupt.pcap.reason.txt").exists());
     assert_eq!(watcher.end(), Some(3));
     same(&site.records("out"), &expected);
-    assert!(site.path("real/quarantine/gate/corrupt.pcap.reason.txt").exists());
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 1);
     assert_eq!(fs::read_dir(elsewhere.join("gate")).unwrap().count(), 0);
 
@@ -286,11 +286,14 @@ fn a_capture_that_is_cut_while_it_is_mapped_is_read_to_the_cut() {
     let long = site.path("long.pcap");
     let ran = crate::command::run(["synth".as_ref(), long.as_os_str(), "--packets".as_ref(), "300000".as_ref()]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
+    // What was written just now is read and not mapped.
+    let hour = Duration::from_secs(3600);
+    OpenOptions::new().append(true).open(&long).unwrap().set_modified(SystemTime::now() - hour).unwrap();
     let half = fs::metadata(&long).unwrap().len() / 2 + 1;
     let watcher = site.start("out", &SOON);
     until("it has begun", || site.status("out").is_some());
-    site.arrive(&long, true);
     let there = site.path("in/gate/long.pcap");
+    fs::rename(&long, &there).unwrap();
     let maps = format!("/proc/{}/maps", watcher.0.id());
     let is_mapped = || fs::read_to_string(&maps).unwrap().contains("in/gate/long.pcap");
     let end = Instant::now() + LONG;
@@ -310,8 +313,8 @@ fn a_capture_that_is_cut_while_it_is_mapped_is_read_to_the_cut() {
 
 #[test]
 fn of_many_small_files_all_but_the_bad_are_read_and_no_bad_one_holds_up_another() {
-    let site = Site::new(9000, 5);
-    assert!(site.parts.len() >= 290, "{}", site.parts.len());
+    let site = Site::by(Duration::from_secs(10), 15_000, 3);
+    assert!(site.parts.len() >= 250, "{}", site.parts.len());
     let expected = quiet(site.expected(&site.parts));
     let said = site.path("said");
     let more =

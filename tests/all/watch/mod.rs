@@ -28,16 +28,21 @@ struct Site {
 
 impl Site {
     fn new(packets: u64, hours: u32) -> Site {
+        Site::by(Duration::from_secs(60), packets, hours)
+    }
+
+    /// With captures of this length.
+    fn by(length: Duration, packets: u64, hours: u32) -> Site {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("store");
         fs::create_dir_all(&store).unwrap();
         fs::create_dir_all(dir.path().join("in/gate")).unwrap();
         let (mut parts, mut now, mut open) = (Vec::new(), i64::MIN, None);
         frames(&Spec { packets, hours, ..Spec::default() }, |time, wire, frame| {
-            let minute = time.ns().div_euclid(60_000_000_000);
-            if minute != now {
-                now = minute;
-                let path = store.join(format!("capture_{minute}.pcap"));
+            let slot = time.ns().div_euclid(length.as_nanos() as i64);
+            if slot != now {
+                now = slot;
+                let path = store.join(format!("capture_{slot}.pcap"));
                 let next = PcapWriter::new(File::create(&path)?, PcapLayout::default())?;
                 open.replace(next).map_or(Ok(()), |before: PcapWriter<File>| before.finish().map(drop))?;
                 parts.push(path);
