@@ -66,7 +66,7 @@ struct Sensor {
     failures: u64,
     quarantined: u64,
     late: u64,
-    /// Captures that were gone when hours needed them.
+    /// Captures that were gone when they were to be read, or hours needed them.
     lost: BTreeSet<PathBuf>,
     live_flows: u64,
     lag: Option<(Duration, Instant)>,

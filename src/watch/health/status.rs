@@ -38,6 +38,7 @@ pub struct Status {
     /// Captures that are older than they are to be kept, and needed for hours that are not out.
     pub kept_for_hours: u64,
     /// Captures that came too late to be read and were removed for their age or size.
+    #[serde(default)]
     pub removed_unread: u64,
     /// Our own capture, if there is one.
     pub capture: Option<CaptureStatus>,
@@ -66,7 +67,8 @@ pub struct SensorStatus {
     pub quarantined: u64,
     /// Files that came too late.
     pub late: u64,
-    /// Captures that were gone before their hours were out.
+    /// Captures that were gone before they were read, or before their hours were out.
+    #[serde(default)]
     pub lost: u64,
     /// Packets in files that were read.
     pub packets: u64,
