@@ -81,10 +81,17 @@ impl Keeper {
     /// # Errors
     /// The watched or the output folder cannot be opened, or is another than at the first look; the journal cannot be read or written.
     pub fn look(&mut self, journal: &Journal, now: SystemTime) -> Result<Looked> {
-        self.look_at(journal, now, &|_, folder| {
-            let disk = rustix::fs::fstatvfs(folder)?;
-            Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
-        })
+        self.look_at(journal, now, &of_disk)
+    }
+
+    /// The bytes that are free, for captures or for records, where there are fewer.
+    ///
+    /// # Errors
+    /// One of the folders cannot be opened.
+    pub fn free(&mut self) -> Result<u64> {
+        self.folder.open()?;
+        self.output.open()?;
+        Ok(self.folder.free(&of_disk)?.min(self.output.free(&of_disk)?))
     }
 
     fn look_at(&mut self, journal: &Journal, now: SystemTime, free: Free<'_>) -> Result<Looked> {
@@ -301,6 +308,11 @@ impl Keeper {
         });
         failed
     }
+}
+
+fn of_disk(_: &Path, folder: &File) -> io::Result<u64> {
+    let disk = rustix::fs::fstatvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn cannot(path: &Path, error: &io::Error) {

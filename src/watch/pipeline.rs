@@ -87,6 +87,9 @@ impl Pipeline {
                 settings.output.display()
             )));
         }
+        let settings = Arc::new(settings);
+        let mut keeper = Keeper::new(Arc::clone(&settings));
+        health.disk_free(keeper.free()?);
         let (seen, sees) = unbounded();
         // What is worked off once is told all together, for the order.
         let room = Room { queue: Arc::clone(health.queues()), most: if once { usize::MAX } else { MOST } };
@@ -96,7 +99,8 @@ impl Pipeline {
         let now = Arc::new(AtomicBool::new(false));
         let router = Router {
             permits: Permits::new(settings.workers.max(1)),
-            settings: Arc::new(settings),
+            settings,
+            keeper,
             health,
             journal,
             lines: BTreeMap::new(),
@@ -216,6 +220,7 @@ fn identity(settings: &Settings) -> Result<String> {
 /// Hears of files and hands them on.
 struct Router {
     settings: Arc<Settings>,
+    keeper: Keeper,
     health: Arc<Health>,
     journal: Journal,
     lines: BTreeMap<String, Handle>,
@@ -259,8 +264,7 @@ impl Router {
         for sensor in self.journal.sensors()? {
             self.line(&sensor)?;
         }
-        let mut keeper = Keeper::new(Arc::clone(&self.settings));
-        self.look(&mut keeper);
+        self.look();
         let mut looked = Instant::now();
         let mut last_seen = Instant::now();
         let mut finish = None;
@@ -280,7 +284,7 @@ impl Router {
                     Ok(Command::Stop(how)) => finish = Some(how),
                     Ok(Command::Reload(settings)) => {
                         self.reload(*settings);
-                        keeper = Keeper::new(Arc::clone(&self.settings));
+                        self.keeper = Keeper::new(Arc::clone(&self.settings));
                     }
                     Ok(Command::Finished(path)) => arrivals.finished(path),
                     Err(_) => finish = Some(Stop::Now),
@@ -313,13 +317,13 @@ impl Router {
             self.lines.values().for_each(|line| line.control.give_up_after(self.settings.timeout));
             if looked.elapsed() >= self.settings.look {
                 looked = Instant::now();
-                self.look(&mut keeper);
+                self.look();
             }
         }
     }
 
-    fn look(&self, keeper: &mut Keeper) {
-        match keeper.look(&self.journal, SystemTime::now()) {
+    fn look(&mut self) {
+        match self.keeper.look(&self.journal, SystemTime::now()) {
             Ok(looked) => {
                 self.health.disk_free(looked.free);
                 self.health.removed_unread(looked.unread);

@@ -214,6 +214,7 @@ fn a_watcher_tells_how_it_is_until_it_is_asked_to_stop() {
     }
     let told = site.status(&[]);
     assert!(told.code == Some(0) && told.out.contains("records: the watcher runs (process "), "{told:?}");
+    assert!(told.out.contains(" free, of which "), "the disk is known from the start: {told:?}");
 
     fs::write(site.path("settings.toml"), "grace = \"2s\"\nproducts = [\"flows\"]\nlook = \"5s\"\n").unwrap();
     running.signal("HUP");
