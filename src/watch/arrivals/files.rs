@@ -388,7 +388,7 @@ impl Files {
             let room = self.room.queue.room(sensor, self.room.most);
             if room == 0 {
                 self.room.queue.tell(sensor, 0, ready.len());
-                return true;
+                return !ready.is_empty();
             }
             let told = complete.len();
             for path in take_oldest(ready, room, &self.files) {

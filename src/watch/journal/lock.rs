@@ -108,8 +108,7 @@ fn watcher(folder: &Path, key: Key) -> Option<String> {
         let at = words.iter().position(|word| *word == device)?;
         words.get(at.checked_sub(1)?)?.parse::<u32>().ok()
     };
-    // Who waits for a lock is told as well; nobody waits for these.
-    let process = locks.lines().filter_map(of).next()?;
+    let process = locks.lines().find_map(of)?;
     let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
     let outputs = open.filter_map(|entry| fs::read_link(entry.path()).ok()).filter(|path| path.ends_with(NAME));
     let mut lines = outputs.filter_map(|path| Some((said(&mut File::open(&path).ok()?)?, path)));
