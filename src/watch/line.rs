@@ -166,8 +166,13 @@ impl Coming {
 impl Line {
     /// Works until it is told to end.
     pub(super) fn run(self) -> Result<Ended> {
-        let journal = Rc::new(Journal::open(&self.settings.output)?);
-        let output = Rc::new(Output::open(&self.settings.output)?);
+        // The output first: it is not made anew here if it is gone.
+        let path = &self.settings.output;
+        let begun = Output::open(path).and_then(|output| Ok((Rc::new(output), Rc::new(Journal::open(path)?))));
+        let (output, journal) = begun.inspect_err(|error| {
+            tracing::error!(sensor = %self.sensor, "{error}");
+            self.health.line_failed(&self.sensor, &error.to_string());
+        })?;
         let mut waiting = Waiting::default();
         let mut ended = Ended::default();
         loop {

@@ -209,6 +209,7 @@ struct Work {
 
 impl Work {
     fn start(settings: Settings) -> Work {
+        fs::create_dir_all(&settings.output).unwrap();
         let (orders, inbox) = unbounded();
         let control = Arc::new(Control::default());
         let health = Arc::new(Health::new(Duration::from_secs(60), 0));
