@@ -14,8 +14,9 @@
 //! # A line
 //!
 //! All files of a sensor are one run of the engine that does not end ([`Engine::stream`](crate::engine::Engine::stream)), so flows live across
-//! files. `line.rs` puts files in the order of their first packets. When packets come no more, the wall clock takes their place: at the end of an
-//! hour and the time of a rotation and a grace, the run is told that no packet before will come.
+//! files. A line puts files in the order of their first packets (`line/waiting.rs`), feeds the run (`feeding.rs`, after a restart `replay.rs`), and
+//! turns back (`turning.rs`). When packets come no more, the wall clock takes their place: at the end of an hour and the time of a rotation and a
+//! grace, the run is told that no packet before will come.
 //!
 //! # Hours
 //!

@@ -1,0 +1,71 @@
+//! What is wrong with a file, and where it goes then.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use super::Line;
+use crate::capture::{Capture, Io, Report, Status};
+use crate::engine::FileReport;
+use crate::error::{Error, Result};
+use crate::time::Timestamp;
+use crate::watch::arrivals::Arrival;
+use crate::watch::journal::{Journal, State};
+
+/// The time of a file's first packet, if it is a capture.
+pub(super) fn begins(path: &Path) -> Result<Option<Timestamp>> {
+    let mut capture = Capture::open(path, Io::Auto)?;
+    let first = capture.first_time()?;
+    let report = capture.report();
+    if first.is_none() && matches!(report.status, Status::Unsupported | Status::Corrupt) {
+        return Err(Error::sink(fault(report)));
+    }
+    if first.is_some_and(|first| first.0 > tomorrow()) {
+        return Err(Error::sink(
+            "its first packet is of a time to come, and nothing could follow it; mend its times, or the clock",
+        ));
+    }
+    Ok(first)
+}
+
+/// A time that no clock can show yet, nanoseconds.
+pub(super) fn tomorrow() -> i64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from((now + A_DAY).as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// How far the clocks of sensors may be ahead.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
+/// What was wrong with a file that was read.
+pub(super) fn damage(report: &FileReport) -> Option<String> {
+    matches!(report.capture.status, Status::Truncated | Status::Corrupt | Status::Unsupported)
+        .then(|| fault(&report.capture))
+}
+
+/// Says it for people.
+fn fault(report: &Report) -> String {
+    let at = report.offset.map_or(String::new(), |offset| format!(" at byte {offset}"));
+    format!("{}{at}: {}", report.status.name(), report.message.as_deref().unwrap_or("no more is known"))
+}
+
+/// Takes a file that cannot be read out of the way, with a report of the reason beside it.
+pub(super) fn quarantine(line: &Line, journal: &Journal, arrival: &Arrival, reason: &str) -> Result<()> {
+    let Arrival { path, identity, .. } = arrival;
+    let folder = line.settings.output.join("quarantine").join(&*line.sensor);
+    let failed = |source: io::Error| Error::io("write", &folder, source);
+    fs::create_dir_all(&folder).map_err(failed)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let free = (0..).map(|n| if n == 0 { name.clone() } else { format!("{name}.{n}") });
+    let Some(name) = free.into_iter().find(|name| !folder.join(name).exists()) else { return Ok(()) };
+    // Where it cannot be moved, it stays, and is known.
+    let moved = fs::rename(path, folder.join(&name)).is_ok();
+    let stays = if moved { "moved here" } else { "left where it is" };
+    let text = format!("{}\n{reason}\ntried {} times; {stays}\n", path.display(), line.settings.tries);
+    fs::write(folder.join(format!("{name}.reason.txt")), text).map_err(failed)?;
+    tracing::error!(path = %path.display(), sensor = %line.sensor, "quarantined: {reason}");
+    line.health.quarantined(&line.sensor);
+    line.health.trouble(format!("{}: {reason}", path.display()));
+    journal.set_aside(&line.sensor, path, identity, State::Quarantined, reason)
+}
