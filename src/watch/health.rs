@@ -1,7 +1,7 @@
 //! How a pipeline is doing: what its threads count, as text for Prometheus, as a verdict, and as a [`Status`].
 //!
 //! Nothing here is counted packet by packet: a file, an hour, a look at the disk costs a lock or less. Counters begin at 0 with the process.
-//! What is read twice, behind a crash or because a file came late, counts twice.
+//! A file counts when it is noted that it was read; what is read again later, because a file came late, does not count again.
 
 mod exposition;
 mod status;
@@ -59,6 +59,7 @@ struct Sensor {
     failures: u64,
     quarantined: u64,
     late: u64,
+    wild: u64,
     waiting: u64,
     live_flows: u64,
     lag: Option<(Duration, Instant)>,
@@ -132,6 +133,11 @@ impl Health {
     /// A file came too late for anything of it to be read.
     pub fn late_file(&self, sensor: &str) {
         self.sensor(sensor, |sensor| sensor.late += 1);
+    }
+
+    /// So many packets were of a wild time, and are in no hour.
+    pub fn wild(&self, sensor: &str, packets: u64) {
+        self.sensor(sensor, |sensor| sensor.wild += packets);
     }
 
     /// So many complete files wait to be read.

@@ -3,6 +3,7 @@
 mod aside;
 mod control;
 mod feeding;
+mod own;
 mod replay;
 mod turning;
 mod waiting;
@@ -26,6 +27,7 @@ use super::journal::Journal;
 use super::pipeline::Permits;
 use super::products::Making;
 use super::spans::{News, Passed, Spans};
+use super::wild::Tame;
 use crate::engine::Engine;
 use crate::engine::view::View;
 use crate::error::Result;
@@ -94,7 +96,7 @@ impl Line {
             };
             match passed {
                 Ok(Why::Finished) => {
-                    ended.waiting = waiting.files.len() as u64;
+                    ended.waiting = waiting.count() as u64;
                     return Ok(ended);
                 }
                 Ok(_) => {}
@@ -127,7 +129,7 @@ impl Line {
     fn pass(&self, journal: &Rc<Journal>, waiting: &mut Waiting, ended: &mut Ended) -> Result<Why> {
         let settings = &self.settings;
         let mut makings = Vec::new();
-        for product in &settings.products {
+        for product in settings.by_hour() {
             let making = Making::new(product, &settings.output, &self.sensor, journal, &self.health, &settings.config)?;
             makings.push(making);
         }
@@ -145,13 +147,16 @@ impl Line {
                 of_margin.get(margin).map_or(Ok(()), |(hours, _)| hours.borrow_mut().pass(until, needs))
             }
         };
-        let mut spans = Spans::new(&margins, silence, Rc::new(RefCell::new(hears)));
+        let spans = Spans::new(&margins, silence, Rc::new(RefCell::new(hears)));
         let mut needs = Timestamp::MAX;
-        for product in &settings.products {
+        for product in settings.by_hour() {
             needs = needs.min(journal.out(&self.sensor, &product.name())?.needs);
         }
+        let progress = self.control.begin();
         let mut feed = LineFeed {
             line: self,
+            progress: Arc::clone(&progress),
+            seen: Arc::default(),
             journal,
             read: HashSet::new(),
             began: Instant::now(),
@@ -170,12 +175,15 @@ impl Line {
         };
         self.health.line_began(&self.sensor);
         feed.skip_to(journal.sequence(&self.sensor)?, needs);
-        let engine = Engine::builder().progress(self.control.begin()).build();
+        let engine = Engine::builder().progress(progress).build();
         let mut views = Vec::new();
         for making in &mut makings {
-            views.push(making.view(&settings.config, &self.sensor)?);
+            // The first one tells what all see.
+            let seen = views.is_empty().then(|| Arc::clone(&feed.seen));
+            views.push(Tame::new(making.view(&settings.config, &self.sensor)?, seen));
         }
-        let mut views: Vec<&mut dyn View> = views.iter_mut().map(|view| &mut **view as &mut dyn View).collect();
+        let mut views: Vec<&mut dyn View> = views.iter_mut().map(|view| view as &mut dyn View).collect();
+        let mut spans = Tame::new(Box::new(spans), None);
         if !margins.is_empty() {
             // Last, so that at each marker rows come before what has been passed.
             views.push(&mut spans);
@@ -185,6 +193,14 @@ impl Line {
             (Err(_), Some(why)) => Ok(why),
             (Ok(_), _) => {
                 hours.iter().try_for_each(|(hours, _)| hours.borrow_mut().finish())?;
+                let mut until = Timestamp::MIN;
+                for product in settings.by_hour() {
+                    until = until.max(journal.out(&self.sensor, &product.name())?.until);
+                }
+                // What comes for these hours has to turn back.
+                if until > feed.position {
+                    journal.quiet(&self.sensor, until)?;
+                }
                 Ok(Why::Finished)
             }
             (Err(_), None) if self.control.is_overdue() => {

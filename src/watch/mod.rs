@@ -49,6 +49,7 @@ mod settings;
 mod spans;
 #[cfg(test)]
 mod tests;
+mod wild;
 
 pub use identity::Identity;
 pub use line::Ended;

@@ -89,12 +89,13 @@ impl Health {
 
     fn sensors(&self, text: &mut Text) {
         type Of = fn(&Sensor) -> u64;
-        let counters: [(&'static str, &str, Of); 5] = [
+        let counters: [(&'static str, &str, Of); 6] = [
             ("files_read_total", "Files that were read.", |of| of.files),
             ("files_damaged_total", "Files that were read to where they are damaged.", |of| of.damaged),
             ("file_failures_total", "Times that a file could not be read.", |of| of.failures),
             ("files_quarantined_total", "Files that were put aside.", |of| of.quarantined),
             ("files_late_total", "Files that came too late to be read.", |of| of.late),
+            ("wild_packets_total", "Packets of a wild time, which are in no hour.", |of| of.wild),
         ];
         let gauges: [(&'static str, &str, Of); 3] = [
             ("files_waiting", "Complete files that are not read yet.", |of| of.waiting),

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) const OWN: &str = ".pcap-compactor";
 
 /// The version of the tables; another one when they change.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// `place` is never used twice, also not behind the end of a sequence that was taken back.
 const TABLES: &str = "
@@ -51,6 +51,15 @@ const TABLES: &str = "
     PRAGMA user_version = 1;
 ";
 
+/// Since version 2: captures whose records by the capture are out.
+const OWN_RECORDS: &str = "
+    CREATE TABLE own (
+        device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, digest TEXT NOT NULL,
+        PRIMARY KEY (device, inode, size, digest)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 2;
+";
+
 /// See [`Journal::open`].
 pub(super) fn open(output: &Path) -> Result<Journal> {
     let folder = output.join(OWN);
@@ -82,6 +91,13 @@ fn prepare(db: &Connection, path: &Path) -> Result<()> {
             // Another thread may have been first.
             if version(&transaction)? == 0 && tables == 0 {
                 transaction.execute_batch(TABLES)?;
+            }
+            transaction.commit()?;
+        }
+        if version(db)? == 1 {
+            let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+            if version(&transaction)? == 1 {
+                transaction.execute_batch(OWN_RECORDS)?;
             }
             transaction.commit()?;
         }

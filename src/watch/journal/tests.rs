@@ -340,9 +340,9 @@ fn refusal(make: impl FnOnce(&Path)) -> String {
 #[test]
 fn what_is_no_journal_of_this_version_is_refused_with_what_to_do() {
     let of = |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 2"));
+    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 3"));
     assert!(
-        newer.starts_with(": is of another version of this program (tables 2, not 1); to begin anew, move it"),
+        newer.starts_with(": is of another version of this program (tables 3, not 2); to begin anew, move it"),
         "{newer}"
     );
     let other = refusal(of("CREATE TABLE recipe (x)"));
@@ -384,4 +384,26 @@ fn a_second_pipeline_is_refused_and_the_first_is_named() {
     drop(first);
     Journal::lock(output.path(), other.path()).unwrap();
     Journal::lock(other.path(), folder.path()).unwrap();
+}
+
+#[test]
+fn a_journal_of_the_version_before_is_taken_over() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    journal.fed("s", &fed(1)).unwrap();
+    journal.db.execute_batch("DROP TABLE own; PRAGMA user_version = 1").unwrap();
+    drop(journal);
+    let journal = Journal::open(output.path()).unwrap();
+    assert_eq!(steps(&journal, "s"), [Ok(1)]);
+    assert!(!journal.has_own(&identity(1)).unwrap());
+    let files =
+        [("flows".to_owned(), written("flows/s/1.csv", 7)), ("scans".to_owned(), written("scans/s/1.jsonl", 7))];
+    journal.commit_own("s", &identity(1), &files).unwrap();
+    assert!(journal.has_own(&identity(1)).unwrap() && !journal.has_own(&identity(2)).unwrap());
+    let paths: Vec<PathBuf> = journal.written().unwrap().into_iter().map(|hour| hour.file.path).collect();
+    assert_eq!(paths, [Path::new("flows/s/1.csv"), Path::new("scans/s/1.jsonl")]);
+    // Of a capture that was removed nothing stays.
+    let ids: Vec<i64> = journal.held().unwrap().iter().filter(|held| held.own).map(|held| held.id).collect();
+    journal.removed_captures(&ids).unwrap();
+    assert!(!journal.has_own(&identity(1)).unwrap());
 }

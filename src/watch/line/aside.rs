@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use super::Line;
 use crate::capture::{Capture, Io, Report, Status};
@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::watch::arrivals::Arrival;
 use crate::watch::journal::{Journal, State};
+use crate::watch::wild::DAY;
 
 /// The time of a file's first packet, if it is a capture.
 pub(super) fn begins(path: &Path) -> Result<Option<Timestamp>> {
@@ -21,7 +22,7 @@ pub(super) fn begins(path: &Path) -> Result<Option<Timestamp>> {
     if first.is_none() && matches!(report.status, Status::Unsupported | Status::Corrupt) {
         return Err(Error::sink(fault(report)));
     }
-    if first.is_some_and(|first| first.0 > tomorrow()) {
+    if first.is_some_and(|first| first > tomorrow()) {
         return Err(Error::sink(
             "its first packet is of a time to come, and nothing could follow it; mend its times, or the clock",
         ));
@@ -29,14 +30,22 @@ pub(super) fn begins(path: &Path) -> Result<Option<Timestamp>> {
     Ok(first)
 }
 
-/// A time that no clock can show yet, nanoseconds.
-pub(super) fn tomorrow() -> i64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from((now + A_DAY).as_nanos()).unwrap_or(i64::MAX)
+/// The latest packet of a file that is of no wild time; `believed` is the latest that views have seen.
+pub(super) fn last_packet(report: &FileReport, believed: Option<Timestamp>) -> Option<Timestamp> {
+    let capture = &report.capture;
+    let Some(believed) = believed else {
+        let tomorrow = tomorrow();
+        return capture.max_time.filter(|time| *time <= tomorrow).or(capture.last_time);
+    };
+    let near = |time: &Timestamp| time.0.saturating_sub(believed.0) <= DAY;
+    Some(capture.max_time.filter(near).unwrap_or(believed))
 }
 
-/// How far the clocks of sensors may be ahead.
-const A_DAY: Duration = Duration::from_secs(86_400);
+/// A time that no clock can show yet, nanoseconds.
+pub(super) fn tomorrow() -> Timestamp {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX).saturating_add(DAY))
+}
 
 /// What was wrong with a file that was read.
 pub(super) fn damage(report: &FileReport) -> Option<String> {

@@ -9,21 +9,25 @@ use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam_channel::{RecvTimeoutError, TryRecvError};
 
-use super::aside::{damage, tomorrow};
+use super::aside::{damage, last_packet};
 use super::waiting::Waiting;
 use super::{Ended, Line, Why};
-use crate::engine::FileReport;
 use crate::engine::feed::{Feed, Next};
+use crate::engine::{FileReport, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 use crate::watch::journal::{Became, Entry, Journal};
 use crate::watch::pipeline::Permit;
 use crate::watch::spans::{HOUR, hour};
+use crate::watch::wild::Seen;
 use crate::watch::{Identity, Settings};
 
 /// What the engine's run is fed with.
 pub(super) struct LineFeed<'l> {
     pub(super) line: &'l Line,
+    pub(super) progress: Arc<Progress>,
+    /// What the views have seen of the file.
+    pub(super) seen: Arc<Seen>,
     pub(super) journal: &'l Rc<Journal>,
     pub(super) waiting: &'l mut Waiting,
     /// Files of the sequence.
@@ -55,7 +59,7 @@ impl LineFeed<'_> {
     }
 
     /// Reading begins, when it is this line's turn.
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         let path = self.reading.as_ref().map(|(path, _)| path);
         let finished = path.and_then(|path| fs::metadata(path).ok()?.modified().ok());
         let lag = finished.and_then(|finished| finished.elapsed().ok()).unwrap_or_default();
@@ -102,10 +106,42 @@ impl LineFeed<'_> {
     }
 }
 
+impl LineFeed<'_> {
+    /// Notes what became of a file that was read for the first time.
+    pub(super) fn became(
+        &mut self,
+        place: i64,
+        path: &Path,
+        report: Option<FileReport>,
+        failed: Option<Error>,
+        last: Option<Timestamp>,
+    ) -> Result<()> {
+        let packets = report.as_ref().map_or(0, |report| report.tally.intake.read.packets);
+        let damage = failed.map(|error| error.to_string()).or_else(|| report.as_ref().and_then(damage));
+        if let Some(damage) = &damage {
+            tracing::warn!(path = %path.display(), sensor = %self.line.sensor, "{damage}");
+            self.line.health.trouble(format!("{}: {damage}", path.display()));
+        }
+        // Counted when it is noted: what is not is read again.
+        self.journal.read(place, &Became { packets, last, damage })?;
+        tracing::info!(path = %path.display(), sensor = %self.line.sensor, packets, "read");
+        self.ended.files += 1;
+        self.ended.packets += packets;
+        if let Some(report) = &report {
+            self.line.health.file(&self.line.sensor, report);
+        }
+        Ok(())
+    }
+}
+
 impl Feed for LineFeed<'_> {
     fn next(&mut self) -> Result<Next> {
         self.permit = None;
         loop {
+            if let Some((_, arrival)) = self.waiting.own.pop_first() {
+                self.own(arrival)?;
+                continue;
+            }
             if let Some(next) = self.replayed()? {
                 self.begin();
                 return Ok(next);
@@ -121,6 +157,9 @@ impl Feed for LineFeed<'_> {
                 }
             }
             let again = self.try_again()?;
+            if !self.waiting.own.is_empty() {
+                continue;
+            }
             if let Some(wait) = self.settling() {
                 match self.line.inbox.recv_timeout(wait) {
                     Ok(order) => self.take(order)?,
@@ -159,30 +198,26 @@ impl Feed for LineFeed<'_> {
         self.line.control.reading(false);
         self.reading = None;
         let Some((place, is_new)) = self.place.take() else { return Ok(()) };
-        let capture = report.as_ref().map(|report| &report.capture);
-        // One wild time is not what the next hour waits for.
-        let tomorrow = tomorrow();
-        let last = capture.and_then(|capture| capture.max_time.filter(|time| time.0 <= tomorrow).or(capture.last_time));
+        // What is no packet of any view may be the last of the file; a wild time is not.
+        let last = report.as_ref().and_then(|report| last_packet(report, self.seen.newest()));
         self.top = self.top.max(last.unwrap_or(Timestamp::MIN));
         if !is_new {
             return Ok(());
         }
-        let packets = report.as_ref().map_or(0, |report| report.tally.intake.read.packets);
-        let damage = failed.map(|error| error.to_string()).or_else(|| report.as_ref().and_then(damage));
-        if let Some(damage) = &damage {
-            tracing::warn!(path = %path.display(), sensor = %self.line.sensor, "{damage}");
-            self.line.health.trouble(format!("{}: {damage}", path.display()));
+        self.became(place, path, report, failed, last)?;
+        let wild = self.seen.wild();
+        if wild > 0 {
+            let path = path.display();
+            let reason = format!(
+                "{path}: {wild} packets of a time more than a day ahead, which then went back: no hour has them"
+            );
+            tracing::warn!(sensor = %self.line.sensor, "{reason}");
+            self.line.health.wild(&self.line.sensor, wild);
+            self.line.health.trouble(reason);
         }
-        tracing::info!(path = %path.display(), sensor = %self.line.sensor, packets, "read");
-        self.ended.files += 1;
-        self.ended.packets += packets;
-        if let Some(report) = &report {
-            self.line.health.file(&self.line.sensor, report);
-        }
-        self.journal.read(place, &Became { packets, last, damage })?;
         if self.ended.files.is_multiple_of(FORGET) { self.forget() } else { Ok(()) }
     }
 }
 
 /// Files from one look for those that are gone to the next.
-const FORGET: u64 = 256;
+pub(super) const FORGET: u64 = 256;

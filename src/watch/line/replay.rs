@@ -43,7 +43,7 @@ impl LineFeed<'_> {
     /// Takes out of the sequence what begins it, is of hours that are out, and is gone.
     pub(super) fn forget(&self) -> Result<()> {
         let mut needs = Timestamp::MAX;
-        for product in &self.settings.products {
+        for product in self.settings.by_hour() {
             needs = needs.min(self.journal.out(&self.line.sensor, &product.name())?.needs);
         }
         let stays = |entry: &Entry| match entry {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::Line;
+use super::aside::tomorrow;
 use super::waiting::Coming;
 use crate::error::Result;
 use crate::time::Timestamp;
@@ -43,7 +44,7 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
     let from = Timestamp(hour(first.0));
     tracing::info!(sensor = %line.sensor, files = coming.len(), "files begin before what was read: hours are made again");
     let mut outs = Vec::new();
-    for product in &line.settings.products {
+    for product in line.settings.by_hour() {
         let out = journal.out(&line.sensor, &product.name())?;
         let (until, needs) = if out.until <= from { (out.until, out.needs) } else { (from, Timestamp::MIN) };
         // Scans are out with their groups.
@@ -72,7 +73,7 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
     }
     let mut order: Vec<usize> = (0..entries.len()).collect();
     order.sort_by_key(|&at| begins[at]);
-    let mut next = None;
+    let mut next = Some(tomorrow());
     for &at in order.iter().rev() {
         if let Entry::File { fed, .. } = &mut entries[at] {
             fed.next = next;
@@ -89,7 +90,7 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
 fn can_turn_back(line: &Line, journal: &Journal, sequence: &[Entry], first: Timestamp) -> Result<bool> {
     let from = Timestamp(hour(first.0));
     let mut is_out = false;
-    for product in &line.settings.products {
+    for product in line.settings.by_hour() {
         is_out |= journal.out(&line.sensor, &product.name())?.until > from;
     }
     if !is_out {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::aside::{begins, quarantine};
+use super::aside::{begins, quarantine, tomorrow};
 use super::feeding::LineFeed;
 use super::{Order, Why};
 use crate::engine::feed::Next;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::watch::Identity;
 use crate::watch::arrivals::Arrival;
-use crate::watch::journal::Fed;
+use crate::watch::journal::{Fed, State};
 
 /// A complete file that waits, with the time of its first packet.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub(super) struct Coming {
 pub(super) struct Waiting {
     /// In the order in which they are read.
     pub(super) files: BTreeMap<(Timestamp, PathBuf), Coming>,
+    /// Those whose own records are not made, by path.
+    pub(super) own: BTreeMap<PathBuf, Arrival>,
     /// The first packets of files that grow.
     pub(super) growing: HashMap<PathBuf, Timestamp>,
     /// Files that could not be read, how often, and when they are tried again.
@@ -39,6 +41,14 @@ pub(super) struct Waiting {
     /// When something came last.
     pub(super) heard: Option<Instant>,
     pub(super) finish: Option<bool>,
+}
+
+impl Waiting {
+    /// How many files wait.
+    pub(super) fn count(&self) -> usize {
+        // Where both are wanted they are mostly the same.
+        self.files.len().max(self.own.len())
+    }
 }
 
 impl LineFeed<'_> {
@@ -55,18 +65,23 @@ impl LineFeed<'_> {
             Order::Gone(path) => {
                 self.waiting.growing.remove(&path);
                 self.waiting.failing.remove(&path);
+                self.waiting.own.remove(&path);
                 self.waiting.files.retain(|(_, waiting), _| *waiting != path);
             }
             Order::Settings(settings) => self.settings = settings,
             Order::Finish { close } => self.waiting.finish = Some(close),
         }
-        self.line.health.queue(&self.line.sensor, self.waiting.files.len());
+        self.line.health.queue(&self.line.sensor, self.waiting.count());
         Ok(())
     }
 
     /// Puts a file into its place, unless it is known or cannot be read.
     fn look_at(&mut self, arrival: Arrival) -> Result<()> {
-        if self.journal.knows(&arrival.identity)?.is_some() {
+        if let Some(state) = self.journal.knows(&arrival.identity)? {
+            // It may have been read by the run, and then the power failed; one that came too late for hours has records by itself.
+            if state != State::Quarantined {
+                self.wants_own(&arrival)?;
+            }
             // It may have got another name.
             if !self.read.contains(&arrival.path) && self.journal.moved(&arrival.identity, &arrival.path)? {
                 tracing::info!(path = %arrival.path.display(), sensor = %self.line.sensor, "was read under another name");
@@ -79,6 +94,11 @@ impl LineFeed<'_> {
         match begins(path) {
             Ok(first) => {
                 self.waiting.failing.remove(path);
+                self.wants_own(&arrival)?;
+                if self.line.settings.by_hour().next().is_none() {
+                    return Ok(());
+                }
+                let path = &arrival.path;
                 // One without packets goes first: it changes nothing.
                 let key = (first.unwrap_or(Timestamp::MIN), path.clone());
                 let replaces = self.read.contains(path);
@@ -90,7 +110,7 @@ impl LineFeed<'_> {
     }
 
     /// A file cannot be read: it is tried again, or set aside.
-    fn failed(&mut self, arrival: Arrival, error: &Error) -> Result<()> {
+    pub(super) fn failed(&mut self, arrival: Arrival, error: &Error) -> Result<()> {
         let (line, path) = (self.line, arrival.path.clone());
         line.health.failed(&line.sensor);
         if !path.exists() {
@@ -142,7 +162,8 @@ impl LineFeed<'_> {
         let Some(((_, path), coming)) = self.waiting.files.pop_first() else { return Ok(None) };
         let next = self.waiting.files.first_key_value().map(|((first, _), _)| *first);
         let growing = self.waiting.growing.values().copied().min();
-        let next = [next, growing].into_iter().flatten().min();
+        // Where none is known, it begins no later than any clock can show: what is of a later time is wild.
+        let next = [next, growing, Some(tomorrow())].into_iter().flatten().min();
         if coming.replaces || coming.first.is_some_and(|first| first < self.position) {
             let later = self.waiting.files.split_off(&(self.position, PathBuf::new()));
             let late = std::mem::replace(&mut self.waiting.files, later);
@@ -155,7 +176,7 @@ impl LineFeed<'_> {
         let place = self.journal.fed(&self.line.sensor, &fed)?;
         self.place = Some((place, true));
         self.position = self.position.max(first.unwrap_or(Timestamp::MIN));
-        self.line.health.queue(&self.line.sensor, self.waiting.files.len());
+        self.line.health.queue(&self.line.sensor, self.waiting.count());
         Ok(Some(Next::File { path, next }))
     }
 }
