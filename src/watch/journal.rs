@@ -335,6 +335,10 @@ impl Journal {
         self.change(|db| {
             let sensor = sensor_of(db, sensor)?;
             dismiss(db, sensor, before)?;
+            // No turn back reaches behind what is left.
+            let sql = "DELETE FROM needed WHERE sensor = ?1 AND until <
+                (SELECT min(first) FROM file JOIN entry ON entry.file = file.id WHERE entry.sensor = ?1)";
+            db.prepare_cached(sql)?.execute([sensor])?;
             forget_removed(db)
         })
     }
@@ -349,6 +353,18 @@ impl Journal {
         let out = |row: &Row<'_>| Ok(Out { until: Timestamp(row.get(0)?), needs: Timestamp(row.get(1)?) });
         let found = self.db.prepare_cached(sql).and_then(|mut sql| sql.query_row([sensor, product], out).optional());
         Ok(found.map_err(|error| self.failed(&error))?.unwrap_or(Out::NOTHING))
+    }
+
+    /// From which packet on a product of a sensor has to be made to make what ends behind a time, as it was when hours were out up to there;
+    /// [`Timestamp::MIN`] if that is not known.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn needed(&self, sensor: &str, product: &str, behind: Timestamp) -> Result<Timestamp> {
+        let sql = "SELECT needs FROM needed WHERE sensor = (SELECT id FROM sensor WHERE name = ?1) AND product = ?2 AND until <= ?3
+            ORDER BY until DESC LIMIT 1";
+        let found = value(&self.db, sql, params![sensor, product, behind.ns()]).optional();
+        Ok(found.map_err(|error| self.failed(&error))?.map_or(Timestamp::MIN, Timestamp))
     }
 
     /// Notes that an hour is out, whose file, if it has one, is on the disk.
@@ -640,7 +656,12 @@ fn write(db: &Connection, sensor: i64, product: &str, file: &Written) -> rusqlit
 
 fn set_out(db: &Connection, sensor: i64, product: &str, out: Out) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO out (sensor, product, until, needs) VALUES (?1, ?2, ?3, ?4)";
-    db.prepare_cached(sql)?.execute(params![sensor, product, out.until.ns(), out.needs.ns()]).map(drop)
+    let row = params![sensor, product, out.until.ns(), out.needs.ns()];
+    db.prepare_cached(sql)?.execute(row)?;
+    let later = "DELETE FROM needed WHERE sensor = ?1 AND product = ?2 AND until > ?3";
+    db.prepare_cached(later)?.execute(params![sensor, product, out.until.ns()])?;
+    let sql = "INSERT OR REPLACE INTO needed (sensor, product, until, needs) VALUES (?1, ?2, ?3, ?4)";
+    db.prepare_cached(sql)?.execute(row).map(drop)
 }
 
 /// The one value that a statement returns.

@@ -18,11 +18,16 @@
 //! turns back (`turning.rs`). When packets come no more, the wall clock takes their place: at the end of an hour and the time of a rotation and a
 //! grace, the run is told that no packet before will come.
 //!
-//! # Hours
+//! # Hours and captures
 //!
-//! Each product has a file an hour (`hours.rs`), `OUT/<product>/<sensor>/YYYY/MM/DD/HH.<ext>`. A group is of the hour of its window, a flow of
+//! A product by the hour has a file an hour (`hours.rs`), `OUT/<product>/<sensor>/YYYY/MM/DD/HH.<ext>`. A group is of the hour of its window, a flow of
 //! the hour of its last packet, a bucket of the hour in which it begins. A file appears whole, when the hour is complete: by packet time, nothing of
-//! it can come any more. What comes for an hour that is out stands in the first that is not.
+//! it can come any more. What comes for an hour that is out stands in the first that is not. Packets of a wild time are
+//! in no hour (`wild.rs`).
+//!
+//! A product by the capture has a file for each, `OUT/<product>/<sensor>/<its place in the sensor's folder>.<ext>`: what the commands make of it
+//! (`products/by_capture.rs`), when it has come, whatever its place among the others. The journal has which captures have theirs. Where nothing is made by
+//! the hour, no run reads a capture a second time.
 //!
 //! # Exactly once
 //!
@@ -32,7 +37,7 @@
 //! journal says so; if that is lost, the same bytes are written again in its place.
 //!
 //! A file that begins before what was read already turns the line back: hours from there on count as not out, and all is read again from the
-//! captures that are held. If these are gone, the file is `late`, and nothing of it is read.
+//! captures that are held, from the first that these hours need: the journal has that for each time up to which hours were out. If these are gone, the file is `late`, and nothing of it is read.
 
 pub mod arrivals;
 

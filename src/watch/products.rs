@@ -127,6 +127,11 @@ impl Product {
         if self.csv { "csv" } else { "jsonl" }
     }
 
+    /// How long before a packet lies what it may change, nanoseconds: a flow that had ended may go on with it.
+    pub(super) fn reach(&self) -> i64 {
+        self.flow_settings().map_or(0, |settings| by_hour::silence(&settings))
+    }
+
     /// Refuses flows that nothing ends: their rows would never be complete.
     fn can_be_watched(&self) -> std::result::Result<(), String> {
         let Some(settings) = self.flow_settings().filter(|_| !self.by_capture) else { return Ok(()) };

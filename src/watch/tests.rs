@@ -16,7 +16,7 @@ use super::line::{Control, Ended, Line, Order};
 use super::pipeline::Permits;
 use super::spans::hour;
 use super::{Identity, Product, Settings};
-use crate::capture::{PcapLayout, PcapWriter};
+use crate::capture::{Capture, Io, PcapLayout, PcapWriter};
 use crate::config::Config;
 use crate::engine::Input;
 use crate::error::Result;
@@ -475,4 +475,31 @@ fn a_file_whose_reading_cannot_be_noted_counts_once() {
     assert_eq!((ended.files, ended.packets), (traffic.parts.len() as u64, 3000));
     assert_eq!(metric(&[health.prometheus(), String::new()], "packets_total"), 3000);
     compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn to_make_hours_again_only_what_they_need_is_read() {
+    let traffic = Traffic::new(20_000);
+    let expected = traffic.expected();
+    let at = traffic.parts.len() - 10;
+    let others: Vec<PathBuf> = [&traffic.parts[..at], &traffic.parts[at + 1..]].concat();
+    let work = Work::start(traffic.settings());
+    others.chunks(1).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
+    work.finish(true);
+    let first = |part: &PathBuf| Capture::open(part, Io::Auto).unwrap().first_time().unwrap().unwrap();
+    let from = Timestamp(hour(first(&traffic.parts[at]).0 - 600 * NS_PER_SECOND));
+    let journal = Journal::open(&traffic.output()).unwrap();
+    let products = ["groups", "flows", "flows-cic", "buckets-1s"];
+    let needs = products.map(|product| journal.needed(SENSOR, product, from).unwrap()).into_iter().min().unwrap();
+    // What ends before is gone.
+    let gone: Vec<&PathBuf> =
+        traffic.parts.windows(2).filter(|two| first(&two[1]) < needs).map(|two| &two[0]).collect();
+    assert!(gone.len() > 3, "{needs:?} of {from:?}");
+    gone.into_iter().for_each(|part| fs::remove_file(part).unwrap());
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[at..=at])));
+    let health = Arc::clone(&work.health);
+    assert_eq!(work.finish(true).quarantined, 0);
+    assert!(health.status().troubles.is_empty(), "{:?}", health.status().troubles);
+    compare(&traffic.made(), &expected);
 }

@@ -51,11 +51,16 @@ const TABLES: &str = "
     PRAGMA user_version = 1;
 ";
 
-/// Since version 2: captures whose records by the capture are out.
-const OWN_RECORDS: &str = "
+/// Since version 2: captures whose records by the capture are out; and for each time up to which hours were out, what was needed then.
+const SECOND: &str = "
     CREATE TABLE own (
         device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, digest TEXT NOT NULL,
         PRIMARY KEY (device, inode, size, digest)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE needed (
+        sensor INTEGER NOT NULL REFERENCES sensor, product TEXT NOT NULL,
+        until INTEGER NOT NULL, needs INTEGER NOT NULL,
+        PRIMARY KEY (sensor, product, until)
     ) STRICT, WITHOUT ROWID;
     PRAGMA user_version = 2;
 ";
@@ -97,7 +102,7 @@ fn prepare(db: &Connection, path: &Path) -> Result<()> {
         if version(db)? == 1 {
             let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
             if version(&transaction)? == 1 {
-                transaction.execute_batch(OWN_RECORDS)?;
+                transaction.execute_batch(SECOND)?;
             }
             transaction.commit()?;
         }

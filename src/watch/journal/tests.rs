@@ -391,7 +391,7 @@ fn a_journal_of_the_version_before_is_taken_over() {
     let output = tempfile::tempdir().unwrap();
     let journal = Journal::open(output.path()).unwrap();
     journal.fed("s", &fed(1)).unwrap();
-    journal.db.execute_batch("DROP TABLE own; PRAGMA user_version = 1").unwrap();
+    journal.db.execute_batch("DROP TABLE own; DROP TABLE needed; PRAGMA user_version = 1").unwrap();
     drop(journal);
     let journal = Journal::open(output.path()).unwrap();
     assert_eq!(steps(&journal, "s"), [Ok(1)]);
@@ -406,4 +406,25 @@ fn a_journal_of_the_version_before_is_taken_over() {
     let ids: Vec<i64> = journal.held().unwrap().iter().filter(|held| held.own).map(|held| held.id).collect();
     journal.removed_captures(&ids).unwrap();
     assert!(!journal.has_own(&identity(1)).unwrap());
+}
+
+#[test]
+fn what_was_needed_is_known_of_every_time_to_turn_back_to() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    let needed = |behind| journal.needed("s", "flows", Timestamp(behind)).unwrap();
+    assert_eq!(needed(100), Timestamp::MIN);
+    for until in [10, 20, 30] {
+        journal.commit("s", "flows", out(until), None).unwrap();
+        journal.commit("s", "groups", out(until + 1), None).unwrap();
+    }
+    assert_eq!([9, 10, 29, 99].map(needed), [Timestamp::MIN, Timestamp(3), Timestamp(13), Timestamp(23)]);
+    // What was out further on is not any more.
+    journal.turn_back("s", &[file(1)], &[("flows".into(), out(20))]).unwrap();
+    assert_eq!(needed(99), Timestamp(13));
+    journal.quiet("s", Timestamp(50)).unwrap();
+    journal.fed("s", &fed(40)).unwrap();
+    let last = journal.sequence("s").unwrap()[2].place();
+    journal.forget("s", last).unwrap();
+    assert_eq!(needed(99), Timestamp::MIN, "no capture from before is left");
 }

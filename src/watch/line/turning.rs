@@ -8,6 +8,7 @@ use super::aside::tomorrow;
 use super::waiting::Coming;
 use crate::error::Result;
 use crate::time::Timestamp;
+use crate::watch::Product;
 use crate::watch::arrivals::Arrival;
 use crate::watch::journal::{Entry, Fed, Journal, Out, State};
 use crate::watch::spans::hour;
@@ -27,8 +28,10 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
     };
     let before = sequence.iter().filter_map(earliest).min();
     let sequence: Vec<Entry> = sequence.into_iter().filter(|entry| !is_other(entry)).collect();
+    let mut from = None;
     while let Some(Coming { arrival: Arrival { path, identity, .. }, first, .. }) = coming.first() {
-        if can_turn_back(line, journal, &sequence, first.unwrap_or(Timestamp::MIN))? {
+        from = turns_to(line, journal, &sequence, first.unwrap_or(Timestamp::MIN))?;
+        if from.is_some() {
             break;
         }
         let reason = "it begins before hours that are out, and captures of these are gone";
@@ -39,14 +42,19 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
         coming.remove(0);
         late += 1;
     }
-    let Some(first) = coming.first().map(|coming| coming.first.unwrap_or(Timestamp::MIN)) else { return Ok(late) };
+    let Some((first, from)) = coming.first().map(|coming| coming.first.unwrap_or(Timestamp::MIN)).zip(from) else {
+        return Ok(late);
+    };
     let first = before.map_or(first, |before| before.min(first));
-    let from = Timestamp(hour(first.0));
+    let from = Timestamp(hour(first.0)).min(from);
     tracing::info!(sensor = %line.sensor, files = coming.len(), "files begin before what was read: hours are made again");
     let mut outs = Vec::new();
     for product in line.settings.by_hour() {
         let out = journal.out(&line.sensor, &product.name())?;
-        let (until, needs) = if out.until <= from { (out.until, out.needs) } else { (from, Timestamp::MIN) };
+        let (until, needs) = match out.until <= from {
+            true => (out.until, out.needs),
+            false => (from, journal.needed(&line.sensor, &product.name(), from)?),
+        };
         // Scans are out with their groups.
         if product.name() == "groups" {
             outs.push(("scans".into(), Out { until, needs }));
@@ -86,9 +94,20 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
     Ok(late)
 }
 
+/// The hour from which hours have to be made again for a packet at a time, if the captures of all of them are held: flows that had ended may
+/// go on with it. Where only those of its own hour on are held, that one; a flow that goes on is then cut at its begin.
+fn turns_to(line: &Line, journal: &Journal, sequence: &[Entry], first: Timestamp) -> Result<Option<Timestamp>> {
+    let reach = line.settings.by_hour().map(Product::reach).max().unwrap_or(0);
+    for from in [first.0.saturating_sub(reach), first.0].map(|time| Timestamp(hour(time))) {
+        if can_turn_back(line, journal, sequence, from)? {
+            return Ok(Some(from));
+        }
+    }
+    Ok(None)
+}
+
 /// Whether no hour from a time on is out, or the captures of all of them are held.
-fn can_turn_back(line: &Line, journal: &Journal, sequence: &[Entry], first: Timestamp) -> Result<bool> {
-    let from = Timestamp(hour(first.0));
+fn can_turn_back(line: &Line, journal: &Journal, sequence: &[Entry], from: Timestamp) -> Result<bool> {
     let mut is_out = false;
     for product in line.settings.by_hour() {
         is_out |= journal.out(&line.sensor, &product.name())?.until > from;

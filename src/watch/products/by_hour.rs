@@ -117,7 +117,7 @@ impl Making {
 }
 
 /// The longest time that a flow is held behind its last packet.
-fn silence(settings: &FlowSettings) -> i64 {
+pub(super) fn silence(settings: &FlowSettings) -> i64 {
     let life = settings.lifetime;
     let idle = [life.tcp_idle, life.udp_idle, life.other_idle].into_iter().map(|idle| idle.unwrap_or(i64::MAX / 4));
     let held = if life.tcp_end == TcpEnd::AnyFin { HELD } else { 0 };
