@@ -1,9 +1,9 @@
 //! What is removed when, and how much room there is.
 //!
 //! A capture goes when it is over its age or there are too many bytes of captures, the oldest first; but only if this pipeline was given it, it is
-//! still the file that it was, all of its packets are in hours that are out for all products by the hour, and its records by the capture are out. Until then it stays, and is counted. So it is
-//! also where room is made because the disk is full. A capture in which a flow began that still lives may go: that flow is cut if the pipeline is
-//! begun anew, and nothing else.
+//! still the file that it was, all of its packets are in hours that are out for all products by the hour, and the records are out that it has
+//! by itself. Until then it stays, and is counted. So it is also where room is made because the disk is full. A capture in which a flow began that
+//! still lives may go: that flow is cut if the pipeline is begun anew, and nothing else.
 //!
 //! Records go with their hours, when these are out; reports of what could not be read, and these files, by how long they lie there.
 //!

@@ -36,8 +36,9 @@
 //! can still be in an hour to come (`spans.rs`), in the same order, and what is out already is not written again. An hour's file is written before the
 //! journal says so; if that is lost, the same bytes are written again in its place.
 //!
-//! A file that begins before what was read already turns the line back: hours from there on count as not out, and all is read again from the
-//! captures that are held, from the first that these hours need: the journal has that for each time up to which hours were out. If these are gone, the file is `late`, and nothing of it is read.
+//! A file that begins before what was read already turns the line back: hours from there on count as not out, and are made again from the
+//! captures that are held. The journal has, for each time up to which hours were out, from where captures are needed for that. If these are gone,
+//! the file is `late`, and nothing of it is in an hour.
 
 pub mod arrivals;
 

@@ -204,8 +204,8 @@ impl Feed for LineFeed<'_> {
         if !is_new {
             return Ok(());
         }
+        let wild = report.as_ref().map_or(0, |_| self.seen.wild());
         self.became(place, path, report, failed, last)?;
-        let wild = self.seen.wild();
         if wild > 0 {
             let path = path.display();
             let reason = format!(
