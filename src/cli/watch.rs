@@ -54,7 +54,7 @@ file again. `pcap-compactor status OUTPUT` tells how it is.
 Examples:
   pcap-compactor watch captures -o records --product groups
   pcap-compactor watch captures -o records --product flows:cic --product buckets:100ms
-  pcap-compactor watch captures -o records --product flows:nexus/capture   # records/flows-nexus/SENSOR/a.csv of a.pcap
+  pcap-compactor watch captures -o records --product flows:nexus/capture   # a file a capture
   pcap-compactor watch captures -o records --product groups --capture eth0 --bpf 'not port 22'
   pcap-compactor watch captures -o records --product flows --keep-captures 30min
   pcap-compactor watch captures -o records --product groups --once   # what is there, no more
