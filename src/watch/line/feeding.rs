@@ -138,8 +138,7 @@ impl Feed for LineFeed<'_> {
     fn next(&mut self) -> Result<Next> {
         self.permit = None;
         loop {
-            if let Some((_, arrival)) = self.waiting.own.pop_first() {
-                self.own(arrival)?;
+            if self.make_own()? {
                 continue;
             }
             if let Some(next) = self.replayed()? {

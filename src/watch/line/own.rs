@@ -20,8 +20,17 @@ impl LineFeed<'_> {
         Ok(())
     }
 
-    /// Makes the own records of a capture.
-    pub(super) fn own(&mut self, arrival: Arrival) -> Result<()> {
+    /// Makes the own records of the first capture that wants some; whether there was one.
+    pub(super) fn make_own(&mut self) -> Result<bool> {
+        let Some((path, arrival)) = self.waiting.own.first_key_value() else { return Ok(false) };
+        let (path, arrival) = (path.clone(), arrival.clone());
+        // If that fails, it still wants them.
+        self.own(arrival)?;
+        self.waiting.own.remove(&path);
+        Ok(true)
+    }
+
+    fn own(&mut self, arrival: Arrival) -> Result<()> {
         let path = arrival.path.clone();
         self.line.health.queue(&self.line.sensor, self.waiting.count());
         if !self.is_still(&arrival) {
@@ -44,11 +53,12 @@ impl LineFeed<'_> {
         self.permit = None;
         let made = match made {
             Ok(made) => made,
-            // What is read for too long is put aside by the run, which looks for it in `reading`.
-            Err(error) if self.line.control.is_overdue() => return Err(error),
             Err(error) => {
-                self.reading = None;
-                self.waiting.own.insert(path, arrival);
+                // What is read for too long is put aside by the run, which looks for it in `reading`.
+                match self.line.control.is_overdue() {
+                    true => drop(self.waiting.own.remove(&path)),
+                    false => self.reading = None,
+                }
                 return Err(error);
             }
         };
