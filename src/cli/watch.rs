@@ -45,7 +45,7 @@ const PART: &str = "Watch";
 /// Arguments of `watch`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Captures that appear in DIR become records in OUTPUT/PRODUCT/SENSOR/YYYY/MM/DD/HH, an hour when nothing of it can come any more. The folders in \
+Captures that appear in DIR become records in OUTPUT/PRODUCT/SENSOR/YYYY/MM/DD/HH, an hour when nothing of it can come any more; of products with /capture behind, in OUTPUT/PRODUCT/SENSOR/a.csv of a.pcap, when it is complete. The folders in \
 DIR are the sensors; files beside them are of the sensor `local`. Flows live across files. Whatever ends it, the next start goes on where it was, \
 and writes nothing twice. The first Ctrl-C or SIGTERM ends the capture and finishes what is there, the second stops at once; SIGHUP reads the settings \
 file again. `pcap-compactor status OUTPUT` tells how it is.
@@ -53,6 +53,7 @@ file again. `pcap-compactor status OUTPUT` tells how it is.
 Examples:
   pcap-compactor watch captures -o records --product groups
   pcap-compactor watch captures -o records --product flows:cic --product buckets:100ms
+  pcap-compactor watch captures -o records --product flows:nexus/capture   # a file a capture
   pcap-compactor watch captures -o records --product groups --capture eth0 --bpf 'not port 22'
   pcap-compactor watch captures -o records --product flows --keep-captures 30min
   pcap-compactor watch captures -o records --product groups --once   # what is there, no more

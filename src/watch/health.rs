@@ -1,7 +1,7 @@
 //! How a pipeline is doing: what its threads count, as text for Prometheus, as a verdict, and as a [`Status`].
 //!
 //! Nothing here is counted packet by packet: a file, an hour, a look at the disk costs a lock or less. Counters begin at 0 with the process.
-//! What is read twice, behind a crash or because a file came late, counts twice.
+//! A file counts when it is noted that it was read; what is read again later, because a file came late, does not count again.
 
 mod exposition;
 mod status;
@@ -68,6 +68,7 @@ struct Sensor {
     late: u64,
     /// Captures that were gone when they were to be read, or hours needed them.
     lost: BTreeSet<PathBuf>,
+    wild: u64,
     live_flows: u64,
     lag: Option<(Duration, Instant)>,
     tally: Tally,
@@ -160,6 +161,11 @@ impl Health {
     /// A capture is gone of which hours that are not out have something, or should have. Until the process ends, not all is well.
     pub fn lost(&self, sensor: &str, capture: &Path) {
         self.sensor(sensor, |sensor| sensor.lost.insert(capture.to_owned()));
+    }
+
+    /// So many packets were of a wild time, and are in no hour.
+    pub fn wild(&self, sensor: &str, packets: u64) {
+        self.sensor(sensor, |sensor| sensor.wild += packets);
     }
 
     /// So many complete files wait to be read, of those that its line was told.

@@ -1,9 +1,10 @@
 //! What is removed when, and how much room there is.
 //!
 //! A capture goes when it is over its age or there are too many bytes of captures, the oldest first; but only if this pipeline was given it, it is
-//! still the file that it was, and all of its packets are in hours that are out for all products. Until then it stays, and is counted. So it is
-//! also where room is made because the disk is full. A capture in which a flow began that still lives may go: that flow is cut if the pipeline is
-//! begun anew, and nothing else. One that came too late goes by the same rules, though nothing of it was read; that is counted, too.
+//! still the file that it was, all of its packets are in hours that are out for all products by the hour, and the records are out that it has
+//! by itself. Until then it stays, and is counted. So it is also where room is made because the disk is full. A capture in which a flow began that
+//! still lives may go: that flow is cut if the pipeline is begun anew, and nothing else. One that came too late goes by the same rules, though nothing
+//! of it is in an hour; that is counted, too.
 //!
 //! Records go with their hours, when these are out: for their age file by file, for their size all of an hour, the oldest first; reports of what could not be read, and these files, by how long they lie there.
 //!
@@ -60,6 +61,8 @@ pub struct Keeper {
     output: Root,
     /// When captures were last changed, by their row; nothing of those that are no longer there.
     changed: HashMap<i64, Option<i64>>,
+    /// Whether captures have records by themselves.
+    by_capture: bool,
     stopped: bool,
     /// Of the last look.
     kept_for_hours: u64,
@@ -73,7 +76,8 @@ impl Keeper {
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Keeper {
         let (folder, output) = (Root::new(&settings.folder), Root::new(&settings.output));
-        Keeper { settings, folder, output, changed: HashMap::new(), stopped: false, kept_for_hours: 0 }
+        let by_capture = settings.by_capture();
+        Keeper { settings, folder, output, changed: HashMap::new(), by_capture, stopped: false, kept_for_hours: 0 }
     }
 
     /// Looks at everything, and removes what is over. A file that cannot be removed is said to be so in a warning, and tried again the next time.
@@ -155,7 +159,8 @@ impl Keeper {
                 Some(out) => *out,
                 None => *outs.entry(held.sensor.clone()).or_insert(self.out(journal, &held.sensor)?),
             };
-            if !held.read || held.last.is_some_and(|last| last >= out.until) {
+            let is_out = held.read && held.last.is_none_or(|last| last < out.until);
+            if !is_out || self.by_capture && !held.own {
                 looked.kept_for_hours += u64::from(over);
                 continue;
             }
@@ -211,10 +216,10 @@ impl Keeper {
         Ok(there)
     }
 
-    /// How far all products of a sensor are.
+    /// How far all products by the hour of a sensor are.
     fn out(&self, journal: &Journal, sensor: &str) -> Result<Out> {
         let mut all = Out { until: Timestamp::MAX, needs: Timestamp::MAX };
-        for product in &self.settings.products {
+        for product in self.settings.by_hour() {
             let out = journal.out(sensor, &product.name())?;
             all = Out { until: all.until.min(out.until), needs: all.needs.min(out.needs) };
         }
@@ -239,8 +244,10 @@ impl Keeper {
             if young && !large {
                 continue;
             }
+            let mut by_capture = self.settings.products.iter().filter(|product| product.is_by_capture());
+            let by_capture = by_capture.any(|product| product.makes(&hour.product));
             let until = journal.out(&hour.sensor, &hour.product)?.until;
-            if hour.file.hour >= until {
+            if !by_capture && hour.file.hour >= until {
                 continue;
             }
             let path = &hour.file.path;
@@ -266,7 +273,9 @@ impl Keeper {
             journal.removed(path)?;
             begun = large.then_some(hour.file.hour);
             total -= hour.file.bytes;
-            self.folders(path, until);
+            if !by_capture {
+                self.folders(path, until);
+            }
         }
         Ok(())
     }

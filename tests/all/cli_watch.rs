@@ -127,12 +127,24 @@ fn get(address: &str, path: &str) -> (String, String) {
 fn wrong_words_are_refused_with_the_right_ones() {
     let site = Site::new();
     fs::write(site.path("bad.toml"), "rotatoin = \"60s\"\n").unwrap();
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 17] = [
         (&[], "name the folder to watch"),
         (&["captures"], "name the folder for records"),
         (&["captures", "-o", "records"], "name what is to be made (--product)"),
         (&["captures", "-o", "records", "--product", "grups"], "groups"),
         (&["captures", "-o", "records", "--product", "groups", "--product", "groups"], "groups is made already"),
+        (
+            &["captures", "-o", "records", "--product", "flows:nexus"],
+            "no hour would ever be complete; take flows:nexus@csv/capture, which has a file for each capture",
+        ),
+        (
+            &["captures", "-o", "records", "--product", "groups/minute"],
+            "there is no layout `minute`, but hour and capture",
+        ),
+        (
+            &["captures", "-o", "records", "--product", "groups", "--product", "groups/capture"],
+            "groups is made already",
+        ),
         (&["captures", "-o", "captures/records", "--product", "groups"], "captures/records lies in captures: "),
         (&["captures", "-o", ".", "--product", "groups"], "captures lies in .: "),
         (&["captures", "-o", "captures", "--product", "groups"], "name another --output"),
@@ -177,9 +189,18 @@ fn what_tcpdump_lacks_is_said_with_what_helps() {
 #[test]
 fn printed_settings_are_a_settings_file() {
     let site = Site::new();
-    let printed =
-        site.ran(&["captures", "-o", "records", "--product", "groups", "--keep-captures", "30min", "--print-settings"]);
+    let printed = site.ran(&[
+        "captures",
+        "-o",
+        "records",
+        "--product",
+        "flows:nexus/capture",
+        "--keep-captures",
+        "30min",
+        "--print-settings",
+    ]);
     assert_eq!(printed.code, Some(0), "{printed:?}");
+    assert!(printed.out.contains("\nproducts = [\"flows:nexus/capture\"]\n"), "{printed:?}");
     assert!(printed.out.contains("\nkeep_captures = \"30min\"\n") && printed.out.contains("\n[groups]\n"));
     fs::write(site.path("settings.toml"), &printed.out).unwrap();
     assert_eq!(site.ran(&["--settings", "settings.toml", "--print-settings"]).out, printed.out);

@@ -91,7 +91,7 @@ impl Health {
 
     fn sensors(&self, text: &mut Text) {
         type Of = fn(&Sensor) -> u64;
-        let counters: [(&'static str, &str, Of); 6] = [
+        let counters: [(&'static str, &str, Of); 7] = [
             ("files_read_total", "Files that were read.", |of| of.files),
             ("files_damaged_total", "Files that were read to where they are damaged.", |of| of.damaged),
             ("file_failures_total", "Times that a file could not be read.", |of| of.failures),
@@ -100,6 +100,7 @@ impl Health {
             ("captures_lost_total", "Captures that were gone before they were read or their hours were out.", |of| {
                 of.lost.len() as u64
             }),
+            ("wild_packets_total", "Packets of a wild time, which are in no hour.", |of| of.wild),
         ];
         let gauges: [(&'static str, &str, Of); 2] = [
             ("live_flows", "Flows that have not ended.", |of| of.live_flows),

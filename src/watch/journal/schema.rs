@@ -16,7 +16,7 @@ pub(super) const OWN: &str = ".pcap-compactor";
 const NAME: &str = "watch.sqlite";
 
 /// The version of the tables; another one when they change.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// `place` is never used twice, also not behind the end of a sequence that was taken back.
 const TABLES: &str = "
@@ -53,6 +53,20 @@ const TABLES: &str = "
         hour INTEGER NOT NULL, bytes INTEGER NOT NULL, rows INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     PRAGMA user_version = 1;
+";
+
+/// Since version 2: captures whose records by the capture are out; and for each time up to which hours were out, what was needed then.
+const SECOND: &str = "
+    CREATE TABLE own (
+        device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, digest TEXT NOT NULL,
+        PRIMARY KEY (device, inode, size, digest)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE needed (
+        sensor INTEGER NOT NULL REFERENCES sensor, product TEXT NOT NULL,
+        until INTEGER NOT NULL, needs INTEGER NOT NULL,
+        PRIMARY KEY (sensor, product, until)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 2;
 ";
 
 /// See [`Journal::open`].
@@ -94,6 +108,13 @@ fn prepare(db: &Connection, path: &Path) -> Result<()> {
             // Another thread may have been first.
             if version(&transaction)? == 0 && tables == 0 {
                 transaction.execute_batch(TABLES)?;
+            }
+            transaction.commit()?;
+        }
+        if version(db)? == 1 {
+            let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+            if version(&transaction)? == 1 {
+                transaction.execute_batch(SECOND)?;
             }
             transaction.commit()?;
         }

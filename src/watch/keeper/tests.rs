@@ -144,6 +144,24 @@ fn a_capture_stays_until_all_products_are_behind_it() {
 }
 
 #[test]
+fn a_capture_stays_until_the_records_are_out_that_it_has_by_itself() {
+    for by_hour in [true, false] {
+        let scene = Scene::new(|settings| {
+            settings.keep.captures = Some(DAY * 3);
+            settings.products.retain(|_| by_hour);
+            settings.products.push(Product::parse("buckets:1s/capture").unwrap());
+        });
+        let path = scene.path("old");
+        let identity = scene.file(&path, 4);
+        scene.feed(&path, identity.clone(), 2 * HOUR);
+        let looked = scene.look();
+        assert_eq!((names(&looked), looked.kept_for_hours), (Vec::new(), 1));
+        scene.journal.commit_own("s", &identity, &[]).unwrap();
+        assert_eq!(names(&scene.look()), ["old"]);
+    }
+}
+
+#[test]
 fn too_many_bytes_go_oldest_first() {
     let scene = Scene::new(|settings| settings.keep.capture_bytes = Some(6000));
     scene.capture("a", 1, 2 * HOUR);

@@ -21,9 +21,13 @@ const KILLS: u64 = 8;
 
 #[test]
 fn a_kill_at_any_moment_changes_nothing() {
-    let kills = std::env::var("PCAP_COMPACTOR_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
     let site = Site::new(20_000, 3);
-    let expected = site.expected(&site.parts);
+    kills(&site, &site.expected(&site.parts));
+}
+
+/// Kills watchers while files arrive.
+pub(super) fn kills(site: &Site, expected: &BTreeMap<PathBuf, Vec<u8>>) {
+    let kills = std::env::var("PCAP_COMPACTOR_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(KILLS);
     let mut dice = Xoshiro256PlusPlus::seed_from_u64(kills);
     let mut left = site.parts.iter().peekable();
     for nth in 1..=kills {
@@ -41,6 +45,17 @@ fn a_kill_at_any_moment_changes_nothing() {
     assert!(left.peek().is_none());
     assert_eq!(site.once("out"), Some(0));
     assert_eq!(site.temporary("out"), 0);
+    same(&site.records("out"), expected);
+}
+
+#[test]
+fn what_comes_for_an_hour_that_was_closed_with_all_makes_it_again() {
+    let site = Site::new(5000, 1);
+    let expected = site.expected(&site.parts);
+    for some in site.parts.chunks(site.parts.len().div_ceil(3)) {
+        some.iter().for_each(|part| site.arrive(part, true));
+        assert_eq!(site.once("out"), Some(0));
+    }
     same(&site.records("out"), &expected);
 }
 

@@ -1,6 +1,7 @@
 //! The pipeline as a process: files that arrive, kills, quiet, bad files and full disks. What comes out is compared with what a run that
 //! nothing disturbed makes; that this is what whole runs make of the whole capture is a test of the library.
 
+mod by_capture;
 mod disturbed;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ const PRODUCTS: [&str; 4] = ["groups", "flows", "flows:cic", "buckets:1s@csv"];
 struct Site {
     dir: TempDir,
     parts: Vec<PathBuf>,
+    products: Vec<&'static str>,
 }
 
 impl Site {
@@ -51,7 +53,7 @@ impl Site {
         })
         .unwrap();
         open.map(|open| open.finish().unwrap());
-        Site { dir, parts }
+        Site { dir, parts, products: PRODUCTS.to_vec() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -81,7 +83,7 @@ impl Site {
     fn watch_aloud(&self, output: &str, more: &[&str]) -> Command {
         let mut watch = command(["watch"]);
         watch.arg(self.path("in")).arg("-o").arg(self.path(output)).args(more);
-        for product in PRODUCTS {
+        for product in &self.products {
             watch.args(["--product", product]);
         }
         watch
