@@ -477,7 +477,17 @@ fn a_packet_of_long_ago_is_in_a_record_and_no_hour_waits_for_it() {
     let work = Work::start(traffic.settings());
     traffic.parts.chunks(1).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
     work.finish(true);
-    compare(&in_parts, &traffic.made());
+    compare(&without_ids(in_parts), &without_ids(traffic.made()));
+}
+
+/// Where time goes back, the id of a flow also goes by the markers of the run, which a restart counts anew.
+fn without_ids(mut made: BTreeMap<PathBuf, String>) -> BTreeMap<PathBuf, String> {
+    for text in made.values_mut() {
+        let mut parts = text.split("\"flow_id\":\"");
+        let first = parts.next().unwrap_or_default().to_owned();
+        *text = first + &parts.map(|part| &part[16..]).collect::<String>();
+    }
+    made
 }
 
 #[test]
