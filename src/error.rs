@@ -42,9 +42,9 @@ pub enum ErrorKind {
     Name(String),
     /// An invariant of the engine is broken: the ledger does not balance, say.
     Invariant(String),
-    /// A folder cannot be watched: another process does it, or the journal of its pipeline cannot be used.
+    /// A folder cannot be watched: another process does it, or the journal of its pipeline cannot be used. Or a file in it is of no use.
     Watch {
-        /// The folder, or the journal.
+        /// The folder, the journal, or the file.
         path: PathBuf,
         /// Why, and what to do.
         message: String,

@@ -104,13 +104,17 @@ fn look(output: &Path) -> anyhow::Result<Told> {
     Ok(told)
 }
 
-/// Seconds for which a watcher may say nothing; it writes every five.
-const SILENCE: i64 = 20;
+/// Seconds for which a watcher may say nothing: three times as long as one does to which nothing happens.
+const SILENCE: i64 = 3 * watch::HEARTBEAT.as_secs() as i64;
 
 /// One that runs and has not written for long hangs, or cannot write: then not all is well, whatever it said last.
 fn is_of_now(status: &mut Status, now: SystemTime) {
     let now = now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |now| now.as_secs() as i64);
     let silent = now.saturating_sub(status.time);
+    // What it was behind then it is behind still, or it would have said so.
+    for sensor in status.sensors.iter_mut().filter(|sensor| sensor.lag_seconds > 0.0) {
+        sensor.lag_seconds += silent.max(0) as f64;
+    }
     if silent > SILENCE {
         status.healthy = false;
         status.reasons.insert(0, format!("it has not said how it is for {silent} s: it hangs, or its disk is full"));
@@ -252,6 +256,10 @@ fn machine(status: &Status, style: Style) -> String {
         let kept = things(status.kept_for_hours, "capture");
         table.row(["kept".into(), format!("{kept} past the time, for hours that are not out")]);
     }
+    if status.removed_unread > 0 {
+        let removed = things(status.removed_unread, "capture");
+        table.row(["removed".into(), format!("{removed} that came too late to be read")]);
+    }
     if let Some(bytes_held) = status.resident {
         table.row(["memory".into(), bytes(bytes_held)]);
     }
@@ -315,7 +323,7 @@ mod tests {
     #[test]
     fn a_watcher_that_says_nothing_is_not_well() {
         let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-        for (time, well) in [(999_990, true), (999_970, false), (1_000_500, true)] {
+        for (time, well) in [(999_920, true), (999_900, false), (1_000_500, true)] {
             let mut status =
                 Status { time, healthy: true, ..Health::new(std::time::Duration::from_secs(60), 0).status() };
             status.reasons.clear();

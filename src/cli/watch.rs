@@ -14,11 +14,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
+use crossbeam_channel::{Receiver, Select, unbounded};
 use pcap_compactor::Config;
-use pcap_compactor::sink::atomic::write_whole;
-use pcap_compactor::watch::health::Health;
-use pcap_compactor::watch::{Ended, Pipeline, Settings, Stop};
+use pcap_compactor::watch::health::{Health, STATUS, Status as How};
+use pcap_compactor::watch::{Ended, Pipeline, Stop};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 use tracing::{error, info, warn};
@@ -31,11 +30,11 @@ use amounts::{Length, Size};
 use knobs::Knobs;
 use tap::Tap;
 
-/// How often is looked whether something is to be done.
-const TICK: Duration = Duration::from_millis(100);
+/// How often is looked whether something is to be done of which nobody tells, and whether the status is another.
+const TICK: Duration = Duration::from_secs(5);
 
-/// How often the status is written.
-const STATUS: Duration = Duration::from_secs(5);
+/// How often the status is written though nothing has happened.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// How long a stop at once may take.
 const AT_ONCE: Duration = Duration::from_secs(3);
@@ -46,7 +45,7 @@ const PART: &str = "Watch";
 /// Arguments of `watch`.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Captures that appear in DIR become records in OUTPUT/PRODUCT/SENSOR/YYYY/MM/DD/HH, an hour when nothing of it can come any more. The folders in \
+Captures that appear in DIR become records in OUTPUT/PRODUCT/SENSOR/YYYY/MM/DD/HH, an hour when nothing of it can come any more; of products with /capture behind, in OUTPUT/PRODUCT/SENSOR/a.csv of a.pcap, when it is complete. The folders in \
 DIR are the sensors; files beside them are of the sensor `local`. Flows live across files. Whatever ends it, the next start goes on where it was, \
 and writes nothing twice. The first Ctrl-C or SIGTERM ends the capture and finishes what is there, the second stops at once; SIGHUP reads the settings \
 file again. `pcap-compactor status OUTPUT` tells how it is.
@@ -54,6 +53,7 @@ file again. `pcap-compactor status OUTPUT` tells how it is.
 Examples:
   pcap-compactor watch captures -o records --product groups
   pcap-compactor watch captures -o records --product flows:cic --product buckets:100ms
+  pcap-compactor watch captures -o records --product flows:nexus/capture   # a file a capture
   pcap-compactor watch captures -o records --product groups --capture eth0 --bpf 'not port 22'
   pcap-compactor watch captures -o records --product flows --keep-captures 30min
   pcap-compactor watch captures -o records --product groups --once   # what is there, no more
@@ -98,7 +98,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if args.once && knobs.capture.is_some() {
         return Err(Usage("--once works off what is there; it does not go with a capture".into()).into());
     }
-    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let signals = signals()?;
     // A file that may grow no more is an error of the write, which is told and leaves nothing half-written.
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     let server = settings.listen.map(listen).transpose()?;
@@ -121,7 +121,8 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         info!(target: PART, "{} -> {}: {product}", settings.folder.display(), settings.output.display());
     }
     let output = settings.output.clone();
-    let work = if args.once { Work::once(settings, &health)? } else { Work::go_on(settings, &health)? };
+    let start = if args.once { Pipeline::start_once } else { Pipeline::start };
+    let work = start(settings, Arc::clone(&health))?;
     let tap = match capture {
         Some((capture, folder)) => Some(Tap::open(capture, folder, &health).map_err(explained)?),
         None => None,
@@ -130,6 +131,15 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let watch =
         Watch { args, knobs, output, health, signals, work, tap, limit, signal: None, written: None, mute: false };
     watch.run()
+}
+
+/// Signals, as they come. From here on they do nothing by themselves.
+fn signals() -> anyhow::Result<Receiver<i32>> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let (tell, told) = unbounded();
+    let hear = move || signals.forever().try_for_each(|signal| tell.send(signal));
+    thread::Builder::new().name("signals".into()).spawn(hear)?;
+    Ok(told)
 }
 
 /// Begins to write messages.
@@ -174,61 +184,30 @@ fn serve(server: Server, health: Arc<Health>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What is under way.
-enum Work {
-    GoesOn(Pipeline),
-    Once(Receiver<pcap_compactor::Result<Ended>>),
-}
-
-impl Work {
-    fn go_on(settings: Settings, health: &Arc<Health>) -> anyhow::Result<Work> {
-        Ok(Work::GoesOn(Pipeline::start(settings, Arc::clone(health))?))
-    }
-
-    fn once(settings: Settings, health: &Arc<Health>) -> anyhow::Result<Work> {
-        let ((end, ended), health) = (bounded(1), Arc::clone(health));
-        // Its end is of no interest to whoever is gone.
-        let work = move || _ = end.send(Pipeline::once(settings, health));
-        thread::Builder::new().name("once".into()).spawn(work)?;
-        Ok(Work::Once(ended))
-    }
-
-    fn wait(&mut self, time: Duration) -> Option<anyhow::Result<Ended>> {
-        match self {
-            Work::GoesOn(pipeline) => pipeline.wait(time).map(|ended| ended.map_err(Into::into)),
-            Work::Once(ended) => match ended.recv_timeout(time) {
-                Ok(ended) => Some(ended.map_err(Into::into)),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => Some(Err(anyhow::anyhow!("the work ended without a word"))),
-            },
-        }
-    }
-}
-
 /// A watcher that runs.
 struct Watch<'a> {
     args: &'a Args,
     knobs: Knobs,
     output: PathBuf,
     health: Arc<Health>,
-    signals: Signals,
-    work: Work,
+    signals: Receiver<i32>,
+    work: Pipeline,
     tap: Option<Tap>,
     /// How long a stop may take.
     limit: Duration,
     /// The signal that asked to stop, when it has to be done, and whether the pipeline knows.
     signal: Option<(i32, Instant, bool)>,
-    /// When the status was written.
-    written: Option<Instant>,
+    /// The status that was written, and when.
+    written: Option<(How, Instant)>,
     /// That the status cannot be written has been said.
     mute: bool,
 }
 
 impl Watch<'_> {
     fn run(mut self) -> anyhow::Result<Exit> {
+        let mut looked: Option<Instant> = None;
         let ended = loop {
-            let came: Vec<i32> = self.signals.pending().collect();
-            for signal in came {
+            while let Ok(signal) = self.signals.try_recv() {
                 match signal {
                     SIGHUP => self.reload(),
                     signal => self.stop(signal),
@@ -242,11 +221,13 @@ impl Watch<'_> {
                 warn!(target: PART, "not finished within {limit}; what is left is done at the next start");
                 self.stop_now(signal);
             }
-            if self.written.is_none_or(|written| written.elapsed() >= STATUS) {
+            if looked.is_none_or(|looked| looked.elapsed() >= TICK) {
+                looked = Some(Instant::now());
                 self.status();
             }
-            if let Some(ended) = self.work.wait(TICK) {
-                break ended;
+            self.sleep();
+            if let Some(ended) = self.work.wait(Duration::ZERO) {
+                break ended.map_err(Into::into);
             }
         };
         // Without it, tcpdump would still write into the folder.
@@ -271,8 +252,25 @@ impl Watch<'_> {
         if quarantined > 0 {
             warn!(target: PART, "{} put aside, late or gone; `pcap-compactor status {}` says why", things(quarantined, "file"), self.output.display());
         }
-        // A signal is how a watcher ends.
-        Ok(if waiting + quarantined > 0 { Exit::Partial } else { Exit::Ok })
+        // A signal is how a watcher ends, but not how all is worked off.
+        let is_short = self.args.once && self.signal.is_some();
+        if is_short {
+            warn!(target: PART, "stopped; run it again for what is left");
+        }
+        Ok(if waiting + quarantined > 0 || is_short { Exit::Partial } else { Exit::Ok })
+    }
+
+    /// Waits until somebody tells something, or it is time to look.
+    fn sleep(&self) {
+        let left = self.signal.map_or(TICK, |(_, until, _)| until.saturating_duration_since(Instant::now()));
+        let mut select = Select::new();
+        select.recv(&self.signals);
+        select.recv(self.work.ended());
+        if let Some(events) = self.tap.as_ref().and_then(Tap::events) {
+            select.recv(events);
+        }
+        // What is ready is found by who looks for it.
+        let _ = select.ready_timeout(left.min(TICK));
     }
 
     /// A signal to stop has come.
@@ -281,13 +279,9 @@ impl Watch<'_> {
             warn!(target: PART, "stopping at once; what is left is done at the next start");
             self.stop_now(signal);
         }
-        if matches!(self.work, Work::Once(_)) {
-            // What is written is whole, and the next run goes on behind it.
-            warn!(target: PART, "stopped; run it again for what is left");
-            interrupt::end(signal);
-        }
         let limit = Length(self.limit);
-        info!(target: PART, "stopping: finishing what is there, within {limit}; a second signal stops at once");
+        let what = if self.args.once { "the file that is read" } else { "what is there" };
+        info!(target: PART, "stopping: finishing {what}, within {limit}; a second signal stops at once");
         self.health.stopping();
         self.signal = Some((signal, Instant::now() + self.limit, false));
         if let Some(tap) = &mut self.tap {
@@ -297,27 +291,24 @@ impl Watch<'_> {
 
     /// Ends the process, with the pipeline at a good place if it gets there soon.
     fn stop_now(&mut self, signal: i32) -> ! {
-        if let Work::GoesOn(pipeline) = &mut self.work {
-            pipeline.stop(Stop::Now);
-            // How it ended is told by the next start, which goes on there.
-            let _ = pipeline.wait(AT_ONCE);
-        }
+        self.work.stop(Stop::Now);
+        // How it ended is told by the next start, which goes on there.
+        let _ = self.work.wait(AT_ONCE);
         self.status();
         interrupt::end(signal)
     }
 
     /// Hears of our own capture, and once it has ended with a stop, asks the pipeline to finish.
     fn capture(&mut self) {
-        let Work::GoesOn(pipeline) = &self.work else { return };
         if let Some(tap) = &mut self.tap {
             let pause = self.knobs.when_full == Some(knobs::Full::StopCapturing) && self.health.is_low_on_disk();
-            tap.look(pipeline, &self.health, pause);
+            tap.look(&self.work, &self.health, pause);
         }
         if let Some((_, _, told @ false)) = &mut self.signal
             && self.tap.as_ref().is_none_or(Tap::is_over)
         {
             *told = true;
-            pipeline.stop(Stop::Finish);
+            self.work.stop(Stop::Finish);
         }
     }
 
@@ -344,18 +335,21 @@ impl Watch<'_> {
         self.limit = knobs.stop_limit.map_or(self.limit, |Length(time)| time);
         self.knobs.when_full = knobs.when_full;
         self.health.limits(settings.rotation, settings.least_free);
-        if let Work::GoesOn(pipeline) = &self.work {
-            pipeline.reload(settings);
-        }
+        self.work.reload(settings);
         info!(target: PART, "{}: read again", path.display());
     }
 
-    /// Writes how it is, for `status`.
+    /// Writes how it is, for `status`, if that is news.
     fn status(&mut self) {
-        self.written = Some(Instant::now());
-        let written = serde_json::to_vec_pretty(&self.health.status())
+        let now = self.health.status();
+        let is_known = |(before, at): &(How, Instant)| now.is_as(before) && at.elapsed() < HEARTBEAT;
+        if self.written.as_ref().is_some_and(is_known) {
+            return;
+        }
+        let written = serde_json::to_vec_pretty(&now)
             .map_err(anyhow::Error::from)
-            .and_then(|json| Ok(write_whole(&status_file(&self.output), &json)?));
+            .and_then(|json| Ok(How::put(&json, &self.output)?));
+        self.written = Some((now, Instant::now()));
         if let Err(failed) = written
             && !std::mem::replace(&mut self.mute, true)
         {
@@ -366,5 +360,5 @@ impl Watch<'_> {
 
 /// Where a watcher tells how it is.
 pub(super) fn status_file(output: &Path) -> PathBuf {
-    output.join(".pcap-compactor").join("status.json")
+    output.join(STATUS)
 }

@@ -6,6 +6,8 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
+#[cfg(unix)]
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -22,6 +24,9 @@ pub struct AtomicFile {
     path: PathBuf,
     /// Where it lies until then; nothing for what is written into.
     temporary: Option<PathBuf>,
+    /// The folder, where it was handed over open.
+    #[cfg(unix)]
+    folder: Option<OwnedFd>,
     replaces: bool,
     out: BlockWriter,
     _unfinished: Option<Unfinished>,
@@ -44,6 +49,31 @@ impl AtomicFile {
         AtomicFile::start(path, false)
     }
 
+    /// Starts the file that will be at `path`, whose folder is `folder`, wherever that lies by now. A link of that name is replaced, not followed.
+    ///
+    /// # Errors
+    /// The temporary file cannot be made.
+    #[cfg(unix)]
+    pub(crate) fn create_in(folder: OwnedFd, path: &Path) -> Result<AtomicFile> {
+        use rustix::fs::{Mode, OFlags, openat};
+        let temporary = folder_of(path).join(temporary_name(path));
+        let failed = |source| Error::io("create", &temporary, source);
+        let name = temporary.file_name().unwrap_or_default();
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let create = || openat(&folder, name, flags, Mode::from_raw_mode(0o666));
+        let file = match create() {
+            // A leftover of a process of the same number.
+            Err(rustix::io::Errno::EXIST) => {
+                rustix::fs::unlinkat(&folder, name, rustix::fs::AtFlags::empty()).and_then(|()| create())
+            }
+            other => other,
+        };
+        let out = BlockWriter::new(file.map_err(io::Error::from).map_err(failed)?.into()).map_err(failed)?;
+        let _unfinished = Some(Unfinished::new(&temporary));
+        let (path, temporary) = (path.to_owned(), Some(temporary));
+        Ok(AtomicFile { path, temporary, folder: Some(folder), replaces: true, out, _unfinished })
+    }
+
     fn start(path: &Path, replaces: bool) -> Result<AtomicFile> {
         let refused = |source| Error::io("write", path, source);
         let mut target = path.to_owned();
@@ -51,7 +81,15 @@ impl AtomicFile {
             Ok(there) if there.is_dir() => return Err(refused(ErrorKind::IsADirectory.into())),
             Ok(there) if !there.is_file() => {
                 let out = OpenOptions::new().write(true).open(path).and_then(BlockWriter::new).map_err(refused)?;
-                return Ok(AtomicFile { path: target, temporary: None, replaces, out, _unfinished: None });
+                return Ok(AtomicFile {
+                    path: target,
+                    temporary: None,
+                    #[cfg(unix)]
+                    folder: None,
+                    replaces,
+                    out,
+                    _unfinished: None,
+                });
             }
             Ok(_) if path.is_symlink() => target = fs::canonicalize(path).map_err(refused)?,
             // A link to what is not there yet.
@@ -75,7 +113,15 @@ impl AtomicFile {
         let file = file.map_err(|source| Error::io("create", &temporary, source))?;
         let out = BlockWriter::new(file).map_err(|source| Error::io("write", &temporary, source))?;
         let _unfinished = Some(Unfinished::new(&temporary));
-        Ok(AtomicFile { path: target, temporary: Some(temporary), replaces, out, _unfinished })
+        Ok(AtomicFile {
+            path: target,
+            temporary: Some(temporary),
+            #[cfg(unix)]
+            folder: None,
+            replaces,
+            out,
+            _unfinished,
+        })
     }
 
     /// Appends what `with` appends to a buffer, whose other content it must leave alone.
@@ -100,11 +146,23 @@ impl AtomicFile {
         if !self.replaces {
             vacant(&self.path)?;
         }
-        fs::rename(temporary, &self.path).map_err(failed)?;
+        self.rename(temporary).map_err(failed)?;
         self.temporary = None;
-        // The rename is on the disk when its folder is; a file system that cannot sync folders has its own promise.
-        let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
         Ok(seal)
+    }
+
+    /// The rename is on the disk when its folder is; a file system that cannot sync folders has its own promise.
+    fn rename(&self, temporary: &Path) -> io::Result<()> {
+        #[cfg(unix)]
+        if let Some(folder) = &self.folder {
+            let [from, to] = [temporary, &self.path].map(|path| path.file_name().unwrap_or_default());
+            rustix::fs::renameat(folder, from, folder, to)?;
+            let _ = rustix::fs::fsync(folder);
+            return Ok(());
+        }
+        fs::rename(temporary, &self.path)?;
+        let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
+        Ok(())
     }
 }
 
@@ -121,9 +179,14 @@ impl Write for AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if let Some(temporary) = &self.temporary {
-            let _ = fs::remove_file(temporary);
+        let Some(temporary) = &self.temporary else { return };
+        #[cfg(unix)]
+        if let Some(folder) = &self.folder {
+            let name = temporary.file_name().unwrap_or_default();
+            let _ = rustix::fs::unlinkat(folder, name, rustix::fs::AtFlags::empty());
+            return;
         }
+        let _ = fs::remove_file(temporary);
     }
 }
 

@@ -17,6 +17,12 @@ pub struct Seal {
 }
 
 impl Seal {
+    /// Bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Reads a file to its end.
     ///
     /// # Errors

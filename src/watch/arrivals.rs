@@ -26,7 +26,8 @@
 //! # What it costs
 //!
 //! It waits for events, and looks through all folders every [`Settings::look`], so an event that was missed costs only time;
-//! where the system does not tell, as often as every [`Settings::stable`]. Of a file it keeps path and identity. Waiting goes by a clock that
+//! where the system does not tell, as often as every [`Settings::stable`]. Of a file it keeps path and identity; so files that were read and stay
+//! in the folder cost memory, some hundred bytes each. Waiting goes by a clock that
 //! is never set; a time of change that lies in the future makes a file wait, and no longer than others.
 
 mod beginning;
@@ -46,6 +47,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use self::events::{Events, Heard};
 use self::lookout::Lookout;
+use super::queue::Queue;
 use super::{Identity, LOCAL, Settings};
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
@@ -65,7 +67,7 @@ pub struct Arrival {
 #[derive(Debug)]
 pub enum Seen {
     /// Files that are complete now. What is found together comes together, sorted by path, and so does all that stands there at the
-    /// start and was not changed lately.
+    /// start and was not changed lately; but of a pipeline's line that is behind, only as much as it takes.
     Complete(Vec<Arrival>),
     /// A file that grows and holds a packet. Told once until it is complete, as soon as it is known.
     Growing {
@@ -101,6 +103,21 @@ pub fn sensor_of(folder: &Path, path: &Path) -> String {
     }
 }
 
+/// How much the lines of sensors take.
+#[derive(Clone, Debug)]
+pub(super) struct Room {
+    /// What they have.
+    pub(super) queue: Arc<Queue>,
+    /// What each may have.
+    pub(super) most: usize,
+}
+
+impl Default for Room {
+    fn default() -> Room {
+        Room { queue: Arc::default(), most: usize::MAX }
+    }
+}
+
 /// A folder that is watched, until this is dropped.
 #[derive(Debug)]
 pub struct Arrivals {
@@ -118,20 +135,26 @@ impl Arrivals {
     /// The folder cannot be listed, or there is no thread to be had. A system that does not tell what happens is
     /// [`Seen::Trouble`], and is looked at instead.
     pub fn start(settings: &Settings, seen: Sender<Seen>) -> Result<Arrivals> {
-        Arrivals::hearing(Events::start(&settings.folder), settings, seen)
+        Arrivals::hearing(Events::start(&settings.folder), settings, seen, Room::default())
+    }
+
+    /// The same, for lines that have so much room.
+    pub(super) fn within(room: Room, settings: &Settings, seen: Sender<Seen>) -> Result<Arrivals> {
+        Arrivals::hearing(Events::start(&settings.folder), settings, seen, room)
     }
 
     fn hearing(
         events: io::Result<(Events, Receiver<Heard>)>,
         settings: &Settings,
         seen: Sender<Seen>,
+        room: Room,
     ) -> Result<Arrivals> {
         let folder = settings.folder.as_path();
         std::fs::read_dir(folder).map_err(|error| Error::io("list", folder, error))?;
         let (finished, told) = unbounded();
         let (stop, stopped) = bounded(0);
         let idle = Arc::default();
-        let lookout = Lookout::new(settings, events, told, stopped, seen, Arc::clone(&idle));
+        let lookout = Lookout::new(settings, events, told, stopped, seen, room, Arc::clone(&idle));
         let thread = thread::Builder::new().name("arrivals".into()).spawn(move || lookout.run());
         let thread = thread.map_err(|error| Error::io("watch", folder, error))?;
         Ok(Arrivals { finished, idle, stop: Some(stop), thread: Some(thread) })

@@ -1,25 +1,30 @@
 //! How a pipeline is doing: what its threads count, as text for Prometheus, as a verdict, and as a [`Status`].
 //!
 //! Nothing here is counted packet by packet: a file, an hour, a look at the disk costs a lock or less. Counters begin at 0 with the process.
-//! What is read twice, behind a crash or because a file came late, counts twice.
+//! A file counts when it is noted that it was read; what is read again later, because a file came late, does not count again.
 
 mod exposition;
 mod status;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::queue::Queue;
 use crate::capture;
 use crate::engine::FileReport;
 use crate::engine::ledger::Tally;
 use crate::time::Timestamp;
 
-pub use status::{CaptureStatus, ProductStatus, SensorStatus, Status, Trouble};
+pub use status::{CaptureStatus, ProductStatus, STATUS, SensorStatus, Status, Trouble};
 
 /// Rotations that a sensor may be behind.
 const MOST_BEHIND: u32 = 3;
+
+/// How long a line works that failed before until it is believed to, if no hour of it is out by then.
+const PROVEN: Duration = Duration::from_secs(300);
 
 /// Troubles that are remembered; the oldest go first.
 const TROUBLES: usize = 20;
@@ -35,6 +40,8 @@ pub struct Health {
     least_free: AtomicU64,
     free: AtomicU64,
     kept_for_hours: AtomicU64,
+    removed_unread: AtomicU64,
+    queue: Arc<Queue>,
     stopping: AtomicBool,
     capture: Mutex<Option<Capture>>,
     sensors: Mutex<BTreeMap<String, Sensor>>,
@@ -59,14 +66,29 @@ struct Sensor {
     failures: u64,
     quarantined: u64,
     late: u64,
-    waiting: u64,
+    /// Captures that were gone when they were to be read, or hours needed them.
+    lost: BTreeSet<PathBuf>,
+    wild: u64,
     live_flows: u64,
     lag: Option<(Duration, Instant)>,
     tally: Tally,
-    failed: Option<String>,
+    failed: Option<Failed>,
+}
+
+/// Why a line came to an end, and since when it works again.
+#[derive(Clone, Debug)]
+struct Failed {
+    why: String,
+    again: Option<Instant>,
 }
 
 impl Sensor {
+    /// Why it does not work; one that has begun again has not got any further by that.
+    fn failed(&self) -> Option<&str> {
+        let failed = self.failed.as_ref()?;
+        failed.again.is_none_or(|since| since.elapsed() < PROVEN).then_some(failed.why.as_str())
+    }
+
     /// A lag that nobody renews grows: whoever should is stuck.
     fn lag(&self) -> Duration {
         self.lag.map_or(Duration::ZERO, |(lag, since)| match lag {
@@ -93,6 +115,8 @@ impl Health {
             least_free: AtomicU64::new(0),
             free: AtomicU64::new(UNKNOWN),
             kept_for_hours: AtomicU64::new(0),
+            removed_unread: AtomicU64::new(0),
+            queue: Arc::default(),
             stopping: AtomicBool::new(false),
             capture: Mutex::default(),
             sensors: Mutex::default(),
@@ -134,9 +158,29 @@ impl Health {
         self.sensor(sensor, |sensor| sensor.late += 1);
     }
 
-    /// So many complete files wait to be read.
+    /// A capture is gone of which hours that are not out have something, or should have. Until the process ends, not all is well.
+    pub fn lost(&self, sensor: &str, capture: &Path) {
+        self.sensor(sensor, |sensor| sensor.lost.insert(capture.to_owned()));
+    }
+
+    /// So many packets were of a wild time, and are in no hour.
+    pub fn wild(&self, sensor: &str, packets: u64) {
+        self.sensor(sensor, |sensor| sensor.wild += packets);
+    }
+
+    /// So many complete files wait to be read, of those that its line was told.
     pub fn queue(&self, sensor: &str, waiting: usize) {
-        self.sensor(sensor, |sensor| sensor.waiting = waiting as u64);
+        self.take(sensor, 0, waiting);
+    }
+
+    /// The line of a sensor has come to files that it was told, and holds so many.
+    pub(super) fn take(&self, sensor: &str, files: usize, held: usize) {
+        self.sensor(sensor, |_| self.queue.take(sensor, files, held));
+    }
+
+    /// What waits, by sensor.
+    pub(super) fn queues(&self) -> &Arc<Queue> {
+        &self.queue
     }
 
     /// How long ago the newest complete file ended that is not out of the engine yet; zero if all are. Until it is told anew, it grows
@@ -152,12 +196,17 @@ impl Health {
 
     /// The line of a sensor works, or works again.
     pub fn line_began(&self, sensor: &str) {
-        self.sensor(sensor, |sensor| sensor.failed = None);
+        self.sensor(sensor, |sensor| {
+            if let Some(failed) = &mut sensor.failed {
+                failed.again.get_or_insert_with(Instant::now);
+            }
+        });
     }
 
-    /// The line of a sensor came to an end that it should not have; until it begins again, the pipeline is not healthy.
+    /// The line of a sensor came to an end that it should not have. Until an hour of it is out, or it has worked for five minutes, the pipeline is
+    /// not healthy.
     pub fn line_failed(&self, sensor: &str, why: &str) {
-        self.sensor(sensor, |sensor| sensor.failed = Some(why.to_owned()));
+        self.sensor(sensor, |sensor| sensor.failed = Some(Failed { why: why.to_owned(), again: None }));
     }
 
     /// Records were made.
@@ -167,6 +216,7 @@ impl Health {
 
     /// The hour that begins at `start` is out.
     pub fn hour_out(&self, product: &str, sensor: &str, start: Timestamp) {
+        self.sensor(sensor, |sensor| sensor.failed = None);
         self.product(product, sensor, |product| {
             product.hours += 1;
             product.newest = product.newest.max(Some(start));
@@ -182,6 +232,11 @@ impl Health {
     /// So many captures are older than they are to be kept, and needed for hours that are not out.
     pub fn kept_for_hours(&self, captures: usize) {
         self.kept_for_hours.store(captures as u64, Relaxed);
+    }
+
+    /// So many captures were removed for their age or size that had come too late to be read.
+    pub fn removed_unread(&self, captures: u64) {
+        self.removed_unread.fetch_add(captures, Relaxed);
     }
 
     /// Our own capture runs, or does not though it should.
@@ -244,8 +299,12 @@ impl Health {
         }
         let most = Duration::from_nanos(self.rotation_ns.load(Relaxed)).saturating_mul(MOST_BEHIND);
         for (name, sensor) in &*lock(&self.sensors) {
-            if let Some(why) = &sensor.failed {
+            if let Some(why) = sensor.failed() {
                 reasons.push(format!("sensor {name}: failed: {why}"));
+            }
+            if !sensor.lost.is_empty() {
+                let lost = sensor.lost.len();
+                reasons.push(format!("sensor {name}: captures that were gone before they were read, or before their hours were out: {lost}"));
             }
             let lag = sensor.lag();
             if lag > most {
@@ -262,7 +321,7 @@ impl Health {
         reasons
     }
 
-    fn sensor(&self, name: &str, change: impl FnOnce(&mut Sensor)) {
+    fn sensor<T>(&self, name: &str, change: impl FnOnce(&mut Sensor) -> T) -> T {
         let mut sensors = lock(&self.sensors);
         match sensors.get_mut(name) {
             Some(sensor) => change(sensor),
@@ -309,9 +368,16 @@ mod tests {
         health.disk_free(999);
         health.capturing(false);
         health.line_failed("d", "no space");
+        health.lost("e", Path::new("1.pcap"));
+        // It is looked for again with every run.
+        health.lost("e", Path::new("1.pcap"));
         let (well, why) = health.healthy();
         let lines: Vec<&str> = why.lines().collect();
-        assert!(!well && lines.len() == 4, "{why}");
+        assert!(!well && lines.len() == 5, "{why}");
+        assert_eq!(
+            lines[4],
+            "sensor e: captures that were gone before they were read, or before their hours were out: 1"
+        );
         assert_eq!(lines[0], "disk: 999 bytes are free, fewer than 1000");
         assert_eq!(lines[1], "capture: it does not run");
         assert_eq!(lines[2], "sensor a\u{fffd}b: 181 s behind, more than 3 rotations (180 s)");
@@ -320,9 +386,11 @@ mod tests {
         health.disk_free(1000);
         health.capturing(true);
         health.line_began("d");
-        assert!(health.healthy().0);
+        assert!(health.healthy().1.contains("sensor d: failed"), "it may fail as it did before");
+        health.hour_out("groups", "d", Timestamp(0));
+        assert_eq!(health.healthy().1.lines().count(), 1, "what is lost stays so");
         health.limits(Duration::from_secs(30), 1001);
-        assert_eq!(health.healthy().1.lines().count(), 2, "c, and the disk: {}", health.healthy().1);
+        assert_eq!(health.healthy().1.lines().count(), 3, "c, and the disk: {}", health.healthy().1);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::health::Health;
 use super::journal::{Journal, Out, Written};
+use super::output::Output;
 use super::spans::{HOUR, hour};
 use crate::capture::hour_folder;
 use crate::error::Result;
@@ -16,7 +17,7 @@ use crate::time::Timestamp;
 
 /// Where the hours of a product of a sensor lie, and up to where they are out.
 pub(super) struct Place {
-    output: PathBuf,
+    output: Rc<Output>,
     pub(super) sensor: Arc<str>,
     pub(super) product: String,
     extension: &'static str,
@@ -28,14 +29,14 @@ pub(super) struct Place {
 impl Place {
     /// Goes on where the journal says.
     pub(super) fn new(
-        output: &Path,
+        output: &Rc<Output>,
         (sensor, product, extension): (&Arc<str>, String, &'static str),
         journal: &Rc<Journal>,
         health: &Arc<Health>,
     ) -> Result<Place> {
         let out = journal.out(sensor, &product)?;
         Ok(Place {
-            output: output.to_owned(),
+            output: Rc::clone(output),
             sensor: Arc::clone(sensor),
             product,
             extension,
@@ -56,9 +57,14 @@ impl Place {
         Path::new(&self.product).join(&*self.sensor).join(name)
     }
 
-    /// The same, whole.
-    pub(super) fn whole(&self, path: &Path) -> PathBuf {
-        self.output.join(path)
+    /// Begins the file of such a path.
+    pub(super) fn create(&self, path: &Path) -> Result<AtomicFile> {
+        self.output.create(path)
+    }
+
+    /// Writes it whole.
+    pub(super) fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        self.output.write_whole(path, bytes)
     }
 
     /// Notes that what ends at `until` or before is out; for what comes, packets since `needs` are needed.
@@ -119,7 +125,7 @@ impl Hours {
         if hour < self.place.until() {
             return Ok(());
         }
-        let folder = &self.place.output;
+        let folder = self.place.output.path();
         let (rows, count) = self.open.entry(hour).or_insert_with(|| (Sorted::new(folder), 0));
         *count += 1;
         rows.push(Line { order, text })
@@ -134,7 +140,7 @@ impl Hours {
         while let Some(first) = self.open.first_entry().filter(|first| first.key().saturating_add(HOUR) <= until) {
             let (hour, (rows, count)) = first.remove_entry();
             let path = self.place.of_hour(hour);
-            let mut file = AtomicFile::create(&self.place.whole(&path))?;
+            let mut file = self.place.create(&path)?;
             let mut bytes = self.header.len() as u64;
             file.append(|out| out.extend_from_slice(&self.header))?;
             rows.each(|line| {

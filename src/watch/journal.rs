@@ -5,7 +5,8 @@
 //!
 //! - The **sequence** of a sensor is what its run was handed: files, and moments at which the wall clock spoke. Places grow, and none is used twice.
 //! - **Files** are known by what they are, not by name. One that leaves the sequence stays known, so that it is not taken again.
-//! - **Products** have a time up to which their hours are out, and the files of these hours.
+//! - **Products** have a time up to which their hours are out, and the files of these hours; of products by the capture it is known which
+//!   captures have theirs.
 //!
 //! It does not look into files, nor whether they are there.
 
@@ -106,12 +107,12 @@ impl Out {
     pub const NOTHING: Out = Out { until: Timestamp::MIN, needs: Timestamp::MIN };
 }
 
-/// A file of an hour.
+/// A file of an hour, or of a capture by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     /// Where it lies, from the output folder on.
     pub path: PathBuf,
-    /// When its hour begins.
+    /// When its hour begins; of a capture, its first packet, or 1970 if it has none.
     pub hour: Timestamp,
     /// Bytes.
     pub bytes: u64,
@@ -189,8 +190,12 @@ pub(super) struct Held {
     pub(super) identity: Identity,
     /// Whether nothing of it is to be read any more: it is read, or no part of a sequence.
     pub(super) read: bool,
+    /// It came too late, and nothing of it was read.
+    pub(super) late: bool,
     /// Its latest packet, if it is known to have one.
     pub(super) last: Option<Timestamp>,
+    /// Whether the records that it has by itself are out.
+    pub(super) own: bool,
 }
 
 impl Journal {
@@ -332,6 +337,10 @@ impl Journal {
         self.change(|db| {
             let sensor = sensor_of(db, sensor)?;
             dismiss(db, sensor, before)?;
+            // No turn back reaches behind what is left.
+            let sql = "DELETE FROM needed WHERE sensor = ?1 AND until <
+                (SELECT min(first) FROM file JOIN entry ON entry.file = file.id WHERE entry.sensor = ?1)";
+            db.prepare_cached(sql)?.execute([sensor])?;
             forget_removed(db)
         })
     }
@@ -348,6 +357,18 @@ impl Journal {
         Ok(found.map_err(|error| self.failed(&error))?.unwrap_or(Out::NOTHING))
     }
 
+    /// From which packet on a product of a sensor has to be made to make what ends behind a time, as it was when hours were out up to there;
+    /// [`Timestamp::MIN`] if that is not known.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn needed(&self, sensor: &str, product: &str, behind: Timestamp) -> Result<Timestamp> {
+        let sql = "SELECT needs FROM needed WHERE sensor = (SELECT id FROM sensor WHERE name = ?1) AND product = ?2 AND until <= ?3
+            ORDER BY until DESC LIMIT 1";
+        let found = value(&self.db, sql, params![sensor, product, behind.ns()]).optional();
+        Ok(found.map_err(|error| self.failed(&error))?.map_or(Timestamp::MIN, Timestamp))
+    }
+
     /// Notes that an hour is out, whose file, if it has one, is on the disk.
     ///
     /// # Errors
@@ -355,13 +376,35 @@ impl Journal {
     pub fn commit(&self, sensor: &str, product: &str, out: Out, file: Option<&Written>) -> Result<()> {
         self.change(|db| {
             let sensor = sensor_of(db, sensor)?;
-            if let Some(Written { path, hour, bytes, rows }) = file {
-                let sql = "INSERT OR REPLACE INTO hour (path, sensor, product, hour, bytes, rows) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-                let path = path.as_os_str().as_bytes();
-                db.prepare_cached(sql)?.execute(params![path, sensor, product, hour.ns(), Bits(*bytes), Bits(*rows)])?;
-            }
+            file.map_or(Ok(()), |file| write(db, sensor, product, file))?;
             set_out(db, sensor, product, out)
         })
+    }
+
+    /// Notes that the records which a capture has by itself are out: these files, with their products, are on the disk.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn commit_own(&self, sensor: &str, identity: &Identity, files: &[(String, Written)]) -> Result<()> {
+        let Identity { device, inode, size, digest } = identity;
+        self.change(|db| {
+            let sensor = sensor_of(db, sensor)?;
+            files.iter().try_for_each(|(product, file)| write(db, sensor, product, file))?;
+            let sql = "INSERT OR IGNORE INTO own (device, inode, size, digest) VALUES (?1, ?2, ?3, ?4)";
+            let capture = params![Bits(*device), Bits(*inode), Bits(*size), digest];
+            db.prepare_cached(sql)?.execute(capture).map(drop)
+        })
+    }
+
+    /// Whether the records which a capture has by itself are out.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn has_own(&self, identity: &Identity) -> Result<bool> {
+        let Identity { device, inode, size, digest } = identity;
+        let sql = "SELECT EXISTS (SELECT 1 FROM own WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4)";
+        let found = value(&self.db, sql, params![Bits(*device), Bits(*inode), Bits(*size), digest]);
+        found.map_err(|error| self.failed(&error))
     }
 
     /// What is known of a file; nothing of one that is new.
@@ -469,13 +512,16 @@ impl Journal {
     /// Captures that were given to the pipeline and not removed, in the order in which they came. One that was written anew is only what it
     /// became, and that may be no capture that was given.
     pub(super) fn held(&self) -> Result<Vec<Held>> {
-        let sql = "SELECT file.id, name, path, device, inode, size, digest, state = ?2 OR packets IS NOT NULL, last
-            FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2) AND removed = 0 AND NOT EXISTS
+        let sql = "SELECT file.id, name, path, device, inode, size, digest, state <> ?1 OR packets IS NOT NULL, last, state = ?3,
+                EXISTS (SELECT 1 FROM own WHERE (own.device, own.inode, own.size, own.digest) =
+                    (file.device, file.inode, file.size, file.digest))
+            FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2, ?3) AND removed = 0 AND NOT EXISTS
                 (SELECT 1 FROM file AS newer WHERE newer.device = file.device AND newer.inode = file.inode AND newer.id > file.id)
             ORDER BY file.id";
-        self.list(sql, params![State::Fed, State::Done], |row| {
+        self.list(sql, params![State::Fed, State::Done, State::Late], |row| {
             let (id, sensor, read) = (row.get(0)?, row.get(1)?, row.get(7)?);
-            Ok(Held { id, sensor, path: path(row, 2)?, identity: identity(row, 3)?, read, last: time(row, 8)? })
+            let (last, late, own) = (time(row, 8)?, row.get(9)?, row.get(10)?);
+            Ok(Held { id, sensor, path: path(row, 2)?, identity: identity(row, 3)?, read, late, last, own })
         })
     }
 
@@ -484,6 +530,9 @@ impl Journal {
         self.change(|db| {
             for id in ids {
                 db.prepare_cached("UPDATE file SET removed = 1 WHERE id = ?1")?.execute([id])?;
+                let sql = "DELETE FROM own WHERE (device, inode, size, digest) =
+                    (SELECT device, inode, size, digest FROM file WHERE id = ?1)";
+                db.prepare_cached(sql)?.execute([id])?;
             }
             forget_removed(db)
         })
@@ -598,12 +647,25 @@ fn forget_removed(db: &Connection) -> rusqlite::Result<()> {
         FROM (SELECT sensor, max(last) AS last FROM file WHERE removed = 1 AND state = ?1 GROUP BY sensor) AS gone
         WHERE sensor.id = gone.sensor AND gone.last IS NOT NULL";
     db.prepare_cached(sql)?.execute([State::Done])?;
-    db.prepare_cached("DELETE FROM file WHERE removed = 1 AND state = ?1")?.execute([State::Done]).map(drop)
+    let sql = "DELETE FROM file WHERE removed = 1 AND state IN (?1, ?2)";
+    db.prepare_cached(sql)?.execute([State::Done, State::Late]).map(drop)
+}
+
+fn write(db: &Connection, sensor: i64, product: &str, file: &Written) -> rusqlite::Result<()> {
+    let Written { path, hour, bytes, rows } = file;
+    let sql = "INSERT OR REPLACE INTO hour (path, sensor, product, hour, bytes, rows) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    let row = params![path.as_os_str().as_bytes(), sensor, product, hour.ns(), Bits(*bytes), Bits(*rows)];
+    db.prepare_cached(sql)?.execute(row).map(drop)
 }
 
 fn set_out(db: &Connection, sensor: i64, product: &str, out: Out) -> rusqlite::Result<()> {
     let sql = "INSERT OR REPLACE INTO out (sensor, product, until, needs) VALUES (?1, ?2, ?3, ?4)";
-    db.prepare_cached(sql)?.execute(params![sensor, product, out.until.ns(), out.needs.ns()]).map(drop)
+    let row = params![sensor, product, out.until.ns(), out.needs.ns()];
+    db.prepare_cached(sql)?.execute(row)?;
+    let later = "DELETE FROM needed WHERE sensor = ?1 AND product = ?2 AND until > ?3";
+    db.prepare_cached(later)?.execute(params![sensor, product, out.until.ns()])?;
+    let sql = "INSERT OR REPLACE INTO needed (sensor, product, until, needs) VALUES (?1, ?2, ?3, ?4)";
+    db.prepare_cached(sql)?.execute(row).map(drop)
 }
 
 /// The one value that a statement returns.

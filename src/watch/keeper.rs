@@ -1,11 +1,12 @@
 //! What is removed when, and how much room there is.
 //!
 //! A capture goes when it is over its age or there are too many bytes of captures, the oldest first; but only if this pipeline was given it, it is
-//! still the file that it was, and all of its packets are in hours that are out for all products. Until then it stays, and is counted. So it is
-//! also where room is made because the disk is full. A capture in which a flow began that still lives may go: that flow is cut if the pipeline is
-//! begun anew, and nothing else.
+//! still the file that it was, all of its packets are in hours that are out for all products by the hour, and the records are out that it has
+//! by itself. Until then it stays, and is counted. So it is also where room is made because the disk is full. A capture in which a flow began that
+//! still lives may go: that flow is cut if the pipeline is begun anew, and nothing else. One that came too late goes by the same rules, though nothing
+//! of it is in an hour; that is counted, too.
 //!
-//! Records go with their hours, when these are out; reports of what could not be read, and these files, by how long they lie there.
+//! Records go with their hours, when these are out: for their age file by file, for their size all of an hour, the oldest first; reports of what could not be read, and these files, by how long they lie there.
 //!
 //! Nothing is removed but regular files below the two folders that were there at the first look, and no link is followed on the way. Between the
 //! last look at a file and its removal another can take its name; no system prevents that.
@@ -41,6 +42,8 @@ pub struct Looked {
     pub kept_for_hours: u64,
     /// Captures that were removed though a flow that still lives began there or before.
     pub needed: u64,
+    /// Captures that were removed though nothing of them was ever read: they had come too late.
+    pub unread: u64,
     /// Bytes that are free, where there are fewer: for captures or for records.
     pub free: u64,
     /// Whether these are fewer than [`Settings::least_free`].
@@ -58,6 +61,8 @@ pub struct Keeper {
     output: Root,
     /// When captures were last changed, by their row; nothing of those that are no longer there.
     changed: HashMap<i64, Option<i64>>,
+    /// Whether captures have records by themselves.
+    by_capture: bool,
     stopped: bool,
     /// Of the last look.
     kept_for_hours: u64,
@@ -71,7 +76,8 @@ impl Keeper {
     #[must_use]
     pub fn new(settings: Arc<Settings>) -> Keeper {
         let (folder, output) = (Root::new(&settings.folder), Root::new(&settings.output));
-        Keeper { settings, folder, output, changed: HashMap::new(), stopped: false, kept_for_hours: 0 }
+        let by_capture = settings.by_capture();
+        Keeper { settings, folder, output, changed: HashMap::new(), by_capture, stopped: false, kept_for_hours: 0 }
     }
 
     /// Looks at everything, and removes what is over. A file that cannot be removed is said to be so in a warning, and tried again the next time.
@@ -79,10 +85,17 @@ impl Keeper {
     /// # Errors
     /// The watched or the output folder cannot be opened, or is another than at the first look; the journal cannot be read or written.
     pub fn look(&mut self, journal: &Journal, now: SystemTime) -> Result<Looked> {
-        self.look_at(journal, now, &|_, folder| {
-            let disk = rustix::fs::fstatvfs(folder)?;
-            Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
-        })
+        self.look_at(journal, now, &of_disk)
+    }
+
+    /// The bytes that are free, for captures or for records, where there are fewer.
+    ///
+    /// # Errors
+    /// One of the folders cannot be opened.
+    pub fn free(&mut self) -> Result<u64> {
+        self.folder.open()?;
+        self.output.open()?;
+        Ok(self.folder.free(&of_disk)?.min(self.output.free(&of_disk)?))
     }
 
     fn look_at(&mut self, journal: &Journal, now: SystemTime, free: Free<'_>) -> Result<Looked> {
@@ -119,6 +132,10 @@ impl Keeper {
                 "captures were removed in which live flows began: a restart would cut these flows"
             );
         }
+        if looked.unread > 0 {
+            let captures = looked.unread;
+            tracing::warn!(captures, "captures were removed that had come too late, and of which nothing was read");
+        }
         self.kept_for_hours = looked.kept_for_hours;
     }
 
@@ -142,7 +159,8 @@ impl Keeper {
                 Some(out) => *out,
                 None => *outs.entry(held.sensor.clone()).or_insert(self.out(journal, &held.sensor)?),
             };
-            if !held.read || held.last.is_some_and(|last| last >= out.until) {
+            let is_out = held.read && held.last.is_none_or(|last| last < out.until);
+            if !is_out || self.by_capture && !held.own {
                 looked.kept_for_hours += u64::from(over);
                 continue;
             }
@@ -161,6 +179,7 @@ impl Keeper {
                     let there = &found.metadata;
                     // What a file held is free later, on some file systems; more would go than has to.
                     free = free.saturating_add(if there.nlink() == 1 { there.blocks() * BLOCK } else { 0 });
+                    looked.unread += u64::from(held.late);
                     looked.needed += u64::from(held.last.is_some_and(|last| last >= out.needs));
                     looked.removed.push((held.path, there.size()));
                     gone.push(held.id);
@@ -197,10 +216,10 @@ impl Keeper {
         Ok(there)
     }
 
-    /// How far all products of a sensor are.
+    /// How far all products by the hour of a sensor are.
     fn out(&self, journal: &Journal, sensor: &str) -> Result<Out> {
         let mut all = Out { until: Timestamp::MAX, needs: Timestamp::MAX };
-        for product in &self.settings.products {
+        for product in self.settings.by_hour() {
             let out = journal.out(sensor, &product.name())?;
             all = Out { until: all.until.min(out.until), needs: all.needs.min(out.needs) };
         }
@@ -215,16 +234,20 @@ impl Keeper {
         }
         let hours = journal.written()?;
         let mut total: u64 = hours.iter().map(|hour| hour.file.bytes).sum();
+        let mut begun = None;
         for hour in hours {
-            let large = keep.record_bytes.is_some_and(|most| total > most);
+            // What an hour has begun to lose it loses whole.
+            let large = keep.record_bytes.is_some_and(|most| total > most) || begun == Some(hour.file.hour);
             // What is of a time that is not over its age was written later yet, unless that time is still to come.
             let began = hour.file.hour.ns();
             let young = began <= now && !is_over(keep.records, began, now);
             if young && !large {
                 continue;
             }
+            let mut by_capture = self.settings.products.iter().filter(|product| product.is_by_capture());
+            let by_capture = by_capture.any(|product| product.makes(&hour.product));
             let until = journal.out(&hour.sensor, &hour.product)?.until;
-            if hour.file.hour >= until {
+            if !by_capture && hour.file.hour >= until {
                 continue;
             }
             let path = &hour.file.path;
@@ -248,8 +271,11 @@ impl Keeper {
                 }
             }
             journal.removed(path)?;
+            begun = large.then_some(hour.file.hour);
             total -= hour.file.bytes;
-            self.folders(path, until);
+            if !by_capture {
+                self.folders(path, until);
+            }
         }
         Ok(())
     }
@@ -291,6 +317,11 @@ impl Keeper {
         });
         failed
     }
+}
+
+fn of_disk(_: &Path, folder: &File) -> io::Result<u64> {
+    let disk = rustix::fs::fstatvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn cannot(path: &Path, error: &io::Error) {

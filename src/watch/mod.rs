@@ -14,14 +14,20 @@
 //! # A line
 //!
 //! All files of a sensor are one run of the engine that does not end ([`Engine::stream`](crate::engine::Engine::stream)), so flows live across
-//! files. `line.rs` puts files in the order of their first packets. When packets come no more, the wall clock takes their place: at the end of an
-//! hour and the time of a rotation and a grace, the run is told that no packet before will come.
+//! files. A line puts files in the order of their first packets (`line/waiting.rs`), feeds the run (`feeding.rs`, after a restart `replay.rs`), and
+//! turns back (`turning.rs`). When packets come no more, the wall clock takes their place: at the end of an hour and the time of a rotation and a
+//! grace, the run is told that no packet before will come.
 //!
-//! # Hours
+//! # Hours and captures
 //!
-//! Each product has a file an hour (`hours.rs`), `OUT/<product>/<sensor>/YYYY/MM/DD/HH.<ext>`. A group is of the hour of its window, a flow of
+//! A product by the hour has a file an hour (`hours.rs`), `OUT/<product>/<sensor>/YYYY/MM/DD/HH.<ext>`. A group is of the hour of its window, a flow of
 //! the hour of its last packet, a bucket of the hour in which it begins. A file appears whole, when the hour is complete: by packet time, nothing of
-//! it can come any more. What comes for an hour that is out stands in the first that is not.
+//! it can come any more. What comes for an hour that is out stands in the first that is not. Packets of a wild time are
+//! in no hour (`wild.rs`).
+//!
+//! A product by the capture has a file for each, `OUT/<product>/<sensor>/<its place in the sensor's folder>.<ext>`: what the commands make of it
+//! (`products/by_capture.rs`), when it has come, whatever its place among the others. The journal has which captures have theirs. Where nothing is made by
+//! the hour, no run reads a capture a second time.
 //!
 //! # Exactly once
 //!
@@ -30,8 +36,9 @@
 //! can still be in an hour to come (`spans.rs`), in the same order, and what is out already is not written again. An hour's file is written before the
 //! journal says so; if that is lost, the same bytes are written again in its place.
 //!
-//! A file that begins before what was read already turns the line back: hours from there on count as not out, and all is read again from the
-//! captures that are held. If these are gone, the file is `late`, and nothing of it is read.
+//! A file that begins before what was read already turns the line back: hours from there on count as not out, and are made again from the
+//! captures that are held. The journal has, for each time up to which hours were out, from where captures are needed for that. If these are gone,
+//! the file is `late`, and nothing of it is in an hour.
 
 pub mod arrivals;
 
@@ -42,12 +49,15 @@ pub mod journal;
 
 pub mod keeper;
 mod line;
+mod output;
 mod pipeline;
 mod products;
+mod queue;
 mod settings;
 mod spans;
 #[cfg(test)]
 mod tests;
+mod wild;
 
 pub use identity::Identity;
 pub use line::Ended;

@@ -10,17 +10,20 @@ use std::time::{Duration, Instant, SystemTime};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::Settings;
-use super::arrivals::{Arrival, Arrivals, Seen};
+use super::arrivals::{Arrival, Arrivals, Room, Seen};
 use super::health::Health;
 use super::journal::{Journal, Lock};
 use super::keeper::Keeper;
 use super::line::{Control, Ended, Line, Order};
+use super::queue::MOST;
 use crate::error::{Error, ErrorKind, Result};
+use crate::sink::atomic::sweep;
 
 /// How a pipeline ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Works off the files that are complete; what is open stays open, and goes on at the next start.
+    /// Works off the files that are complete; what is open stays open, and goes on at the next start. Where all is worked off once,
+    /// it only finishes the file that is being read.
     Finish,
     /// In the middle of a file; nothing is lost by that either.
     Now,
@@ -76,20 +79,28 @@ impl Pipeline {
         check(&settings)?;
         let lock = Journal::lock(&settings.output, &settings.folder)?;
         let journal = Journal::open(&settings.output)?;
+        // What one that was killed was writing; nobody else writes there now.
+        sweep(&settings.output, DEPTH);
         if let Some(before) = journal.identity(&identity(&settings)?)? {
             return Err(Error::config(format!(
                 "{}: its hours were made with other settings ({before}); name another folder, or take these",
                 settings.output.display()
             )));
         }
+        let settings = Arc::new(settings);
+        let mut keeper = Keeper::new(Arc::clone(&settings));
+        health.disk_free(keeper.free()?);
         let (seen, sees) = unbounded();
-        let arrivals = Arrivals::start(&settings, seen)?;
+        // What is worked off once is told all together, for the order.
+        let room = Room { queue: Arc::clone(health.queues()), most: if once { usize::MAX } else { MOST } };
+        let arrivals = Arrivals::within(room, &settings, seen)?;
         let (commands, commanded) = unbounded();
         let (tell, ended) = bounded(1);
         let now = Arc::new(AtomicBool::new(false));
         let router = Router {
             permits: Permits::new(settings.workers.max(1)),
-            settings: Arc::new(settings),
+            settings,
+            keeper,
             health,
             journal,
             lines: BTreeMap::new(),
@@ -115,6 +126,12 @@ impl Pipeline {
                 _ => Ok(Ended::default()),
             }),
         }
+    }
+
+    /// Has something, or is disconnected, when [`Pipeline::wait`] would not wait: for who waits for other things, too.
+    #[must_use]
+    pub fn ended(&self) -> &Receiver<Result<Ended>> {
+        &self.ended
     }
 
     /// Asks it to end; [`Pipeline::wait`] tells when it has.
@@ -203,6 +220,7 @@ fn identity(settings: &Settings) -> Result<String> {
 /// Hears of files and hands them on.
 struct Router {
     settings: Arc<Settings>,
+    keeper: Keeper,
     health: Arc<Health>,
     journal: Journal,
     lines: BTreeMap<String, Handle>,
@@ -222,11 +240,17 @@ struct Handle {
     control: Arc<Control>,
 }
 
+/// How deep files lie in the output folder: `PRODUCT/SENSOR/YYYY/MM/DD/HH.EXT`.
+const DEPTH: usize = 6;
+
 /// How long files that are there at the start are waited for.
 const SETTLING: Duration = Duration::from_millis(500);
 
 /// How long is waited for files that were finished just before the end.
 const LAST_WORDS: Duration = Duration::from_millis(300);
+
+/// The same at most, where files come one behind the other.
+const LONGEST_LAST_WORDS: Duration = Duration::from_secs(2);
 
 impl Router {
     fn run(
@@ -240,7 +264,7 @@ impl Router {
         for sensor in self.journal.sensors()? {
             self.line(&sensor)?;
         }
-        let mut keeper = Keeper::new(Arc::clone(&self.settings));
+        self.look();
         let mut looked = Instant::now();
         let mut last_seen = Instant::now();
         let mut finish = None;
@@ -260,7 +284,7 @@ impl Router {
                     Ok(Command::Stop(how)) => finish = Some(how),
                     Ok(Command::Reload(settings)) => {
                         self.reload(*settings);
-                        keeper = Keeper::new(Arc::clone(&self.settings));
+                        self.keeper = Keeper::new(Arc::clone(&self.settings));
                     }
                     Ok(Command::Finished(path)) => arrivals.finished(path),
                     Err(_) => finish = Some(Stop::Now),
@@ -270,32 +294,39 @@ impl Router {
             if let Some(how) = finish {
                 self.health.stopping();
                 // What was finished last is told a moment later.
+                let enough = Instant::now() + LONGEST_LAST_WORDS;
                 while how == Stop::Finish
+                    && !once
+                    && Instant::now() < enough
                     && let Ok(news) = seen.recv_timeout(LAST_WORDS)
                 {
                     self.hear(news)?;
                 }
-                return self.finish(how, false);
+                if once {
+                    self.lines.values().for_each(|line| line.control.leave());
+                }
+                return self.finish(how, false, commands);
             }
             // What still grows is not waited for.
             let enough = if arrivals.is_idle() { SETTLING } else { SETTLING + self.settings.stable * 5 };
             if once && seen.is_empty() && last_seen.elapsed() >= enough {
                 let held = self.held.take().unwrap_or_default();
                 self.hear(Seen::Complete(held.into_values().collect()))?;
-                return self.finish(Stop::Finish, true);
+                return self.finish(Stop::Finish, true, commands);
             }
             self.lines.values().for_each(|line| line.control.give_up_after(self.settings.timeout));
             if looked.elapsed() >= self.settings.look {
                 looked = Instant::now();
-                self.look(&mut keeper);
+                self.look();
             }
         }
     }
 
-    fn look(&self, keeper: &mut Keeper) {
-        match keeper.look(&self.journal, SystemTime::now()) {
+    fn look(&mut self) {
+        match self.keeper.look(&self.journal, SystemTime::now()) {
             Ok(looked) => {
                 self.health.disk_free(looked.free);
+                self.health.removed_unread(looked.unread);
                 self.health.kept_for_hours(usize::try_from(looked.kept_for_hours).unwrap_or(usize::MAX));
                 if looked.low {
                     let message = format!("{} bytes are free, less than {}", looked.free, self.settings.least_free);
@@ -333,8 +364,10 @@ impl Router {
             }
             Seen::Growing { sensor, path, first } => self.tell(&sensor, Order::Growing(path, first)),
             Seen::Gone { sensor, path } => {
-                if let Some(held) = &mut self.held {
-                    held.remove(&path);
+                if let Some(held) = &mut self.held
+                    && held.remove(&path).is_some()
+                {
+                    self.health.queues().take(&sensor, 1, 0);
                 }
                 self.tell(&sensor, Order::Gone(path))
             }
@@ -385,7 +418,7 @@ impl Router {
     }
 
     /// Lets all lines come to an end.
-    fn finish(self, how: Stop, close: bool) -> Result<Ended> {
+    fn finish(self, how: Stop, close: bool, commands: &Receiver<Command>) -> Result<Ended> {
         for line in self.lines.values() {
             let _ = line.orders.send(Order::Finish { close });
             if how == Stop::Now {
@@ -395,10 +428,19 @@ impl Router {
         // What could not be looked at is left, too.
         let waiting = if close { self.troubles } else { 0 };
         let (mut sum, mut failed) = (Ended { waiting, ..Ended::default() }, None);
+        // All are told, whichever is waited for.
+        let told = |line: &Handle| (line.orders.clone(), Arc::clone(&line.control));
+        let all: Vec<(Sender<Order>, Arc<Control>)> = self.lines.values().map(told).collect();
         for (sensor, line) in self.lines {
             while !line.thread.is_finished() {
                 if self.now.load(Ordering::Relaxed) {
-                    line.control.stop();
+                    all.iter().for_each(|(_, control)| control.stop());
+                }
+                if close && matches!(commands.try_recv(), Ok(Command::Stop(Stop::Finish))) {
+                    for (orders, control) in &all {
+                        control.leave();
+                        let _ = orders.send(Order::Finish { close: false });
+                    }
                 }
                 line.control.give_up_after(self.settings.timeout);
                 thread::sleep(Duration::from_millis(5));
@@ -418,6 +460,7 @@ impl Router {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
+        sum.waiting += self.health.queues().unheard();
         failed.map_or(Ok(sum), Err)
     }
 }

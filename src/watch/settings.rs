@@ -72,6 +72,16 @@ pub enum WhenFull {
 }
 
 impl Settings {
+    /// The products that have a file an hour.
+    pub(super) fn by_hour(&self) -> impl Iterator<Item = &Product> {
+        self.products.iter().filter(|product| !product.is_by_capture())
+    }
+
+    /// Whether captures have records by themselves.
+    pub(super) fn by_capture(&self) -> bool {
+        self.products.iter().any(Product::is_by_capture)
+    }
+
     /// The usual settings.
     #[must_use]
     pub fn new(folder: PathBuf, output: PathBuf, products: Vec<Product>) -> Settings {

@@ -70,6 +70,8 @@ impl View for Spans {
             margins: Arc::clone(&self.margins),
             spans: Vec::new(),
             behind: BTreeMap::new(),
+            first: i64::MIN,
+            is_new: false,
             clock: i64::MIN,
             looked: i64::MIN,
             live: 0,
@@ -106,6 +108,10 @@ struct Shard {
     spans: Vec<Span>,
     /// Of spans behind which another began: the earliest begin, by the hour of the end.
     behind: BTreeMap<i64, i64>,
+    /// When the file begins: packets are read again by file, so an earlier one in it needs none before.
+    first: i64,
+    /// A file has begun, and its first time was not told yet.
+    is_new: bool,
     clock: i64,
     /// When it was last looked for what is over.
     looked: i64,
@@ -144,12 +150,16 @@ impl Shard {
 }
 
 impl ShardView for Shard {
+    fn file(&mut self, _: u32, _: Timestamp) {
+        self.is_new = true;
+    }
+
     fn packets(&mut self, batch: &Batch<'_>) {
         if batch.table.ids() > self.spans.len() {
             self.spans.resize(batch.table.ids(), NONE);
         }
         for (packet, flow) in batch.packets.iter().zip(batch.flows) {
-            let (span, time) = (&mut self.spans[flow.id as usize], packet.time.0);
+            let (span, time) = (&mut self.spans[flow.id as usize], packet.time.0.max(self.first));
             // Where time goes back, too: a span is rather too long than too short.
             if span.last < time && time.saturating_sub(span.last) > self.silence {
                 if span.first <= span.last {
@@ -179,7 +189,10 @@ impl ShardView for Shard {
         Some(Box::new(told))
     }
 
-    fn close(&mut self, _: Option<Timestamp>, _: &FlowTable) -> Option<Part> {
+    fn close(&mut self, before: Option<Timestamp>, _: &FlowTable) -> Option<Part> {
+        if let Some(first) = before.filter(|_| std::mem::take(&mut self.is_new)) {
+            self.first = first.0;
+        }
         None
     }
 

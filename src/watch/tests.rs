@@ -5,17 +5,18 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, unbounded};
 
 use super::arrivals::Arrival;
 use super::health::Health;
+use super::journal::Journal;
 use super::line::{Control, Ended, Line, Order};
 use super::pipeline::Permits;
 use super::spans::hour;
 use super::{Identity, Product, Settings};
-use crate::capture::{PcapLayout, PcapWriter};
+use crate::capture::{Capture, Io, PcapLayout, PcapWriter};
 use crate::config::Config;
 use crate::engine::Input;
 use crate::error::Result;
@@ -42,13 +43,18 @@ struct Traffic {
 
 impl Traffic {
     fn new(packets: u64) -> Traffic {
+        Traffic::with(packets, |_| None)
+    }
+
+    /// In parts, but not in the whole, some packets come again behind themselves, at another time.
+    fn with(packets: u64, again: impl Fn(u64) -> Option<i64>) -> Traffic {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("in").join(SENSOR)).unwrap();
         let whole = folder.path().join("whole.pcap");
         let layout = PcapLayout::default();
         let mut all = PcapWriter::new(File::create(&whole).unwrap(), layout).unwrap();
         let (mut parts, mut open) = (Vec::new(), None);
-        let mut now = i64::MIN;
+        let (mut now, mut nth) = (i64::MIN, 0);
         let spec = Spec { packets, hours: 3, ..Spec::default() };
         frames(&spec, |time, wire, frame| {
             all.record(time, wire, frame)?;
@@ -60,7 +66,10 @@ impl Traffic {
                     .map_or(Ok(()), |before| before.finish().map(drop))?;
                 parts.push(path);
             }
-            open.as_mut().map_or(Ok(()), |open| open.record(time, wire, frame))
+            let Some(open) = &mut open else { return Ok(()) };
+            open.record(time, wire, frame)?;
+            nth += 1;
+            again(nth - 1).map_or(Ok(()), |later| open.record(Timestamp(time.0 + later), wire, frame))
         })
         .unwrap();
         all.finish().unwrap();
@@ -202,23 +211,26 @@ fn read(folder: &Path) -> BTreeMap<PathBuf, String> {
 /// A line at work.
 struct Work {
     orders: Sender<Order>,
+    health: Arc<Health>,
     control: Arc<Control>,
     thread: JoinHandle<Result<Ended>>,
 }
 
 impl Work {
     fn start(settings: Settings) -> Work {
+        fs::create_dir_all(&settings.output).unwrap();
         let (orders, inbox) = unbounded();
         let control = Arc::new(Control::default());
+        let health = Arc::new(Health::new(Duration::from_secs(60), 0));
         let line = Line {
             sensor: SENSOR.into(),
             settings: Arc::new(settings),
-            health: Arc::new(Health::new(Duration::from_secs(60), 0)),
+            health: Arc::clone(&health),
             inbox,
             permits: Permits::new(1),
             control: Arc::clone(&control),
         };
-        Work { orders, control, thread: thread::spawn(move || line.run()) }
+        Work { orders, health, control, thread: thread::spawn(move || line.run()) }
     }
 
     fn tell(&self, order: Order) {
@@ -304,7 +316,28 @@ fn what_is_no_capture_is_set_aside_and_delays_nothing() {
     assert!(!bad.exists());
     let reason =
         fs::read_to_string(traffic.output().join("quarantine").join(SENSOR).join("bad.pcap.reason.txt")).unwrap();
-    assert!(reason.contains("bad.pcap") && reason.contains("tried 3 times"), "{reason}");
+    assert!(reason.starts_with(&format!("{}\n", bad.display())) && reason.contains("tried 3 times"), "{reason}");
+    assert!(!reason.contains("sink"), "it names the reason and no part of the program: {reason}");
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn a_file_that_has_become_a_pipe_is_not_waited_for() {
+    let traffic = Traffic::new(5_000);
+    let pipe = traffic.folder.path().join("in").join(SENSOR).join("pipe.pcap");
+    fs::copy(&traffic.parts[0], &pipe).unwrap();
+    let arrivals = traffic.arrivals(std::slice::from_ref(&pipe));
+    fs::remove_file(&pipe).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(arrivals));
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+    let ended = work.finish(true);
+    assert_eq!((ended.packets, ended.quarantined), (5_000, 1));
+    let reason = traffic.output().join("quarantine").join(SENSOR).join("pipe.pcap.reason.txt");
+    let said = fs::read_to_string(reason).unwrap();
+    let named = format!("{}\ncannot read: it is no regular file\n", pipe.display());
+    assert!(said.starts_with(&named), "{said}");
     compare(&traffic.made(), &traffic.expected());
 }
 
@@ -339,5 +372,194 @@ fn a_file_that_grew_after_all_is_read_anew_and_makes_no_other_late() {
     let rest = [&traffic.parts[2..3], &traffic.parts[3..]].concat();
     work.tell(Order::Complete(traffic.arrivals(&rest)));
     assert_eq!(work.finish(true).quarantined, 0);
+    compare(&traffic.made(), &expected);
+}
+
+#[test]
+fn captures_that_are_gone_when_they_are_needed_are_told_and_those_that_were_renamed_are_not() {
+    let traffic = Traffic::new(5_000);
+    let lost = |work: &Work| work.health.status().sensors.first().map_or(0, |sensor| sensor.lost);
+    let work = Work::start(traffic.settings());
+    let (first, rest) = traffic.parts.split_at(traffic.parts.len() / 3);
+    work.tell(Order::Complete(traffic.arrivals(first)));
+    work.finish(false);
+    // Its hour is not out.
+    fs::remove_file(&first[first.len() - 1]).unwrap();
+    let (vanishes, moves) = (&rest[rest.len() - 1], &rest[rest.len() - 2]);
+    let arrivals = traffic.arrivals(rest);
+    fs::remove_file(vanishes).unwrap();
+    let moved = moves.with_extension("moved.pcap");
+    fs::rename(moves, &moved).unwrap();
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(arrivals));
+    work.tell(Order::Complete(traffic.arrivals(&[moved])));
+    let end = std::time::Instant::now() + Duration::from_secs(60);
+    while lost(&work) < 2 && std::time::Instant::now() < end {
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(lost(&work), 2);
+    let (well, why) = work.health.healthy();
+    assert!(!well && why.contains("gone before they were read, or before their hours were out: 2"), "{why}");
+    assert_eq!(work.finish(false).files, rest.len() as u64 - 1);
+}
+
+const YEAR: i64 = 365 * 86_400 * NS_PER_SECOND;
+
+/// Stops in the middle and goes on; what the metrics say of both runs, and what is needed at the stop.
+fn in_two_runs(traffic: &Traffic) -> ([String; 2], Timestamp) {
+    let (before, after) = traffic.parts.split_at(traffic.parts.len() * 2 / 3);
+    let mut needs = Timestamp::MIN;
+    let told = [(before, false), (after, true)].map(|(parts, close)| {
+        let work = Work::start(traffic.settings());
+        parts.chunks(1).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
+        let health = Arc::clone(&work.health);
+        work.finish(close);
+        if !close {
+            needs = Journal::open(&traffic.output()).unwrap().out(SENSOR, "flows").unwrap().needs;
+        }
+        health.prometheus()
+    });
+    (told, needs)
+}
+
+fn metric(told: &[String; 2], name: &str) -> u64 {
+    let value = |text: &String| {
+        let lines = text.lines().filter(|line| line.starts_with(&format!("pcap_compactor_{name}{{")));
+        lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>()
+    };
+    told.iter().map(value).sum()
+}
+
+#[test]
+fn packets_of_a_wild_time_are_counted_and_change_no_hour() {
+    let usual = Traffic::new(20_000);
+    let (_, needs) = in_two_runs(&usual);
+    let expected = usual.expected();
+    // A year ahead in the midst of files, three in a row, and as the last of its file.
+    let traffic = Traffic::with(20_000, |nth| match nth {
+        1000 | 5000..5003 => Some(YEAR),
+        _ => None,
+    });
+    let last = &traffic.parts[traffic.parts.len() / 2];
+    let mut bytes = fs::read(last).unwrap();
+    let mut record = bytes[24..].to_vec();
+    let length = u32::from_le_bytes(record[8..12].try_into().unwrap()) as usize;
+    record.truncate(16 + length);
+    // 2096, which no clock can show.
+    record[..4].copy_from_slice(&4_000_000_000u32.to_le_bytes());
+    bytes.append(&mut record);
+    fs::write(last, bytes).unwrap();
+    let (told, needs_with) = in_two_runs(&traffic);
+    compare(&traffic.made(), &expected);
+    assert_eq!(needs_with, needs, "a restart reads no more for it");
+    assert_eq!(metric(&told, "wild_packets_total"), 5);
+    assert_eq!(metric(&told, "packets_total"), 20_005);
+}
+
+#[test]
+fn a_packet_of_long_ago_is_in_a_record_and_no_hour_waits_for_it() {
+    let usual = Traffic::new(20_000);
+    let (_, needs) = in_two_runs(&usual);
+    let traffic = Traffic::with(20_000, |nth| (nth == 5000 || nth == 12_000).then_some(-YEAR));
+    let (told, needs_with) = in_two_runs(&traffic);
+    assert!(needs_with >= needs, "a restart reads no more for it: {needs_with:?}, {needs:?}");
+    assert_eq!((metric(&told, "wild_packets_total"), metric(&told, "packets_total")), (0, 20_002));
+    let in_parts = traffic.made();
+    // Some packets are of no flow.
+    let in_flows = |made: &BTreeMap<PathBuf, String>| {
+        let flows = made.iter().filter(|(path, _)| path.starts_with("flows"));
+        let rows = flows.flat_map(|(_, text)| text.lines());
+        let rows = rows.map(|row| serde_json::from_str::<serde_json::Value>(row).unwrap());
+        rows.map(|row| row["pkts_up"].as_u64().unwrap() + row["pkts_dn"].as_u64().unwrap()).sum::<u64>()
+    };
+    assert_eq!(in_flows(&in_parts), in_flows(&usual.made()) + 2);
+    fs::remove_dir_all(traffic.output()).unwrap();
+    let work = Work::start(traffic.settings());
+    traffic.parts.chunks(1).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
+    work.finish(true);
+    compare(&without_ids(in_parts), &without_ids(traffic.made()));
+}
+
+/// Where time goes back, the id of a flow also goes by the markers of the run, which a restart counts anew.
+fn without_ids(mut made: BTreeMap<PathBuf, String>) -> BTreeMap<PathBuf, String> {
+    for text in made.values_mut() {
+        let mut parts = text.split("\"flow_id\":\"");
+        let first = parts.next().unwrap_or_default().to_owned();
+        *text = first + &parts.map(|part| &part[16..]).collect::<String>();
+    }
+    made
+}
+
+#[test]
+fn a_day_without_packets_is_no_wild_time() {
+    let mut traffic = Traffic::new(1000);
+    let whole = traffic.folder.path().join("in").join(SENSOR).join("gap.pcap");
+    let mut out = PcapWriter::new(File::create(&whole).unwrap(), PcapLayout::default()).unwrap();
+    let mut nth = 0;
+    frames(&Spec { packets: 3000, hours: 1, ..Spec::default() }, |time, wire, frame| {
+        nth += 1;
+        let gap = if nth > 1200 { 3 * 86_400 * NS_PER_SECOND } else { 0 };
+        out.record(Timestamp(time.0 + gap), wire, frame)
+    })
+    .unwrap();
+    out.finish().unwrap();
+    (traffic.parts, traffic.whole) = (vec![whole.clone()], whole);
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+    assert_eq!(work.finish(true).packets, 3000);
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn a_file_whose_reading_cannot_be_noted_counts_once() {
+    let traffic = Traffic::new(3000);
+    drop(Journal::open(&traffic.output()).unwrap());
+    let database = rusqlite::Connection::open(traffic.output().join(".pcap-compactor/watch.sqlite")).unwrap();
+    database.busy_timeout(Duration::from_secs(10)).unwrap();
+    let refuse = "CREATE TRIGGER refuse BEFORE UPDATE OF packets ON file BEGIN SELECT RAISE(ABORT, 'no room'); END";
+    database.execute_batch(refuse).unwrap();
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+    let end = Instant::now() + Duration::from_secs(60);
+    while work.health.healthy().0 {
+        assert!(Instant::now() < end, "it does not fail");
+        thread::sleep(Duration::from_millis(2));
+    }
+    database.execute_batch("DROP TRIGGER refuse").unwrap();
+    let health = Arc::clone(&work.health);
+    while metric(&[health.prometheus(), String::new()], "files_read_total") < traffic.parts.len() as u64 {
+        assert!(Instant::now() < end, "it does not go on");
+        thread::sleep(Duration::from_millis(5));
+    }
+    let ended = work.finish(true);
+    assert_eq!((ended.files, ended.packets), (traffic.parts.len() as u64, 3000));
+    assert_eq!(metric(&[health.prometheus(), String::new()], "packets_total"), 3000);
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn to_make_hours_again_only_what_they_need_is_read() {
+    let traffic = Traffic::new(20_000);
+    let expected = traffic.expected();
+    let at = traffic.parts.len() - 10;
+    let others: Vec<PathBuf> = [&traffic.parts[..at], &traffic.parts[at + 1..]].concat();
+    let work = Work::start(traffic.settings());
+    others.chunks(1).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
+    work.finish(true);
+    let first = |part: &PathBuf| Capture::open(part, Io::Auto).unwrap().first_time().unwrap().unwrap();
+    let from = Timestamp(hour(first(&traffic.parts[at]).0 - 600 * NS_PER_SECOND));
+    let journal = Journal::open(&traffic.output()).unwrap();
+    let products = ["groups", "flows", "flows-cic", "buckets-1s"];
+    let needs = products.map(|product| journal.needed(SENSOR, product, from).unwrap()).into_iter().min().unwrap();
+    // What ends before is gone.
+    let gone: Vec<&PathBuf> =
+        traffic.parts.windows(2).filter(|two| first(&two[1]) < needs).map(|two| &two[0]).collect();
+    assert!(gone.len() > 3, "{needs:?} of {from:?}");
+    gone.into_iter().for_each(|part| fs::remove_file(part).unwrap());
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[at..=at])));
+    let health = Arc::clone(&work.health);
+    assert_eq!(work.finish(true).quarantined, 0);
+    assert!(health.status().troubles.is_empty(), "{:?}", health.status().troubles);
     compare(&traffic.made(), &expected);
 }

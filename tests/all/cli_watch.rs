@@ -127,12 +127,24 @@ fn get(address: &str, path: &str) -> (String, String) {
 fn wrong_words_are_refused_with_the_right_ones() {
     let site = Site::new();
     fs::write(site.path("bad.toml"), "rotatoin = \"60s\"\n").unwrap();
-    let cases: [(&[&str], &str); 14] = [
+    let cases: [(&[&str], &str); 17] = [
         (&[], "name the folder to watch"),
         (&["captures"], "name the folder for records"),
         (&["captures", "-o", "records"], "name what is to be made (--product)"),
         (&["captures", "-o", "records", "--product", "grups"], "groups"),
         (&["captures", "-o", "records", "--product", "groups", "--product", "groups"], "groups is made already"),
+        (
+            &["captures", "-o", "records", "--product", "flows:nexus"],
+            "no hour would ever be complete; take flows:nexus@csv/capture, which has a file for each capture",
+        ),
+        (
+            &["captures", "-o", "records", "--product", "groups/minute"],
+            "there is no layout `minute`, but hour and capture",
+        ),
+        (
+            &["captures", "-o", "records", "--product", "groups", "--product", "groups/capture"],
+            "groups is made already",
+        ),
         (&["captures", "-o", "captures/records", "--product", "groups"], "captures/records lies in captures: "),
         (&["captures", "-o", ".", "--product", "groups"], "captures lies in .: "),
         (&["captures", "-o", "captures", "--product", "groups"], "name another --output"),
@@ -177,9 +189,18 @@ fn what_tcpdump_lacks_is_said_with_what_helps() {
 #[test]
 fn printed_settings_are_a_settings_file() {
     let site = Site::new();
-    let printed =
-        site.ran(&["captures", "-o", "records", "--product", "groups", "--keep-captures", "30min", "--print-settings"]);
+    let printed = site.ran(&[
+        "captures",
+        "-o",
+        "records",
+        "--product",
+        "flows:nexus/capture",
+        "--keep-captures",
+        "30min",
+        "--print-settings",
+    ]);
     assert_eq!(printed.code, Some(0), "{printed:?}");
+    assert!(printed.out.contains("\nproducts = [\"flows:nexus/capture\"]\n"), "{printed:?}");
     assert!(printed.out.contains("\nkeep_captures = \"30min\"\n") && printed.out.contains("\n[groups]\n"));
     fs::write(site.path("settings.toml"), &printed.out).unwrap();
     assert_eq!(site.ran(&["--settings", "settings.toml", "--print-settings"]).out, printed.out);
@@ -214,6 +235,7 @@ fn a_watcher_tells_how_it_is_until_it_is_asked_to_stop() {
     }
     let told = site.status(&[]);
     assert!(told.code == Some(0) && told.out.contains("records: the watcher runs (process "), "{told:?}");
+    assert!(told.out.contains(" free, of which "), "the disk is known from the start: {told:?}");
 
     fs::write(site.path("settings.toml"), "grace = \"2s\"\nproducts = [\"flows\"]\nlook = \"5s\"\n").unwrap();
     running.signal("HUP");
@@ -297,4 +319,34 @@ fn a_folder_that_nobody_watched_has_no_status() {
     fs::create_dir(site.path("records")).unwrap();
     let told = site.status(&[]);
     assert!(told.code == Some(1) && told.said.contains("records: no watcher has written there"), "{told:?}");
+}
+
+#[test]
+fn a_signal_lets_a_run_of_what_is_there_finish_the_file_that_it_reads() {
+    let site = Site::new();
+    fs::remove_file(site.path("captures/a.pcap")).unwrap();
+    let names: Vec<String> = (0..60).map(|nth| format!("captures/{nth:02}.pcap")).collect();
+    for (nth, name) in names.iter().enumerate() {
+        let (path, seed) = (site.path(name), nth.to_string());
+        let synth = ["synth", path.to_str().unwrap(), "--packets", "3000", "--seed", &seed];
+        assert_eq!(run(synth).code, Some(0));
+    }
+    let once = ["captures", "-o", "records", "--product", "groups", "--once"];
+    let mut running = Running::start(&site, site.watch(&once));
+    running.until("INFO - Line - read ");
+    running.signal("TERM");
+    let code = running.code();
+    let said = running.said();
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("stopping: finishing the file that is read, within 60s; a second signal"), "{said}");
+    assert!(
+        said.contains(" left for the next start") && said.contains("stopped; run it again for what is left"),
+        "{said}"
+    );
+    let read = said.matches("INFO - Line - read ").count();
+    assert!(read < names.len() && said.contains(&format!("{read} file")), "{said}");
+    let ran = site.ran(&once);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let again = ran.said.matches("INFO - Line - read ").count();
+    assert_eq!(read + again, names.len(), "each is read for the first time once: {said}{}", ran.said);
 }

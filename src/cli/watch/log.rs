@@ -221,6 +221,18 @@ mod tests {
         assert!(names[1..].iter().all(|name| fs::metadata(dir.path().join(name)).unwrap().len() <= 4096));
     }
 
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_has_the_name_of_a_file_of_messages_is_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let elsewhere = dir.path().join("elsewhere");
+        std::os::unix::fs::symlink(&elsewhere, dir.path().join("pipeline_x.log")).unwrap();
+        let (mut file, number) = create(dir.path(), "pipeline_x", 0).unwrap();
+        file.write_all(b"a").unwrap();
+        assert_eq!((number, elsewhere.exists()), (1, false));
+        assert_eq!(fs::read_to_string(dir.path().join("pipeline_x_001.log")).unwrap(), "a");
+    }
+
     #[test]
     fn a_part_is_the_last_name_of_its_module() {
         assert_eq!(["pcap_compactor::watch::line", "Capture", ""].map(part), ["Line", "Capture", ""]);

@@ -67,6 +67,11 @@ impl Tap {
         self.closed && self.running.is_none()
     }
 
+    /// What will be told.
+    pub(super) fn events(&self) -> Option<&Receiver<Event>> {
+        self.running.as_ref().map(|(_, events)| events)
+    }
+
     /// Tells what happened by now. With `pause` it is to be away.
     pub(super) fn look(&mut self, pipeline: &Pipeline, health: &Health, pause: bool) {
         while let Some((_, events)) = &self.running {

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::super::identity::{Identity, numbers, open};
 use super::beginning::{Beginning, beginning, promises};
 use super::trouble::{Cause, Trouble};
-use super::{Arrival, Seen, sensor_of};
+use super::{Arrival, Room, Seen, sensor_of};
 use crate::capture::is_capture;
 
 /// How long a file stays as it is before its successor completes it.
@@ -141,12 +141,14 @@ pub(super) struct Files {
     moving: Option<(Stamp, Instant)>,
     born: u64,
     round: u64,
-    ready: BTreeSet<PathBuf>,
+    /// Complete and not told, by sensor.
+    ready: BTreeMap<String, BTreeSet<PathBuf>>,
+    room: Room,
     gone: Vec<PathBuf>,
 }
 
 impl Files {
-    pub(super) fn new(folder: PathBuf, stable: Duration) -> Files {
+    pub(super) fn new(folder: PathBuf, stable: Duration, room: Room) -> Files {
         Files {
             folder,
             stable,
@@ -157,7 +159,8 @@ impl Files {
             moving: None,
             born: 0,
             round: 0,
-            ready: BTreeSet::new(),
+            ready: BTreeMap::new(),
+            room,
             gone: Vec::new(),
         }
     }
@@ -356,7 +359,7 @@ impl Files {
             tracing::debug!(file = %path.display(), "no capture, passed over");
             self.retract(path);
         } else {
-            self.ready.insert(path.to_owned());
+            self.ready.entry(sensor_of(&self.folder, path)).or_default().insert(path.to_owned());
         }
         if let Some(file) = self.files.get_mut(path) {
             file.state = match is_foreign {
@@ -380,20 +383,36 @@ impl Files {
         let folder = self.folder.as_path();
         let gone = std::mem::take(&mut self.gone).into_iter();
         let mut news: Vec<Seen> = gone.map(|path| Seen::Gone { sensor: sensor_of(folder, &path), path }).collect();
-        let mut complete = Vec::with_capacity(self.ready.len());
-        for path in std::mem::take(&mut self.ready) {
-            if let Some(file) = self.files.get_mut(&path)
-                && let State::Complete { identity, .. } = &file.state
-            {
-                file.told = Told::Complete;
-                complete.push(Arrival { sensor: sensor_of(folder, &path), identity: identity.clone(), path });
+        let mut complete = Vec::new();
+        self.ready.retain(|sensor, ready| {
+            let room = self.room.queue.room(sensor, self.room.most);
+            if room == 0 {
+                self.room.queue.tell(sensor, 0, ready.len());
+                return !ready.is_empty();
             }
-        }
+            let told = complete.len();
+            for path in take_oldest(ready, room, &self.files) {
+                if let Some(file) = self.files.get_mut(&path)
+                    && let State::Complete { identity, .. } = &file.state
+                {
+                    file.told = Told::Complete;
+                    complete.push(Arrival { sensor: sensor.clone(), identity: identity.clone(), path });
+                }
+            }
+            self.room.queue.tell(sensor, complete.len() - told, ready.len());
+            !ready.is_empty()
+        });
         if !complete.is_empty() {
+            complete.sort_unstable_by(|a, b| a.path.cmp(&b.path));
             news.push(Seen::Complete(complete));
         }
         news.extend(growing);
         news
+    }
+
+    /// Whether files are complete that no line has room for.
+    pub(super) fn is_behind(&self) -> bool {
+        !self.ready.is_empty()
     }
 
     /// Looks for first packets of what grows, and for successors.
@@ -534,13 +553,30 @@ impl Files {
 
     /// What was told of it is true no more.
     fn retract(&mut self, path: &Path) {
-        self.ready.remove(path);
+        if !self.ready.is_empty()
+            && let Some(ready) = self.ready.get_mut(&sensor_of(&self.folder, path))
+        {
+            ready.remove(path);
+        }
         if let Some(file) = self.files.get_mut(path)
             && std::mem::replace(&mut file.told, Told::Nothing) != Told::Nothing
         {
             self.gone.push(path.to_owned());
         }
     }
+}
+
+/// Takes so many paths, those of the files that were changed first.
+fn take_oldest(ready: &mut BTreeSet<PathBuf>, most: usize, files: &BTreeMap<PathBuf, File>) -> BTreeSet<PathBuf> {
+    if ready.len() <= most {
+        return std::mem::take(ready);
+    }
+    let changed = |path: &PathBuf| files.get(path).and_then(|file| file.stamp.modified);
+    let mut by_time: Vec<_> = ready.iter().map(|path| (changed(path), path)).collect();
+    let (oldest, ..) = by_time.select_nth_unstable(most);
+    let oldest: BTreeSet<PathBuf> = oldest.iter().map(|(_, path)| (*path).clone()).collect();
+    ready.retain(|path| !oldest.contains(path));
+    oldest
 }
 
 /// What a map has for paths in a folder and its folders; a path comes behind its folder, and in front of what lies beside it.

@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
 
-use super::Seen;
 use super::events::{Events, Heard};
 use super::files::{Because, Files, Stamp};
 use super::folders::{Folders, Kind, kind};
 use super::trouble::Trouble;
+use super::{Room, Seen};
 use crate::capture::by_name;
 use crate::watch::Settings;
 
@@ -53,6 +53,7 @@ impl Lookout {
         finished: Receiver<PathBuf>,
         stopped: Receiver<()>,
         seen: Sender<Seen>,
+        room: Room,
         idle: Arc<AtomicBool>,
     ) -> Lookout {
         let root = settings.folder.clone();
@@ -67,7 +68,7 @@ impl Lookout {
         if let Some(why) = why {
             folders.poll(&root, why, &mut trouble);
         }
-        let files = Files::new(root.clone(), settings.stable);
+        let files = Files::new(root.clone(), settings.stable, room);
         let now = Instant::now();
         Lookout {
             root,
@@ -91,8 +92,10 @@ impl Lookout {
         self.look_through(true);
         while self.tell() {
             let now = Instant::now();
-            self.idle.store(self.files.next().is_none() && self.heard.is_empty(), Ordering::Release);
+            let is_told = !self.files.is_behind();
+            self.idle.store(self.files.next().is_none() && self.heard.is_empty() && is_told, Ordering::Release);
             let next = self.files.next().map_or(self.next, |due| due.min(self.next));
+            let next = if is_told { next } else { next.min(now + SHORTEST) };
             select! {
                 recv(self.stopped) -> _ => return,
                 recv(self.heard) -> heard => match heard {

@@ -35,7 +35,7 @@ struct Told {
 impl Told {
     fn new() -> Told {
         let dir = tempfile::tempdir().unwrap();
-        let files = Files::new(dir.path().to_owned(), STABLE);
+        let files = Files::new(dir.path().to_owned(), STABLE, Room::default());
         Told { dir, files, trouble: Trouble::default(), start: Instant::now() }
     }
 
@@ -112,6 +112,37 @@ fn words(root: &Path, news: Vec<Seen>) -> Vec<String> {
 }
 
 const NOTHING: [&str; 0] = [];
+
+#[test]
+fn what_no_line_has_room_for_is_told_later_and_the_oldest_first() {
+    let mut told = Told::new();
+    let room = Room { queue: Arc::default(), most: 4 };
+    told.files = Files::new(told.dir.path().to_owned(), STABLE, room.clone());
+    fs::create_dir(told.path("b")).unwrap();
+    let now = SystemTime::now();
+    // The name says nothing of the order.
+    for name in ["9", "7", "5", "3", "1", "8", "b/x"] {
+        told.write(name, &capture(1));
+        let age = name.parse().map_or(0, |age: u64| age * 60);
+        File::options()
+            .append(true)
+            .open(told.path(name))
+            .unwrap()
+            .set_modified(now - Duration::from_secs(age))
+            .unwrap();
+        told.close(name, 0);
+    }
+    assert_eq!(told.news(0), ["complete 5, complete 7, complete 8, complete 9, complete b/x"]);
+    assert!(told.files.is_behind());
+    assert_eq!((room.queue.waiting(LOCAL), room.queue.waiting("b"), room.queue.unheard()), (6, 1, 7));
+    room.queue.take(LOCAL, 4, 3);
+    assert_eq!(told.news(1), NOTHING);
+    // One that was not told yet is not told to be gone, and is waited for no more.
+    told.files.left(&told.path("3"));
+    room.queue.take(LOCAL, 0, 2);
+    assert_eq!(told.news(2), ["complete 1"]);
+    assert_eq!((told.files.is_behind(), room.queue.waiting(LOCAL)), (false, 3));
+}
 
 #[test]
 fn a_file_that_is_written_to_is_complete_when_it_is_closed_and_tells_its_first_packet_once() {
@@ -338,7 +369,7 @@ fn polled(root: &Path) -> (Arrivals, Receiver<Seen>) {
         ..Settings::new(root.to_owned(), PathBuf::from("/nowhere"), Vec::new())
     };
     let nothing = Err(io::Error::other("events are off"));
-    (Arrivals::hearing(nothing, &settings, tell).unwrap(), seen)
+    (Arrivals::hearing(nothing, &settings, tell, Room::default()).unwrap(), seen)
 }
 
 fn next(root: &Path, seen: &Receiver<Seen>) -> String {

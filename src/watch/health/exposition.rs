@@ -72,6 +72,8 @@ impl Health {
             .sample(&[], self.least_free.load(Relaxed));
         text.gauge("captures_kept_for_hours", "Captures past their time that hours to come still need.")
             .sample(&[], self.kept_for_hours.load(Relaxed));
+        text.counter("captures_removed_unread_total", "Captures that came too late to be read and were removed.")
+            .sample(&[], self.removed_unread.load(Relaxed));
         if let Some(capture) = *lock(&self.capture) {
             text.gauge("capture_running", "Whether tcpdump runs.").sample(&[], u8::from(capture.running));
             text.counter("capture_begun_total", "How often tcpdump began.").sample(&[], capture.begun);
@@ -89,18 +91,21 @@ impl Health {
 
     fn sensors(&self, text: &mut Text) {
         type Of = fn(&Sensor) -> u64;
-        let counters: [(&'static str, &str, Of); 5] = [
+        let counters: [(&'static str, &str, Of); 7] = [
             ("files_read_total", "Files that were read.", |of| of.files),
             ("files_damaged_total", "Files that were read to where they are damaged.", |of| of.damaged),
             ("file_failures_total", "Times that a file could not be read.", |of| of.failures),
             ("files_quarantined_total", "Files that were put aside.", |of| of.quarantined),
             ("files_late_total", "Files that came too late to be read.", |of| of.late),
+            ("captures_lost_total", "Captures that were gone before they were read or their hours were out.", |of| {
+                of.lost.len() as u64
+            }),
+            ("wild_packets_total", "Packets of a wild time, which are in no hour.", |of| of.wild),
         ];
-        let gauges: [(&'static str, &str, Of); 3] = [
-            ("files_waiting", "Complete files that are not read yet.", |of| of.waiting),
+        let gauges: [(&'static str, &str, Of); 2] = [
             ("live_flows", "Flows that have not ended.", |of| of.live_flows),
             ("line_failed", "Whether the sensor's line came to an end that it should not have.", |of| {
-                u64::from(of.failed.is_some())
+                u64::from(of.failed().is_some())
             }),
         ];
         let sensors = lock(&self.sensors);
@@ -112,6 +117,8 @@ impl Health {
             let mut family = text.gauge(name, help);
             sensors.iter().for_each(|(sensor, values)| family.sample(&[("sensor", sensor)], of(values)));
         }
+        let mut family = text.gauge("files_waiting", "Complete files that are not read yet.");
+        sensors.keys().for_each(|sensor| family.sample(&[("sensor", sensor)], self.queue.waiting(sensor)));
         let mut family = text.gauge("lag_seconds", "How long ago the newest complete file ended that is not out.");
         for (sensor, values) in &*sensors {
             family.sample(&[("sensor", sensor)], format_args!("{:.3}", values.lag().as_secs_f64()));

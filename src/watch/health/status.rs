@@ -1,11 +1,14 @@
 //! How a pipeline is doing, for somebody who looks at its folder.
 
+use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use super::{Health, UNKNOWN, lock, resident, seconds};
+use crate::error::Result;
+use crate::watch::output::Output;
 
 /// A pipeline at one moment. Times are in seconds since 1970, counts since its process began.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +37,9 @@ pub struct Status {
     pub least_free: u64,
     /// Captures that are older than they are to be kept, and needed for hours that are not out.
     pub kept_for_hours: u64,
+    /// Captures that came too late to be read and were removed for their age or size.
+    #[serde(default)]
+    pub removed_unread: u64,
     /// Our own capture, if there is one.
     pub capture: Option<CaptureStatus>,
     /// Memory of the process in bytes, where the system tells.
@@ -61,6 +67,9 @@ pub struct SensorStatus {
     pub quarantined: u64,
     /// Files that came too late.
     pub late: u64,
+    /// Captures that were gone before they were read, or before their hours were out.
+    #[serde(default)]
+    pub lost: u64,
     /// Packets in files that were read.
     pub packets: u64,
     /// Those of them that products were made of.
@@ -110,6 +119,30 @@ pub struct Trouble {
     pub text: String,
 }
 
+/// Where a status lies, from the output folder on.
+pub const STATUS: &str = ".pcap-compactor/status.json";
+
+impl Status {
+    /// Whether nothing has happened between this and an earlier one. Time, lag and memory go on by themselves.
+    #[must_use]
+    pub fn is_as(&self, before: &Status) -> bool {
+        let mut now = self.clone();
+        (now.time, now.resident, now.disk_free) = (before.time, before.resident, before.disk_free);
+        for (sensor, before) in now.sensors.iter_mut().zip(&before.sensors) {
+            sensor.lag_seconds = before.lag_seconds;
+        }
+        now == *before
+    }
+
+    /// Puts a status, as text, to its place in a pipeline's output folder; whole, and through no link.
+    ///
+    /// # Errors
+    /// The folder is not there, or cannot be written.
+    pub fn put(text: &[u8], output: &Path) -> Result<()> {
+        Output::open(output)?.write_whole(Path::new(STATUS), text)
+    }
+}
+
 impl Health {
     /// How it is now.
     #[must_use]
@@ -130,17 +163,18 @@ impl Health {
                 .iter()
                 .map(|(name, sensor)| SensorStatus {
                     sensor: name.clone(),
-                    waiting: sensor.waiting,
+                    waiting: self.queue.waiting(name),
                     lag_seconds: sensor.lag().as_secs_f64(),
                     files: sensor.files,
                     damaged: sensor.damaged,
                     failures: sensor.failures,
                     quarantined: sensor.quarantined,
                     late: sensor.late,
+                    lost: sensor.lost.len() as u64,
                     packets: sensor.tally.intake.read.packets,
                     accepted: sensor.tally.intake.accepted.packets,
                     live_flows: sensor.live_flows,
-                    failed: sensor.failed.clone(),
+                    failed: sensor.failed().map(str::to_owned),
                 })
                 .collect(),
             products: products
@@ -156,6 +190,7 @@ impl Health {
             disk_free: (free != UNKNOWN).then_some(free),
             least_free: self.least_free.load(Relaxed),
             kept_for_hours: self.kept_for_hours.load(Relaxed),
+            removed_unread: self.removed_unread.load(Relaxed),
             capture: lock(&self.capture).map(|capture| CaptureStatus {
                 running: capture.running,
                 begun: capture.begun,
@@ -190,5 +225,10 @@ mod tests {
         assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status, "{text}");
         assert_eq!((status.healthy, status.sensors[0].waiting, status.products[0].newest), (false, 3, Some(3600)));
         assert!(status.begun > 1_700_000_000 && status.time >= status.begun);
+        let mut later = Status { time: status.time + 5, resident: Some(1), ..status.clone() };
+        later.sensors[0].lag_seconds += 5.0;
+        assert!(later.is_as(&status));
+        later.sensors[0].waiting += 1;
+        assert!(!later.is_as(&status));
     }
 }

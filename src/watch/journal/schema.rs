@@ -1,18 +1,22 @@
 //! The tables of a journal, and opening them.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{Journal, PATIENCE};
 use crate::error::{Error, ErrorKind, Result};
+use crate::watch::output::Output;
 
 /// The folder of an output folder that is not for its readers.
 pub(super) const OWN: &str = ".pcap-compactor";
 
+/// The journal's name in there.
+const NAME: &str = "watch.sqlite";
+
 /// The version of the tables; another one when they change.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// `place` is never used twice, also not behind the end of a sequence that was taken back.
 const TABLES: &str = "
@@ -51,20 +55,42 @@ const TABLES: &str = "
     PRAGMA user_version = 1;
 ";
 
+/// Since version 2: captures whose records by the capture are out; and for each time up to which hours were out, what was needed then.
+const SECOND: &str = "
+    CREATE TABLE own (
+        device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, digest TEXT NOT NULL,
+        PRIMARY KEY (device, inode, size, digest)
+    ) STRICT, WITHOUT ROWID;
+    CREATE TABLE needed (
+        sensor INTEGER NOT NULL REFERENCES sensor, product TEXT NOT NULL,
+        until INTEGER NOT NULL, needs INTEGER NOT NULL,
+        PRIMARY KEY (sensor, product, until)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 2;
+";
+
 /// See [`Journal::open`].
 pub(super) fn open(output: &Path) -> Result<Journal> {
-    let folder = output.join(OWN);
-    fs::create_dir_all(&folder).map_err(|source| Error::io("make the folder", &folder, source))?;
-    let path = folder.join("watch.sqlite");
-    let db = connect(&path).map_err(|error| failed(&path, &error))?;
+    fs::create_dir_all(output).map_err(|source| Error::io("make the folder", output, source))?;
+    let folder = Output::open(output)?.folder(Path::new(OWN))?;
+    let path = output.join(OWN).join(NAME);
+    if path.is_symlink() {
+        return Err(refused(
+            &path,
+            "it is a link, and nothing is written through one; put what it leads to there".into(),
+        ));
+    }
+    // It takes no path with a link in it, and the output folder may be one.
+    let real = output.canonicalize().map_err(|source| Error::io("open", output, source))?;
+    let db = connect(&real.join(OWN).join(NAME)).map_err(|error| failed(&path, &error))?;
     prepare(&db, &path)?;
     // So that the file itself survives a loss of power; a file system that cannot sync folders has its own promise.
-    let _ = File::open(&folder).and_then(|folder| folder.sync_all());
+    let _ = rustix::fs::fsync(folder);
     Ok(Journal { path, db })
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let db = Connection::open(path)?;
+    let db = Connection::open_with_flags(path, OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
     db.busy_timeout(PATIENCE)?;
     db.set_prepared_statement_cache_capacity(64);
     // A journal that is not one is said to be none here.
@@ -82,6 +108,13 @@ fn prepare(db: &Connection, path: &Path) -> Result<()> {
             // Another thread may have been first.
             if version(&transaction)? == 0 && tables == 0 {
                 transaction.execute_batch(TABLES)?;
+            }
+            transaction.commit()?;
+        }
+        if version(db)? == 1 {
+            let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+            if version(&transaction)? == 1 {
+                transaction.execute_batch(SECOND)?;
             }
             transaction.commit()?;
         }

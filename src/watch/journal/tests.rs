@@ -340,9 +340,9 @@ fn refusal(make: impl FnOnce(&Path)) -> String {
 #[test]
 fn what_is_no_journal_of_this_version_is_refused_with_what_to_do() {
     let of = |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 2"));
+    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 3"));
     assert!(
-        newer.starts_with(": is of another version of this program (tables 2, not 1); to begin anew, move it"),
+        newer.starts_with(": is of another version of this program (tables 3, not 2); to begin anew, move it"),
         "{newer}"
     );
     let other = refusal(of("CREATE TABLE recipe (x)"));
@@ -367,8 +367,8 @@ fn damage_inside_is_an_error_that_says_what_to_do() {
 
 #[test]
 fn a_second_pipeline_is_refused_and_the_first_is_named() {
-    let (output, folder, other) =
-        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let around = tempfile::tempdir().unwrap();
+    let [output, folder, other] = [(); 3].map(|()| tempfile::tempdir_in(around.path()).unwrap());
     let first = Journal::lock(output.path(), folder.path()).unwrap();
     let me = format!("by process {}, since 2", std::process::id());
 
@@ -380,8 +380,64 @@ fn a_second_pipeline_is_refused_and_the_first_is_named() {
     let named = said.contains(&me) && said.contains(&format!("writes to {}", output.path().display()));
     assert!(named || said.contains("by another process"), "{said}");
 
+    let inner = folder.path().join("eth0");
+    for watched in [folder.path().parent().unwrap(), &inner] {
+        if watched == inner {
+            fs::create_dir(&inner).unwrap();
+        }
+        let refused = Journal::lock(other.path(), watched).unwrap_err().to_string();
+        let around = if watched == inner { folder.path() } else { watched };
+        assert!(refused.starts_with(around.to_str().unwrap()), "{refused}");
+        let named = refused.contains(&me) && refused.contains(&format!("watches {}", folder.path().display()));
+        assert!(named || refused.contains("by another process"), "{refused}");
+        let _ = fs::remove_dir(&inner);
+    }
+
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "something was written where captures arrive");
     drop(first);
     Journal::lock(output.path(), other.path()).unwrap();
     Journal::lock(other.path(), folder.path()).unwrap();
+}
+
+#[test]
+fn a_journal_of_the_version_before_is_taken_over() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    journal.fed("s", &fed(1)).unwrap();
+    journal.db.execute_batch("DROP TABLE own; DROP TABLE needed; PRAGMA user_version = 1").unwrap();
+    drop(journal);
+    let journal = Journal::open(output.path()).unwrap();
+    assert_eq!(steps(&journal, "s"), [Ok(1)]);
+    assert!(!journal.has_own(&identity(1)).unwrap());
+    let files =
+        [("flows".to_owned(), written("flows/s/1.csv", 7)), ("scans".to_owned(), written("scans/s/1.jsonl", 7))];
+    journal.commit_own("s", &identity(1), &files).unwrap();
+    assert!(journal.has_own(&identity(1)).unwrap() && !journal.has_own(&identity(2)).unwrap());
+    let paths: Vec<PathBuf> = journal.written().unwrap().into_iter().map(|hour| hour.file.path).collect();
+    assert_eq!(paths, [Path::new("flows/s/1.csv"), Path::new("scans/s/1.jsonl")]);
+    // Of a capture that was removed nothing stays.
+    let ids: Vec<i64> = journal.held().unwrap().iter().filter(|held| held.own).map(|held| held.id).collect();
+    journal.removed_captures(&ids).unwrap();
+    assert!(!journal.has_own(&identity(1)).unwrap());
+}
+
+#[test]
+fn what_was_needed_is_known_of_every_time_to_turn_back_to() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    let needed = |behind| journal.needed("s", "flows", Timestamp(behind)).unwrap();
+    assert_eq!(needed(100), Timestamp::MIN);
+    for until in [10, 20, 30] {
+        journal.commit("s", "flows", out(until), None).unwrap();
+        journal.commit("s", "groups", out(until + 1), None).unwrap();
+    }
+    assert_eq!([9, 10, 29, 99].map(needed), [Timestamp::MIN, Timestamp(3), Timestamp(13), Timestamp(23)]);
+    // What was out further on is not any more.
+    journal.turn_back("s", &[file(1)], &[("flows".into(), out(20))]).unwrap();
+    assert_eq!(needed(99), Timestamp(13));
+    journal.quiet("s", Timestamp(50)).unwrap();
+    journal.fed("s", &fed(40)).unwrap();
+    let last = journal.sequence("s").unwrap()[2].place();
+    journal.forget("s", last).unwrap();
+    assert_eq!(needed(99), Timestamp::MIN, "no capture from before is left");
 }

@@ -144,6 +144,24 @@ fn a_capture_stays_until_all_products_are_behind_it() {
 }
 
 #[test]
+fn a_capture_stays_until_the_records_are_out_that_it_has_by_itself() {
+    for by_hour in [true, false] {
+        let scene = Scene::new(|settings| {
+            settings.keep.captures = Some(DAY * 3);
+            settings.products.retain(|_| by_hour);
+            settings.products.push(Product::parse("buckets:1s/capture").unwrap());
+        });
+        let path = scene.path("old");
+        let identity = scene.file(&path, 4);
+        scene.feed(&path, identity.clone(), 2 * HOUR);
+        let looked = scene.look();
+        assert_eq!((names(&looked), looked.kept_for_hours), (Vec::new(), 1));
+        scene.journal.commit_own("s", &identity, &[]).unwrap();
+        assert_eq!(names(&scene.look()), ["old"]);
+    }
+}
+
+#[test]
 fn too_many_bytes_go_oldest_first() {
     let scene = Scene::new(|settings| settings.keep.capture_bytes = Some(6000));
     scene.capture("a", 1, 2 * HOUR);
@@ -166,8 +184,9 @@ fn a_capture_in_which_a_live_flow_began_may_go_and_is_counted() {
     scene.journal.set_aside("s", &late, &scene.file(&late, 8), State::Late, "").unwrap();
     scene.journal.set_aside("s", &torn, &scene.file(&torn, 9), State::Quarantined, "").unwrap();
     let looked = scene.look();
-    assert_eq!((names(&looked), looked.needed), (vec!["done", "needed"], 1));
-    assert_eq!(scene.left(), ["late", "torn"]);
+    assert_eq!((names(&looked), looked.needed, looked.unread), (vec!["late", "done", "needed"], 1, 1));
+    assert_eq!(scene.left(), ["torn"]);
+    assert_eq!(scene.journal.aside().unwrap().len(), 1, "what is removed is listed no more");
     let counts = scene.journal.counts().unwrap();
     assert_eq!((counts.fed, counts.done, scene.journal.sequence("s").unwrap().len()), (0, 0, 1));
 }
@@ -205,7 +224,7 @@ fn a_capture_that_is_written_anew_is_judged_by_what_it_is_now() {
         }
     }
     let looked = scene.look();
-    assert_eq!((names(&looked), looked.kept_for_hours), (vec![], 1));
+    assert_eq!((names(&looked), looked.kept_for_hours, looked.unread), (vec!["late"], 1, 1));
 
     // Before it is told so.
     let scene = Scene::new(|settings| settings.keep.captures = Some(DAY * 3));
@@ -383,4 +402,20 @@ fn the_system_is_asked_for_the_room() {
     let scene = Scene::new(|settings| settings.least_free = u64::MAX);
     let looked = scene.look();
     assert!(looked.free > 0 && looked.low, "{looked:?}");
+}
+
+#[test]
+fn an_hour_of_records_goes_whole_for_its_size_and_no_other_with_it() {
+    let scene = Scene::new(|settings| settings.keep.record_bytes = Some(5000));
+    let flows: Vec<PathBuf> =
+        [(4, 1), (3, 3), (2, 1)].into_iter().map(|(hours, days)| scene.record(hours, days)).collect();
+    // Groups of the oldest hour: without them, the rest is small enough.
+    let hour = Timestamp(BEGAN - 4 * HOUR);
+    let groups = PathBuf::from(format!("groups/t/{}.jsonl", hour_folder(hour)));
+    let bytes = scene.file(&scene.settings.output.join(&groups), 1).size;
+    let out = Out { until: Timestamp(BEGAN), needs: Timestamp(BEGAN) };
+    scene.journal.commit("t", "groups", out, Some(&Written { path: groups.clone(), hour, bytes, rows: 1 })).unwrap();
+    let looked = scene.look();
+    let removed: Vec<PathBuf> = looked.removed.into_iter().map(|(path, _)| path).collect();
+    assert_eq!(removed, [&flows[0], &groups].map(|path| scene.settings.output.join(path)));
 }

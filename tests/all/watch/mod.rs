@@ -1,6 +1,7 @@
 //! The pipeline as a process: files that arrive, kills, quiet, bad files and full disks. What comes out is compared with what a run that
 //! nothing disturbed makes; that this is what whole runs make of the whole capture is a test of the library.
 
+mod by_capture;
 mod disturbed;
 
 use std::collections::BTreeMap;
@@ -24,20 +25,26 @@ const PRODUCTS: [&str; 4] = ["groups", "flows", "flows:cic", "buckets:1s@csv"];
 struct Site {
     dir: TempDir,
     parts: Vec<PathBuf>,
+    products: Vec<&'static str>,
 }
 
 impl Site {
     fn new(packets: u64, hours: u32) -> Site {
+        Site::by(Duration::from_secs(60), packets, hours)
+    }
+
+    /// With captures of this length.
+    fn by(length: Duration, packets: u64, hours: u32) -> Site {
         let dir = tempfile::tempdir().unwrap();
         let store = dir.path().join("store");
         fs::create_dir_all(&store).unwrap();
         fs::create_dir_all(dir.path().join("in/gate")).unwrap();
         let (mut parts, mut now, mut open) = (Vec::new(), i64::MIN, None);
         frames(&Spec { packets, hours, ..Spec::default() }, |time, wire, frame| {
-            let minute = time.ns().div_euclid(60_000_000_000);
-            if minute != now {
-                now = minute;
-                let path = store.join(format!("capture_{minute}.pcap"));
+            let slot = time.ns().div_euclid(length.as_nanos() as i64);
+            if slot != now {
+                now = slot;
+                let path = store.join(format!("capture_{slot}.pcap"));
                 let next = PcapWriter::new(File::create(&path)?, PcapLayout::default())?;
                 open.replace(next).map_or(Ok(()), |before: PcapWriter<File>| before.finish().map(drop))?;
                 parts.push(path);
@@ -46,7 +53,7 @@ impl Site {
         })
         .unwrap();
         open.map(|open| open.finish().unwrap());
-        Site { dir, parts }
+        Site { dir, parts, products: PRODUCTS.to_vec() }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -67,13 +74,36 @@ impl Site {
 
     /// `watch` from the folder to an output.
     fn watch(&self, output: &str, more: &[&str]) -> Command {
-        let mut watch = command(["watch", "-q"]);
+        let mut watch = self.watch_aloud(output, more);
+        watch.arg("-q").stderr(Stdio::null());
+        watch
+    }
+
+    /// The same, and it says what it does.
+    fn watch_aloud(&self, output: &str, more: &[&str]) -> Command {
+        let mut watch = command(["watch"]);
         watch.arg(self.path("in")).arg("-o").arg(self.path(output)).args(more);
-        for product in PRODUCTS {
+        for product in &self.products {
             watch.args(["--product", product]);
         }
-        watch.stderr(Stdio::null());
         watch
+    }
+
+    /// What the watcher said last of how it is.
+    fn status(&self, output: &str) -> Option<serde_json::Value> {
+        let text = fs::read(self.path(output).join(".pcap-compactor/status.json")).ok()?;
+        Some(serde_json::from_slice(&text).unwrap())
+    }
+
+    /// Why not all is well, as it was said last.
+    fn failed(&self, output: &str) -> String {
+        self.status(output).map_or(String::new(), |status| status["reasons"].to_string())
+    }
+
+    /// How many unfinished files lie there.
+    fn temporary(&self, output: &str) -> usize {
+        let entries = walkdir::WalkDir::new(self.path(output)).into_iter().filter_map(Result::ok);
+        entries.filter(|entry| entry.path().extension().is_some_and(|end| end == "tmp")).count()
     }
 
     fn start(&self, output: &str, more: &[&str]) -> Watcher {

@@ -1,0 +1,84 @@
+//! What is wrong with a file, and where it goes then.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use super::Line;
+use crate::capture::{Capture, Io, Report, Status};
+use crate::engine::FileReport;
+use crate::error::{Error, ErrorKind, Result};
+use crate::time::Timestamp;
+use crate::watch::arrivals::Arrival;
+use crate::watch::identity;
+use crate::watch::journal::{Journal, State};
+use crate::watch::output::Output;
+use crate::watch::wild::DAY;
+
+/// The time of a file's first packet, if it is a capture.
+pub(super) fn begins(path: &Path) -> Result<Option<Timestamp>> {
+    // It may have become a pipe, which is not waited for.
+    identity::open(path).map_err(|source| Error::io("read", path, source))?;
+    let refused = |message: String| Err(ErrorKind::Watch { path: path.to_owned(), message }.into());
+    let mut capture = Capture::open(path, Io::Auto)?;
+    let first = capture.first_time()?;
+    let report = capture.report();
+    if first.is_none() && matches!(report.status, Status::Unsupported | Status::Corrupt) {
+        return refused(fault(report));
+    }
+    if first.is_some_and(|first| first > tomorrow()) {
+        let why = "its first packet is of a time to come, and nothing could follow it; mend its times, or the clock";
+        return refused(why.to_owned());
+    }
+    Ok(first)
+}
+
+/// The latest packet of a file that is of no wild time; `believed` is the latest that views have seen.
+pub(super) fn last_packet(report: &FileReport, believed: Option<Timestamp>) -> Option<Timestamp> {
+    let capture = &report.capture;
+    let Some(believed) = believed else {
+        let tomorrow = tomorrow();
+        return capture.max_time.filter(|time| *time <= tomorrow).or(capture.last_time);
+    };
+    let near = |time: &Timestamp| time.0.saturating_sub(believed.0) <= DAY;
+    Some(capture.max_time.filter(near).unwrap_or(believed))
+}
+
+/// A time that no clock can show yet, nanoseconds.
+pub(super) fn tomorrow() -> Timestamp {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX).saturating_add(DAY))
+}
+
+/// What was wrong with a file that was read.
+pub(super) fn damage(report: &FileReport) -> Option<String> {
+    matches!(report.capture.status, Status::Truncated | Status::Corrupt | Status::Unsupported)
+        .then(|| fault(&report.capture))
+}
+
+/// Says it for people.
+fn fault(report: &Report) -> String {
+    let at = report.offset.map_or(String::new(), |offset| format!(" at byte {offset}"));
+    format!("{}{at}: {}", report.status.name(), report.message.as_deref().unwrap_or("no more is known"))
+}
+
+/// Takes a file that cannot be read out of the way, with a report of the reason beside it.
+pub(super) fn quarantine(
+    line: &Line,
+    output: &Output,
+    journal: &Journal,
+    arrival: &Arrival,
+    reason: &str,
+) -> Result<()> {
+    let Arrival { path, identity, .. } = arrival;
+    let folder = Path::new("quarantine").join(&*line.sensor);
+    // Where it cannot be moved, it stays, and is known.
+    let (mut name, moved) = output.take_in(path, &folder)?;
+    let stays = if moved { "moved here" } else { "left where it is" };
+    let text = format!("{}\n{reason}\ntried {} times; {stays}\n", path.display(), line.settings.tries);
+    name.push(".reason.txt");
+    output.write_whole(&folder.join(name), text.as_bytes())?;
+    tracing::error!(path = %path.display(), sensor = %line.sensor, "quarantined: {reason}");
+    line.health.quarantined(&line.sensor);
+    line.health.trouble(format!("{}: {reason}", path.display()));
+    journal.set_aside(&line.sensor, path, identity, State::Quarantined, reason)
+}

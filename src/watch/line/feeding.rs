@@ -1,0 +1,228 @@
+//! What the engine's run is fed with: what the journal has, then files in their order, and where none come, the wall clock.
+
+use std::collections::{HashSet, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use crossbeam_channel::{RecvTimeoutError, TryRecvError};
+
+use super::aside::{damage, last_packet};
+use super::waiting::Waiting;
+use super::{Ended, Line, Why};
+use crate::engine::feed::{Feed, Next};
+use crate::engine::{FileReport, Progress};
+use crate::error::{Error, ErrorKind, Result};
+use crate::time::Timestamp;
+use crate::watch::journal::{Became, Entry, Journal};
+use crate::watch::output::Output;
+use crate::watch::pipeline::Permit;
+use crate::watch::spans::{HOUR, hour};
+use crate::watch::wild::Seen;
+use crate::watch::{Identity, Settings};
+
+/// What the engine's run is fed with.
+pub(super) struct LineFeed<'l> {
+    pub(super) line: &'l Line,
+    pub(super) output: &'l Output,
+    pub(super) progress: Arc<Progress>,
+    /// What the views have seen of the file.
+    pub(super) seen: Arc<Seen>,
+    pub(super) journal: &'l Rc<Journal>,
+    pub(super) waiting: &'l mut Waiting,
+    /// Files of the sequence.
+    pub(super) read: HashSet<PathBuf>,
+    pub(super) began: Instant,
+    pub(super) ended: &'l mut Ended,
+    pub(super) replay: VecDeque<Entry>,
+    /// The file that is being read: its place in the sequence, and whether it is read for the first time.
+    pub(super) place: Option<(i64, bool)>,
+    pub(super) reading: Option<(PathBuf, Identity)>,
+    /// No file may begin before this.
+    pub(super) position: Timestamp,
+    /// The latest packet.
+    pub(super) top: Timestamp,
+    /// What the wall clock said last, in packet time.
+    pub(super) spoken: i64,
+    /// How far behind the end of an hour something may wait.
+    pub(super) margins: Vec<i64>,
+    pub(super) settings: Arc<Settings>,
+    pub(super) permit: Option<Permit>,
+    pub(super) why: Option<Why>,
+}
+
+impl LineFeed<'_> {
+    /// The wall clock has spoken.
+    pub(super) fn speak(&mut self, until: Timestamp) {
+        self.spoken = self.spoken.max(until.0);
+        self.position = self.position.max(until);
+    }
+
+    /// Reading begins, when it is this line's turn.
+    pub(super) fn begin(&mut self) {
+        let path = self.reading.as_ref().map(|(path, _)| path);
+        let finished = path.and_then(|path| fs::metadata(path).ok()?.modified().ok());
+        let lag = finished.and_then(|finished| finished.elapsed().ok()).unwrap_or_default();
+        self.line.health.lag(&self.line.sensor, lag.max(Duration::from_millis(1)));
+        self.permit = Some(self.line.permits.take());
+        self.line.control.reading(true);
+    }
+
+    /// Ends the run where it stands: what is not out is made again by the next.
+    pub(super) fn leave(&mut self, why: Why) -> Result<Next> {
+        self.why = Some(why);
+        Err(ErrorKind::Stopped.into())
+    }
+
+    /// When, in packet time, something is complete next if no packet comes.
+    fn due(&self) -> Option<i64> {
+        let end = hour(self.top.0).checked_add(HOUR).filter(|_| self.top > Timestamp::MIN)?;
+        // Behind the margin, so that the clock has passed it.
+        let ends = self.margins.iter().map(|margin| end.saturating_add(*margin));
+        ends.filter(|end| *end > self.spoken).min()
+    }
+
+    /// The wall clock speaks, if it is time; else how long it is until then.
+    fn quiet(&mut self) -> Result<std::result::Result<Next, Option<Duration>>> {
+        let Some(due) = self.due() else { return Ok(Err(None)) };
+        let growing = self.waiting.growing.values().copied().min();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let patience = self.settings.rotation + self.settings.grace;
+        let at = Duration::from_nanos(u64::try_from(due).unwrap_or(0)) + patience;
+        // Of captures of long ago it says nothing while more of them come.
+        let heard = self.waiting.heard.get_or_insert_with(Instant::now).elapsed();
+        let left = at.saturating_sub(now).max(patience.saturating_sub(heard));
+        match growing {
+            // One that grows and begins before it is waited for.
+            Some(first) if first.0 < due => return Ok(Err(None)),
+            // One that begins behind it says that all before has come.
+            Some(_) => {}
+            None if left.is_zero() => {}
+            None => return Ok(Err(Some(left))),
+        }
+        self.speak(Timestamp(due));
+        self.journal.quiet(&self.line.sensor, Timestamp(due))?;
+        Ok(Ok(Next::Quiet(Timestamp(due))))
+    }
+}
+
+impl LineFeed<'_> {
+    /// Notes what became of a file that was read for the first time.
+    pub(super) fn became(
+        &mut self,
+        place: i64,
+        path: &Path,
+        report: Option<FileReport>,
+        failed: Option<Error>,
+        last: Option<Timestamp>,
+    ) -> Result<()> {
+        let packets = report.as_ref().map_or(0, |report| report.tally.intake.read.packets);
+        let damage = failed.map(|error| error.to_string()).or_else(|| report.as_ref().and_then(damage));
+        if let Some(damage) = &damage {
+            tracing::warn!(path = %path.display(), sensor = %self.line.sensor, "{damage}");
+            self.line.health.trouble(format!("{}: {damage}", path.display()));
+        }
+        // Counted when it is noted: what is not is read again.
+        self.journal.read(place, &Became { packets, last, damage })?;
+        tracing::info!(path = %path.display(), sensor = %self.line.sensor, packets, "read");
+        self.ended.files += 1;
+        self.ended.packets += packets;
+        if let Some(report) = &report {
+            self.line.health.file(&self.line.sensor, report);
+        }
+        Ok(())
+    }
+}
+
+impl Feed for LineFeed<'_> {
+    fn next(&mut self) -> Result<Next> {
+        self.permit = None;
+        loop {
+            if self.line.control.is_leaving() {
+                return self.leave(Why::Finished);
+            }
+            if self.make_own()? {
+                continue;
+            }
+            if let Some(next) = self.replayed()? {
+                self.begin();
+                return Ok(next);
+            }
+            while let Some(order) = self.waiting.orders.pop_front() {
+                self.take(order)?;
+            }
+            loop {
+                match self.line.inbox.try_recv() {
+                    Ok(order) => self.take(order)?,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return self.leave(Why::Finished),
+                }
+            }
+            let again = [self.try_again()?, self.miss()].into_iter().flatten().min();
+            if !self.waiting.own.is_empty() {
+                continue;
+            }
+            let settling = self.settling();
+            if let Some(next) = self.file(settling.is_some())? {
+                self.begin();
+                return Ok(next);
+            }
+            if let Some(wait) = settling {
+                match self.line.inbox.recv_timeout(wait) {
+                    Ok(order) => self.take(order)?,
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return self.leave(Why::Finished),
+                }
+                continue;
+            }
+            if let Some(close) = self.waiting.finish
+                && (self.waiting.failing.is_empty() || !close)
+            {
+                return if close { Ok(Next::End) } else { self.leave(Why::Finished) };
+            }
+            let quiet = match self.quiet()? {
+                Ok(next) => return Ok(next),
+                Err(quiet) => quiet,
+            };
+            self.line.health.lag(&self.line.sensor, Duration::ZERO);
+            let again = again.map(|at| at.saturating_duration_since(Instant::now()));
+            // A clock that was set shows within a minute.
+            let wait = [quiet, again, Some(Duration::from_secs(60))].into_iter().flatten().min().unwrap_or_default();
+            match self.line.inbox.recv_timeout(wait) {
+                Ok(order) => self.take(order)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.leave(Why::Finished),
+            }
+        }
+    }
+
+    fn read(&mut self, path: &Path, report: Option<FileReport>, failed: Option<Error>) -> Result<()> {
+        self.permit = None;
+        self.line.control.reading(false);
+        self.reading = None;
+        let Some((place, is_new)) = self.place.take() else { return Ok(()) };
+        // What is no packet of any view may be the last of the file; a wild time is not.
+        let last = report.as_ref().and_then(|report| last_packet(report, self.seen.newest()));
+        self.top = self.top.max(last.unwrap_or(Timestamp::MIN));
+        if !is_new {
+            return Ok(());
+        }
+        let wild = report.as_ref().map_or(0, |_| self.seen.wild());
+        self.became(place, path, report, failed, last)?;
+        if wild > 0 {
+            let path = path.display();
+            let reason = format!(
+                "{path}: {wild} packets of a time more than a day ahead, which then went back: no hour has them"
+            );
+            tracing::warn!(sensor = %self.line.sensor, "{reason}");
+            self.line.health.wild(&self.line.sensor, wild);
+            self.line.health.trouble(reason);
+        }
+        if self.ended.files.is_multiple_of(FORGET) { self.forget() } else { Ok(()) }
+    }
+}
+
+/// Files from one look for those that are gone to the next.
+pub(super) const FORGET: u64 = 256;

@@ -1,0 +1,113 @@
+//! What the journal has is fed again, from where packets are needed on.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+
+use super::feeding::LineFeed;
+use super::waiting::SETTLING;
+use crate::engine::feed::Next;
+use crate::error::Result;
+use crate::time::Timestamp;
+use crate::watch::Identity;
+use crate::watch::journal::{Became, Entry, Fed};
+
+impl LineFeed<'_> {
+    /// Begins with the first entry of a sequence of which packets are needed; what stands before it is known.
+    pub(super) fn skip_to(&mut self, sequence: Vec<Entry>, needs: Timestamp) {
+        let is_needed = |entry: &Entry| match entry {
+            Entry::File { became: Some(became), .. } => became.last.is_some_and(|last| last >= needs),
+            Entry::File { became: None, .. } => true,
+            Entry::Quiet { .. } => false,
+        };
+        self.read = sequence
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::File { fed, .. } => Some(fed.path.clone()),
+                Entry::Quiet { .. } => None,
+            })
+            .collect();
+        let from = sequence.iter().position(is_needed).unwrap_or(sequence.len());
+        let mut sequence = VecDeque::from(sequence);
+        for entry in sequence.drain(..from) {
+            match entry {
+                Entry::Quiet { until, .. } => self.speak(until),
+                Entry::File { fed, became, .. } => {
+                    self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN));
+                    self.top = self.top.max(became.and_then(|became| became.last).unwrap_or(Timestamp::MIN));
+                }
+            }
+        }
+        self.replay = sequence;
+    }
+
+    /// Takes out of the sequence what begins it, is of hours that are out, and is gone.
+    pub(super) fn forget(&self) -> Result<()> {
+        let mut needs = Timestamp::MAX;
+        for product in self.settings.by_hour() {
+            needs = needs.min(self.journal.out(&self.line.sensor, &product.name())?.needs);
+        }
+        let stays = |entry: &Entry| match entry {
+            Entry::File { fed, became, .. } => {
+                let over = became.as_ref().is_some_and(|became| became.last.is_none_or(|last| last < needs));
+                !over || fed.path.exists()
+            }
+            Entry::Quiet { until, .. } => *until >= needs,
+        };
+        let first = self.journal.sequence(&self.line.sensor)?.into_iter().find(stays);
+        first.map_or(Ok(()), |first| self.journal.forget(&self.line.sensor, first.place()))
+    }
+
+    /// Where a file of the sequence lies, if it does. One that is not where it was is looked for among those that are told at the start.
+    fn found(&mut self, fed: &Fed) -> Result<Option<PathBuf>> {
+        let lies_at = |path: &Path| Identity::of(path).ok().as_ref() == Some(&fed.identity);
+        let until = self.began + 2 * (self.settings.stable + SETTLING);
+        loop {
+            if lies_at(&fed.path) {
+                return Ok(Some(fed.path.clone()));
+            }
+            if let Some(path) = self.waiting.moved.get(&fed.identity).filter(|path| lies_at(path)) {
+                return Ok(Some(path.clone()));
+            }
+            match self.line.inbox.recv_deadline(until) {
+                Ok(order) => self.take(order)?,
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// The next entry of the journal, if its file is still as it was.
+    pub(super) fn replayed(&mut self) -> Result<Option<Next>> {
+        while let Some(entry) = self.replay.pop_front() {
+            match entry {
+                Entry::Quiet { until, .. } => {
+                    self.speak(until);
+                    return Ok(Some(Next::Quiet(until)));
+                }
+                Entry::File { place, mut fed, became } => {
+                    if let Some(path) = self.found(&fed)? {
+                        fed.path = path;
+                        self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN));
+                        self.place = Some((place, became.is_none()));
+                        self.reading = Some((fed.path.clone(), fed.identity));
+                        return Ok(Some(Next::File { path: fed.path, next: fed.next }));
+                    }
+                    let path = fed.path.display().to_string();
+                    if fed.path.exists() {
+                        tracing::info!(path, sensor = %self.line.sensor, "has become another, and is read anew");
+                    } else {
+                        self.line.health.trouble(format!("{path}: is gone, and what hours to come have of it is lost"));
+                        self.line.health.lost(&self.line.sensor, &fed.path);
+                        tracing::warn!(path, sensor = %self.line.sensor, "a capture that is still needed is gone");
+                        self.ended.quarantined += 1;
+                    }
+                    if became.is_none() {
+                        let became =
+                            Became { packets: 0, last: None, damage: Some("it was gone before it was read".into()) };
+                        self.journal.read(place, &became)?;
+                    }
+                }
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,255 @@
+//! The order of arrivals: complete files wait here until all that begin before them have been read.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::aside::{begins, quarantine, tomorrow};
+use super::feeding::LineFeed;
+use super::{Order, Why};
+use crate::engine::feed::Next;
+use crate::error::{Error, Result};
+use crate::time::Timestamp;
+use crate::watch::Identity;
+use crate::watch::arrivals::Arrival;
+use crate::watch::journal::{Fed, State};
+
+/// A complete file that waits, with the time of its first packet.
+#[derive(Clone, Debug)]
+pub(super) struct Coming {
+    pub(super) arrival: Arrival,
+    pub(super) first: Option<Timestamp>,
+    /// It was read before, when it held something else.
+    pub(super) replaces: bool,
+}
+
+impl Coming {
+    /// With its place among those that wait. One without packets goes first: it changes nothing.
+    pub(super) fn keyed(self) -> ((Timestamp, PathBuf), Coming) {
+        ((self.first.unwrap_or(Timestamp::MIN), self.arrival.path.clone()), self)
+    }
+}
+
+/// Files that are complete and not yet read.
+#[derive(Default)]
+pub(super) struct Waiting {
+    /// In the order in which they are read.
+    pub(super) files: BTreeMap<(Timestamp, PathBuf), Coming>,
+    /// Those whose own records are not made, by path.
+    pub(super) own: BTreeMap<PathBuf, Arrival>,
+    /// The first packets of files that grow.
+    pub(super) growing: HashMap<PathBuf, Timestamp>,
+    /// Files that could not be read, how often, and when they are tried again.
+    pub(super) failing: HashMap<PathBuf, (Arrival, u32, Instant)>,
+    /// Files that were to be read and are not there any more, and since when that is known.
+    pub(super) vanished: HashMap<Identity, (PathBuf, Instant)>,
+    /// Where files lie now that were read under another name.
+    pub(super) moved: HashMap<Identity, PathBuf>,
+    /// What the line was told while it could not work.
+    pub(super) orders: VecDeque<Order>,
+    /// When something came last.
+    pub(super) heard: Option<Instant>,
+    /// Since when the first is late.
+    pub(super) late: Option<Instant>,
+    pub(super) finish: Option<bool>,
+}
+
+impl Waiting {
+    /// How many files wait.
+    pub(super) fn count(&self) -> usize {
+        // Where both are wanted they are mostly the same.
+        self.files.len().max(self.own.len())
+    }
+}
+
+impl LineFeed<'_> {
+    pub(super) fn take(&mut self, order: Order) -> Result<()> {
+        let mut come_to = 0;
+        let mut failed = Ok(());
+        match order {
+            Order::Complete(arrivals) => {
+                self.waiting.heard = Some(Instant::now());
+                let mut arrivals = arrivals.into_iter();
+                while let Some(arrival) = arrivals.next() {
+                    self.waiting.growing.remove(&arrival.path);
+                    failed = self.look_at(arrival.clone());
+                    if failed.is_err() {
+                        // A full disk, say. They are looked at when the line works again.
+                        let rest = [arrival].into_iter().chain(arrivals).collect();
+                        self.waiting.orders.push_front(Order::Complete(rest));
+                        break;
+                    }
+                    come_to += 1;
+                }
+            }
+            Order::Growing(path, first) => drop(self.waiting.growing.insert(path, first)),
+            Order::Gone(path) => {
+                self.waiting.growing.remove(&path);
+                self.waiting.failing.remove(&path);
+                let own = self.waiting.own.remove(&path).map(|arrival| arrival.identity);
+                let gone = self.waiting.files.extract_if(.., |(_, waiting), _| *waiting == path);
+                let gone: Vec<_> = gone.map(|(_, coming)| coming.arrival.identity).chain(own).collect();
+                for identity in gone {
+                    self.waiting.vanished.insert(identity, (path.clone(), Instant::now()));
+                }
+            }
+            Order::Settings(settings) => self.settings = settings,
+            Order::Finish { close } => self.waiting.finish = Some(close),
+        }
+        self.line.health.take(&self.line.sensor, come_to, self.waiting.count());
+        failed
+    }
+
+    /// Puts a file into its place, unless it is known or cannot be read.
+    fn look_at(&mut self, arrival: Arrival) -> Result<()> {
+        if let Some(state) = self.journal.knows(&arrival.identity)? {
+            // It may have been read by the run, and then the power failed; one that came too late for hours has records by itself.
+            if state != State::Quarantined {
+                self.wants_own(&arrival)?;
+            }
+            // It may have got another name.
+            if !self.read.contains(&arrival.path) && self.journal.moved(&arrival.identity, &arrival.path)? {
+                tracing::info!(path = %arrival.path.display(), sensor = %self.line.sensor, "was read under another name");
+                self.read.insert(arrival.path.clone());
+                self.waiting.moved.insert(arrival.identity, arrival.path);
+            }
+            return Ok(());
+        }
+        self.waiting.vanished.remove(&arrival.identity);
+        let path = &arrival.path;
+        match begins(path) {
+            Ok(first) => {
+                self.waiting.failing.remove(path);
+                self.wants_own(&arrival)?;
+                if self.line.settings.by_hour().next().is_none() {
+                    return Ok(());
+                }
+                let replaces = self.read.contains(&arrival.path);
+                self.waiting.files.extend([Coming { arrival, first, replaces }.keyed()]);
+            }
+            Err(error) => self.failed(arrival, &error)?,
+        }
+        Ok(())
+    }
+
+    /// A file cannot be read: it is tried again, or set aside.
+    pub(super) fn failed(&mut self, arrival: Arrival, error: &Error) -> Result<()> {
+        let (line, path) = (self.line, arrival.path.clone());
+        line.health.failed(&line.sensor);
+        if !path.exists() {
+            self.waiting.failing.remove(&path);
+            self.waiting.vanished.insert(arrival.identity, (path, Instant::now()));
+            return Ok(());
+        }
+        let tries = self.waiting.failing.get(&path).map_or(0, |(_, tries, _)| *tries) + 1;
+        if tries < self.settings.tries {
+            tracing::warn!(path = %path.display(), sensor = %line.sensor, tries, "cannot be read: {error}; it is tried again");
+            self.waiting.failing.insert(path, (arrival, tries, Instant::now() + self.settings.retry_delay));
+            return Ok(());
+        }
+        // The path stands beside it.
+        let said = error.to_string();
+        let reason = said.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&said);
+        if let Err(error) = quarantine(line, self.output, self.journal, &arrival, reason) {
+            // Others are read meanwhile.
+            let delay = self.settings.retry_delay;
+            tracing::error!(path = %path.display(), sensor = %line.sensor, "{error}; it is put aside in {} s", delay.as_secs());
+            line.health.line_failed(&line.sensor, &error.to_string());
+            line.health.line_began(&line.sensor);
+            self.waiting.failing.insert(path, (arrival, tries - 1, Instant::now() + delay));
+            return Ok(());
+        }
+        self.waiting.failing.remove(&path);
+        self.ended.quarantined += 1;
+        Ok(())
+    }
+
+    /// Misses files that vanished and have not come under another name by now; when the next one is due.
+    pub(super) fn miss(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        for (_, (path, _)) in self.waiting.vanished.extract_if(|_, (_, since)| *since + 2 * SETTLING <= now) {
+            // What took its name is told anew.
+            if !path.exists() {
+                let (health, sensor) = (&self.line.health, &self.line.sensor);
+                tracing::warn!(path = %path.display(), sensor = %sensor, "it vanished before it was read");
+                health.lost(sensor, &path);
+                health.trouble(format!("{}: vanished before it was read", path.display()));
+            }
+        }
+        self.waiting.vanished.values().map(|(_, since)| *since + 2 * SETTLING).min()
+    }
+
+    /// Tries files again whose time has come; when the next one is due.
+    pub(super) fn try_again(&mut self) -> Result<Option<Instant>> {
+        let now = Instant::now();
+        let due: Vec<PathBuf> =
+            self.waiting.failing.iter().filter(|(_, (.., at))| *at <= now).map(|(path, _)| path.clone()).collect();
+        for path in due {
+            if let Some((arrival, ..)) = self.waiting.failing.get(&path) {
+                let mut arrival = arrival.clone();
+                // It may have become another meanwhile.
+                if let Ok(identity) = Identity::of(&path) {
+                    arrival.identity = identity;
+                }
+                self.look_at(arrival)?;
+            }
+        }
+        Ok(self.waiting.failing.values().map(|(.., at)| *at).min())
+    }
+
+    /// How long to wait before turning back: files that come in disorder come together, and each turn reads much again. Those that are not late
+    /// do not wait for that.
+    pub(super) fn settling(&mut self) -> Option<Duration> {
+        let first = self.waiting.files.first_key_value().map(|((first, _), _)| *first);
+        let is_late = first.is_some_and(|first| first > Timestamp::MIN && first < self.position);
+        if !is_late || self.waiting.finish.is_some() {
+            self.waiting.late = None;
+            return None;
+        }
+        let heard = self.waiting.heard.map_or(Duration::MAX, |heard| heard.elapsed());
+        let late = self.waiting.late.get_or_insert_with(Instant::now).elapsed();
+        Some(SETTLING.saturating_sub(heard).min(LONGEST_SETTLING.saturating_sub(late))).filter(|wait| !wait.is_zero())
+    }
+
+    /// The next file, if one waits; while it settles, of those that are not late.
+    pub(super) fn file(&mut self, settles: bool) -> Result<Option<Next>> {
+        let first = match settles {
+            true => self.waiting.files.range((self.position, PathBuf::new())..).next().map(|(key, _)| key.clone()),
+            false => self.waiting.files.keys().next().cloned(),
+        };
+        let Some((key, coming)) = first.and_then(|first| self.waiting.files.remove_entry(&first)) else {
+            return Ok(None);
+        };
+        let path = key.1.clone();
+        let next = self.waiting.files.range(&key..).next().map(|((first, _), _)| *first);
+        let growing = self.waiting.growing.values().copied().min();
+        // Where none is known, it begins no later than any clock can show: what is of a later time is wild.
+        let next = [next, growing, Some(tomorrow())].into_iter().flatten().min();
+        if coming.replaces || coming.first.is_some_and(|first| first < self.position) {
+            let later = self.waiting.files.split_off(&(self.position, PathBuf::new()));
+            let late = std::mem::replace(&mut self.waiting.files, later);
+            return self.leave(Why::TurnBack([coming].into_iter().chain(late.into_values()).collect())).map(Some);
+        }
+        let first = coming.first;
+        let fed = Fed { path: path.clone(), identity: coming.arrival.identity.clone(), first, next };
+        let place = match self.journal.fed(&self.line.sensor, &fed) {
+            Ok(place) => place,
+            Err(error) => {
+                self.waiting.files.insert(key, coming);
+                return Err(error);
+            }
+        };
+        self.read.insert(path.clone());
+        self.reading = Some((path.clone(), fed.identity));
+        self.place = Some((place, true));
+        self.position = self.position.max(first.unwrap_or(Timestamp::MIN));
+        self.line.health.queue(&self.line.sensor, self.waiting.count());
+        Ok(Some(Next::File { path, next }))
+    }
+}
+
+/// How long nothing has to come before a line turns back.
+pub(super) const SETTLING: Duration = Duration::from_secs(1);
+
+/// How long it waits for that, where files come all the time.
+const LONGEST_SETTLING: Duration = Duration::from_secs(10);

@@ -1,0 +1,251 @@
+//! Records of a capture by itself, as the commands make them of it: a flow that goes on in the next capture is cut at this one's end.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::filtered::Filtered;
+use super::{Kind, Product, SCANS, TIMES};
+use crate::capture::Status;
+use crate::config::Config;
+use crate::engine::view::View;
+use crate::engine::{Engine, FileReport, Input, Progress};
+use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Filter;
+use crate::scan::summary::ScanSummary;
+use crate::sink::atomic::AtomicFile;
+use crate::sink::buckets::{BucketSink, BucketWriter};
+use crate::sink::flows::{FlowSink, FlowWriter};
+use crate::sink::jsonl::Lines;
+use crate::sink::{Metrics, Sink, csv};
+use crate::time::Timestamp;
+use crate::views::buckets::{BucketCounts, Buckets, Row, Settings as BucketSettings};
+use crate::views::flows::{FlowCounts, FlowRecord, Flows, Settings as FlowSettings};
+use crate::views::groups::{GroupRecord, Groups, Windows};
+use crate::watch::Settings;
+use crate::watch::arrivals::Arrival;
+use crate::watch::journal::Written;
+use crate::watch::output::Output;
+
+/// What became of a capture.
+pub(in crate::watch) struct Made {
+    pub(in crate::watch) report: FileReport,
+    /// The files that were written, with their products.
+    pub(in crate::watch) files: Vec<(String, Written)>,
+}
+
+/// Reads a capture once, and writes what all products by the capture have of it, in place of what is there. Of a file without bytes
+/// nothing is written.
+///
+/// The inner error is the capture's: it cannot be read to an end, so nothing is written.
+pub(in crate::watch) fn make(
+    settings: &Settings,
+    output: &Output,
+    arrival: &Arrival,
+    progress: &Arc<Progress>,
+) -> Result<std::result::Result<Made, Error>> {
+    let sensor: Arc<str> = arrival.sensor.as_str().into();
+    let mut sheets = Vec::new();
+    for product in settings.products.iter().filter(|product| product.is_by_capture()) {
+        sheets.push(Sheet::new(product, (settings, output), arrival, &sensor)?);
+    }
+    let mut views = Vec::new();
+    for sheet in &mut sheets {
+        views.push(sheet.view(&settings.config, &sensor)?);
+    }
+    let mut all: Vec<&mut dyn View> = views.iter_mut().map(|view| &mut **view as &mut dyn View).collect();
+    let engine = Engine::builder().progress(Arc::clone(progress)).build();
+    let mut ran = engine.run(vec![Input::file(&arrival.path)], &mut all)?;
+    drop(views);
+    if let Some(error) = ran.failed.pop() {
+        return Ok(Err(error));
+    }
+    let Some(report) = ran.files.pop() else {
+        return Err(ErrorKind::Invariant("a capture that was read has no report".into()).into());
+    };
+    let mut files = Vec::new();
+    if report.capture.status != Status::Empty {
+        let first = report.capture.first_time.unwrap_or(Timestamp(0));
+        for sheet in sheets {
+            sheet.commit(first, &mut files)?;
+        }
+    }
+    Ok(Ok(Made { report, files }))
+}
+
+/// The one other name in its folder under which a capture would have the same records.
+pub(in crate::watch) fn rival(capture: &Path) -> Option<PathBuf> {
+    let name = capture.file_name()?;
+    let other = stem(name).map_or_else(|| [name, OsStr::new(".pcap")].into_iter().collect(), OsStr::to_owned);
+    Some(capture.with_file_name(other))
+}
+
+/// A name less `.pcap`. Other endings stay, so `a.pcap`, `a.pcapng` and `a.pcap1` have records of their own.
+fn stem(name: &OsStr) -> Option<&OsStr> {
+    let path = Path::new(name);
+    path.extension().filter(|end| *end == "pcap").and(path.file_stem())
+}
+
+/// Where the records of a capture lie, from the output's folder on: as it lies in its sensor's folder.
+fn place(product: &str, extension: &str, folder: &Path, arrival: &Arrival) -> PathBuf {
+    let within = arrival.path.strip_prefix(folder).unwrap_or(&arrival.path);
+    let mut parts: Vec<_> = within.iter().collect();
+    let name = parts.pop().unwrap_or_default();
+    // The first folder is the sensor.
+    let folders: PathBuf = parts.into_iter().skip(1).collect();
+    let mut file = OsString::from(stem(name).unwrap_or(name));
+    file.push(".");
+    file.push(extension);
+    Path::new(product).join(&arrival.sensor).join(folders).join(file)
+}
+
+/// A file under way.
+struct Under {
+    product: String,
+    path: PathBuf,
+    rows: u64,
+}
+
+impl Under {
+    fn new(
+        product: String,
+        extension: &str,
+        (settings, output): (&Settings, &Output),
+        arrival: &Arrival,
+    ) -> Result<(Under, AtomicFile)> {
+        let path = place(&product, extension, &settings.folder, arrival);
+        let file = output.create(&path)?;
+        Ok((Under { product, path, rows: 0 }, file))
+    }
+
+    fn commit(self, file: AtomicFile, first: Timestamp, files: &mut Vec<(String, Written)>) -> Result<()> {
+        let bytes = file.commit()?.length();
+        files.push((self.product, Written { path: self.path, hour: first, bytes, rows: self.rows }));
+        Ok(())
+    }
+}
+
+/// What takes the records of a product.
+enum Sheet {
+    Groups(Box<GroupSheet>),
+    Flows(Box<FlowSheet>, Box<FlowSettings>, Filter),
+    Buckets(Box<BucketSheet>, BucketSettings),
+}
+
+impl Sheet {
+    fn new(product: &Product, at: (&Settings, &Output), arrival: &Arrival, sensor: &Arc<str>) -> Result<Sheet> {
+        let (under, mut file) = Under::new(product.name(), product.extension(), at, arrival)?;
+        let config = &at.0.config;
+        Ok(match &product.kind {
+            Kind::Groups => {
+                let (mut lines, mut rows) = (Lines::new(TIMES), csv::Rows::new(TIMES));
+                lines.turn_to(sensor);
+                rows.turn_to(sensor);
+                if product.csv {
+                    file.append(|out| out.extend_from_slice(csv::header().as_bytes()))?;
+                }
+                let scans = Under::new(SCANS.into(), "jsonl", at, arrival)?;
+                Sheet::Groups(Box::new(GroupSheet { groups: (under, file), scans, csv: product.csv, lines, rows }))
+            }
+            Kind::Flows(dialect) => {
+                let (writer, settings, filter) = product.flow_writer(dialect.as_ref(), config, file);
+                Sheet::Flows(Box::new(FlowSheet { under, writer }), Box::new(settings), filter)
+            }
+            Kind::Buckets { width, .. } => {
+                let (writer, settings) = product.bucket_writer(*width, config, sensor, file)?;
+                Sheet::Buckets(Box::new(BucketSheet { under, writer }), settings)
+            }
+        })
+    }
+
+    fn view<'m>(&'m mut self, config: &Config, sensor: &Arc<str>) -> Result<Box<dyn View + 'm>> {
+        Ok(match self {
+            Sheet::Groups(sink) => {
+                Box::new(Groups::new(config, Windows::tumbling(config.window_seconds, None), &mut **sink)?)
+            }
+            Sheet::Flows(sink, settings, filter) => {
+                let flows = Flows::new((**settings).clone(), Some(Arc::clone(sensor)), &mut **sink);
+                if filter.is_open() { Box::new(flows) } else { Box::new(Filtered::new(filter.clone(), flows)) }
+            }
+            Sheet::Buckets(sink, settings) => Box::new(Buckets::new(settings.clone(), &mut **sink)),
+        })
+    }
+
+    /// Makes its file visible, and says so.
+    fn commit(self, first: Timestamp, files: &mut Vec<(String, Written)>) -> Result<()> {
+        match self {
+            Sheet::Groups(sheet) => {
+                let GroupSheet { groups: (groups, file), scans: (scans, scans_file), .. } = *sheet;
+                scans.commit(scans_file, first, files)?;
+                groups.commit(file, first, files)
+            }
+            Sheet::Flows(sheet, ..) => {
+                let FlowSheet { under, mut writer } = *sheet;
+                writer.written()?;
+                under.commit(writer.into_inner(), first, files)
+            }
+            Sheet::Buckets(sheet, _) => {
+                let BucketSheet { under, writer } = *sheet;
+                under.commit(writer.finish()?.0, first, files)
+            }
+        }
+    }
+}
+
+struct GroupSheet {
+    groups: (Under, AtomicFile),
+    scans: (Under, AtomicFile),
+    csv: bool,
+    lines: Lines,
+    rows: csv::Rows,
+}
+
+impl Sink for GroupSheet {
+    fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
+        let GroupSheet { groups: (under, file), csv, lines, rows, .. } = self;
+        under.rows += 1;
+        file.append(|out| if *csv { rows.row(group, out) } else { lines.group(group, out) })
+    }
+
+    fn on_scan(&mut self, scan: &ScanSummary) -> Result<()> {
+        let GroupSheet { scans: (under, file), lines, .. } = self;
+        under.rows += 1;
+        file.append(|out| lines.scan(scan, out))
+    }
+
+    fn on_metrics(&mut self, _: &Metrics) -> Result<()> {
+        Ok(())
+    }
+}
+
+struct FlowSheet {
+    under: Under,
+    writer: FlowWriter<AtomicFile>,
+}
+
+impl FlowSink for FlowSheet {
+    fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
+        self.under.rows += 1;
+        self.writer.on_flow(flow)
+    }
+
+    fn on_metrics(&mut self, _: &Metrics<FlowCounts>) -> Result<()> {
+        Ok(())
+    }
+}
+
+struct BucketSheet {
+    under: Under,
+    writer: BucketWriter<AtomicFile>,
+}
+
+impl BucketSink for BucketSheet {
+    fn on_bucket(&mut self, row: &Row) -> Result<()> {
+        self.under.rows += 1;
+        self.writer.on_bucket(row)
+    }
+
+    fn on_metrics(&mut self, _: &Metrics<BucketCounts>) -> Result<()> {
+        Ok(())
+    }
+}

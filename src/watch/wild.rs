@@ -1,0 +1,217 @@
+//! Packets of a wild time: ahead of those before them by more than a day, and then time goes back.
+//!
+//! One such packet would keep its flow open until its time comes, and with it its hour, and what a restart reads. As the last one of its file it
+//! would end all flows, and pass hours that are yet to come. So it is in no record of an hour, and is counted. A [`Tame`] view sees none of
+//! them, nor what a marker says of them.
+//!
+//! What is wild follows from the file and from when the next one begins, by the journal: a packet is, if one behind it in its batch is where
+//! time was, or, where none is behind it, if the next file begins more than a day before it. Where no file waits, the next one begins no later than
+//! tomorrow by the wall clock. So a day without packets is no wild time, and a batch of wild times is.
+//!
+//! A time long ago does no such harm: its flow ends with the next packet of the same two ends, or leaves at the next marker.
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::decode::Packet;
+use crate::engine::FileReport;
+use crate::engine::ledger::{Amount, Intake};
+use crate::engine::view::{Batch, Mark, Part, ShardView, View};
+use crate::error::Result;
+use crate::table::{FlowRef, FlowTable};
+use crate::time::{NS_PER_SECOND, Timestamp};
+
+/// How far ahead a packet, or the clock of a sensor, may be, nanoseconds.
+pub(super) const DAY: i64 = 86_400 * NS_PER_SECOND;
+
+/// What was seen of the file that is being read.
+#[derive(Debug)]
+pub(super) struct Seen {
+    wild: AtomicU64,
+    newest: AtomicI64,
+}
+
+impl Default for Seen {
+    fn default() -> Seen {
+        Seen { wild: AtomicU64::new(0), newest: AtomicI64::new(i64::MIN) }
+    }
+}
+
+impl Seen {
+    /// Packets of a wild time in the file.
+    pub(super) fn wild(&self) -> u64 {
+        self.wild.load(Relaxed)
+    }
+
+    /// The latest of the others; nothing if there are none.
+    pub(super) fn newest(&self) -> Option<Timestamp> {
+        Some(self.newest.load(Relaxed)).filter(|newest| *newest > i64::MIN).map(Timestamp)
+    }
+}
+
+/// See the module.
+pub(super) struct Tame<'v> {
+    view: Box<dyn View + 'v>,
+    left_out: Arc<Mutex<Amount>>,
+    /// Who else is told.
+    seen: Option<Arc<Seen>>,
+}
+
+impl<'v> Tame<'v> {
+    /// A view that sees no wild time; what it saw instead is told to `seen`.
+    pub(super) fn new(view: Box<dyn View + 'v>, seen: Option<Arc<Seen>>) -> Tame<'v> {
+        Tame { view, left_out: Arc::default(), seen }
+    }
+}
+
+impl View for Tame<'_> {
+    fn wants_flows(&self) -> bool {
+        self.view.wants_flows()
+    }
+
+    fn wants_marks(&self) -> bool {
+        self.view.wants_marks()
+    }
+
+    fn wants_order(&self) -> bool {
+        self.view.wants_order()
+    }
+
+    fn wants_batches(&self) -> bool {
+        self.view.wants_batches()
+    }
+
+    fn shard(&self) -> Box<dyn ShardView> {
+        Box::new(Shard {
+            shard: self.view.shard(),
+            left_out: Arc::clone(&self.left_out),
+            seen: self.seen.clone(),
+            next: i64::MAX,
+            is_new: false,
+            newest: i64::MIN,
+            packets: Vec::new(),
+            flows: Vec::new(),
+            let_go: Vec::new(),
+        })
+    }
+
+    fn merge(&mut self, parts: Vec<Part>) -> Result<()> {
+        self.view.merge(parts)
+    }
+
+    fn file(&mut self, number: u32, report: &FileReport) -> Result<()> {
+        self.view.file(number, report)
+    }
+
+    fn finish(&mut self, intake: &Intake) -> Result<()> {
+        let left_out = *self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        self.view.finish(&Intake { accepted: intake.accepted - left_out, ..*intake })
+    }
+}
+
+struct Shard {
+    shard: Box<dyn ShardView>,
+    left_out: Arc<Mutex<Amount>>,
+    seen: Option<Arc<Seen>>,
+    /// When the next file begins.
+    next: i64,
+    /// A file has begun, and its first time was not told yet.
+    is_new: bool,
+    /// Of the packets that are believed; at first, when the file begins.
+    newest: i64,
+    packets: Vec<Packet>,
+    flows: Vec<FlowRef>,
+    /// Flows of packets that were left out, which no view may have.
+    let_go: Vec<u32>,
+}
+
+/// Whether a time is ahead of another by more than may be.
+fn is_ahead(time: i64, of: i64) -> bool {
+    time.saturating_sub(of) > DAY
+}
+
+impl Shard {
+    /// Takes out the packets of a wild time.
+    fn judge(&mut self, batch: &Batch<'_>) {
+        self.packets.clear();
+        self.flows.clear();
+        // From each packet on, when time is where it was before the batch; of the last one, when the next file begins.
+        let mut back = vec![self.next; batch.packets.len()];
+        let mut earliest = i64::MAX;
+        for (nth, packet) in batch.packets.iter().enumerate().rev() {
+            if nth + 1 < back.len() {
+                back[nth] = earliest;
+            }
+            if packet.time.0 >= self.newest.saturating_sub(DAY) {
+                earliest = earliest.min(packet.time.0);
+            }
+        }
+        let mut left_out = Amount::default();
+        for (nth, (packet, back)) in batch.packets.iter().zip(back).enumerate() {
+            let (time, flow) = (packet.time.0, batch.flows.get(nth));
+            if is_ahead(time, self.newest) && is_ahead(time, back) {
+                left_out += Amount::one(packet.wire, packet.captured);
+                self.let_go.extend(flow.map(|flow| flow.id));
+                continue;
+            }
+            self.newest = self.newest.max(time);
+            self.packets.push(*packet);
+            self.flows.extend(flow.copied());
+        }
+        *self.left_out.lock().unwrap_or_else(PoisonError::into_inner) += left_out;
+        if let Some(seen) = &self.seen {
+            seen.wild.fetch_add(left_out.packets, Relaxed);
+        }
+    }
+}
+
+impl ShardView for Shard {
+    fn file(&mut self, number: u32, next: Timestamp) {
+        (self.next, self.is_new) = (next.0, true);
+        if let Some(seen) = &self.seen {
+            seen.wild.store(0, Relaxed);
+            seen.newest.store(i64::MIN, Relaxed);
+        }
+        self.shard.file(number, next);
+    }
+
+    fn packets(&mut self, batch: &Batch<'_>) {
+        let newest = batch.packets.iter().map(|packet| packet.time.0).max().unwrap_or(i64::MIN);
+        if is_ahead(newest, self.newest) {
+            self.judge(batch);
+            self.shard.packets(&Batch { packets: &self.packets, flows: &self.flows, ..*batch });
+        } else {
+            self.newest = self.newest.max(newest);
+            self.shard.packets(batch);
+        }
+        if let Some(seen) = self.seen.as_ref().filter(|_| !batch.packets.is_empty()) {
+            seen.newest.store(self.newest, Relaxed);
+        }
+    }
+
+    fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part> {
+        if let Some(first) = before.filter(|_| std::mem::take(&mut self.is_new)) {
+            self.newest = first.0;
+        }
+        self.shard.close(before, table)
+    }
+
+    fn mark(&mut self, mark: Mark, table: &FlowTable) -> Option<Part> {
+        let believed = |time: Timestamp| if is_ahead(time.0, self.newest) { Timestamp(self.newest) } else { time };
+        self.shard.mark(Mark { newest: believed(mark.newest), last: believed(mark.last), ..mark }, table)
+    }
+
+    fn quiet(&mut self, until: Timestamp) {
+        self.newest = self.newest.max(until.0);
+        self.shard.quiet(until);
+    }
+
+    fn ended(&mut self, flows: &mut Vec<u32>) {
+        flows.append(&mut self.let_go);
+        self.shard.ended(flows);
+    }
+
+    fn keeps(&self, flow: u32) -> bool {
+        self.shard.keeps(flow)
+    }
+}
