@@ -38,7 +38,7 @@ pub(super) const KINDS: [&str; 10] = [
 ];
 
 /// The first kind that is invalid.
-const INVALID: usize = 4;
+pub(super) const INVALID: usize = 4;
 
 /// A flow as bins count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -283,7 +283,7 @@ fn number(before: &Piece, n: i64, out: &mut Vec<u8>) {
 }
 
 /// What a step is called for people.
-fn description(step: &str) -> &str {
+pub(super) fn description(step: &str) -> &str {
     match step {
         "syn" => "Connection Request",
         "syn_ack" => "Connection Acceptance",

@@ -177,9 +177,18 @@ impl Bins {
         self.counts[BINS - 1] += 1;
     }
 
-    /// Writes them; `packets` are all.
+    /// Number, begin, end and packets of each; `packets` are all.
+    pub(super) fn counted(&self, packets: u64) -> impl Iterator<Item = [i128; 4]> {
+        let whole = (self.first == self.last).then(|| [0, self.first.into(), self.last.into(), packets.into()]);
+        let parts = (0..).zip(self.edges.windows(2).zip(self.counts));
+        let parts = parts.map(|(n, (edges, count))| [n, edges[0] as i128, edges[1] as i128, count.into()]);
+        let has_parts = whole.is_none();
+        whole.into_iter().chain(parts.filter(move |_| has_parts))
+    }
+
+    /// Writes them.
     pub(super) fn write(&self, json: &mut Json, packets: u64) {
-        let bin = |json: &mut Json, n: usize, start: i128, end: i128, count: u64| {
+        for [n, start, end, count] in self.counted(packets) {
             json.item();
             json.open(b'{');
             json.int("bin", n);
@@ -187,12 +196,6 @@ impl Bins {
             json.int("end", end);
             json.int("count", count);
             json.close(b'}');
-        };
-        if self.first == self.last {
-            return bin(json, 0, self.first.into(), self.last.into(), packets);
-        }
-        for (n, (edges, count)) in self.edges.windows(2).zip(self.counts).enumerate() {
-            bin(json, n, edges[0] as i128, edges[1] as i128, count);
         }
     }
 }

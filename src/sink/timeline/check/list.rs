@@ -1,333 +1,345 @@
 //! Version 5.0: flows by pair of hosts, and bins of five widths.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufRead};
+use std::collections::BTreeMap;
 
-use serde_json::Value;
+use hashbrown::{HashMap, HashSet};
+use serde::de::MapAccess;
+use serde_json::{Map, Value};
 
-use super::{Folder, MANIFEST, PORTS};
+use super::flow_row::{self, Packet};
+use super::folder::Folder;
+use super::started::{Open, Prints};
+use super::stream::{Elements, Members};
+use super::totals::{self, OfHost};
+use super::{MANIFEST, bins_of_flows, manifest, print};
 use crate::capture::Pieces;
-use crate::sink::timeline::flow_bins::KINDS;
+use crate::sink::timeline::totals::Bins;
 use crate::views::timeline::flags::flag_type;
 
-const INDEX: &str = "indices/flow_list/index.json";
-const WIDTHS: &str = "indices/flow_bins_index.json";
+pub(super) const INDEX: &str = "indices/flow_list/index.json";
 const HEADER: &str = "start_time,src_port,dst_port,close_type,packets";
 
-/// Flags have 12 bits in a TCP header.
-const FLAGS: std::ops::Range<i64> = 0..1 << 12;
-
-/// Flows by pair and kind.
-type Counts = BTreeMap<(String, &'static str), u64>;
-
-/// Start, end and kind of a flow.
-type Row = (i64, i64, &'static str);
+const STRUCTURE: [(&str, &str); 6] = [
+    ("flow_list", INDEX),
+    ("time_bins", "indices/bins.json"),
+    ("flow_bins_index", bins_of_flows::INDEX),
+    ("ip_stats", totals::HOSTS),
+    ("flag_stats", totals::FLAGS),
+    ("unique_ips", totals::NAMES),
+];
 
 /// What all lists together have.
-#[derive(Debug, Default)]
-struct Seen {
-    counts: Counts,
-    /// Packets by flags.
+pub(super) struct Seen {
+    range: (i64, i64),
+    /// Pairs by name, and what of each is in bins.
+    pub(super) pairs: HashMap<Box<str>, u32>,
+    pub(super) prints: Vec<Prints>,
+    /// Parts that pairs have, where there are several: how many there are to be, and which were seen.
+    parts: BTreeMap<u32, (u64, Vec<u64>)>,
+    files: HashSet<u64>,
+    flows: i64,
+    /// Packets, and by flags.
+    packets: u64,
     flags: BTreeMap<i64, u64>,
-    /// Packets that each host sent and got.
-    hosts: BTreeMap<String, [u64; 2]>,
+    hosts: BTreeMap<String, OfHost>,
+    bins: Bins,
+    at_last: u64,
 }
 
-pub(super) fn check(folder: &mut Folder<'_>, manifest: &Value) {
-    let [packets, flows, pairs, hosts] = ["total_packets", "total_flows", "total_ip_pairs", "unique_ips"]
-        .map(|name| folder.number(MANIFEST, manifest, name));
-    let range = folder.range(manifest);
-    let seen = lists(folder, flows, pairs, hosts, range);
-    widths(folder, flows, range, &seen.counts);
-    let tcp = manifest["tcp_packets"].as_i64();
-    of_hosts(folder, &seen, tcp, range);
-    of_flags(folder, &seen, tcp);
-    if let Some(list) = folder.json("ips/unique_ips.json") {
-        let names: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        folder.findings.equal("ips/unique_ips.json", "its length", &(names.len() as i64), &hosts);
-        if !names.is_sorted() {
-            folder.problem("ips/unique_ips.json", "it is not sorted");
-        }
-    }
-    if let Some(bins) = folder.json("indices/bins.json") {
-        let sum: i64 = bins.as_array().into_iter().flatten().filter_map(|bin| bin["count"].as_i64()).sum();
-        if sum > packets {
-            folder.problem("indices/bins.json", format_args!("{sum} packets, of {packets}"));
-        } else if sum < packets {
-            folder.findings.hidden.push(format!("{} packets of the last time, which no bin counts", packets - sum));
-        }
-    }
+pub(super) fn check(folder: &mut Folder<'_>, says: &Value) {
+    let [packets, tcp, flows, pairs, hosts] =
+        ["total_packets", "tcp_packets", "total_flows", "total_ip_pairs", "unique_ips"]
+            .map(|name| folder.number(MANIFEST, says, name));
+    let range = folder.range(says);
+    manifest::check(folder, says, &STRUCTURE);
+    let mut seen = Seen {
+        range,
+        pairs: HashMap::new(),
+        prints: Vec::new(),
+        parts: BTreeMap::new(),
+        files: HashSet::new(),
+        flows: 0,
+        packets: 0,
+        flags: BTreeMap::new(),
+        hosts: BTreeMap::new(),
+        bins: Bins::new(range),
+        at_last: 0,
+    };
+    lists(folder, &mut seen, [flows, pairs, hosts]);
+    let filter = manifest::Filter::of(says);
+    let ends = seen.pairs.keys().filter_map(|pair| pair.split_once("<->"));
+    ends.for_each(|(a, b)| filter.look(folder.findings, a, b));
+    filter.finish(folder.findings, seen.hosts.keys());
+    let unlisted = of_flags(folder, &seen, tcp);
+    bins_of_flows::check(folder, &mut seen, flows, pairs, range, unlisted == 0);
+    let listed = seen.packets as i64;
+    totals::hosts_of_lists(folder, &seen.hosts, tcp, range, unlisted == 0);
+    totals::names(folder, seen.hosts.keys(), hosts, tcp == packets);
+    let is_all = unlisted == 0 && listed == packets;
+    totals::hundredths(folder, &seen.bins, seen.at_last as i64, packets, is_all);
 }
 
-/// What hosts sent and got, against their sum and against the lists, which have no packet that they have not.
-fn of_hosts(folder: &mut Folder<'_>, seen: &Seen, tcp: Option<i64>, range: (i64, i64)) {
-    const NAME: &str = "ips/ip_stats.json";
-    let Some(stats) = folder.json(NAME) else { return };
-    let Some(stats) = stats.as_object() else { return folder.problem(NAME, "it is no object") };
-    let sum = |name: &str| stats.values().fold(0_i64, |sum, of| sum.saturating_add(of[name].as_i64().unwrap_or(0)));
-    for name in ["sent_packets", "recv_packets"] {
-        folder.findings.equal(NAME, &format!("the sum of {name}"), &Some(sum(name)), &tcp);
-    }
-    folder.findings.equal(NAME, "the sum of sent_bytes", &sum("sent_bytes"), &sum("recv_bytes"));
-    for (host, of) in stats {
-        let times = [&of["first_ts"], &of["last_ts"]].map(Value::as_i64);
-        if !matches!(times, [Some(first), Some(last)] if range.0 <= first && first <= last && last <= range.1) {
-            folder.problem(NAME, format_args!("{host}: first_ts and last_ts are outside the time of the folder"));
+/// Packets by the name of their flags, against their sum and against the lists; how many are in no list.
+fn of_flags(folder: &mut Folder<'_>, seen: &Seen, tcp: i64) -> u64 {
+    let mut stats: BTreeMap<String, u64> = BTreeMap::new();
+    let then = "viewers of stored totals show that number";
+    for (name, n) in totals::flags(folder) {
+        match n.as_u64() {
+            Some(n) => _ = stats.insert(name, n),
+            None => folder.problem(totals::FLAGS, format_args!("{name} is {n}, and no number of packets"), then),
         }
     }
-    for (host, listed) in &seen.hosts {
-        for (name, listed) in ["sent_packets", "recv_packets"].into_iter().zip(*listed) {
-            let is = stats.get(host).and_then(|of| of[name].as_u64()).unwrap_or(0);
-            if listed > is {
-                folder.problem(NAME, format_args!("{host}: {name} is {is}, and lists have {listed}"));
-            }
-        }
-    }
-}
-
-/// Packets by the name of their flags, against their sum and against the lists.
-fn of_flags(folder: &mut Folder<'_>, seen: &Seen, tcp: Option<i64>) {
-    const NAME: &str = "ips/flag_stats.json";
-    let Some(stats) = folder.json(NAME) else { return };
-    let is = |name: &str| stats[name].as_u64().unwrap_or(0);
-    let sum = stats.as_object().into_iter().flatten().filter_map(|(_, n)| n.as_i64()).fold(0, i64::saturating_add);
-    folder.findings.equal(NAME, "its sum", &Some(sum), &tcp);
+    let sum = stats.values().fold(0, |sum: u64, n| sum.saturating_add(*n));
+    folder.findings.equal(totals::FLAGS, "its sum", &(sum as i64), &tcp, then);
     let mut listed: BTreeMap<String, u64> = BTreeMap::new();
     for (flags, packets) in &seen.flags {
         *listed.entry(flag_type(Some(*flags)).into_owned()).or_default() += packets;
     }
+    let is = |name: &str| stats.get(name).copied().unwrap_or(0);
     for (name, listed) in &listed {
         // Where there were no flags, lists have 0.
         let is = if name == "NONE" { is(name).saturating_add(is("INVALID")) } else { is(name) };
         if *listed > is {
-            folder.problem(NAME, format_args!("{name} is {is}, and lists have {listed}"));
+            folder.problem(totals::FLAGS, format_args!("{name} is {is}, and lists have {listed}"), then);
         }
     }
-    let listed: u64 = listed.values().sum();
-    let apart = sum.unsigned_abs().saturating_sub(is("INVALID")).saturating_sub(listed);
-    if apart > 0 && sum > 0 {
+    let unlisted = sum.saturating_sub(seen.packets);
+    let apart = unlisted.saturating_sub(is("INVALID"));
+    if apart > 0 {
         folder.findings.notes.push(format!("{apart} TCP packets are in no list"));
+    }
+    for name in stats.keys().filter(|name| unlisted == 0 && !listed.contains_key(*name) && is(name) > 0) {
+        folder.problem(totals::FLAGS, format_args!("{name} is {}, and lists have none", is(name)), then);
+    }
+    unlisted
+}
+
+/// The index, whose entries are taken as they are read.
+pub(super) struct Entries<F> {
+    pub(super) take: F,
+    /// The other members.
+    pub(super) rest: Map<String, Value>,
+}
+
+impl<F: FnMut(Value)> Members for Entries<F> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
+        if name == "pairs" {
+            return map.next_value_seed(Elements(&mut self.take));
+        }
+        let value = map.next_value()?;
+        self.rest.insert(name, value);
+        Ok(())
     }
 }
 
-/// Reads the lists of all pairs.
-fn lists(folder: &mut Folder<'_>, flows: i64, pairs: i64, hosts: i64, range: (i64, i64)) -> Seen {
-    let mut seen = Seen::default();
-    let Some(index) = folder.json(INDEX) else { return seen };
-    folder.findings.equal(INDEX, "format", &index["format"], &"flow_list_csv".into());
+/// Reads the index and the lists of all pairs.
+fn lists(folder: &mut Folder<'_>, seen: &mut Seen, [flows, pairs, hosts]: [i64; 3]) {
+    // The index is read to its end beside the lists that it names.
+    let Some(text) = folder.open(INDEX) else { return };
+    let mut reader = serde_json::Deserializer::from_reader(text);
+    let mut open: (Option<u32>, Open) = (None, Open::default());
+    let entries = Entries { take: |entry: Value| self::entry(folder, seen, &mut open, &entry), rest: Map::new() };
+    let read = serde::de::DeserializeSeed::deserialize(super::stream::Object(entries), &mut reader);
+    let read = read.and_then(|entries| reader.end().map(|()| entries.rest));
+    if let (Some(pair), mut bins) = open {
+        bins.finish(&mut seen.prints[pair as usize]);
+    }
+    let rest = match read {
+        Ok(rest) => Value::Object(rest),
+        Err(error) => return folder.problem(INDEX, error, "viewers load no flows"),
+    };
+    let then = "viewers do not take it for a list of flows";
+    folder.findings.equal(INDEX, "version", &rest["version"], &"1.2".into(), then);
+    folder.findings.equal(INDEX, "format", &rest["format"], &"flow_list_csv".into(), then);
     let columns: Vec<Value> = HEADER.split(',').map(Into::into).collect();
-    folder.findings.equal(INDEX, "columns", &index["columns"], &Value::Array(columns));
-    folder.findings.equal(INDEX, "unique_ips", &index["unique_ips"].as_i64(), &Some(hosts));
-    let [start, end] = ["start", "end"].map(|name| folder.number(INDEX, &index["time_range"], name));
-    folder.findings.equal(INDEX, "time_range", &(start, end), &range);
-    let mut listed = 0;
-    let mut parts: BTreeMap<&str, (u64, BTreeSet<u64>)> = BTreeMap::new();
-    let mut files = BTreeSet::new();
-    for entry in index["pairs"].as_array().into_iter().flatten() {
-        let (Some(pair), Some(file)) = (entry["pair"].as_str(), entry["file"].as_str()) else {
-            folder.problem(INDEX, format_args!("no pair or no file: {entry}"));
-            continue;
-        };
-        if pair.split_once("<->").is_none_or(|(a, b)| a > b) {
-            folder.problem(INDEX, format_args!("{pair} is not in order"));
-        }
-        if !files.insert(file) {
-            folder.problem(INDEX, format_args!("{file} is listed twice"));
-        }
-        let part = parts.entry(pair).or_insert((entry["total_parts"].as_u64().unwrap_or(1), BTreeSet::new()));
-        part.1.insert(entry["part"].as_u64().unwrap_or(1));
-        let rows = list(folder, pair, file, entry["size"].as_u64(), range, &mut seen);
-        folder.findings.equal(INDEX, &format!("count of {file}"), &entry["count"].as_u64(), &Some(rows));
-        listed += rows as i64;
-    }
-    for (pair, (total, parts)) in &parts {
-        if !parts.iter().copied().eq(1..=*total) {
-            folder.problem(INDEX, format_args!("{pair} has the parts {parts:?} of {total}"));
+    folder.findings.equal(INDEX, "columns", &rest["columns"], &Value::Array(columns), then);
+    let number = "viewers print that number";
+    folder.findings.equal(INDEX, "unique_ips", &rest["unique_ips"].as_i64(), &Some(hosts), number);
+    let times = ["start", "end"].map(|name| folder.number(INDEX, &rest["time_range"], name));
+    folder.findings.equal(INDEX, "time_range", &times, &seen.range.into(), "viewers show another stretch of time");
+    for (pair, (total, mut parts)) in std::mem::take(&mut seen.parts) {
+        parts.sort_unstable();
+        if !parts.iter().copied().eq(1..=total) {
+            let what = format_args!("{} has the parts {parts:?} of {total}", name_of(&seen.pairs, pair));
+            folder.problem(INDEX, what, "viewers show some of its flows twice, or not");
         }
     }
-    for (file, says) in [(MANIFEST, flows), (INDEX, index["total_flows"].as_i64().unwrap_or(-1))] {
-        folder.findings.equal(file, "total_flows", &says, &listed);
+    for (file, says) in [(MANIFEST, flows), (INDEX, rest["total_flows"].as_i64().unwrap_or(-1))] {
+        folder.findings.equal(file, "total_flows", &says, &seen.flows, number);
     }
-    for (file, says) in [(MANIFEST, pairs), (INDEX, index["total_pairs"].as_i64().unwrap_or(-1))] {
-        folder.findings.equal(file, "the number of pairs", &says, &(parts.len() as i64));
+    for (file, says) in [(MANIFEST, pairs), (INDEX, rest["total_pairs"].as_i64().unwrap_or(-1))] {
+        folder.findings.equal(file, "the number of pairs", &says, &(seen.pairs.len() as i64), number);
     }
-    seen
+}
+
+pub(super) fn name_of(pairs: &HashMap<Box<str>, u32>, pair: u32) -> String {
+    pairs.iter().find(|(_, number)| **number == pair).map_or_else(String::new, |(name, _)| name.to_string())
+}
+
+/// An entry of the index, and the list that it names.
+fn entry(folder: &mut Folder<'_>, seen: &mut Seen, open: &mut (Option<u32>, Open), entry: &Value) {
+    let (Some(pair), Some(file)) = (entry["pair"].as_str(), entry["file"].as_str()) else {
+        return folder.problem(INDEX, format_args!("no pair or no file: {entry}"), "viewers do not load it");
+    };
+    if pair.split_once("<->").is_none_or(|(a, b)| a > b) {
+        folder.problem(INDEX, format_args!("{pair} is not in order"), "viewers do not find it by its hosts");
+    }
+    if !seen.files.insert(print(&file)) {
+        folder.problem(INDEX, format_args!("{file} is listed twice"), "viewers show its flows twice");
+    }
+    let next = u32::try_from(seen.pairs.len()).unwrap_or(u32::MAX);
+    let number = match seen.pairs.get(pair) {
+        Some(&number) => number,
+        None => {
+            seen.pairs.insert(pair.into(), next);
+            seen.prints.push(Prints::default());
+            next
+        }
+    };
+    part(folder, seen, number, next == number, pair, entry);
+    if open.0 != Some(number) {
+        if let Some(before) = open.0 {
+            open.1.finish(&mut seen.prints[before as usize]);
+        }
+        *open = (Some(number), Open::default());
+    }
+    let size = entry["size"].as_u64();
+    let rows = list(folder, pair, file, size, seen, number, &mut open.1);
+    let then = "viewers print that number";
+    folder.findings.alike(INDEX, &format!("count of {file}"), &entry["count"].as_u64(), &Some(rows), then);
+    seen.flows += rows as i64;
+}
+
+/// Which part of a pair's list an entry is.
+fn part(folder: &mut Folder<'_>, seen: &mut Seen, number: u32, is_first: bool, pair: &str, entry: &Value) {
+    match (&entry["part"], &entry["total_parts"]) {
+        (Value::Null, Value::Null) if is_first => {}
+        (part, total) => match part.as_u64().zip(total.as_u64()) {
+            Some((part, total)) => {
+                let known = seen.parts.entry(number).or_insert((total, if is_first { vec![] } else { vec![1] }));
+                if known.0 != total {
+                    let what = format_args!("{pair} has {total} parts here, and {} before", known.0);
+                    folder.findings.problem(INDEX, what, "viewers do not load them all");
+                }
+                known.1.push(part);
+            }
+            None => {
+                let what = format_args!("{pair}: part is {part} of {total}");
+                folder.findings.problem(INDEX, what, "viewers take it for the whole list");
+            }
+        },
+    }
 }
 
 /// Reads the list of a pair, or a part of it; how many flows it has.
-fn list(folder: &mut Folder<'_>, pair: &str, file: &str, size: Option<u64>, range: (i64, i64), seen: &mut Seen) -> u64 {
+fn list(
+    folder: &mut Folder<'_>,
+    pair: &str,
+    file: &str,
+    size: Option<u64>,
+    seen: &mut Seen,
+    number: u32,
+    open: &mut Open,
+) -> u64 {
     let name = format!("indices/flow_list/{file}");
-    let Some(lines) = folder.open(&name) else { return 0 };
-    let length = lines.get_ref().metadata().map(|file| file.len()).ok();
-    folder.findings.equal(INDEX, &format!("size of {file}"), &size, &length);
-    let mut lines = Pieces::new(lines);
-    match lines.line() {
-        Ok(first) => folder.findings.equal(&name, "its first line", &first.unwrap_or_default(), &HEADER),
-        Err(error) => {
-            folder.problem(&name, error);
-            return 0;
-        }
+    let Some(mut lines) = folder.pieces(&name) else { return 0 };
+    let is = folder.length(&name);
+    folder.findings.alike(INDEX, &format!("size of {file}"), &size, &is, "viewers plan their loading by it");
+    if !begins(folder, &name, &mut lines) {
+        return 0;
     }
-    let (mut rows, mut before, mut ways) = (0, i64::MIN, [0; 2]);
+    let (range, hosts) = (seen.range, pair.split_once("<->"));
+    let mut of = [OfHost::default(); 2];
+    let (mut rows, mut before) = (0, i64::MIN);
     loop {
-        let row = match row(&mut lines, &mut seen.flags, &mut ways) {
+        let row = flow_row::read(&mut lines, |Packet { time, flags, up }| {
+            seen.packets += 1;
+            *seen.flags.entry(flags).or_default() += 1;
+            of[usize::from(!up)].add(true, 0, time);
+            of[usize::from(up)].add(false, 0, time);
+            if time == range.1 {
+                seen.at_last += 1;
+            } else {
+                seen.bins.add(time);
+            }
+        });
+        let row = match row {
             Ok(Some(row)) => row,
             Ok(None) => break,
             Err(error) => {
-                folder.problem(&name, error);
+                folder.problem(&name, error, "viewers do not see the flows behind it");
                 break;
             }
         };
         rows += 1;
-        let number = rows + 1;
+        let line = rows + 1;
         match row {
-            Ok((start, end, kind)) => {
-                if start < before {
-                    folder.problem(&name, format_args!("line {number} starts before the one before it"));
+            Ok(row) => {
+                if row.start < before {
+                    let what = format_args!("line {line} starts before the one before it");
+                    folder.problem(&name, what, "viewers that search by time miss it");
                 }
-                if start < range.0 || end > range.1 {
-                    folder.problem(&name, format_args!("line {number} is outside the time of the folder"));
+                if row.start < range.0 || row.end > range.1 {
+                    let what = format_args!("line {line} is outside the time of the folder");
+                    folder.problem(&name, what, "viewers draw it outside, or not");
                 }
-                before = start;
-                *seen.counts.entry((pair.to_owned(), kind)).or_default() += 1;
+                before = row.start;
+                folder.flows = folder.flows.wrapping_add(print(&(pair, row.print)));
+                let since = row.start.saturating_sub(range.0);
+                open.add(&mut seen.prints[number as usize], since, row.kind, row.by_low, (row.start, row.end));
             }
-            Err(why) => folder.problem(&name, format_args!("line {number}: {why}")),
+            Err(why) => folder.problem(&name, format_args!("line {line}: {why}"), "viewers show the flow otherwise, or not"),
         }
     }
-    if let Some((a, b)) = pair.split_once("<->") {
-        let [down, up] = ways;
-        for (host, of) in [(a, [up, down]), (b, [down, up])] {
-            let sums = seen.hosts.entry(host.to_owned()).or_default();
-            sums.iter_mut().zip(of).for_each(|(sum, packets)| *sum += packets);
+    if let Some((a, b)) = hosts {
+        for (host, of) in [a, b].into_iter().zip(of) {
+            seen.hosts.entry(host.to_owned()).or_default().join(&of);
         }
     }
     rows
 }
 
-/// A row, or what is wrong with it first: start, end and kind. It may be as long as its flow, so it is read cell by cell. Its packets are
-/// counted by flags, and by the way that they go.
-fn row(
-    cells: &mut Pieces<impl BufRead>,
-    flags: &mut BTreeMap<i64, u64>,
-    ways: &mut [u64; 2],
-) -> io::Result<Option<Result<Row, String>>> {
-    let number = |text: &str| text.parse::<i64>().map_err(|_| format!("{text:?} is no whole number"));
-    let (mut start, mut kind, mut last, mut wrong) = (0, "", None, None);
-    let mut at = 0_u64;
-    while let Some((cell, is_last)) = cells.cell()? {
-        let mut take = || -> Result<(), String> {
-            match at {
-                0 => start = number(cell)?,
-                1 | 2 => {
-                    let port = number(cell)?;
-                    if !PORTS.contains(&port) {
-                        return Err(format!("{port} is no port"));
-                    }
-                }
-                3 => {
-                    let named = usize::try_from(number(cell)?).ok().and_then(|kind| KINDS.get(kind));
-                    kind = named.ok_or_else(|| "its close_type is none".to_owned())?;
-                }
-                _ => {
-                    let packet = if at == 4 { cell.strip_prefix('"') } else { Some(cell) };
-                    let packet =
-                        packet.and_then(|packet| if is_last { packet.strip_suffix('"') } else { Some(packet) });
-                    let packet = packet.ok_or_else(|| "packets are not in quotes".to_owned())?;
-                    let parts: Vec<&str> = packet.split(':').collect();
-                    let ([delta, mask, way] | [delta, mask, way, _, _]) = parts[..] else {
-                        return Err(format!("{packet:?} is no packet"));
-                    };
-                    parts.iter().try_for_each(|part| number(part).map(drop))?;
-                    let (delta, mask) = (number(delta)?, number(mask)?);
-                    if last.map_or(delta != 0, |last| delta < last) || !matches!(way, "0" | "1") {
-                        return Err(format!("{packet:?} is not in order, or goes nowhere"));
-                    }
-                    if !FLAGS.contains(&mask) {
-                        return Err(format!("{packet:?}: no TCP packet has these flags"));
-                    }
-                    last = Some(delta);
-                    *flags.entry(mask).or_default() += 1;
-                    ways[usize::from(way == "1")] += 1;
-                }
-            }
-            Ok(())
-        };
-        if let (Err(why), None) = (take(), &wrong) {
-            wrong = Some(why);
+/// Whether a list begins as it should.
+fn begins(folder: &mut Folder<'_>, name: &str, lines: &mut Pieces<super::folder::Text>) -> bool {
+    match lines.line() {
+        Ok(first) => {
+            let first = first.unwrap_or_default();
+            folder.findings.alike(name, "its first line", &first, &HEADER, "viewers take a flow for the header");
+            true
         }
-        at += 1;
-        if is_last {
-            break;
+        Err(error) => {
+            folder.problem(name, error, "viewers do not see its flows");
+            false
         }
     }
-    if at == 0 {
-        return Ok(None);
-    }
-    if at < 5 && wrong.is_none() {
-        wrong = Some("fewer than five cells".into());
-    }
-    Ok(Some(wrong.map_or(Ok((start, start.saturating_add(last.unwrap_or(0)), kind)), Err)))
 }
 
-/// Reads the bins of all widths.
-fn widths(folder: &mut Folder<'_>, flows: i64, range: (i64, i64), counts: &Counts) {
-    let Some(index) = folder.json(WIDTHS) else { return };
-    folder.findings.equal(WIDTHS, "total_flows", &index["total_flows"].as_i64(), &Some(flows));
-    let says = ["start_us", "end_us"].map(|name| folder.number(WIDTHS, &index["time_range"], name));
-    folder.findings.equal(WIDTHS, "time_range", &(says[0], says[1]), &range);
-    let Some(resolutions) = index["resolutions"].as_object() else {
-        return folder.problem(WIDTHS, "resolutions is no object");
+/// Hands over the flows of some pairs once more.
+pub(super) fn again(folder: &mut Folder<'_>, pairs: &HashSet<String>, mut take: impl FnMut(&str, flow_row::Row)) {
+    let mut files: Vec<(String, String)> = Vec::new();
+    let entries = Entries {
+        take: |entry: Value| {
+            if let (Some(pair), Some(file)) = (entry["pair"].as_str(), entry["file"].as_str())
+                && pairs.contains(pair)
+            {
+                files.push((pair.to_owned(), file.to_owned()));
+            }
+        },
+        rest: Map::new(),
     };
-    if !resolutions.contains_key("hour") {
-        folder.problem(WIDTHS, "the resolution hour is missing, which viewers take when no other fits");
-    }
-    for (name, resolution) in resolutions {
-        let Some(file) = resolution["file"].as_str() else {
-            folder.problem(WIDTHS, format_args!("{name} has no file"));
+    // What cannot be read was told the first time.
+    let mut quiet = super::findings::Findings::default();
+    let mut folder = Folder { findings: &mut quiet, path: folder.path, known: HashSet::new(), packets: 0, flows: 0 };
+    folder.members(INDEX, entries);
+    for (pair, file) in files {
+        let Some(mut lines) = folder.pieces(&format!("indices/flow_list/{file}")) else { continue };
+        if lines.line().is_err() {
             continue;
-        };
-        let width = folder.number(WIDTHS, resolution, "bin_width_us").max(1);
-        let file = format!("indices/{file}");
-        let (mut bins, mut before, mut seen) = (0_u64, i64::MIN, Counts::new());
-        folder.elements(&file, |findings, bin| {
-            bins += 1;
-            let number = bin["bin"].as_i64().unwrap_or(-1);
-            let start = range.0.saturating_add(number.saturating_mul(width));
-            let span = (bin["start"].as_i64(), bin["end"].as_i64());
-            if number <= before || span != (Some(start), Some(start.saturating_add(width))) {
-                findings.problem(&file, format_args!("bin {number} is not where it should be"));
+        }
+        while let Ok(Some(row)) = flow_row::read(&mut lines, |_| {}) {
+            if let Ok(row) = row {
+                take(&pair, row);
             }
-            before = number;
-            for (pair, of) in bin["flows_by_ip_pair"].as_object().into_iter().flatten() {
-                for (nth, kind) in KINDS.into_iter().enumerate() {
-                    let count = if nth < 4 { &of[kind] } else { &of["invalid"][kind] }.as_u64().unwrap_or(0);
-                    let hosts = of["initiated_by"].as_object().into_iter().flatten();
-                    let begun: u64 = hosts.filter_map(|(_, kinds)| kinds[kind].as_u64()).sum();
-                    if begun != count {
-                        findings
-                            .problem(&file, format_args!("bin {number}, {pair}: {begun} of {count} {kind} were begun"));
-                    }
-                    let first = of["ranges"][kind][0].as_i64();
-                    if (count > 0) != first.is_some_and(|first| first >= start && first < start.saturating_add(width)) {
-                        findings.problem(
-                            &file,
-                            format_args!("bin {number}, {pair}: the range of {kind} is of another bin"),
-                        );
-                    }
-                    if count > 0 {
-                        *seen.entry((pair.clone(), kind)).or_default() += count;
-                    }
-                }
-            }
-        });
-        folder.findings.equal(
-            WIDTHS,
-            &format!("bins_with_data of {name}"),
-            &resolution["bins_with_data"].as_u64(),
-            &Some(bins),
-        );
-        if seen != *counts {
-            folder.problem(&file, "it counts other flows than the lists have");
         }
     }
 }

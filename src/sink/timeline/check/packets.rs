@@ -1,15 +1,16 @@
 //! Whether the flows of version 2.0 have the packets that packets.csv has.
 //!
-//! Of each flow's key there are a count and a sum of hashes, of packets.csv and of flows, so neither order nor the number of packets
-//! matters. Which TCP packets are in flows differs: the original takes those without flags, the correct machine those
-//! without a port. Each of these kinds is in flows whole, or not at all.
+//! Of each flow's key there are a count and a sum of hashes, of packets.csv and less those of flows, so neither order nor the number of
+//! packets matters. Which TCP packets are in flows differs: the original takes those without flags, the correct machine those without a
+//! port. Each of these kinds is in flows whole, or not at all.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
+use hashbrown::HashMap;
 use serde_json::Value;
 
-use super::{Findings, is_called};
+use super::folder::Folder;
+use super::{is_called, print};
 
 /// A packet, as a row or a flow has it.
 #[derive(Clone, Debug)]
@@ -62,11 +63,9 @@ impl<'t> Told<'t> {
     }
 
     /// What tells it from others.
-    pub(super) fn print(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
+    fn print(&self) -> u64 {
         let Told { time, src, dst, src_port, dst_port, flags, name, numbers, length, .. } = self;
-        (time, src, dst, src_port, dst_port, flags, name, numbers, length).hash(&mut hasher);
-        hasher.finish()
+        print(&(time, src, dst, src_port, dst_port, flags, name, numbers, length))
     }
 
     /// Whether its flags have the name that goes with them.
@@ -100,84 +99,106 @@ pub(super) fn key(a: (&str, i64), b: (&str, i64)) -> String {
 /// What there is of a key.
 #[derive(Debug, Default)]
 struct Sum {
-    /// Packets of packets.csv, and of flows, by [`Kind`].
-    rows: [u64; 3],
-    listed: [u64; 3],
+    /// Packets of packets.csv by [`Kind`], and of flows.
+    rows: [u32; 3],
+    listed: [u32; 3],
     /// Hashes of rows, less those of flows.
     prints: [u64; 3],
     /// Packets that flows count and do not list.
-    unlisted: u64,
+    unlisted: u32,
+    /// The line of the first.
+    line: u64,
 }
 
-/// The sums of all keys.
+/// The sums of all keys, by their hash.
 #[derive(Debug, Default)]
 pub(super) struct Sums {
-    of: BTreeMap<String, Sum>,
-    /// Rows of keys that no flow has: how many, and the line of the first.
-    strangers: [(u64, u64); 3],
+    of: HashMap<u64, Sum>,
     /// Packets of flows.
     listed: [u64; 3],
     /// Whether rows have sequence and acknowledgement numbers.
     pub(super) with_numbers: bool,
 }
 
-impl Sums {
-    /// Sums of these keys.
-    pub(super) fn new(keys: impl Iterator<Item = String>) -> Sums {
-        Sums { of: keys.map(|key| (key, Sum::default())).collect(), ..Sums::default() }
-    }
+/// Keys that are named.
+const NAMED: usize = 20;
 
+impl Sums {
     /// Adds a row of packets.csv.
     pub(super) fn row(&mut self, packet: &Told, line: u64) {
         let Some(kind) = packet.kind().map(|kind| kind as usize) else { return };
-        match self.of.get_mut(&packet.key()) {
-            Some(sum) => {
-                sum.rows[kind] += 1;
-                sum.prints[kind] = sum.prints[kind].wrapping_add(packet.print());
-            }
-            None => {
-                let (rows, first) = &mut self.strangers[kind];
-                *first = if *rows == 0 { line } else { *first };
-                *rows += 1;
-            }
-        }
+        let sum = self.of.entry(print(&packet.key())).or_insert_with(|| Sum { line, ..Sum::default() });
+        sum.rows[kind] += 1;
+        sum.prints[kind] = sum.prints[kind].wrapping_add(packet.print());
     }
 
-    /// Adds a packet of a flow of this key; false if it is one that is in no flow.
-    pub(super) fn listed(&mut self, key: &str, packet: &Told) -> bool {
+    /// Adds a packet of a flow; false if it is one that is in no flow.
+    pub(super) fn listed(&mut self, packet: &Told) -> bool {
         let Some(kind) = packet.kind().map(|kind| kind as usize) else { return false };
         self.listed[kind] += 1;
-        if let Some(sum) = self.of.get_mut(key) {
-            sum.listed[kind] += 1;
-            sum.prints[kind] = sum.prints[kind].wrapping_sub(packet.print());
-        }
+        let sum = self.of.entry(print(&packet.key())).or_default();
+        sum.listed[kind] += 1;
+        sum.prints[kind] = sum.prints[kind].wrapping_sub(packet.print());
         true
     }
 
     /// Adds packets that a flow of this key does not list.
     pub(super) fn unlisted(&mut self, key: &str, packets: u64) {
-        if let Some(sum) = self.of.get_mut(key) {
-            sum.unlisted += packets;
+        if let Some(sum) = self.of.get_mut(&print(&key)) {
+            sum.unlisted += u32::try_from(packets).unwrap_or(u32::MAX);
         }
     }
 
     /// Says what does not agree.
-    pub(super) fn compare(&self, findings: &mut Findings, file: &str) {
+    pub(super) fn compare(&self, folder: &mut Folder<'_>, file: &str) {
         let kinds = || (0..3).filter(|&kind| kind == Kind::Nothing as usize || self.listed[kind] > 0);
-        for (key, sum) in &self.of {
-            let rows: u64 = kinds().map(|kind| sum.rows[kind]).sum();
-            let listed: u64 = kinds().map(|kind| sum.listed[kind]).sum();
-            let flows = listed + sum.unlisted;
-            if rows != flows {
-                findings.problem(file, format_args!("{key}: it has {rows} packets of it, and flows have {flows}"));
+        let mut wrong: BTreeMap<u64, String> = BTreeMap::new();
+        let mut others = 0_u64;
+        let then = "viewers show these packets in no flow, or flows of other packets";
+        for sum in self.of.values() {
+            let rows: u64 = kinds().map(|kind| u64::from(sum.rows[kind])).sum();
+            let flows: u64 = kinds().map(|kind| u64::from(sum.listed[kind])).sum::<u64>() + u64::from(sum.unlisted);
+            let what = if rows != flows && flows == 0 {
+                "no flow is of the ends of this TCP packet".to_owned()
+            } else if rows != flows {
+                format!("it has {rows} packets of these ends, and flows have {flows}")
             } else if sum.unlisted == 0 && kinds().any(|kind| sum.prints[kind] != 0) {
-                let what = "flows list other packets than it has, by time, ends, flags, numbers or length";
-                findings.problem(file, format_args!("{key}: {what}"));
+                "flows list other packets of these ends than it has, by time, flags, numbers or length".to_owned()
+            } else {
+                continue;
+            };
+            wrong.insert(sum.line, what);
+            if wrong.len() > NAMED {
+                others += 1;
+                wrong.pop_last();
             }
         }
-        for (rows, first) in kinds().map(|kind| self.strangers[kind]).filter(|(rows, _)| *rows > 0) {
-            let what = format_args!("line {first}: no flow is of the ends of this TCP packet; {rows} are so");
-            findings.problem(file, what);
+        let names = names(folder, file, &wrong);
+        for (line, what) in &wrong {
+            let name = names.get(line).map_or("", |name| name);
+            folder.problem(file, format_args!("line {line}, {name}: {what}"), then);
+        }
+        (0..others).for_each(|_| folder.problem(file, "others", then));
+    }
+}
+
+/// The ends of packets in these lines.
+fn names(folder: &mut Folder<'_>, file: &str, lines: &BTreeMap<u64, String>) -> BTreeMap<u64, String> {
+    let mut names = BTreeMap::new();
+    let Some((&last, _)) = lines.last_key_value() else { return names };
+    let Some(mut text) = folder.open(file).map(crate::capture::Pieces::new) else { return names };
+    let mut places: Vec<Option<usize>> = Vec::new();
+    for number in 1..=last {
+        let Ok(Some(line)) = text.line() else { break };
+        let cells: Vec<&str> = line.split(',').collect();
+        if number == 1 {
+            let place = |name: &str| cells.iter().position(|cell| *cell == name);
+            places = ["src_ip", "src_port", "dst_ip", "dst_port"].map(place).to_vec();
+        } else if lines.contains_key(&number) {
+            let at = |n: usize| places[n].and_then(|at| cells.get(at)).copied().unwrap_or_default();
+            let port = |n: usize| at(n).parse().unwrap_or(0);
+            names.insert(number, key((at(0), port(1)), (at(2), port(3))));
         }
     }
+    names
 }

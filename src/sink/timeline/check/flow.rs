@@ -1,0 +1,313 @@
+//! A flow of version 2.0 in its file: against its entry in the index, and against itself. Its packets are read one by one.
+
+use hashbrown::HashSet;
+use serde::de::MapAccess;
+use serde_json::{Map, Value};
+
+use super::findings::{Findings, short};
+use super::packets::{Sums, Told, key};
+use super::print;
+use super::stream::{Elements, Members, Object};
+use crate::sink::timeline::flows::description;
+use crate::views::timeline::correct::UNEXPLAINED;
+
+/// What index and file have both.
+const BOTH: [&str; 16] = [
+    "id",
+    "key",
+    "initiator",
+    "responder",
+    "initiatorPort",
+    "responderPort",
+    "state",
+    "closeType",
+    "startTime",
+    "endTime",
+    "totalPackets",
+    "totalBytes",
+    "establishmentComplete",
+    "dataTransferStarted",
+    "closingStarted",
+    "invalidReason",
+];
+
+/// Phases, what the index calls their number of packets, and what packets do in them.
+const PHASES: [(&str, &str, &[&str]); 3] = [
+    ("establishment", "establishment_packets", &["syn", "syn_ack", "ack"]),
+    ("dataTransfer", "data_transfer_packets", &["data", "ack_data"]),
+    ("closing", "closing_packets", &["fin", "ack_close", "rst"]),
+];
+
+/// The reasons for which the original lists no packet behind the one that they are about.
+const BROKEN_OFF: [&str; 2] = ["invalid_synack", "invalid_ack"];
+
+const THEN: &str = "viewers show the flow otherwise than its packets are";
+
+/// A flow as it is read.
+pub(super) struct Flow<'s> {
+    sums: &'s mut Sums,
+    /// Members but phases and packets.
+    rest: Map<String, Value>,
+    /// Hashes of steps, with the place of their names among those of their phase, by phase.
+    steps: [Vec<(u64, u8)>; 3],
+    phases: usize,
+    packets: Listed,
+    /// What is wrong with its packets first.
+    wrong: Option<String>,
+}
+
+/// Packets of the list.
+#[derive(Default)]
+struct Listed {
+    is_there: bool,
+    count: u64,
+    bytes: i64,
+    times: Option<(i64, i64)>,
+    prints: HashSet<u64>,
+    last: u64,
+    /// The ends of the first.
+    key: String,
+}
+
+impl<'s> Flow<'s> {
+    pub(super) fn new(sums: &'s mut Sums) -> Flow<'s> {
+        let (steps, packets) = (Default::default(), Listed::default());
+        Flow { sums, rest: Map::new(), steps, phases: 0, packets, wrong: None }
+    }
+
+    /// Takes a packet of the list.
+    fn packet(&mut self, packet: &Value) {
+        let place = self.packets.count;
+        self.packets.count += 1;
+        self.packets.last = print(&packet.to_string());
+        self.packets.prints.insert(self.packets.last);
+        if let Err(why) = self.told(packet) {
+            self.wrong.get_or_insert_with(|| format!("packet {place}: {why}"));
+        }
+    }
+
+    fn told(&mut self, value: &Value) -> Result<(), String> {
+        let packet = Told::of(value, self.sums.with_numbers).map_err(|name| format!("{name} is {}", value[name]))?;
+        let listed = &mut self.packets;
+        listed.bytes = listed.bytes.saturating_add(packet.length);
+        let (first, last) = listed.times.unwrap_or((packet.time, packet.time));
+        listed.times = Some((first, packet.time.max(last)));
+        let ends = packet.key();
+        if listed.key.is_empty() {
+            listed.key.clone_from(&ends);
+        }
+        if !self.sums.listed(&packet) {
+            return Err("it is not TCP, or has neither flags nor ports".into());
+        }
+        if packet.time < last {
+            return Err("it is earlier than the one before, and they are not in the order of time".into());
+        }
+        if ends != listed.key {
+            return Err(format!("it is not between the ends of {}", listed.key));
+        }
+        if !packet.is_well_spelled() {
+            return Err(format!("flags {} are not {}", packet.flags, packet.name));
+        }
+        let payload = &value["seg_len"];
+        if !payload.is_null() && !payload.as_i64().is_some_and(|n| (0..=packet.length).contains(&n)) {
+            return Err(format!("seg_len is {payload} of {} bytes", packet.length));
+        }
+        Ok(())
+    }
+
+    /// Takes a step of a phase.
+    fn step(&mut self, phase: usize, step: &Value, before: &mut i64) {
+        let (title, _, names) = PHASES[phase];
+        let place = self.steps[phase].len();
+        let name = step["phase"].as_str().unwrap_or_default();
+        let known = names.iter().position(|known| *known == name);
+        let time = step["packet"]["timestamp"].as_i64().unwrap_or(i64::MIN);
+        let wrong = if known.is_none() {
+            format!("a step of {title} is {}", step["phase"])
+        } else if step["description"] != description(name) {
+            format!("step {place} of {title} is described as {}, and not {}", step["description"], description(name))
+        } else if time < *before {
+            format!("step {place} of {title} is earlier than the one before")
+        } else {
+            String::new()
+        };
+        *before = time;
+        if !wrong.is_empty() {
+            self.wrong.get_or_insert(wrong);
+        }
+        let number = known.and_then(|known| u8::try_from(known).ok()).unwrap_or(u8::MAX);
+        self.steps[phase].push((print(&step["packet"].to_string()), number));
+    }
+}
+
+impl Members for Flow<'_> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
+        match name.as_str() {
+            "packets" => {
+                self.packets.is_there = true;
+                map.next_value_seed(Elements(|packet: Value| self.packet(&packet)))
+            }
+            "phases" => map.next_value_seed(Object(Phases(self))).map(drop),
+            _ => {
+                self.rest.insert(name, map.next_value()?);
+                Ok(())
+            }
+        }
+    }
+}
+
+struct Phases<'f, 's>(&'f mut Flow<'s>);
+
+impl Members for Phases<'_, '_> {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
+        match PHASES.iter().position(|(phase, ..)| *phase == name) {
+            Some(phase) => {
+                self.0.phases += 1;
+                let mut before = i64::MIN;
+                map.next_value_seed(Elements(|step: Value| self.0.step(phase, &step, &mut before)))
+            }
+            None => map.next_value::<serde::de::IgnoredAny>().map(drop),
+        }
+    }
+}
+
+/// Compares a flow with its entry; how many packets it counts and rightly does not list.
+pub(super) fn compare(findings: &mut Findings, file: &str, flow: Flow<'_>, entry: &Value) -> u64 {
+    let Flow { sums, rest, steps, phases, packets, wrong } = flow;
+    let flow = Value::Object(rest);
+    let here = short(&flow["id"]);
+    let mut tell = |what: &str| findings.problem(file, format_args!("{here}: {what}"), THEN);
+    for name in BOTH {
+        if flow[name] != entry[name] {
+            tell(&format!("{name} is {}, and {} in the index", flow[name], entry[name]));
+        }
+    }
+    if flow["ongoing"].as_bool().unwrap_or(false) != entry["ongoing"].as_bool().unwrap_or(false) {
+        tell(&format!("ongoing is {}, and {} in the index", flow["ongoing"], entry["ongoing"]));
+    }
+    for name in ["ongoing", "completed_by_timeout", "initiator_guessed"] {
+        if !flow[name].is_null() && flow[name] != true {
+            tell(&format!("{name} is {}, and is only there where it is true", flow[name]));
+        }
+    }
+    if phases < PHASES.len() {
+        tell("not each of establishment, dataTransfer and closing is there");
+    }
+    if !packets.is_there {
+        tell("packets is no list");
+        return 0;
+    }
+    if let Some(wrong) = wrong {
+        tell(&wrong);
+    }
+    for ((phase, count, _), steps) in PHASES.into_iter().zip(&steps) {
+        if Some(steps.len() as u64) != entry[count].as_u64() {
+            tell(&format!("{} packets are of {phase}, and {} in the index", steps.len(), entry[count]));
+        }
+        if let Some(place) = steps.iter().position(|(step, _)| !packets.prints.contains(step)) {
+            tell(&format!("packet {place} of {phase} is not among packets"));
+        }
+    }
+    alone(&mut tell, &flow, &steps, &packets);
+    ends(&mut tell, &flow, &packets);
+    totals(&mut tell, &flow, &steps, &packets, sums)
+}
+
+/// The packets that stand out, and the numbers that follow from them.
+fn alone(tell: &mut impl FnMut(&str), flow: &Value, steps: &[Vec<(u64, u8)>; 3], packets: &Listed) {
+    let invalid = &flow["invalidPacket"];
+    if !invalid.is_null() && !packets.prints.contains(&print(&invalid.to_string())) {
+        tell("invalidPacket is not among packets");
+    }
+    for (name, number) in [("synPacket", 0), ("synAckPacket", 1)] {
+        let mut called = steps[0].iter().filter(|(_, of)| *of == number).peekable();
+        let is_sound = match flow[name].is_null() {
+            true => called.peek().is_none(),
+            false => {
+                let print = print(&flow[name].to_string());
+                called.any(|(step, _)| *step == print)
+            }
+        };
+        if !is_sound {
+            tell(&format!("{name} is not the packet of such a step"));
+        }
+    }
+    let [syn, answer] = [&flow["synPacket"], &flow["synAckPacket"]];
+    let by_syn = syn["seq_num"].as_i64().map(|seq| seq.saturating_add(1));
+    let by_answer = answer["seq_num"].as_i64().map(|seq| seq.saturating_add(1));
+    let is_correct = flow["unexplained"].is_object();
+    let acked = answer["ack_num"].as_i64().filter(|_| is_correct);
+    for (name, is) in [("expectedAckNum", by_syn.or(acked)), ("expectedSeqNum", by_answer)] {
+        let says = &flow[name];
+        // The original does not count modulo 2^32, and expects nothing of a SYN+ACK out of its place.
+        let is_sound = match (says.as_i64(), is) {
+            (Some(says), Some(is)) => (i128::from(says) - i128::from(is)).rem_euclid(1 << 32) == 0,
+            (None, None) => says.is_null(),
+            (None, Some(_)) => says.is_null() && name == "expectedSeqNum" && !is_correct,
+            (Some(_), None) => false,
+        };
+        if !is_sound {
+            tell(&format!("{name} is {says}, and by the handshake {}", short(&is)));
+        }
+    }
+}
+
+/// Who the ends are.
+fn ends(tell: &mut impl FnMut(&str), flow: &Value, packets: &Listed) {
+    let ends = flow["key"].as_str().unwrap_or_default();
+    let side = |who, port| flow[who].as_str().zip(flow[port].as_i64());
+    if let Some((a, b)) = side("initiator", "initiatorPort").zip(side("responder", "responderPort"))
+        && key(a, b) != ends
+    {
+        tell(&format!("initiator and responder are not the ends of {ends}"));
+    }
+    if packets.count > 0 && packets.key != ends {
+        tell(&format!("packet 0 is not between the ends of {ends}"));
+    }
+}
+
+/// What a flow says of all its packets; how many it counts and rightly does not list.
+fn totals(
+    tell: &mut impl FnMut(&str),
+    flow: &Value,
+    steps: &[Vec<(u64, u8)>; 3],
+    packets: &Listed,
+    sums: &mut Sums,
+) -> u64 {
+    let total = flow["totalPackets"].as_u64().unwrap_or(0);
+    if let Some(unexplained) = flow["unexplained"].as_object() {
+        let known = unexplained.iter().all(|(name, n)| UNEXPLAINED.contains(&name.as_str()) && n.as_u64() > Some(0));
+        let explained: usize = steps.iter().map(Vec::len).sum();
+        let others = unexplained.values().filter_map(Value::as_u64).fold(explained as u64, u64::saturating_add);
+        if !known || others != total {
+            tell(&format!("{explained} packets are steps and {} are not explained, of {total}", flow["unexplained"]));
+        }
+        let has_handshake = !flow["synPacket"].is_null() || !flow["synAckPacket"].is_null();
+        if flow["initiator_guessed"] == true && has_handshake {
+            tell("initiator_guessed is true, and a handshake says who began");
+        }
+        if flow["initiator_guessed"].is_null() && !has_handshake && !flow["initiator"].is_null() {
+            tell("initiator_guessed is missing, and no handshake says who began");
+        }
+    }
+    let broken_off = flow["invalidReason"].as_str().is_some_and(|why| BROKEN_OFF.contains(&why))
+        && packets.last == print(&flow["invalidPacket"].to_string());
+    match total.checked_sub(packets.count) {
+        Some(0) => {}
+        Some(unlisted) if broken_off => {
+            sums.unlisted(flow["key"].as_str().unwrap_or_default(), unlisted);
+            return unlisted;
+        }
+        _ => {
+            tell(&format!("it lists {} of {total} packets", packets.count));
+            return 0;
+        }
+    }
+    if packets.times != flow["startTime"].as_i64().zip(flow["endTime"].as_i64()) && packets.count > 0 {
+        tell("startTime and endTime are not those of its packets");
+    }
+    if flow["totalBytes"].as_i64() != Some(packets.bytes) {
+        tell(&format!("totalBytes is {}, and packets have {}", flow["totalBytes"], packets.bytes));
+    }
+    0
+}

@@ -1,0 +1,125 @@
+//! A row of a list of version 5.0: a flow with its packets. It may be as long as its flow, so it is read cell by cell.
+
+use std::io::{self, BufRead};
+
+use super::PORTS;
+use crate::capture::Pieces;
+use crate::sink::timeline::flow_bins::KINDS;
+
+/// Flags have 12 bits in a TCP header.
+const FLAGS: std::ops::Range<i64> = 0..1 << 12;
+
+/// Sequence numbers.
+const NUMBERS: std::ops::Range<i64> = 0..1 << 32;
+
+/// What a row says of its flow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) start: i64,
+    /// When its last packet came.
+    pub(super) end: i64,
+    /// The place of what became of it in [`KINDS`].
+    pub(super) kind: usize,
+    /// The first host of the pair sent its first packet.
+    pub(super) by_low: bool,
+    /// What tells it from others.
+    pub(super) print: u64,
+}
+
+/// What a row says of a packet.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet {
+    pub(super) time: i64,
+    pub(super) flags: i64,
+    /// From the first host of the pair to the second.
+    pub(super) up: bool,
+}
+
+/// The next row, or what is wrong with it first; its packets are handed over.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn read(
+    cells: &mut Pieces<impl BufRead>,
+    mut packet: impl FnMut(Packet),
+) -> io::Result<Option<Result<Row, String>>> {
+    let (mut row, mut last, mut wrong) = (Row::default(), None, None);
+    let mut parts = None;
+    let mut at = 0_u64;
+    while let Some((cell, is_last)) = cells.cell()? {
+        let mut take = || -> Result<(), String> {
+            match at {
+                0 => row.start = number(cell)?,
+                1 | 2 => {
+                    let port = number(cell)?;
+                    if !PORTS.contains(&port) {
+                        return Err(format!("{port} is no port"));
+                    }
+                }
+                3 => {
+                    let kind = usize::try_from(number(cell)?).ok().filter(|kind| *kind < KINDS.len());
+                    row.kind = kind.ok_or_else(|| format!("no close_type is {cell}"))?;
+                }
+                _ => {
+                    let inside = if at == 4 { cell.strip_prefix('"') } else { Some(cell) };
+                    let inside = inside.and_then(|cell| if is_last { cell.strip_suffix('"') } else { Some(cell) });
+                    let inside = inside.ok_or_else(|| "packets are not in quotes".to_owned())?;
+                    let (delta, flags, up, count) = parse(inside)?;
+                    if last.map_or(delta != 0, |last| delta < last) {
+                        return Err(format!("{inside:?} is not in the order of time, or the first not at 0"));
+                    }
+                    if *parts.get_or_insert(count) != count {
+                        return Err(format!("{inside:?} has {count} parts, and the packets before it have others"));
+                    }
+                    if last.is_none() {
+                        row.by_low = up;
+                    }
+                    last = Some(delta);
+                    packet(Packet { time: row.start.saturating_add(delta), flags, up });
+                }
+            }
+            Ok(())
+        };
+        if let (Err(why), None) = (take(), &wrong) {
+            wrong = Some(why);
+        }
+        row.print = super::print(&(row.print, cell));
+        at += 1;
+        if is_last {
+            break;
+        }
+    }
+    if at == 0 {
+        return Ok(None);
+    }
+    if at < 5 && wrong.is_none() {
+        wrong = Some("fewer than five cells".into());
+    }
+    row.end = row.start.saturating_add(last.unwrap_or(0));
+    Ok(Some(wrong.map_or(Ok(row), Err)))
+}
+
+/// Delta, flags and way of a packet, and how many parts it has.
+fn parse(packet: &str) -> Result<(i64, i64, bool, usize), String> {
+    let parts: Vec<&str> = packet.split(':').collect();
+    let ([delta, flags, way] | [delta, flags, way, _, _]) = parts[..] else {
+        return Err(format!("{packet:?} is no packet"));
+    };
+    let (delta, flags) = (number(delta)?, number(flags)?);
+    for part in parts.iter().skip(3) {
+        if !NUMBERS.contains(&number(part)?) {
+            return Err(format!("{packet:?}: {part} is no number of TCP"));
+        }
+    }
+    if !matches!(way, "0" | "1") {
+        return Err(format!("{packet:?} goes nowhere"));
+    }
+    if !FLAGS.contains(&flags) {
+        return Err(format!("{packet:?}: no TCP packet has these flags"));
+    }
+    Ok((delta, flags, way == "1", parts.len()))
+}
+
+fn number(text: &str) -> Result<i64, String> {
+    text.parse::<i64>().map_err(|_| format!("{text:?} is no whole number"))
+}

@@ -1,0 +1,423 @@
+//! Every damage of a folder that a check could know of is found: one is planted at a time, in each file, at each value.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use pcap_compactor::Timestamp;
+use pcap_compactor::sink::timeline::check::{Findings, check};
+use pcap_compactor::sink::timeline::{About, Chunked, FlowList, Multires, Several};
+use pcap_compactor::views::timeline::correct::Settings;
+use pcap_compactor::views::timeline::original::{Options, Original};
+use pcap_compactor::views::timeline::{Choice, Correct, Host, Hosts, Machine, Mode, Packet, TimelineSink};
+
+use super::{ACK, FIN, PSH, RST, START, SYN};
+
+/// A host and a port.
+type End = (Host, i64);
+
+/// What is written down of a network.
+#[derive(Default)]
+struct Tape {
+    packets: Vec<Packet>,
+    hosts: Hosts,
+}
+
+impl Tape {
+    fn put(&mut self, ms: i64, src: End, dst: End, flags: i64, [seq, ack]: [i64; 2], payload: u32) {
+        self.packets.push(Packet {
+            time: START + ms * 1000,
+            src: src.0,
+            src_port: src.1,
+            dst: dst.0,
+            dst_port: dst.1,
+            flags: Some(flags),
+            seq,
+            ack,
+            length: 54 + i64::from(payload),
+            payload: Some(payload),
+            protocol: Some(6),
+        });
+    }
+
+    fn handshake(&mut self, ms: i64, a: End, b: End, [x, y]: [i64; 2]) {
+        self.put(ms, a, b, SYN, [x, 0], 0);
+        self.put(ms + 1, b, a, SYN | ACK, [y, x + 1], 0);
+        self.put(ms + 3, a, b, ACK, [x + 1, y + 1], 0);
+    }
+
+    fn data(&mut self, ms: i64, a: End, b: End, [x, y]: [i64; 2]) {
+        self.put(ms, a, b, PSH | ACK, [x + 1, y + 1], 40);
+        self.put(ms + 2, b, a, ACK, [y + 1, x + 41], 0);
+    }
+
+    fn close(&mut self, ms: i64, a: End, b: End, [x, y]: [i64; 2]) {
+        self.put(ms, a, b, FIN | ACK, [x, y], 0);
+        self.put(ms + 1, b, a, FIN | ACK, [y, x + 1], 0);
+        self.put(ms + 2, a, b, ACK, [x + 1, y + 1], 0);
+    }
+
+    fn datagram(&mut self, ms: i64, src: End, dst: End) {
+        self.put(ms, src, dst, 0, [0, 0], 8);
+        if let Some(last) = self.packets.last_mut() {
+            (last.protocol, last.flags) = (Some(17), None);
+        }
+    }
+}
+
+/// Three hours of five hosts: connections that end well, badly, never, or began before; both ends of a pair begin some.
+fn tape() -> Tape {
+    let mut tape = Tape::default();
+    let [a, b, c, d, e] = ["10.0.0.9", "10.0.0.10", "192.168.1.3", "fe80::1", "172.16.0.4"].map(|name| tape.hosts.number(name));
+    tape.handshake(0, (a, 40_000), (b, 80), [100, 500]);
+    tape.data(10, (a, 40_000), (b, 80), [100, 500]);
+    tape.put(14, (a, 40_000), (b, 80), PSH | ACK, [101, 501], 40);
+    tape.close(20, (a, 40_000), (b, 80), [141, 501]);
+    tape.handshake(500, (b, 41_000), (a, 22), [7, 9]);
+    tape.data(510, (b, 41_000), (a, 22), [7, 9]);
+    tape.put(700, (a, 22), (b, 41_000), RST | ACK, [10, 48], 0);
+    tape.put(1200, (a, 40_001), (b, 81), SYN, [3, 0], 0);
+    tape.put(1201, (b, 81), (a, 40_001), RST | ACK, [0, 4], 0);
+    tape.datagram(1300, (a, 53), (b, 5353));
+    for ms in [61_000, 62_000] {
+        tape.put(ms, (c, 5000), (a, 443), SYN, [77, 0], 0);
+    }
+    for (ms, port, length) in [(100_000, 40_010, 30), (100_200, 40_011, 900)] {
+        tape.handshake(ms, (a, port), (b, 80), [1000, 2000]);
+        tape.close(ms + length, (a, port), (b, 80), [1001, 2001]);
+    }
+    for n in 0..4 {
+        tape.put(600_000 + n * 700, (b, 9000), (c, 50_000), PSH | ACK, [300 + n * 10, 5], 10);
+    }
+    tape.datagram(600_100, (b, 5353), (c, 53));
+    tape.handshake(3_605_000, (a, 40_002), (c, 80), [11, 22]);
+    tape.data(3_606_000, (a, 40_002), (c, 80), [11, 22]);
+    tape.put(7_300_000, (c, 5002), (b, 25), SYN, [1, 0], 0);
+    tape.put(7_300_001, (b, 25), (c, 5002), SYN | ACK, [2, 2], 0);
+    tape.put(7_300_500, (d, 6000), (a, 80), SYN, [1, 0], 0);
+    tape.put(7_300_501, (a, 80), (d, 6000), SYN | ACK, [5, 9], 0);
+    tape.put(7_300_502, (d, 6000), (a, 80), ACK, [2, 6], 0);
+    tape.handshake(10_800_100, (e, 1024), (b, 80), [5, 6]);
+    tape.close(10_800_900, (e, 1024), (b, 80), [6, 7]);
+    tape
+}
+
+fn about(mode: Mode) -> About {
+    About {
+        created: Timestamp(1_795_132_800_000_000_000),
+        sources: vec!["a.pcap".into()],
+        choice: Choice {
+            hosts: Some(["10.0.0.9", "10.0.0.10"].map(str::to_owned).to_vec()),
+            from: Some(START - 90_000_000),
+            to: Some(START + 20_000_000_000),
+            most: None,
+        },
+        context: Some("a test".into()),
+        mode,
+    }
+}
+
+/// The folders of the three versions, of few flows a file and few bytes a list.
+fn write(dir: &Path, tape: &Tape, mode: Mode) -> [PathBuf; 3] {
+    let Tape { packets, hosts } = tape;
+    let folders = ["v2.0", "v3.3", "v5.0"].map(|name| dir.join(name));
+    let mut chunks = Chunked::create(&folders[0], false, 3, about(mode)).unwrap();
+    let mut bins = Multires::create(&folders[1], false, about(mode)).unwrap();
+    let mut lists = FlowList::create(&folders[2], false, 900, true, about(mode)).unwrap();
+    let mut sink = Several(vec![&mut chunks, &mut bins, &mut lists]);
+    let mut machine: Box<dyn Machine> = match mode {
+        Mode::Correct => Box::new(Correct::new(Settings::default())),
+        Mode::Original => Box::new(Original::new(Options { read_rows: 17, ..Options::default() })),
+    };
+    packets.iter().for_each(|packet| machine.packet(*packet, hosts, &mut sink).unwrap());
+    machine.finish(hosts, &mut sink).unwrap();
+    sink.finish(hosts).unwrap();
+    folders
+}
+
+/// Where values of a JSON text are.
+#[derive(Default)]
+struct Places {
+    /// Values without parts, by their keys; elements of arrays are `*`.
+    leaves: Vec<(String, Range<usize>)>,
+    /// Members and elements of what has parts.
+    parts: Vec<(String, bool, Vec<Range<usize>>)>,
+}
+
+impl Places {
+    fn of(text: &str) -> Places {
+        let mut places = Places::default();
+        let mut at = 0;
+        places.value(text.as_bytes(), &mut at, "");
+        assert_eq!(at, text.trim_end().len());
+        places
+    }
+
+    fn value(&mut self, text: &[u8], at: &mut usize, path: &str) {
+        let begin = *at;
+        match text[*at] {
+            open @ (b'{' | b'[') => {
+                let mut parts = Vec::new();
+                *at += 1;
+                loop {
+                    skip(text, at);
+                    match text[*at] {
+                        b'}' | b']' => break *at += 1,
+                        b',' => *at += 1,
+                        _ if open == b'[' => {
+                            let begin = *at;
+                            self.value(text, at, &format!("{path}/*"));
+                            parts.push(begin..*at);
+                        }
+                        _ => {
+                            let begin = *at;
+                            string(text, at);
+                            let key = String::from_utf8_lossy(&text[begin + 1..*at - 1]).into_owned();
+                            skip(text, at);
+                            *at += 1;
+                            skip(text, at);
+                            self.value(text, at, &format!("{path}/{key}"));
+                            parts.push(begin..*at);
+                        }
+                    }
+                }
+                self.parts.push((path.to_owned(), open == b'[', parts));
+            }
+            b'"' => {
+                string(text, at);
+                self.leaves.push((path.to_owned(), begin..*at));
+            }
+            _ => {
+                while !b",]} \n".contains(&text[*at]) {
+                    *at += 1;
+                }
+                self.leaves.push((path.to_owned(), begin..*at));
+            }
+        }
+    }
+}
+
+fn skip(text: &[u8], at: &mut usize) {
+    while b" \n:".contains(&text[*at]) && (text[*at] != b':') {
+        *at += 1;
+    }
+}
+
+fn string(text: &[u8], at: &mut usize) {
+    *at += 1;
+    while text[*at] != b'"' {
+        *at += 1 + usize::from(text[*at] == b'\\');
+    }
+    *at += 1;
+}
+
+/// A damage: where it is, what it is, and what the file is then; nothing if it is gone.
+struct Damage {
+    place: String,
+    kind: &'static str,
+    text: Option<Vec<u8>>,
+}
+
+struct Damages<'t> {
+    text: &'t str,
+    list: Vec<Damage>,
+}
+
+impl Damages<'_> {
+    fn add(&mut self, place: &str, kind: &'static str, text: impl Into<Vec<u8>>) {
+        self.list.push(Damage { place: place.to_owned(), kind, text: Some(text.into()) });
+    }
+
+    /// Puts something in the place of a range.
+    fn put(&mut self, place: &str, kind: &'static str, range: Range<usize>, with: &str) {
+        let text = [&self.text[..range.start], with, &self.text[range.end..]].concat();
+        if text != self.text {
+            self.add(place, kind, text);
+        }
+    }
+
+    /// Changes a value.
+    fn value(&mut self, place: &str, range: Range<usize>) {
+        let value = self.text[range.clone()].to_owned();
+        if let Ok(n) = value.parse::<i64>() {
+            self.put(place, "+1", range.clone(), &(n + 1).to_string());
+            self.put(place, "negative", range, &(-n - 1).to_string());
+        } else if let Some(inside) = value.strip_suffix('"').filter(|inside| !inside.is_empty()) {
+            self.put(place, "altered", range.clone(), &format!("{inside}x\""));
+            if value.contains('.') {
+                self.put(place, "led out", range, &format!("\"../{}", &inside[1..]));
+            }
+        } else {
+            match value.as_str() {
+                "true" => self.put(place, "flipped", range, "false"),
+                "false" => self.put(place, "flipped", range, "true"),
+                "null" => self.put(place, "filled", range, "\"x\""),
+                _ => self.put(place, "altered", range, &format!("{value}x")),
+            }
+        }
+    }
+
+    /// Drops, doubles and exchanges neighbours, between which `comma` stands.
+    fn parts(&mut self, place: &str, parts: &[Range<usize>], comma: &str) {
+        let text = self.text;
+        for (n, part) in parts.iter().enumerate() {
+            let here = &text[part.clone()];
+            let (cut, next) = match parts.get(n + 1) {
+                Some(next) => (part.start..next.start, Some(next)),
+                None if n > 0 => (parts[n - 1].end..part.end, None),
+                None => (part.clone(), None),
+            };
+            self.put(place, "dropped", cut, "");
+            self.put(place, "doubled", part.clone(), &format!("{here}{comma}{here}"));
+            if let Some(next) = next {
+                let swapped = format!("{}{}{here}", &text[next.clone()], &text[part.end..next.start]);
+                self.put(place, "swapped", part.start..next.end, &swapped);
+            }
+        }
+    }
+
+    fn json(&mut self) {
+        let places = Places::of(self.text);
+        let leaves: BTreeSet<usize> = places.leaves.iter().map(|(_, range)| range.end).collect();
+        for (place, range) in &places.leaves {
+            self.value(place, range.clone());
+        }
+        for (place, is_list, parts) in &places.parts {
+            if *is_list {
+                self.parts(place, parts, ",");
+                continue;
+            }
+            for (n, part) in parts.iter().enumerate().filter(|(_, part)| leaves.contains(&part.end)) {
+                let cut = match parts.get(n + 1) {
+                    Some(next) => part.start..next.start,
+                    None if n > 0 => parts[n - 1].end..part.end,
+                    None => part.clone(),
+                };
+                let name = self.text[part.start + 1..part.end].split('"').next().unwrap_or_default();
+                let is_null = self.text[part.clone()].ends_with("null");
+                let kind = if is_null { "null removed" } else { "removed" };
+                self.put(&format!("{place}/{name}"), kind, cut, "");
+            }
+        }
+    }
+
+    fn table(&mut self) {
+        let mut at = 0;
+        let mut rows: Vec<Range<usize>> = Vec::new();
+        for line in self.text.split_inclusive('\n') {
+            rows.push(at..at + line.len());
+            at += line.len();
+        }
+        let header: Vec<&str> = self.text.lines().next().unwrap_or_default().split(',').collect();
+        self.put("header", "dropped", rows[0].clone(), "");
+        self.put("header", "altered", rows[0].clone(), &self.text[rows[0].clone()].replacen('t', "T", 1));
+        self.parts("row", &rows[1..], "");
+        for row in &rows[1..] {
+            let (mut begin, mut column, mut inner) = (row.start, 0, 0);
+            for end in row.clone() {
+                let byte = self.text.as_bytes()[end];
+                let is_packets = header.get(column).is_none_or(|name| *name == "packets");
+                if !matches!(byte, b',' | b'\n' | b'"') && !(byte == b':' && is_packets) {
+                    continue;
+                }
+                if begin < end {
+                    let inside = ["delta", "flags", "way", "seq", "ack"].get(inner).unwrap_or(&"more");
+                    let place = if is_packets { inside } else { header[column] };
+                    self.value(place, begin..end);
+                }
+                begin = end + 1;
+                inner = if byte == b':' { inner + 1 } else { 0 };
+                column += usize::from(byte == b',');
+            }
+        }
+    }
+}
+
+/// All damages of a file.
+fn damages(name: &str, text: &str) -> Vec<Damage> {
+    let mut damages = Damages { text, list: Vec::new() };
+    let whole = "the file";
+    damages.list.push(Damage { place: whole.into(), kind: "removed", text: None });
+    damages.add(whole, "emptied", "");
+    damages.add(whole, "cut in half", &text[..text.len() / 2]);
+    damages.add(whole, "cut at the end", &text[..text.len() - 1]);
+    damages.add(whole, "cut in the last value", &text[..text.trim_end().len() - 1]);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    damages.add(whole, "packed", packed.finish().unwrap());
+    if name.ends_with(".json") { damages.json() } else { damages.table() }
+    damages.list
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let files = walkdir::WalkDir::new(folder).sort_by_file_name().into_iter().map(Result::unwrap);
+    let files = files.filter(|entry| entry.file_type().is_file());
+    files.map(|entry| entry.path().strip_prefix(folder).unwrap().to_string_lossy().into_owned()).collect()
+}
+
+/// What is told of a folder; `None` where it cannot be checked, which is told too.
+fn told(folder: &Path) -> Option<Findings> {
+    check(folder).ok()
+}
+
+/// A name with its digits taken out.
+fn shape(name: &str) -> String {
+    name.replace(|c: char| c.is_ascii_digit(), "#")
+}
+
+/// Plants each damage in a folder; those that are not told of, by kind, with how often and an example.
+fn missed(folder: &Path, strays: &[&str]) -> (usize, BTreeMap<String, (usize, String)>) {
+    let sound = told(folder).unwrap();
+    assert!(sound.is_clean(), "{sound:#?}");
+    let (mut planted, mut missed) = (0, BTreeMap::new());
+    let mut look = |name: &str, damage: &Damage| {
+        planted += 1;
+        let found = told(folder);
+        if found.as_ref() == Some(&sound) {
+            let what = format!("{} {} {}", shape(name), damage.place, damage.kind);
+            let entry = missed.entry(what).or_insert_with(|| (0, name.to_owned()));
+            entry.0 += 1;
+        }
+    };
+    for name in files(folder) {
+        let path = folder.join(&name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        for damage in damages(&name, &text) {
+            match &damage.text {
+                Some(text) => std::fs::write(&path, text).unwrap(),
+                None => std::fs::remove_file(&path).unwrap(),
+            }
+            look(&name, &damage);
+        }
+        std::fs::write(&path, text).unwrap();
+    }
+    for name in strays {
+        let path = folder.join(name);
+        std::fs::write(&path, "x").unwrap();
+        look(name, &Damage { place: "the file".into(), kind: "left over", text: None });
+        std::fs::remove_file(&path).unwrap();
+    }
+    assert_eq!(told(folder), Some(sound), "what was planted is gone");
+    (planted, missed)
+}
+
+#[test]
+fn measure() {
+    for mode in [Mode::Correct, Mode::Original] {
+        let dir = tempfile::tempdir().unwrap();
+        let folders = write(dir.path(), &tape(), mode);
+        let strays: [&[&str]; 3] = [
+            &["flows/chunk_00099.json", "packets.csv.gz", "notes.txt"],
+            &["resolutions/raw/chunk_000099.csv", "resolutions/hours/chunk_000000.csv"],
+            &["indices/flow_list/a__b.csv", "indices/flow_bins_5s.json", "indices/flow_bins_1s.json.gz"],
+        ];
+        for (folder, strays) in folders.iter().zip(strays) {
+            let (planted, missed) = missed(folder, strays);
+            eprintln!("{mode:?} {}: {planted} planted, {} missed", folder.display(), missed.values().map(|m| m.0).sum::<usize>());
+            for (what, (n, example)) in missed {
+                eprintln!("   {n:5} {what}   ({example})");
+            }
+        }
+    }
+}
