@@ -2,6 +2,7 @@
 
 mod cuts;
 mod folders;
+mod planted;
 mod reference;
 mod round_trip;
 mod states;

@@ -20,7 +20,14 @@ const THEN: &str = "viewers draw other numbers of flows at this width";
 
 /// Reads the index of bins, and the bins of all widths. `with_ends` where lists have all packets of their flows, so that the ends of these
 /// are known.
-pub(super) fn check(folder: &mut Folder<'_>, seen: &mut Seen, flows: i64, pairs: i64, range: (i64, i64), with_ends: bool) {
+pub(super) fn check(
+    folder: &mut Folder<'_>,
+    seen: &mut Seen,
+    flows: i64,
+    pairs: i64,
+    range: (i64, i64),
+    with_ends: bool,
+) {
     let Some(index) = folder.json(INDEX) else { return };
     let number = "viewers print that number";
     folder.findings.equal(INDEX, "total_flows", &index["total_flows"].as_i64(), &Some(flows), number);
@@ -51,7 +58,8 @@ pub(super) fn check(folder: &mut Folder<'_>, seen: &mut Seen, flows: i64, pairs:
             None => folder.problem(INDEX, format_args!("{name} has no file"), "its bins are not drawn"),
         }
     }
-    let named: Vec<(usize, &str)> = (0..).zip(WIDTHS).filter_map(|(at, (name, ..))| Some((at, resolutions.get(name)?["file"].as_str()?))).collect();
+    let named: Vec<(usize, &str)> =
+        (0..).zip(WIDTHS).filter_map(|(at, (name, ..))| Some((at, resolutions.get(name)?["file"].as_str()?))).collect();
     locate(folder, seen, &named, range, with_ends);
 }
 
@@ -201,7 +209,12 @@ fn locate(folder: &mut Folder<'_>, seen: &Seen, named: &[(usize, &str)], range: 
             for (kind, says) in sums(pair, of).unwrap_or_default() {
                 let is = left.get_mut(pair).and_then(|of| of.0.remove(&(at, bin, kind)));
                 if !is.is_some_and(|is| agree(&is, &says, with_ends, kind)) {
-                    let what = format_args!("bin {bin}, {pair}: {} of {}, and by its list {}", told(Some(says)), KINDS[kind], told(is));
+                    let what = format_args!(
+                        "bin {bin}, {pair}: {} of {}, and by its list {}",
+                        told(Some(says)),
+                        KINDS[kind],
+                        told(is)
+                    );
                     folder.problem(&file, what, THEN);
                 }
             }
@@ -209,7 +222,11 @@ fn locate(folder: &mut Folder<'_>, seen: &Seen, named: &[(usize, &str)], range: 
         bins(folder, &file, pair, |_, _, _| {});
         for (pair, of) in &left {
             for ((_, bin, kind), sum) in of.0.iter().filter(|((width, ..), _)| *width == at) {
-                let what = format_args!("bin {bin}, {pair}: nothing of {}, and by its list {}", KINDS[*kind], told(Some(*sum)));
+                let what = format_args!(
+                    "bin {bin}, {pair}: nothing of {}, and by its list {}",
+                    KINDS[*kind],
+                    told(Some(*sum))
+                );
                 folder.problem(&file, what, THEN);
             }
         }

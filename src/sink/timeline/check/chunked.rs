@@ -69,17 +69,18 @@ pub(super) fn check(folder: &mut Folder<'_>, says: &Value) {
     let of_tcp = seen.hosts.iter().filter(|(_, of)| **of != OfHost::default());
     totals::hosts_are(folder, &of_tcp.map(|(host, of)| (host.clone(), *of)).collect());
     totals::flags_are(folder, &seen.flags);
-    totals::hundredths(folder, &seen.bins, seen.at_last, seen.packets, true);
     let walked = Walk::new(&mut sums).index(folder);
     folder.findings.equal(MANIFEST, "total_flows", &flows, &walked.0, number);
     folder.findings.equal(MANIFEST, "total_chunks", &chunks, &walked.1, number);
-    if per_chunk < 1 || walked.2 > per_chunk || walked.1 != (walked.0 + per_chunk - 1).div_euclid(per_chunk) {
+    let full = i128::from(walked.0) + i128::from(per_chunk) - 1;
+    if per_chunk < 1 || walked.2 > per_chunk || i128::from(walked.1) != full.div_euclid(per_chunk.into()) {
         let what = format_args!(
             "flows_per_chunk is {per_chunk}, and {} files have {} flows, up to {} each",
             walked.1, walked.0, walked.2
         );
         folder.problem(MANIFEST, what, "viewers reckon with other files");
     }
+    totals::hundredths(folder, &seen.bins, seen.at_last, seen.packets, true);
     sums.compare(folder, PACKETS);
 }
 
@@ -281,7 +282,11 @@ impl<'s> Walk<'s> {
         short_form(folder.findings, &here, entry);
         self.nobody += u64::from(entry["initiator"].is_null() || entry["responder"].is_null());
         let (Some(file), Some(at)) = (entry["chunk_file"].as_str(), entry["chunk_index"].as_u64()) else {
-            return folder.problem(INDEX, format_args!("{here}: no chunk_file or no chunk_index"), "viewers cannot load it");
+            return folder.problem(
+                INDEX,
+                format_args!("{here}: no chunk_file or no chunk_index"),
+                "viewers cannot load it",
+            );
         };
         let then = "viewers load another flow, or none";
         if self.files.is_empty() || self.file != file {

@@ -108,6 +108,9 @@ impl<'s> Flow<'s> {
         if !packet.is_well_spelled() {
             return Err(format!("flags {} are not {}", packet.flags, packet.name));
         }
+        if value["protocol"].is_null() {
+            return Err("protocol is missing".into());
+        }
         let payload = &value["seg_len"];
         if !payload.is_null() && !payload.as_i64().is_some_and(|n| (0..=packet.length).contains(&n)) {
             return Err(format!("seg_len is {payload} of {} bytes", packet.length));
@@ -237,13 +240,14 @@ fn alone(tell: &mut impl FnMut(&str), flow: &Value, steps: &[Vec<(u64, u8)>; 3],
     let by_answer = answer["seq_num"].as_i64().map(|seq| seq.saturating_add(1));
     let is_correct = flow["unexplained"].is_object();
     let acked = answer["ack_num"].as_i64().filter(|_| is_correct);
+    let follows = matches!(steps[0][..], [(_, 0), (_, 1), ..]);
     for (name, is) in [("expectedAckNum", by_syn.or(acked)), ("expectedSeqNum", by_answer)] {
         let says = &flow[name];
-        // The original does not count modulo 2^32, and expects nothing of a SYN+ACK out of its place.
+        // The original does not count modulo 2^32, and expects nothing of a SYN+ACK that does not follow the SYN.
         let is_sound = match (says.as_i64(), is) {
             (Some(says), Some(is)) => (i128::from(says) - i128::from(is)).rem_euclid(1 << 32) == 0,
             (None, None) => says.is_null(),
-            (None, Some(_)) => says.is_null() && name == "expectedSeqNum" && !is_correct,
+            (None, Some(_)) => says.is_null() && name == "expectedSeqNum" && !is_correct && !follows,
             (Some(_), None) => false,
         };
         if !is_sound {

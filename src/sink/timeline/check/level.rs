@@ -219,7 +219,8 @@ impl Level {
         };
         let begins = [Some(first), self.before, slot(first)];
         let behind = last.saturating_add(self.width);
-        let ends = [Some(behind), next, slot(last).zip(self.slot).map(|(begin, (_, width))| begin.saturating_add(width))];
+        let ends =
+            [Some(behind), next, slot(last).zip(self.slot).map(|(begin, (_, width))| begin.saturating_add(width))];
         let load = "viewers load it for times of which it has nothing";
         if rows > 0 && !begins.contains(&Some(start)) {
             let what = format_args!("start of chunk {number} says {start}, but its first row is of {first}");

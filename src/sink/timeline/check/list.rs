@@ -74,7 +74,7 @@ pub(super) fn check(folder: &mut Folder<'_>, says: &Value) {
     bins_of_flows::check(folder, &mut seen, flows, pairs, range, unlisted == 0);
     let listed = seen.packets as i64;
     totals::hosts_of_lists(folder, &seen.hosts, tcp, range, unlisted == 0);
-    totals::names(folder, seen.hosts.keys(), hosts, tcp == packets);
+    totals::names(folder, seen.hosts.keys(), hosts, unlisted == 0 && tcp == packets);
     let is_all = unlisted == 0 && listed == packets;
     totals::hundredths(folder, &seen.bins, seen.at_last as i64, packets, is_all);
 }
@@ -288,7 +288,9 @@ fn list(
                 let since = row.start.saturating_sub(range.0);
                 open.add(&mut seen.prints[number as usize], since, row.kind, row.by_low, (row.start, row.end));
             }
-            Err(why) => folder.problem(&name, format_args!("line {line}: {why}"), "viewers show the flow otherwise, or not"),
+            Err(why) => {
+                folder.problem(&name, format_args!("line {line}: {why}"), "viewers show the flow otherwise, or not")
+            }
         }
     }
     if let Some((a, b)) = hosts {

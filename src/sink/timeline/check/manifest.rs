@@ -19,7 +19,8 @@ pub(super) fn check(folder: &mut Folder<'_>, manifest: &Value, structure: &[(&st
     let others = others.filter(|(name, _)| structure.iter().all(|(known, _)| known != name));
     for (name, path) in others {
         let is_there = path.as_str().is_some_and(|path| {
-            let inside = std::path::Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
+            let inside =
+                std::path::Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
             inside && folder.path.join(path).exists()
         });
         if !is_there {
@@ -74,17 +75,25 @@ fn filter(folder: &mut Folder<'_>, filter: &Value, manifest: &Value) {
             (true, _) => {}
             (_, Some(us)) if !has_packets || (side == 0 && us <= range[0]) || (side == 1 && us >= range[1]) => {}
             _ => {
-                let what = format_args!("filter_applied.{name}_us is {us}, and packets are from {} to {}", range[0], range[1]);
+                let what =
+                    format_args!("filter_applied.{name}_us is {us}, and packets are from {} to {}", range[0], range[1]);
                 folder.problem(MANIFEST, what, then);
             }
         }
-        let Some(minutes) = filter.get(&format!("{name}_minutes")) else { continue };
+        let minutes = match filter.get(&format!("{name}_minutes")) {
+            Some(minutes) => minutes,
+            None if manifest["version"] == "2.0" => &Value::Null,
+            None => continue,
+        };
         // The original takes 0 for none.
         let is = us.as_i64().filter(|&us| us != 0).map(|us| us.div_euclid(60_000_000));
         let key = format!("filter_applied.{name}_minutes");
         folder.findings.equal(MANIFEST, &key, minutes, &is.map_or(Value::Null, Value::from), then);
     }
-    if !filter.get("ips").is_none_or(|ips| ips.is_null() || ips.as_array().is_some_and(|list| list.iter().all(Value::is_string))) {
+    if !filter
+        .get("ips")
+        .is_none_or(|ips| ips.is_null() || ips.as_array().is_some_and(|list| list.iter().all(Value::is_string)))
+    {
         folder.problem(MANIFEST, "filter_applied.ips is no list of names", then);
     }
 }
@@ -104,9 +113,8 @@ impl<'m> Filter<'m> {
     /// Tells of two hosts that have packets, if neither passes.
     pub(super) fn look(&self, findings: &mut Findings, a: &str, b: &str) {
         let Some(names) = &self.0 else { return };
-        let passes = |host: &str| {
-            names.iter().any(|(name, of)| *name == host || of.is_some_and(|of| host.parse() == Ok(of)))
-        };
+        let passes =
+            |host: &str| names.iter().any(|(name, of)| *name == host || of.is_some_and(|of| host.parse() == Ok(of)));
         if !passes(a) && !passes(b) {
             let what = format_args!("filter_applied.ips has neither {a} nor {b}, which have packets");
             findings.problem(MANIFEST, what, "viewers name a filter that was not applied");

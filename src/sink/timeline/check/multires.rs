@@ -91,7 +91,11 @@ fn level(folder: &mut Folder<'_>, name: &'static str, width: i64, told: &Value, 
             let count = list.len().into();
             let number = format!("total_chunks of {name}");
             folder.findings.equal(MANIFEST, &number, &told["total_chunks"], &count, "viewers print that number");
-            chunks = list.iter().enumerate().filter_map(|(number, chunk)| self::chunk(folder, &file, number, chunk)).collect();
+            chunks = list
+                .iter()
+                .enumerate()
+                .filter_map(|(number, chunk)| self::chunk(folder, &file, number, chunk))
+                .collect();
         }
         (None, None) => folder.problem(&file, "neither data_file nor chunks", "viewers show nothing at this width"),
     }
@@ -126,7 +130,13 @@ fn total(folder: &mut Folder<'_>, level: &Level, told: &Value) {
     let findings: &mut Findings = folder.findings;
     findings.equal(&file, "total_count", &level.total, rows, "viewers print that number");
     let number = if *width == 1 { "total_packets" } else { "total_bins" };
-    findings.equal(MANIFEST, &format!("{number} of {name}"), &told[number], &(*rows).into(), "viewers print that number");
+    findings.equal(
+        MANIFEST,
+        &format!("{number} of {name}"),
+        &told[number],
+        &(*rows).into(),
+        "viewers print that number",
+    );
     let (first, last) = times.range();
     let last = if *width == 1 || *rows == 0 { last } else { last.saturating_add(*width) };
     findings.equal(&file, "time_range", &level.says, &(first, last), "viewers ask for other times");

@@ -145,7 +145,7 @@ impl Sums {
     /// Adds packets that a flow of this key does not list.
     pub(super) fn unlisted(&mut self, key: &str, packets: u64) {
         if let Some(sum) = self.of.get_mut(&print(&key)) {
-            sum.unlisted += u32::try_from(packets).unwrap_or(u32::MAX);
+            sum.unlisted = sum.unlisted.saturating_add(u32::try_from(packets).unwrap_or(u32::MAX));
         }
     }
 

@@ -96,7 +96,8 @@ fn compare(folder: &mut Folder<'_>, names: &mut Names, level: &mut Level, start:
 
 fn too_many(folder: &mut Folder<'_>, names: &Names, level: &Level, row: &Row) {
     let of = way(names, &row.key);
-    let what = format_args!("line {}: {} packets {of}, where there are none or another row has them", row.line, row.sum.0);
+    let what =
+        format_args!("line {}: {} packets {of}, where there are none or another row has them", row.line, row.sum.0);
     folder.findings.problem(&level.file, what, "viewers draw packets at this width that are none");
 }
 

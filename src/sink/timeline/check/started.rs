@@ -153,7 +153,7 @@ pub(super) fn sums(pair: &str, of: &serde_json::Value) -> Result<Vec<(usize, Sum
         });
         match (count > 0, range.is_some(), ends) {
             (false, false, _) => {}
-            (true, true, Some(range)) => sums.push((kind, Sum { by: [low, high], range })),
+            (true, true, Some(range)) if range.0 <= range.1 => sums.push((kind, Sum { by: [low, high], range })),
             _ => return Err(format!("the range of {name} is no pair of times, or missing, or of no flow")),
         }
     }

@@ -119,7 +119,8 @@ impl<R: BufRead> Array<R> {
         let mut deserializer = serde_json::Deserializer::from_reader(&mut self.text);
         let taken = self.taken;
         self.taken += 1;
-        let wrong = |error| io::Error::new(ErrorKind::InvalidData, format!("element {taken}, from its own begin: {error}"));
+        let wrong =
+            |error| io::Error::new(ErrorKind::InvalidData, format!("element {taken}, from its own begin: {error}"));
         seed.deserialize(&mut deserializer).map(Some).map_err(wrong)
     }
 

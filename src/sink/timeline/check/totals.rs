@@ -211,7 +211,8 @@ pub(super) fn hundredths(folder: &mut Folder<'_>, bins: &Bins, at_last: i64, pac
     let then = "viewers of stored bins draw other numbers of packets";
     let sum = says.iter().fold(0_i64, |sum, n| sum.saturating_add(*n));
     let without_last = packets.saturating_sub(sum);
-    let leaves_last = !is_one && without_last > 0 && (without_last == at_last || !exact && without_last > at_last.max(0));
+    let leaves_last =
+        !is_one && without_last > 0 && (without_last == at_last || !exact && without_last > at_last.max(0));
     if let Some(last) = is.last_mut().filter(|_| !is_one && !leaves_last) {
         last[3] = last[3].saturating_add(at_last);
     }
