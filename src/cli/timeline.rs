@@ -295,13 +295,18 @@ fn selection(args: &Args, choice: &Choice) -> Result<Selection, Usage> {
 
 /// Says what is wrong with a folder.
 fn check_folder(folder: &Path, shared: &Shared) -> anyhow::Result<Exit> {
-    let versions: Vec<_> =
-        VERSIONS.iter().map(|version| folder.join(version)).filter(|inside| inside.is_dir()).collect();
-    if !folder.join("manifest.json").exists() && !versions.is_empty() {
-        let exits = versions.iter().map(|inside| check_folder(inside, shared)).collect::<anyhow::Result<Vec<_>>>()?;
+    let has_versions = VERSIONS.iter().any(|version| folder.join(version).is_dir());
+    if !folder.join("manifest.json").exists() && has_versions {
+        let checked = check::check_versions(folder)?;
+        let exits = checked.iter().map(|(version, findings)| tell_findings(&folder.join(version), findings, shared));
+        let exits = exits.collect::<anyhow::Result<Vec<_>>>()?;
         return Ok(exits.into_iter().max().unwrap_or(Exit::Ok));
     }
-    let findings = check::check(folder)?;
+    tell_findings(folder, &check::check(folder)?, shared)
+}
+
+/// Says what was found in a folder.
+fn tell_findings(folder: &Path, findings: &check::Findings, shared: &Shared) -> anyhow::Result<Exit> {
     let mut out = String::new();
     for problem in &findings.problems {
         out.push_str(&format!("{}\n", printable(problem)));

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use pcap_compactor::Timestamp;
-use pcap_compactor::sink::timeline::check::{Findings, check};
+use pcap_compactor::sink::timeline::check::{Findings, check, check_versions};
 use pcap_compactor::sink::timeline::{About, Chunked, FlowList, Multires, Several};
 use pcap_compactor::views::timeline::correct::Settings;
 use pcap_compactor::views::timeline::original::{Options, Original};
@@ -520,5 +520,42 @@ fn packed_bins_are_read() {
         std::fs::write(&packed, bytes).unwrap();
         let problems = check(&folder).unwrap().problems;
         assert!(problems.iter().any(|problem| problem.contains(said)), "{said}: {problems:#?}");
+    }
+}
+
+/// What a version tells once is held against another version beside it.
+#[test]
+fn versions_side_by_side_have_the_same_packets_and_flows() {
+    for mode in [Mode::Correct, Mode::Original] {
+        let dir = tempfile::tempdir().unwrap();
+        let [_, bins, lists] = write(dir.path(), &tape(), mode);
+        let problems = || {
+            let checked = check_versions(dir.path()).unwrap();
+            assert_eq!(checked.len(), 3);
+            checked.into_iter().flat_map(|(_, findings)| findings.problems).collect::<Vec<String>>()
+        };
+        assert!(problems().is_empty(), "{mode:?}: {:#?}", problems());
+        let raw = bins.join("resolutions/raw/chunk_000000.csv");
+        let list = lists.join("indices/flow_list/10-0-0-9__fe80--1.csv");
+        for (file, places, said) in [
+            (raw, &["timestamp", "src_port", "dst_port"][..], "it has other packets than packets.csv"),
+            (list, &["src_port", "dst_port", "delta", "seq", "ack"][..], "it has other flows than flows"),
+        ] {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let told = |damage: &&Damage| damage.kind == "+1" && places.contains(&damage.place.as_str());
+            let all = damages(file.to_str().unwrap(), &text);
+            assert!(all.iter().filter(told).count() > 5);
+            for damage in all.iter().filter(told) {
+                std::fs::write(&file, damage.text.as_ref().unwrap()).unwrap();
+                let problems = problems();
+                let is_found = check(file.ancestors().nth(3).unwrap()).unwrap().problems == problems;
+                assert!(
+                    !problems.is_empty() && (is_found || problems.iter().any(|problem| problem.contains(said))),
+                    "{mode:?} {}: {problems:#?}",
+                    damage.place
+                );
+            }
+            std::fs::write(&file, text).unwrap();
+        }
     }
 }

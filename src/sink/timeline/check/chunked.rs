@@ -313,6 +313,7 @@ impl<'s> Walk<'s> {
         let name = format!("flows/{file}");
         match array.next(Object(Flow::new(self.sums))) {
             Ok(Some(flow)) => {
+                folder.flows = folder.flows.wrapping_add(flow.print());
                 self.unlisted += flow::compare(folder.findings, &name, flow, entry);
                 self.place += 1;
             }

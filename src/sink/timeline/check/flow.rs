@@ -6,8 +6,9 @@ use serde_json::{Map, Value};
 
 use super::findings::{Findings, short};
 use super::packets::{Sums, Told, key};
-use super::print;
 use super::stream::{Elements, Members, Object};
+use super::{flow_row, print};
+use crate::sink::timeline::flow_bins::KINDS;
 use crate::sink::timeline::flows::description;
 use crate::views::timeline::correct::UNEXPLAINED;
 
@@ -67,6 +68,11 @@ struct Listed {
     last: u64,
     /// The ends of the first.
     key: String,
+    /// Its ports, and its pair of hosts in the order of their text.
+    ports: [i64; 2],
+    pair: String,
+    /// What tells them from others, summed.
+    sum: u64,
 }
 
 impl<'s> Flow<'s> {
@@ -95,7 +101,11 @@ impl<'s> Flow<'s> {
         let ends = packet.key();
         if listed.key.is_empty() {
             listed.key.clone_from(&ends);
+            listed.ports = [packet.src_port, packet.dst_port];
+            listed.pair = format!("{}<->{}", packet.src.min(packet.dst), packet.src.max(packet.dst));
         }
+        let up = packet.src <= packet.dst;
+        listed.sum = listed.sum.wrapping_add(flow_row::of_packet(packet.time, packet.flags, up, packet.numbers));
         if !self.sums.listed(&packet) {
             return Err("it is not TCP, or has neither flags nor ports".into());
         }
@@ -116,6 +126,26 @@ impl<'s> Flow<'s> {
             return Err(format!("seg_len is {payload} of {} bytes", packet.length));
         }
         Ok(())
+    }
+
+    /// What tells it from others, as a list of version 5.0 has it; nothing where it has no packets.
+    pub(super) fn print(&self) -> u64 {
+        let (reason, close) = (self.rest.get("invalidReason"), self.rest.get("closeType"));
+        let name = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+        let kind = match (name(reason), name(close).as_deref()) {
+            (Some(reason), _) => reason,
+            (None, Some("invalid")) => "unknown_invalid".into(),
+            (None, Some("open")) => "ongoing".into(),
+            (None, Some(close)) => close.into(),
+            (None, None) => "open".into(),
+        };
+        let kind = KINDS.iter().position(|known| *known == kind).unwrap_or(KINDS.len()) as i64;
+        let start = self.rest.get("startTime").and_then(Value::as_i64).unwrap_or(0);
+        let [src, dst] = self.packets.ports;
+        match self.packets.count {
+            0 => 0,
+            _ => print(&(self.packets.pair.as_str(), flow_row::of_flow([start, src, dst, kind], self.packets.sum))),
+        }
     }
 
     /// Takes a step of a phase.

@@ -22,6 +22,8 @@ pub(super) struct Row {
     pub(super) kind: usize,
     /// The first host of the pair sent its first packet.
     pub(super) by_low: bool,
+    /// Its packets have sequence and acknowledgement numbers.
+    pub(super) has_numbers: bool,
     /// What tells it from others.
     pub(super) print: u64,
 }
@@ -45,37 +47,40 @@ pub(super) fn read(
 ) -> io::Result<Option<Result<Row, String>>> {
     let (mut row, mut last, mut wrong) = (Row::default(), None, None);
     let mut parts = None;
+    let (mut head, mut sum) = ([0; 4], 0_u64);
     let mut at = 0_u64;
     while let Some((cell, is_last)) = cells.cell()? {
         let mut take = || -> Result<(), String> {
             match at {
-                0 => row.start = number(cell)?,
-                1 | 2 => {
-                    let port = number(cell)?;
-                    if !PORTS.contains(&port) {
-                        return Err(format!("{port} is no port"));
-                    }
+                0 => {
+                    row.start = number(cell)?;
+                    head[0] = row.start;
                 }
+                1 => head[1] = port(cell)?,
+                2 => head[2] = port(cell)?,
                 3 => {
                     let kind = usize::try_from(number(cell)?).ok().filter(|kind| *kind < KINDS.len());
                     row.kind = kind.ok_or_else(|| format!("no close_type is {cell}"))?;
+                    head[3] = row.kind as i64;
                 }
                 _ => {
                     let inside = if at == 4 { cell.strip_prefix('"') } else { Some(cell) };
                     let inside = inside.and_then(|cell| if is_last { cell.strip_suffix('"') } else { Some(cell) });
                     let inside = inside.ok_or_else(|| "packets are not in quotes".to_owned())?;
-                    let (delta, flags, up, count) = parse(inside)?;
+                    let (delta, flags, up, numbers) = parse(inside)?;
                     if last.map_or(delta != 0, |last| delta < last) {
                         return Err(format!("{inside:?} is not in the order of time, or the first not at 0"));
                     }
-                    if *parts.get_or_insert(count) != count {
-                        return Err(format!("{inside:?} has {count} parts, and the packets before it have others"));
+                    if *parts.get_or_insert(numbers.is_some()) != numbers.is_some() {
+                        return Err(format!("{inside:?} has other parts than the packets before it"));
                     }
                     if last.is_none() {
                         row.by_low = up;
                     }
                     last = Some(delta);
-                    packet(Packet { time: row.start.saturating_add(delta), flags, up });
+                    let time = row.start.saturating_add(delta);
+                    sum = sum.wrapping_add(of_packet(time, flags, up, numbers.unwrap_or_default()));
+                    packet(Packet { time, flags, up });
                 }
             }
             Ok(())
@@ -83,7 +88,6 @@ pub(super) fn read(
         if let (Err(why), None) = (take(), &wrong) {
             wrong = Some(why);
         }
-        row.print = super::print(&(row.print, cell));
         at += 1;
         if is_last {
             break;
@@ -95,19 +99,33 @@ pub(super) fn read(
     if at < 5 && wrong.is_none() {
         wrong = Some("fewer than five cells".into());
     }
+    row.has_numbers = parts == Some(true);
+    row.print = of_flow(head, sum);
     row.end = row.start.saturating_add(last.unwrap_or(0));
     Ok(Some(wrong.map_or(Ok(row), Err)))
 }
 
-/// Delta, flags and way of a packet, and how many parts it has.
-fn parse(packet: &str) -> Result<(i64, i64, bool, usize), String> {
+/// What tells a packet of a flow from others.
+pub(super) fn of_packet(time: i64, flags: i64, up: bool, numbers: [i64; 2]) -> u64 {
+    super::print(&(time, flags, up, numbers))
+}
+
+/// What tells a flow from others: start, ports and kind, and the sum of its packets.
+pub(super) fn of_flow(head: [i64; 4], packets: u64) -> u64 {
+    super::print(&(head, packets))
+}
+
+/// Delta, flags and way of a packet, and its numbers, if it has some.
+fn parse(packet: &str) -> Result<(i64, i64, bool, Option<[i64; 2]>), String> {
     let parts: Vec<&str> = packet.split(':').collect();
     let ([delta, flags, way] | [delta, flags, way, _, _]) = parts[..] else {
         return Err(format!("{packet:?} is no packet"));
     };
     let (delta, flags) = (number(delta)?, number(flags)?);
-    for part in parts.iter().skip(3) {
-        if !NUMBERS.contains(&number(part)?) {
+    let mut numbers = [0; 2];
+    for (number, part) in numbers.iter_mut().zip(parts.iter().skip(3)) {
+        *number = self::number(part)?;
+        if !NUMBERS.contains(number) {
             return Err(format!("{packet:?}: {part} is no number of TCP"));
         }
     }
@@ -117,7 +135,12 @@ fn parse(packet: &str) -> Result<(i64, i64, bool, usize), String> {
     if !FLAGS.contains(&flags) {
         return Err(format!("{packet:?}: no TCP packet has these flags"));
     }
-    Ok((delta, flags, way == "1", parts.len()))
+    Ok((delta, flags, way == "1", (parts.len() > 3).then_some(numbers)))
+}
+
+fn port(text: &str) -> Result<i64, String> {
+    let port = number(text)?;
+    if PORTS.contains(&port) { Ok(port) } else { Err(format!("{port} is no port")) }
 }
 
 fn number(text: &str) -> Result<i64, String> {

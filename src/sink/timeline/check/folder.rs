@@ -38,6 +38,8 @@ pub(super) struct Folder<'f> {
     /// Sums of what tells packets and flows from others.
     pub(super) packets: u64,
     pub(super) flows: u64,
+    /// Whether packets were read one by one.
+    pub(super) has_packets: bool,
 }
 
 /// A packed file.

@@ -44,6 +44,8 @@ pub(super) struct Seen {
     hosts: BTreeMap<String, OfHost>,
     bins: Bins,
     at_last: u64,
+    /// All packets have sequence and acknowledgement numbers.
+    has_numbers: bool,
 }
 
 pub(super) fn check(folder: &mut Folder<'_>, says: &Value) {
@@ -64,8 +66,10 @@ pub(super) fn check(folder: &mut Folder<'_>, says: &Value) {
         hosts: BTreeMap::new(),
         bins: Bins::new(range),
         at_last: 0,
+        has_numbers: true,
     };
     lists(folder, &mut seen, [flows, pairs, hosts]);
+    folder.has_packets = seen.has_numbers;
     let filter = manifest::Filter::of(says);
     let ends = seen.pairs.keys().filter_map(|pair| pair.split_once("<->"));
     ends.for_each(|(a, b)| filter.look(folder.findings, a, b));
@@ -284,6 +288,7 @@ fn list(
                     folder.problem(&name, what, "viewers draw it outside, or not");
                 }
                 before = row.start;
+                seen.has_numbers &= row.has_numbers;
                 folder.flows = folder.flows.wrapping_add(print(&(pair, row.print)));
                 let since = row.start.saturating_sub(range.0);
                 open.add(&mut seen.prints[number as usize], since, row.kind, row.by_low, (row.start, row.end));
@@ -331,7 +336,14 @@ pub(super) fn again(folder: &mut Folder<'_>, pairs: &HashSet<String>, mut take: 
     };
     // What cannot be read was told the first time.
     let mut quiet = super::findings::Findings::default();
-    let mut folder = Folder { findings: &mut quiet, path: folder.path, known: HashSet::new(), packets: 0, flows: 0 };
+    let mut folder = Folder {
+        findings: &mut quiet,
+        path: folder.path,
+        known: HashSet::new(),
+        packets: 0,
+        flows: 0,
+        has_packets: false,
+    };
     folder.members(INDEX, entries);
     for (pair, file) in files {
         let Some(mut lines) = folder.pieces(&format!("indices/flow_list/{file}")) else { continue };

@@ -32,6 +32,7 @@ use serde_json::Value;
 pub use self::findings::Findings;
 use self::findings::short;
 use self::folder::Folder;
+use super::VERSIONS;
 use super::names::LONGEST_MANIFEST;
 use crate::error::{Error, Result};
 use crate::views::timeline::flags::flag_type;
@@ -43,6 +44,53 @@ const MANIFEST: &str = "manifest.json";
 /// # Errors
 /// It has no manifest that can be read: a regular file of at most 16 MiB. What is in the manifest and in other files is found, and no error.
 pub fn check(folder: &Path) -> Result<Findings> {
+    look(folder).map(|(findings, _)| findings)
+}
+
+/// Checks the versions of a folder that hold the same side by side, `v2.0`, `v3.3` and `v5.0`, those of which are there; and where each is
+/// sound, whether they have the same packets and flows.
+///
+/// # Errors
+/// As [`check`].
+pub fn check_versions(folder: &Path) -> Result<Vec<(&'static str, Findings)>> {
+    let mut checked = Vec::new();
+    let mut sums = [None; VERSIONS.len()];
+    for (version, sum) in VERSIONS.into_iter().zip(&mut sums) {
+        let inside = folder.join(version);
+        if inside.is_dir() {
+            let (findings, of) = look(&inside)?;
+            *sum = findings.is_clean().then_some(of);
+            checked.push((version, findings));
+        }
+    }
+    let [v2, v3, v5] = sums;
+    let packets = v2.and_then(|sums| sums.packets).zip(v3.and_then(|sums| sums.packets));
+    let flows = v2.and_then(|sums| sums.flows).zip(v5.and_then(|sums| sums.flows));
+    let others = [
+        (VERSIONS[1], packets, "resolutions/raw", "packets", "packets.csv", "time, ends, flags or length"),
+        (VERSIONS[2], flows, "indices/flow_list", "flows", "flows", "start, ends, what became of them, or packets"),
+    ];
+    for (version, sums, place, what, other, by) in others {
+        let findings = checked.iter_mut().find(|(known, _)| *known == version);
+        if let (Some((_, findings)), true) = (findings, sums.is_some_and(|(a, b)| a != b)) {
+            let what = format!(
+                "{place}: it has other {what} than {other} of version 2.0, by {by}; viewers of the two show different ones"
+            );
+            findings.problems.push(what);
+        }
+    }
+    Ok(checked)
+}
+
+/// What two versions of the same packets have both.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    packets: Option<u64>,
+    flows: Option<u64>,
+}
+
+/// Checks a folder, and sums up its packets and flows.
+fn look(folder: &Path) -> Result<(Findings, Sums)> {
     let path = folder.join(MANIFEST);
     let refused = |what| Error::io("read", &path, std::io::Error::other(what));
     match std::fs::metadata(&path) {
@@ -56,23 +104,34 @@ pub fn check(folder: &Path) -> Result<Findings> {
         Ok(manifest) => manifest,
         Err(error) => {
             findings.problem(MANIFEST, error, "viewers load nothing");
-            return Ok(findings.finish());
+            return Ok((findings.finish(), Sums::default()));
         }
     };
     findings.format = manifest["format"].as_str().unwrap_or_default().to_owned();
-    let mut folder = Folder { path: folder, findings: &mut findings, known: HashSet::new(), packets: 0, flows: 0 };
+    let mut folder = Folder {
+        path: folder,
+        findings: &mut findings,
+        known: HashSet::new(),
+        packets: 0,
+        flows: 0,
+        has_packets: false,
+    };
+    let mut sums = Sums::default();
     match (manifest["format"].as_str(), manifest["version"].as_str()) {
         (Some("chunked"), Some("2.0")) => {
             chunked::check(&mut folder, &manifest);
             strays::check(&mut folder, strays::of_chunks);
+            sums = Sums { packets: Some(folder.packets), flows: Some(folder.flows) };
         }
         (Some("multires_packets"), Some("3.3")) => {
             multires::check(&mut folder, &manifest);
             strays::check(&mut folder, strays::of_resolutions);
+            sums.packets = folder.has_packets.then_some(folder.packets);
         }
         (Some("flow_list_csv"), Some("5.0")) => {
             list::check(&mut folder, &manifest);
             strays::check(&mut folder, strays::of_lists);
+            sums.flows = folder.has_packets.then_some(folder.flows);
         }
         (format, version) => {
             let known = "chunked 2.0, multires_packets 3.3 and flow_list_csv 5.0 are known";
@@ -80,7 +139,7 @@ pub fn check(folder: &Path) -> Result<Findings> {
             folder.problem(MANIFEST, what, "viewers refuse it, or read it as another");
         }
     }
-    Ok(findings.finish())
+    Ok((findings.finish(), sums))
 }
 
 /// What tells a value from others.

@@ -44,6 +44,7 @@ pub(super) fn check(folder: &mut Folder<'_>, manifest: &Value) {
     let says = |what: &str| format!("{what}, by {source},");
     folder.findings.equal(MANIFEST, &says("total_packets"), &packets, &finest.packets, "viewers print that number");
     folder.findings.equal(MANIFEST, &says("unique_ips"), &hosts, &(finest.hosts.len() as i64), "viewers print it");
+    folder.has_packets = finest.width == 1;
     if finest.width == 1 {
         let then = "viewers show another stretch of time at first";
         folder.findings.equal(MANIFEST, "time_range", &range, &finest.times.range(), then);
