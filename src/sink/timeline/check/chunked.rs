@@ -149,7 +149,7 @@ fn rows(folder: &mut Folder<'_>, filter: &manifest::Filter<'_>, all: &mut Sums, 
         seen.add(&packet);
     });
     folder.packets = sum;
-    filter.finish(folder.findings, seen.hosts.keys());
+    filter.finish(folder.findings);
     if earlier > 0 {
         let what = format!("{earlier} rows are earlier than the one before them; the first is line {first_earlier}");
         folder.findings.notes.push(format!("{PACKETS}: {what}"));

@@ -73,7 +73,7 @@ pub(super) fn check(folder: &mut Folder<'_>, says: &Value) {
     let filter = manifest::Filter::of(says);
     let ends = seen.pairs.keys().filter_map(|pair| pair.split_once("<->"));
     ends.for_each(|(a, b)| filter.look(folder.findings, a, b));
-    filter.finish(folder.findings, seen.hosts.keys());
+    filter.finish(folder.findings);
     let unlisted = of_flags(folder, &seen, tcp);
     bins_of_flows::check(folder, &mut seen, flows, pairs, range, unlisted == 0);
     let listed = seen.packets as i64;
