@@ -97,8 +97,7 @@ impl<R: BufRead> Array<R> {
         let refused = |taken: u64, what: &str| {
             Err(io::Error::new(ErrorKind::InvalidData, format!("{what} stands where element {taken} would begin")))
         };
-        let mark = self.mark()?;
-        let begins = match (mark, self.taken) {
+        match (self.mark()?, self.taken) {
             (Some(b'['), 0) | (Some(b','), 1..) => self.text.consume(1),
             (Some(b']'), 1..) => {
                 self.text.consume(1);
@@ -106,8 +105,7 @@ impl<R: BufRead> Array<R> {
             }
             (None, _) => return refused(self.taken, "the end of the file"),
             _ => return refused(self.taken, "what is no array"),
-        };
-        let () = begins;
+        }
         match self.mark()? {
             Some(b'{') => {}
             Some(b']') if self.taken == 0 => {

@@ -45,6 +45,30 @@ impl OfHost {
     }
 }
 
+/// What is wrong with hosts, while their file is read: the first, and how many more there are.
+#[derive(Default)]
+struct Few {
+    first: Option<String>,
+    others: u64,
+}
+
+impl Few {
+    fn add(&mut self, what: String) {
+        match &self.first {
+            None => self.first = Some(what),
+            Some(_) => self.others += 1,
+        }
+    }
+
+    fn tell(self, folder: &mut Folder<'_>) {
+        let Some(first) = self.first else { return };
+        match self.others {
+            0 => folder.problem(HOSTS, first, THEN),
+            others => folder.problem(HOSTS, format_args!("{first}, and {others} more like it"), THEN),
+        }
+    }
+}
+
 /// Totals of flags, by name; nothing where they cannot be read.
 pub(super) fn flags(folder: &mut Folder<'_>) -> BTreeMap<String, Value> {
     let mut flags = BTreeMap::new();
@@ -65,21 +89,18 @@ pub(super) fn flags_are(folder: &mut Folder<'_>, seen: &BTreeMap<String, i64>) {
 /// Totals of hosts, which have to be these.
 pub(super) fn hosts_are(folder: &mut Folder<'_>, seen: &BTreeMap<String, OfHost>) {
     let mut hosts = 0;
-    let mut wrong: Vec<String> = Vec::new();
-    let mut others = 0_u64;
-    let mut tell = |what: String| if wrong.len() < 20 { wrong.push(what) } else { others += 1 };
+    let mut wrong = Few::default();
     let take = Whole(|host: String, says: Value| {
-        let Some(of) = seen.get(&host) else { return tell(format!("{host} has no TCP packets")) };
+        let Some(of) = seen.get(&host) else { return wrong.add(format!("{host} has no TCP packets")) };
         hosts += 1;
         let (first, last) = of.times.unwrap_or_default();
         let is = SUMS.into_iter().zip(of.sums).chain([("first_ts", first), ("last_ts", last)]);
         for (name, is) in is.filter(|(name, is)| says[*name].as_i64() != Some(*is)) {
-            tell(format!("{name} of {host} says {}, but it is {is}", says[name]));
+            wrong.add(format!("{name} of {host} says {}, but it is {is}", says[name]));
         }
     });
     let read = folder.members(HOSTS, take).is_some();
-    wrong.iter().for_each(|what| folder.problem(HOSTS, what, THEN));
-    (0..others).for_each(|_| folder.problem(HOSTS, "others", THEN));
+    wrong.tell(folder);
     if read && hosts < seen.len() {
         let what = format_args!("it has {hosts} hosts of TCP packets, of {}", seen.len());
         folder.problem(HOSTS, what, "viewers of stored totals do not show the others");
@@ -96,9 +117,7 @@ pub(super) fn hosts_of_lists(
 ) {
     let mut sums = [0_i64; 4];
     let mut known = 0;
-    let mut wrong: Vec<String> = Vec::new();
-    let mut others = 0_u64;
-    let mut tell = |what: String| if wrong.len() < 20 { wrong.push(what) } else { others += 1 };
+    let mut wrong = Few::default();
     let take = Whole(|host: String, says: Value| {
         let is = seen.get(&host).copied().unwrap_or_default();
         known += usize::from(seen.contains_key(&host));
@@ -106,9 +125,9 @@ pub(super) fn hosts_of_lists(
             let n = says[name].as_u64().and_then(|n| i64::try_from(n).ok());
             sums[at] = sums[at].saturating_add(n.unwrap_or(0));
             match n {
-                None => tell(format!("{name} of {host} is {}, and no number", says[name])),
+                None => wrong.add(format!("{name} of {host} is {}, and no number", says[name])),
                 Some(n) if at < 2 && (n < is.sums[at] || exact && n != is.sums[at]) => {
-                    tell(format!("{host}: {name} is {n}, and lists have {}", is.sums[at]));
+                    wrong.add(format!("{host}: {name} is {n}, and lists have {}", is.sums[at]));
                 }
                 _ => {}
             }
@@ -118,15 +137,16 @@ pub(super) fn hosts_of_lists(
         match times {
             Some((a, b)) if range.0 <= a && a <= b && b <= range.1 => {
                 if a > first || b < last || exact && (a, b) != (first, last) {
-                    tell(format!("{host}: first_ts and last_ts are {a} and {b}, and lists have {first} and {last}"));
+                    wrong.add(format!(
+                        "{host}: first_ts and last_ts are {a} and {b}, and lists have {first} and {last}"
+                    ));
                 }
             }
-            _ => tell(format!("{host}: first_ts and last_ts are outside the time of the folder")),
+            _ => wrong.add(format!("{host}: first_ts and last_ts are outside the time of the folder")),
         }
     });
     let read = folder.members(HOSTS, take).is_some();
-    wrong.iter().for_each(|what| folder.problem(HOSTS, what, THEN));
-    (0..others).for_each(|_| folder.problem(HOSTS, "others", THEN));
+    wrong.tell(folder);
     if !read {
         return;
     }
