@@ -49,6 +49,11 @@ impl Findings {
         self.tell(false, file, then, what, then);
     }
 
+    /// The same, where what a viewer makes of it is not what makes findings alike.
+    pub(super) fn of_kind(&mut self, kind: &str, file: &str, what: impl fmt::Display, then: &str) {
+        self.tell(false, file, kind, what, then);
+    }
+
     /// Tells of something unusual.
     pub(super) fn note(&mut self, file: &str, what: impl fmt::Display, then: &str) {
         self.tell(true, file, then, what, then);

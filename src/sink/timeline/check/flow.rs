@@ -209,36 +209,36 @@ pub(super) fn compare(findings: &mut Findings, file: &str, flow: Flow<'_>, entry
     let Flow { sums, rest, steps, phases, packets, wrong } = flow;
     let flow = Value::Object(rest);
     let here = short(&flow["id"]);
-    let mut tell = |what: &str| findings.problem(file, format_args!("{here}: {what}"), THEN);
+    let mut tell = |kind: &str, what: &str| findings.of_kind(kind, file, format_args!("{here}: {what}"), THEN);
     for name in BOTH {
         if flow[name] != entry[name] {
-            tell(&format!("{name} is {}, and {} in the index", flow[name], entry[name]));
+            tell(name, &format!("{name} is {}, and {} in the index", flow[name], entry[name]));
         }
     }
     if flow["ongoing"].as_bool().unwrap_or(false) != entry["ongoing"].as_bool().unwrap_or(false) {
-        tell(&format!("ongoing is {}, and {} in the index", flow["ongoing"], entry["ongoing"]));
+        tell("ongoing", &format!("ongoing is {}, and {} in the index", flow["ongoing"], entry["ongoing"]));
     }
     for name in ["ongoing", "completed_by_timeout", "initiator_guessed"] {
         if !flow[name].is_null() && flow[name] != true {
-            tell(&format!("{name} is {}, and is only there where it is true", flow[name]));
+            tell(name, &format!("{name} is {}, and is only there where it is true", flow[name]));
         }
     }
     if phases < PHASES.len() {
-        tell("not each of establishment, dataTransfer and closing is there");
+        tell("phases", "not each of establishment, dataTransfer and closing is there");
     }
     if !packets.is_there {
-        tell("packets is no list");
+        tell("packets", "packets is no list");
         return 0;
     }
     if let Some(wrong) = wrong {
-        tell(&wrong);
+        tell("packet", &wrong);
     }
     for ((phase, count, _), steps) in PHASES.into_iter().zip(&steps) {
         if Some(steps.len() as u64) != entry[count].as_u64() {
-            tell(&format!("{} packets are of {phase}, and {} in the index", steps.len(), entry[count]));
+            tell(phase, &format!("{} packets are of {phase}, and {} in the index", steps.len(), entry[count]));
         }
         if let Some(place) = steps.iter().position(|(step, _)| !packets.prints.contains(step)) {
-            tell(&format!("packet {place} of {phase} is not among packets"));
+            tell("listed", &format!("packet {place} of {phase} is not among packets"));
         }
     }
     alone(&mut tell, &flow, &steps, &packets);
@@ -247,10 +247,10 @@ pub(super) fn compare(findings: &mut Findings, file: &str, flow: Flow<'_>, entry
 }
 
 /// The packets that stand out, and the numbers that follow from them.
-fn alone(tell: &mut impl FnMut(&str), flow: &Value, steps: &[Vec<(u64, u8)>; 3], packets: &Listed) {
+fn alone(tell: &mut impl FnMut(&str, &str), flow: &Value, steps: &[Vec<(u64, u8)>; 3], packets: &Listed) {
     let invalid = &flow["invalidPacket"];
     if !invalid.is_null() && !packets.prints.contains(&print(&invalid.to_string())) {
-        tell("invalidPacket is not among packets");
+        tell("invalidPacket", "invalidPacket is not among packets");
     }
     for (name, number) in [("synPacket", 0), ("synAckPacket", 1)] {
         let mut called = steps[0].iter().filter(|(_, of)| *of == number).peekable();
@@ -262,7 +262,7 @@ fn alone(tell: &mut impl FnMut(&str), flow: &Value, steps: &[Vec<(u64, u8)>; 3],
             }
         };
         if !is_sound {
-            tell(&format!("{name} is not the packet of such a step"));
+            tell(name, &format!("{name} is not the packet of such a step"));
         }
     }
     let [syn, answer] = [&flow["synPacket"], &flow["synAckPacket"]];
@@ -283,28 +283,28 @@ fn alone(tell: &mut impl FnMut(&str), flow: &Value, steps: &[Vec<(u64, u8)>; 3],
             (Some(_), None) => false,
         };
         if !is_sound {
-            tell(&format!("{name} is {says}, and by the handshake {}", short(&is)));
+            tell(name, &format!("{name} is {says}, and by the handshake {}", short(&is)));
         }
     }
 }
 
 /// Who the ends are.
-fn ends(tell: &mut impl FnMut(&str), flow: &Value, packets: &Listed) {
+fn ends(tell: &mut impl FnMut(&str, &str), flow: &Value, packets: &Listed) {
     let ends = flow["key"].as_str().unwrap_or_default();
     let side = |who, port| flow[who].as_str().zip(flow[port].as_i64());
     if let Some((a, b)) = side("initiator", "initiatorPort").zip(side("responder", "responderPort"))
         && key(a, b) != ends
     {
-        tell(&format!("initiator and responder are not the ends of {ends}"));
+        tell("initiator", &format!("initiator and responder are not the ends of {ends}"));
     }
     if packets.count > 0 && packets.key != ends {
-        tell(&format!("packet 0 is not between the ends of {ends}"));
+        tell("key", &format!("packet 0 is not between the ends of {ends}"));
     }
 }
 
 /// What a flow says of all its packets; how many it counts and rightly does not list.
 fn totals(
-    tell: &mut impl FnMut(&str),
+    tell: &mut impl FnMut(&str, &str),
     flow: &Value,
     steps: &[Vec<(u64, u8)>; 3],
     packets: &Listed,
@@ -316,14 +316,17 @@ fn totals(
         let explained: usize = steps.iter().map(Vec::len).sum();
         let others = unexplained.values().filter_map(Value::as_u64).fold(explained as u64, u64::saturating_add);
         if !known || others != total {
-            tell(&format!("{explained} packets are steps and {} are not explained, of {total}", flow["unexplained"]));
+            tell(
+                "unexplained",
+                &format!("{explained} packets are steps and {} are not explained, of {total}", flow["unexplained"]),
+            );
         }
         let has_handshake = !flow["synPacket"].is_null() || !flow["synAckPacket"].is_null();
         if flow["initiator_guessed"] == true && has_handshake {
-            tell("initiator_guessed is true, and a handshake says who began");
+            tell("initiator_guessed", "initiator_guessed is true, and a handshake says who began");
         }
         if flow["initiator_guessed"].is_null() && !has_handshake && !flow["initiator"].is_null() {
-            tell("initiator_guessed is missing, and no handshake says who began");
+            tell("initiator_guessed", "initiator_guessed is missing, and no handshake says who began");
         }
     }
     let broken_off = flow["invalidReason"].as_str().is_some_and(|why| BROKEN_OFF.contains(&why))
@@ -335,15 +338,15 @@ fn totals(
             return unlisted;
         }
         _ => {
-            tell(&format!("it lists {} of {total} packets", packets.count));
+            tell("totalPackets", &format!("it lists {} of {total} packets", packets.count));
             return 0;
         }
     }
     if packets.times != flow["startTime"].as_i64().zip(flow["endTime"].as_i64()) && packets.count > 0 {
-        tell("startTime and endTime are not those of its packets");
+        tell("startTime", "startTime and endTime are not those of its packets");
     }
     if flow["totalBytes"].as_i64() != Some(packets.bytes) {
-        tell(&format!("totalBytes is {}, and packets have {}", flow["totalBytes"], packets.bytes));
+        tell("totalBytes", &format!("totalBytes is {}, and packets have {}", flow["totalBytes"], packets.bytes));
     }
     0
 }
