@@ -371,7 +371,8 @@ fn the_index_has_flows_in_the_order_of_their_starts() {
             (10, 40_000, second, 1),
         ]
     );
-    assert_eq!(timeline(&["--check", out]).code, Some(0));
+    let ran = timeline(&["--check", out]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
     let ran = run(["view", out, "--save", "-"]);
     assert!(ran.code == Some(0) && ran.said.contains("5 packets, 5 flows, 2 hosts"), "{}", ran.said);
 }

@@ -328,7 +328,12 @@ impl Damages<'_> {
                 if begin < end {
                     let inside = ["delta", "flags", "way", "seq", "ack"].get(inner).unwrap_or(&"more");
                     let place = if is_packets { inside } else { header[column] };
-                    let is_other = self.text[row.clone()].ends_with(",17\n");
+                    let protocol = self.text[row.clone()]
+                        .trim_end()
+                        .split(',')
+                        .zip(&header)
+                        .find(|(_, name)| **name == "protocol");
+                    let is_other = protocol.is_some_and(|(cell, _)| cell == "17");
                     let place = if is_other { format!("{place} of another protocol") } else { place.to_owned() };
                     self.value(&place, begin..end);
                 }
@@ -412,7 +417,7 @@ fn missed(folder: &Path, strays: &[&str]) -> (usize, BTreeMap<String, (usize, St
     (planted, missed)
 }
 
-/// What no check can know of: the file, the value with its damage, and why. [`SET`] and [`UNLISTED`] say what several have in common.
+/// What no check can know of: the file, the value with its damage, and why. [`SET`], [`UNLISTED`] and [`NO_PAYLOAD`] say what several have in common.
 const UNKNOWABLE: [(&str, &str, &str); 26] = [
     ("", "null removed", "viewers take what is not there for null"),
     ("manifest", "created altered", "any text is a time of making to viewers"),
@@ -426,8 +431,8 @@ const UNKNOWABLE: [(&str, &str, &str); 26] = [
     ("manifest", "filter_applied/ips swapped", SET),
     ("packets.csv", "of another protocol +1", "of other protocols than TCP nothing else tells"),
     ("flows/chunk", "completed_by_timeout removed", "the timeout is told nowhere"),
-    ("flows/chunk", "packets/*/seg_len +1", "the payload of a packet that is no step is told nowhere else"),
-    ("flows/chunk", "packets/*/seg_len removed", "a payload may be unknown, as that of a packet of a table"),
+    ("flows/chunk", "packets/*/seg_len +1", NO_PAYLOAD),
+    ("flows/chunk", "packets/*/seg_len removed", NO_PAYLOAD),
     ("raw/chunk", "_port +1", "ports are told nowhere else in version 3.3"),
     ("raw/chunk", "timestamp +1", "bins are no finer than a millisecond"),
     ("resolutions", "row swapped inside its bin", SET),
@@ -444,13 +449,14 @@ const UNKNOWABLE: [(&str, &str, &str); 26] = [
 
 const SET: &str = "their order means nothing";
 
-/// What excuses the original alone.
+/// What excuse the original alone.
+const NO_PAYLOAD: &str = "the original has no payload of packets in packets.csv";
 const UNLISTED: &str =
     "the original lists no packet behind a bad handshake, so of these there is no more than a number";
 
 fn is_unknowable(what: &str, mode: Mode) -> bool {
     UNKNOWABLE.iter().any(|(file, end, why)| {
-        what.contains(file) && what.ends_with(end) && (mode == Mode::Original || *why != UNLISTED)
+        what.contains(file) && what.ends_with(end) && (mode == Mode::Original || ![UNLISTED, NO_PAYLOAD].contains(why))
     })
 }
 

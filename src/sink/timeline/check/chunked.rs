@@ -9,17 +9,19 @@ use serde_json::Value;
 use super::findings::Findings;
 use super::flow::{self, Flow};
 use super::folder::{Folder, Text, cells, integer};
-use super::packets::{Sums, Told, is_tcp};
+use super::packets::{Has, Sums, Told, is_tcp};
 use super::stream::{Array, Object};
 use super::totals::{self, OfHost};
 use super::{Extent, MANIFEST, PORTS, manifest, print};
+use crate::error::Result;
+use crate::sink::sorted::{Record, Sorted};
 use crate::sink::timeline::totals::Bins;
 use crate::views::timeline::flags::flag_type;
 
 const PACKETS: &str = "packets.csv";
 
 /// The columns that viewers read; those without which they show nothing first.
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "timestamp",
     "src_ip",
     "dst_ip",
@@ -31,8 +33,12 @@ const COLUMNS: [&str; 11] = [
     "seq_num",
     "ack_num",
     "protocol",
+    SEG_LEN,
 ];
 const REQUIRED: usize = 7;
+
+/// What only timelines of this project have, for whoever reads packets.csv again.
+const SEG_LEN: &str = "seg_len";
 
 const INDEX: &str = "flows/flows_index.json";
 
@@ -49,7 +55,7 @@ const STRUCTURE: [(&str, &str); 7] = [
 const STATES: [&str; 9] =
     ["new", "establishing", "established", "data_transfer", "ongoing", "closing", "closed", "aborted", "invalid"];
 
-pub(super) fn check(folder: &mut Folder<'_>, says: &Value) {
+pub(super) fn check(folder: &mut Folder<'_>, says: &Value) -> Result<()> {
     let [packets, tcp, hosts, flows, per_chunk, chunks] =
         ["total_packets", "tcp_packets", "unique_ips", "total_flows", "flows_per_chunk", "total_chunks"]
             .map(|name| folder.number(MANIFEST, says, name));
@@ -69,7 +75,7 @@ pub(super) fn check(folder: &mut Folder<'_>, says: &Value) {
     let of_tcp = seen.hosts.iter().filter(|(_, of)| **of != OfHost::default());
     totals::hosts_are(folder, &of_tcp.map(|(host, of)| (host.clone(), *of)).collect());
     totals::flags_are(folder, &seen.flags);
-    let walked = Walk::new(&mut sums).index(folder);
+    let walked = Walk::new(&mut sums).index(folder)?;
     folder.findings.equal(MANIFEST, "total_flows", &flows, &walked.0, number);
     folder.findings.equal(MANIFEST, "total_chunks", &chunks, &walked.1, number);
     let full = i128::from(walked.0) + i128::from(per_chunk) - 1;
@@ -82,6 +88,7 @@ pub(super) fn check(folder: &mut Folder<'_>, says: &Value) {
     }
     totals::hundredths(folder, &seen.bins, seen.at_last, seen.packets, true);
     sums.compare(folder, PACKETS);
+    Ok(())
 }
 
 #[derive(Debug)]
@@ -129,12 +136,13 @@ fn rows(folder: &mut Folder<'_>, filter: &manifest::Filter<'_>, all: &mut Sums, 
         let mut number = |at: usize| cells[at].map_or(0, |cell| integer(findings, PACKETS, line, cell));
         let [time, src_port, dst_port, flags, length, seq, ack] = [0, 3, 4, 5, 6, 8, 9].map(&mut number);
         let [src, dst] = [1, 2].map(|at| cells[at].unwrap_or_default());
-        all.with_numbers = cells[8].is_some() && cells[9].is_some();
+        all.has = Has { numbers: cells[8].is_some() && cells[9].is_some(), payload: cells[11].is_some() };
+        let payload = cells[11].filter(|cell| !cell.is_empty()).map(|cell| integer(findings, PACKETS, line, cell));
         let spelled = flag_type(Some(flags));
         let name = cells[7].unwrap_or(&spelled);
-        let numbers = if all.with_numbers { [seq, ack] } else { [0; 2] };
+        let numbers = if all.has.numbers { [seq, ack] } else { [0; 2] };
         let is_tcp = cells[10].is_none_or(is_tcp);
-        let packet = Told { time, src, dst, src_port, dst_port, flags, name, numbers, length, is_tcp };
+        let packet = Told { time, src, dst, src_port, dst_port, flags, name, numbers, length, payload, is_tcp };
         sound(findings, &packet, line, cells[10]);
         if time < before {
             first_earlier = if earlier == 0 { line } else { first_earlier };
@@ -192,7 +200,7 @@ fn header(findings: &mut Findings, names: &[&str], places: &[Option<usize>]) {
         findings.problem(PACKETS, format_args!("its first line has no column {column}"), "viewers show no packets");
     }
     let missing = COLUMNS.iter().zip(places).skip(REQUIRED).filter(|(_, place)| place.is_none());
-    for (column, _) in missing {
+    for (column, _) in missing.filter(|(column, _)| **column != SEG_LEN) {
         findings.note(PACKETS, format_args!("its first line has no column {column}"), "viewers take 0 for it");
     }
     for name in names.iter().filter(|name| !COLUMNS.contains(name)) {
@@ -202,7 +210,7 @@ fn header(findings: &mut Findings, names: &[&str], places: &[Option<usize>]) {
 
 /// What is wrong with a row by itself.
 fn sound(findings: &mut Findings, packet: &Told<'_>, line: u64, protocol: Option<&str>) {
-    let Told { src_port, dst_port, flags, name, length, numbers, is_tcp, .. } = *packet;
+    let Told { src_port, dst_port, flags, name, length, numbers, payload, is_tcp, .. } = *packet;
     if !packet.is_well_spelled() {
         let what = format_args!("line {line}: flags {flags} are not {name}");
         findings.problem(PACKETS, what, "viewers give the packet the colour of its flags");
@@ -213,6 +221,10 @@ fn sound(findings: &mut Findings, packet: &Told<'_>, line: u64, protocol: Option
     if length < 0 {
         findings.problem(PACKETS, format_args!("line {line}: {length} is no length"), "viewers sum it up");
     }
+    if let Some(payload) = payload.filter(|payload| !(0..=length.max(0)).contains(payload)) {
+        let what = format_args!("line {line}: seg_len is {payload} of {length} bytes");
+        findings.problem(PACKETS, what, "a timeline that is made of it has other states");
+    }
     if numbers.iter().any(|number| *number < 0) {
         findings.problem(PACKETS, format_args!("line {line}: no TCP number is negative"), "viewers show it");
     }
@@ -222,7 +234,42 @@ fn sound(findings: &mut Findings, packet: &Told<'_>, line: u64, protocol: Option
     }
 }
 
-/// Goes through the index and the files that it names, side by side.
+/// An entry of the index, in the order of what it leads to.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    place: (String, u64),
+    number: i64,
+    text: String,
+}
+
+impl Record for Entry {
+    fn write(&self, out: &mut Vec<u8>) {
+        for n in [self.place.1, self.number as u64, self.place.0.len() as u64] {
+            out.extend_from_slice(&n.to_le_bytes());
+        }
+        out.extend_from_slice(self.place.0.as_bytes());
+        out.extend_from_slice(self.text.as_bytes());
+    }
+
+    fn read(bytes: &mut &[u8]) -> Entry {
+        let mut number = || {
+            let (first, rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
+            *bytes = rest;
+            u64::from_le_bytes(*first)
+        };
+        let [at, number, length] = [(); 3].map(|()| number());
+        let (file, text) = bytes.split_at_checked(length as usize).unwrap_or_default();
+        let [file, text] = [file, text].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        *bytes = &[];
+        Entry { place: (file, at), number: number as i64, text }
+    }
+
+    fn beside(&self) -> usize {
+        self.place.0.len() + self.text.len()
+    }
+}
+
+/// Goes through the files that the index names, with what it has of them.
 struct Walk<'s> {
     sums: &'s mut Sums,
     ids: HashSet<u64>,
@@ -230,7 +277,7 @@ struct Walk<'s> {
     array: Option<Array<Text>>,
     file: String,
     place: u64,
-    files: HashSet<u64>,
+    files: i64,
     most: i64,
     /// Packets behind a bad handshake.
     unlisted: u64,
@@ -239,19 +286,30 @@ struct Walk<'s> {
 
 impl<'s> Walk<'s> {
     fn new(sums: &'s mut Sums) -> Walk<'s> {
-        let (ids, files) = (HashSet::new(), HashSet::new());
-        Walk { sums, ids, array: None, file: String::new(), place: 0, files, most: 0, unlisted: 0, nobody: 0 }
+        let ids = HashSet::new();
+        Walk { sums, ids, array: None, file: String::new(), place: 0, files: 0, most: 0, unlisted: 0, nobody: 0 }
     }
 
     /// How many flows the index has, how many files, and how many flows the longest of these.
-    fn index(mut self, folder: &mut Folder<'_>) -> (i64, i64, i64) {
+    fn index(mut self, folder: &mut Folder<'_>) -> Result<(i64, i64, i64)> {
         let mut flows = 0;
+        let mut by_file = Sorted::new(&std::env::temp_dir());
+        // As this project writes it, and as the original does.
+        let (mut by_start, mut as_in_files) = (true, true);
+        let (mut started, mut stood) = (i64::MIN, (String::new(), 0));
         if let Some(text) = folder.open(INDEX) {
             let mut index = Array::new(text);
             loop {
                 match index.next(PhantomData::<Value>) {
                     Ok(Some(entry)) => {
-                        self.entry(folder, flows, &entry);
+                        let start = entry["startTime"].as_i64().unwrap_or(i64::MIN);
+                        by_start &= started <= start;
+                        started = start;
+                        if let Some(place) = self.entry(folder, flows, &entry) {
+                            as_in_files &= stood <= place;
+                            stood.clone_from(&place);
+                            by_file.push(Entry { place, number: flows, text: entry.to_string() })?;
+                        }
                         flows += 1;
                     }
                     Ok(None) => break,
@@ -262,6 +320,15 @@ impl<'s> Walk<'s> {
                 }
             }
         }
+        if !by_start && !as_in_files {
+            let what = "flows are neither in the order of their starts nor in that of their files";
+            folder.findings.note(INDEX, what, "viewers list them so");
+        }
+        by_file.each(|Entry { place: (file, at), number, text }| {
+            let entry = serde_json::from_str(&text).unwrap_or_default();
+            self.flow(folder, (&file, at), number, &entry);
+            Ok(())
+        })?;
         self.close(folder);
         let hidden = &mut folder.findings.hidden;
         if self.nobody > 0 {
@@ -271,39 +338,37 @@ impl<'s> Walk<'s> {
         if self.unlisted > 0 {
             hidden.push(format!("{} packets behind a bad handshake, which flows count and do not list", self.unlisted));
         }
-        (flows, self.files.len() as i64, self.most)
+        Ok((flows, self.files, self.most))
     }
 
-    fn entry(&mut self, folder: &mut Folder<'_>, number: i64, entry: &Value) {
+    /// Looks at an entry by itself; where its flow is, if it says so.
+    fn entry(&mut self, folder: &mut Folder<'_>, number: i64, entry: &Value) -> Option<(String, u64)> {
         let here = format!("flow {number}, {}", entry["id"]);
         if !self.ids.insert(print(&entry["id"].to_string())) {
             folder.problem(INDEX, format_args!("{here}: the id is another's"), "viewers take one flow for the other");
         }
         short_form(folder.findings, &here, entry);
         self.nobody += u64::from(entry["initiator"].is_null() || entry["responder"].is_null());
-        let (Some(file), Some(at)) = (entry["chunk_file"].as_str(), entry["chunk_index"].as_u64()) else {
-            return folder.problem(
-                INDEX,
-                format_args!("{here}: no chunk_file or no chunk_index"),
-                "viewers cannot load it",
-            );
-        };
+        let place = entry["chunk_file"].as_str().map(str::to_owned).zip(entry["chunk_index"].as_u64());
+        if place.is_none() {
+            folder.problem(INDEX, format_args!("{here}: no chunk_file or no chunk_index"), "viewers cannot load it");
+        }
+        place
+    }
+
+    /// Holds an entry against its flow. Entries come in the order of files and of places in them.
+    fn flow(&mut self, folder: &mut Folder<'_>, (file, at): (&str, u64), number: i64, entry: &Value) {
+        let here = format!("flow {number}, {}", entry["id"]);
         let then = "viewers load another flow, or none";
-        if self.files.is_empty() || self.file != file {
+        if self.files == 0 || self.file != file {
             self.close(folder);
-            self.file = file.to_owned();
+            file.clone_into(&mut self.file);
             self.place = 0;
-            self.array = match self.files.insert(print(&file)) {
-                true => folder.open(&format!("flows/{file}")).map(Array::new),
-                false => {
-                    let what = format_args!("{here}: other files stand between it and the flows of {file}");
-                    folder.problem(INDEX, what, then);
-                    None
-                }
-            };
+            self.files += 1;
+            self.array = folder.open(&format!("flows/{file}")).map(Array::new);
         }
         if at < self.place {
-            let what = format_args!("{here}: its place {at} in {file} is another's, or out of order");
+            let what = format_args!("{here}: its place {at} in {file} is another's");
             return folder.problem(INDEX, what, then);
         }
         while self.place < at && self.array.is_some() {

@@ -93,7 +93,7 @@ impl<'s> Flow<'s> {
     }
 
     fn told(&mut self, value: &Value) -> Result<(), String> {
-        let packet = Told::of(value, self.sums.with_numbers).map_err(|name| format!("{name} is {}", value[name]))?;
+        let packet = Told::of(value, self.sums.has).map_err(|name| format!("{name} is {}", value[name]))?;
         let listed = &mut self.packets;
         listed.bytes = listed.bytes.saturating_add(packet.length);
         let (first, last) = listed.times.unwrap_or((packet.time, packet.time));

@@ -119,7 +119,7 @@ fn look(folder: &Path) -> Result<(Findings, Sums)> {
     let mut sums = Sums::default();
     match (manifest["format"].as_str(), manifest["version"].as_str()) {
         (Some("chunked"), Some("2.0")) => {
-            chunked::check(&mut folder, &manifest);
+            chunked::check(&mut folder, &manifest)?;
             strays::check(&mut folder, strays::of_chunks);
             sums = Sums { packets: Some(folder.packets), flows: Some(folder.flows) };
         }

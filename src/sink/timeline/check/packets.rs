@@ -25,7 +25,18 @@ pub(super) struct Told<'t> {
     /// Sequence and acknowledgement number, where both packets.csv and flows have them.
     pub(super) numbers: [i64; 2],
     pub(super) length: i64,
+    /// Bytes of payload, where packets.csv has them and they are known.
+    pub(super) payload: Option<i64>,
     pub(super) is_tcp: bool,
+}
+
+/// What packets.csv has of packets beside what it has to have.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Has {
+    /// Sequence and acknowledgement number.
+    pub(super) numbers: bool,
+    /// Bytes of payload.
+    pub(super) payload: bool,
 }
 
 /// What a packet of TCP lacks.
@@ -38,7 +49,7 @@ enum Kind {
 
 impl<'t> Told<'t> {
     /// A packet of a flow; or what of it is missing, or not of its type.
-    pub(super) fn of(packet: &'t Value, with_numbers: bool) -> Result<Told<'t>, &'static str> {
+    pub(super) fn of(packet: &'t Value, has: Has) -> Result<Told<'t>, &'static str> {
         let number = |name| packet[name].as_i64().ok_or(name);
         let text = |name| packet[name].as_str().ok_or(name);
         let protocol = &packet["protocol"];
@@ -50,8 +61,9 @@ impl<'t> Told<'t> {
             dst_port: number("dst_port")?,
             flags: number("flags")?,
             name: text("flag_type")?,
-            numbers: if with_numbers { [number("seq_num")?, number("ack_num")?] } else { [0; 2] },
+            numbers: if has.numbers { [number("seq_num")?, number("ack_num")?] } else { [0; 2] },
             length: number("length")?,
+            payload: packet["seg_len"].as_i64().filter(|_| has.payload),
             is_tcp: protocol.is_null() || protocol == 6 || protocol.as_str().is_some_and(is_tcp),
         })
     }
@@ -64,8 +76,8 @@ impl<'t> Told<'t> {
 
     /// What tells it from others.
     fn print(&self) -> u64 {
-        let Told { time, src, dst, src_port, dst_port, flags, name, numbers, length, .. } = self;
-        print(&(time, src, dst, src_port, dst_port, flags, name, numbers, length))
+        let Told { time, src, dst, src_port, dst_port, flags, name, numbers, length, payload, .. } = self;
+        print(&(time, src, dst, src_port, dst_port, flags, name, numbers, length, payload))
     }
 
     /// Whether its flags have the name that goes with them.
@@ -116,8 +128,7 @@ pub(super) struct Sums {
     of: HashMap<u64, Sum>,
     /// Packets of flows.
     listed: [u64; 3],
-    /// Whether rows have sequence and acknowledgement numbers.
-    pub(super) with_numbers: bool,
+    pub(super) has: Has,
 }
 
 /// Keys that are named.
