@@ -53,7 +53,7 @@ impl AtomicFile {
     ///
     /// # Errors
     /// The temporary file cannot be made.
-    #[cfg(unix)]
+    #[cfg(all(unix, feature = "watch"))]
     pub(crate) fn create_in(folder: OwnedFd, path: &Path) -> Result<AtomicFile> {
         use rustix::fs::{Mode, OFlags, openat};
         let temporary = folder_of(path).join(temporary_name(path));

@@ -90,9 +90,10 @@ where
     }
 }
 
-/// The part of the program that speaks: `pcap_compactor::watch::line` is `Line`.
+/// The part of the program that speaks: `pcap_compactor::watch::line`, and what is in there, is `Line`.
 fn part(target: &str) -> String {
-    let name = target.rsplit("::").next().unwrap_or(target);
+    let within = target.split_once("::watch::").map_or(target.rsplit("::").next(), |(_, path)| path.split("::").next());
+    let name = within.unwrap_or(target);
     let mut letters = name.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }

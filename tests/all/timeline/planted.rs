@@ -322,7 +322,7 @@ impl Damages<'_> {
             for end in row.clone() {
                 let byte = self.text.as_bytes()[end];
                 let is_packets = header.get(column).is_none_or(|name| *name == "packets");
-                if !matches!(byte, b',' | b'\n' | b'"') && !(byte == b':' && is_packets) {
+                if !(matches!(byte, b',' | b'\n' | b'"') || byte == b':' && is_packets) {
                     continue;
                 }
                 if begin < end {

@@ -394,5 +394,6 @@ fn of_many_small_files_all_but_the_bad_are_read_and_no_bad_one_holds_up_another(
         worst = worst.max(read.as_millisecond() - came);
     }
     assert!(came.is_empty(), "not read: {came:?}");
-    assert!(worst < 1000, "{worst} ms, where bad ones are tried again after 4 s");
+    // On a machine at work it is far less than a second; what waited for a bad one would wait for 4 s and more.
+    assert!(worst < 3000, "{worst} ms");
 }

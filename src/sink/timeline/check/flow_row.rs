@@ -67,7 +67,7 @@ pub(super) fn read(
                     let inside = if at == 4 { cell.strip_prefix('"') } else { Some(cell) };
                     let inside = inside.and_then(|cell| if is_last { cell.strip_suffix('"') } else { Some(cell) });
                     let inside = inside.ok_or_else(|| "packets are not in quotes".to_owned())?;
-                    let (delta, flags, up, numbers) = parse(inside)?;
+                    let Written { delta, flags, up, numbers } = parse(inside)?;
                     if last.map_or(delta != 0, |last| delta < last) {
                         return Err(format!("{inside:?} is not in the order of time, or the first not at 0"));
                     }
@@ -115,8 +115,17 @@ pub(super) fn of_flow(head: [i64; 4], packets: u64) -> u64 {
     super::print(&(head, packets))
 }
 
-/// Delta, flags and way of a packet, and its numbers, if it has some.
-fn parse(packet: &str) -> Result<(i64, i64, bool, Option<[i64; 2]>), String> {
+/// A packet as it is written.
+struct Written {
+    /// Microseconds since the first.
+    delta: i64,
+    flags: i64,
+    up: bool,
+    /// Sequence and acknowledgement number.
+    numbers: Option<[i64; 2]>,
+}
+
+fn parse(packet: &str) -> Result<Written, String> {
     let parts: Vec<&str> = packet.split(':').collect();
     let ([delta, flags, way] | [delta, flags, way, _, _]) = parts[..] else {
         return Err(format!("{packet:?} is no packet"));
@@ -135,7 +144,7 @@ fn parse(packet: &str) -> Result<(i64, i64, bool, Option<[i64; 2]>), String> {
     if !FLAGS.contains(&flags) {
         return Err(format!("{packet:?}: no TCP packet has these flags"));
     }
-    Ok((delta, flags, way == "1", (parts.len() > 3).then_some(numbers)))
+    Ok(Written { delta, flags, up: way == "1", numbers: (parts.len() > 3).then_some(numbers) })
 }
 
 fn port(text: &str) -> Result<i64, String> {
