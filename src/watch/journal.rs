@@ -302,7 +302,10 @@ impl Journal {
     pub fn forgotten(&self, sensor: &str) -> Result<Option<Timestamp>> {
         let sql = "WITH this AS (SELECT id, forgotten FROM sensor WHERE name = ?1)
             SELECT max(last) FROM
-                (SELECT last FROM file WHERE sensor = (SELECT id FROM this) AND state = ?2 UNION ALL SELECT forgotten FROM this)";
+                (SELECT last FROM file WHERE sensor = (SELECT id FROM this) AND state = ?2 AND NOT EXISTS
+                    (SELECT 1 FROM file AS newer WHERE newer.sensor = file.sensor AND newer.path = file.path AND newer.id > file.id
+                        AND newer.first <= file.last)
+                UNION ALL SELECT forgotten FROM this)";
         let last = value::<Option<i64>>(&self.db, sql, params![sensor, State::Done]);
         Ok(last.map_err(|error| self.failed(&error))?.map(Timestamp))
     }

@@ -2,7 +2,8 @@
 //!
 //! A span is the time in which a 5-tuple was never silent for longer than any flow may be. How its flows end, by whatever rule, follows
 //! from the packets of the span alone. So the flows of an hour, and those that bucket rows call new, can be made from all packets since the
-//! earliest span began that reaches into that hour. The view tells that whenever the clock passes the end of an hour by a margin.
+//! earliest span began that reaches into that hour. The last packet before it is needed as well: rows of empty buckets begin behind it.
+//! The view tells that whenever the clock passes the end of an hour by a margin.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -70,6 +71,7 @@ impl View for Spans {
             margins: Arc::clone(&self.margins),
             spans: Vec::new(),
             behind: BTreeMap::new(),
+            latest: BTreeMap::new(),
             first: i64::MIN,
             is_new: false,
             clock: i64::MIN,
@@ -108,6 +110,8 @@ struct Shard {
     spans: Vec<Span>,
     /// Of spans behind which another began: the earliest begin, by the hour of the end.
     behind: BTreeMap<i64, i64>,
+    /// The latest packet of each hour from the earliest that was not passed on, and of the one before.
+    latest: BTreeMap<i64, i64>,
     /// When the file begins: packets are read again by file, so an earlier one in it needs none before.
     first: i64,
     /// A file has begun, and its first time was not told yet.
@@ -127,12 +131,16 @@ impl Shard {
         let reaches = until.min(self.clock.saturating_sub(self.silence));
         let firsts = self.spans.iter().filter(|span| span.last >= reaches).map(|span| span.first);
         let behind = self.behind.range(hour(reaches)..).map(|(_, first)| *first);
-        firsts.chain(behind).min().unwrap_or(until).min(until)
+        let before = self.latest.range(..until).next_back().map(|(_, latest)| *latest);
+        firsts.chain(behind).chain(before).min().unwrap_or(until).min(until)
     }
 
     /// Lets go of what is over and of no hour to come, once an hour.
     fn expire(&mut self) {
         let earliest = self.passed.iter().copied().min().unwrap_or(i64::MIN);
+        if let Some((&hour, _)) = self.latest.range(..earliest).next_back() {
+            self.latest = self.latest.split_off(&hour);
+        }
         let before = earliest.min(self.clock.saturating_sub(self.silence));
         if before.saturating_sub(self.looked) < self.silence {
             return;
@@ -158,7 +166,14 @@ impl ShardView for Shard {
         if batch.table.ids() > self.spans.len() {
             self.spans.resize(batch.table.ids(), NONE);
         }
+        let mut latest = (i64::MIN, i64::MIN);
         for (packet, flow) in batch.packets.iter().zip(batch.flows) {
+            if !(latest.0..=latest.1).contains(&packet.time.0) {
+                let hour = hour(packet.time.0);
+                let of_hour = self.latest.entry(hour).or_insert(i64::MIN);
+                *of_hour = packet.time.0.max(*of_hour);
+                latest = (hour, *of_hour);
+            }
             let (span, time) = (&mut self.spans[flow.id as usize], packet.time.0.max(self.first));
             // Where time goes back, too: a span is rather too long than too short.
             if span.last < time && time.saturating_sub(span.last) > self.silence {

@@ -48,6 +48,11 @@ impl Traffic {
 
     /// In parts, but not in the whole, some packets come again behind themselves, at another time.
     fn with(packets: u64, again: impl Fn(u64) -> Option<i64>) -> Traffic {
+        Traffic::of(packets, again, |_| true)
+    }
+
+    /// The same, less packets of other times than are heard.
+    fn of(packets: u64, again: impl Fn(u64) -> Option<i64>, is_heard: impl Fn(Timestamp) -> bool) -> Traffic {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir_all(folder.path().join("in").join(SENSOR)).unwrap();
         let whole = folder.path().join("whole.pcap");
@@ -57,6 +62,9 @@ impl Traffic {
         let (mut now, mut nth) = (i64::MIN, 0);
         let spec = Spec { packets, hours: 3, ..Spec::default() };
         frames(&spec, |time, wire, frame| {
+            if !is_heard(time) {
+                return Ok(());
+            }
             all.record(time, wire, frame)?;
             let slot = time.0.div_euclid(120 * NS_PER_SECOND);
             if slot != now {
@@ -488,6 +496,77 @@ fn without_ids(mut made: BTreeMap<PathBuf, String>) -> BTreeMap<PathBuf, String>
         *text = first + &parts.map(|part| &part[16..]).collect::<String>();
     }
     made
+}
+
+/// Waits until so many files have been read.
+fn wait(work: &Work, files: u64) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while metric(&[work.health.prometheus(), String::new()], "files_read_total") < files {
+        assert!(Instant::now() < end, "it reads no more");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
+#[test]
+fn a_name_that_another_capture_takes_leaves_the_records_of_the_first() {
+    let traffic = Traffic::new(3000);
+    let expected = traffic.expected();
+    let work = Work::start(traffic.settings());
+    for (nth, part) in traffic.parts.iter().enumerate() {
+        // Two hours of files.
+        let ring = part.with_file_name(format!("ring_{:02}.pcap", nth % 60));
+        fs::rename(part, &ring).unwrap();
+        work.tell(Order::Complete(traffic.arrivals(&[ring])));
+        wait(&work, nth as u64 + 1);
+    }
+    let ended = work.finish(true);
+    assert_eq!((ended.quarantined, ended.files), (0, traffic.parts.len() as u64));
+    compare(&traffic.made(), &expected);
+}
+
+#[test]
+fn what_was_completed_later_makes_no_other_file_late() {
+    let traffic = Traffic::new(3000);
+    let expected = traffic.expected();
+    let (half, late) = (&traffic.parts[40], &traffic.parts[42]);
+    let whole = fs::read(half).unwrap();
+    fs::write(half, &whole[..whole.len() / 2]).unwrap();
+    let others: Vec<PathBuf> = traffic.parts.iter().filter(|part| *part != late).cloned().collect();
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&others)));
+    assert_eq!(work.finish(true).files, others.len() as u64);
+    for (part, bytes) in [(half, Some(&whole)), (late, None)] {
+        bytes.map_or(Ok(()), |bytes| fs::write(part, bytes)).unwrap();
+        let work = Work::start(traffic.settings());
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(part))));
+        assert_eq!(work.finish(true).quarantined, 0);
+    }
+    compare(&traffic.made(), &expected);
+}
+
+#[test]
+fn rows_of_empty_buckets_are_there_whenever_it_stopped() {
+    // Silent around the ends of hours, for longer than any flow is held.
+    let near = |time: Timestamp| (time.0 + 600 * NS_PER_SECOND).rem_euclid(3600 * NS_PER_SECOND) < 1200 * NS_PER_SECOND;
+    let traffic = Traffic::of(3000, |_| None, |time| !near(time));
+    let expected = traffic.expected();
+    let hours: Vec<i64> = traffic
+        .parts
+        .iter()
+        .map(|part| hour(Capture::open(part, Io::Auto).unwrap().first_time().unwrap().unwrap().0))
+        .collect();
+    let turns = (1..hours.len()).filter(|&at| hours[at - 1] < hours[at]);
+    for cut in turns.flat_map(|at| [at, at + 1, at + 2]) {
+        let (before, after) = traffic.parts.split_at(cut);
+        for (parts, close) in [(before, false), (after, true)] {
+            let work = Work::start(traffic.settings());
+            work.tell(Order::Complete(traffic.arrivals(parts)));
+            work.finish(close);
+        }
+        compare(&traffic.made(), &expected);
+        fs::remove_dir_all(traffic.output()).unwrap();
+        fs::create_dir(traffic.output()).unwrap();
+    }
 }
 
 #[test]

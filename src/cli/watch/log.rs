@@ -235,7 +235,8 @@ mod tests {
     }
 
     #[test]
-    fn a_part_is_the_last_name_of_its_module() {
-        assert_eq!(["pcap_compactor::watch::line", "Capture", ""].map(part), ["Line", "Capture", ""]);
+    fn a_part_is_what_people_know_of_its_module() {
+        let parts = ["pcap_compactor::watch::line", "pcap_compactor::watch::line::feeding", "Capture", ""];
+        assert_eq!(parts.map(part), ["Line", "Line", "Capture", ""]);
     }
 }

@@ -1,6 +1,6 @@
 //! Turning back: files that begin before what was read come into their places, and hours are made again.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::Line;
@@ -20,11 +20,17 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
     let mut late = 0;
     let sequence = journal.sequence(&line.sensor)?;
     // What was read of a file that is another now is not there any more.
-    let replaced: HashSet<PathBuf> = coming.iter().map(|coming| coming.arrival.path.clone()).collect();
-    let is_other = |entry: &Entry| matches!(entry, Entry::File { fed, .. } if replaced.contains(&fed.path));
+    let replaced: HashMap<PathBuf, Option<Timestamp>> =
+        coming.iter().map(|coming| (coming.arrival.path.clone(), coming.first)).collect();
+    let is_other = |entry: &Entry| matches!(entry, Entry::File { fed, .. } if replaced.contains_key(&fed.path));
     let earliest = |entry: &Entry| match entry {
-        Entry::File { fed, .. } if replaced.contains(&fed.path) => fed.first,
-        _ => None,
+        Entry::File { fed, became, .. } => {
+            let first = *replaced.get(&fed.path)?;
+            // What begins behind it has its name, as in a ring of files, and does not stand in its place: its records stay.
+            let last = became.as_ref().and_then(|became| became.last);
+            fed.first.filter(|_| !last.zip(first).is_some_and(|(last, first)| last < first))
+        }
+        Entry::Quiet { .. } => None,
     };
     let before = sequence.iter().filter_map(earliest).min();
     let sequence: Vec<Entry> = sequence.into_iter().filter(|entry| !is_other(entry)).collect();
