@@ -3,6 +3,8 @@
 //! A flow is new when its 5-tuple has not been seen for its protocol's timeout, or when a SYN comes behind a FIN or RST. So a SYN that is
 //! sent again is not new, and neither is an answer.
 //!
+//! A later fragment has no ports, opens no flow, and keeps one alive.
+//!
 //! New is the flow's earliest packet by time. That may come behind others: then it is new in their place, as long as its own bucket is open,
 //! and so theirs. What is earlier than a SYN that came behind a FIN or RST is of the flow before, and stays there. A flow costs eight bytes and a
 //! packet one comparison for that.
@@ -22,13 +24,17 @@ pub(super) const LONGEST: i64 = TIMEOUTS[0];
 struct Known {
     /// When it was last seen; the earliest time: never.
     last: i64,
-    /// The time of the packet that counts as new; the earliest time where none does.
+    /// The time of the packet that counts as new; the earliest time where there was no packet, [`FRAGMENTS`] where there were later fragments
+    /// alone.
     start: i64,
     /// A FIN or RST was.
     closed: bool,
     /// That packet came behind a FIN or RST.
     anew: bool,
 }
+
+/// No packet has this time.
+const FRAGMENTS: i64 = i64::MAX;
 
 const UNKNOWN: Known = Known { last: i64::MIN, start: i64::MIN, closed: false, anew: false };
 
@@ -79,6 +85,14 @@ impl Flows {
         let is_later = packet.fragment == Fragment::Later;
         let flags = if packet.has_flags && !is_later { packet.tcp_flags } else { 0 };
         let closes = flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
+        if known.start == FRAGMENTS {
+            known.last = known.last.max(time);
+            if is_later {
+                return None;
+            }
+            (known.start, known.closed, known.anew) = (time, closes, false);
+            return Some(New { kind, instead: None });
+        }
         if time < known.start {
             // It is of this flow where it lies in the silence in front of it, and not before that.
             if known.anew || is_later || known.start.saturating_sub(time) > TIMEOUTS[kind] {
@@ -91,7 +105,7 @@ impl Flows {
         let was_silent = known.last == i64::MIN || time.saturating_sub(known.last) > TIMEOUTS[kind];
         let is_new = was_silent || (known.closed && opens);
         if is_new {
-            (known.start, known.anew) = (if is_later { i64::MIN } else { time }, !was_silent);
+            (known.start, known.anew) = (if is_later { FRAGMENTS } else { time }, !was_silent);
         }
         known.closed = (known.closed && !is_new) || closes;
         known.last = known.last.max(time);
@@ -166,7 +180,8 @@ mod tests {
         let later = Packet { fragment: Fragment::Later, ..packet(0, protocol::ICMP, 0) };
         assert_eq!(flows.is_new(2, &later), None);
         let other = New { kind: 2, instead: None };
-        assert_eq!(flows.is_new(2, &packet(61, protocol::ICMP, 0)), Some(other));
+        assert_eq!(flows.is_new(2, &packet(50, protocol::ICMP, 0)), Some(other));
+        assert_eq!(flows.is_new(2, &packet(61, protocol::ICMP, 0)), None);
         flows.expire(Timestamp::from_seconds(562).0);
         let mut ended = Vec::new();
         flows.ended(&mut ended);
@@ -193,9 +208,11 @@ mod tests {
         ] {
             assert_eq!(flows.is_new(0, &packet(seconds, protocol::TCP, flags)), said, "{seconds}");
         }
-        // A fragment that is not new takes nothing, and nothing is taken from it.
+        // A later fragment is not new, and takes nothing from what is.
         let later = |seconds| Packet { fragment: Fragment::Later, ..packet(seconds, protocol::ICMP, 0) };
         assert_eq!(flows.is_new(1, &later(9)), None);
-        assert_eq!(flows.is_new(1, &packet(8, protocol::ICMP, 0)), None);
+        assert_eq!(flows.is_new(1, &packet(8, protocol::ICMP, 0)), Some(New { kind: 2, instead: None }));
+        assert_eq!(flows.is_new(1, &later(7)), None);
+        assert_eq!(flows.is_new(1, &packet(9, protocol::ICMP, 0)), None);
     }
 }
