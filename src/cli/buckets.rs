@@ -21,7 +21,7 @@ use pcap_compactor::views::buckets::{BucketCounts, BucketJob, Local, NARROWEST, 
 use super::places::{Named, no_file_of_nothing, standard_output};
 use super::progress::Bar;
 use super::reading::{Reading, Sources, Writing};
-use super::summary::{Sum, closing, complaints, stats};
+use super::summary::{Sum, closing, complaints, overlap, stats};
 use super::text::things;
 use super::units::{Found, Unit};
 use super::{Exit, Shared, Usage, interrupt, say, stdout, times};
@@ -257,7 +257,13 @@ fn goes_on(args: &Args, path: &Path, sensors: bool) -> anyhow::Result<bool> {
     if last != *b"\n" {
         return Err(refuse("its last row is not whole, so nothing can be added").into());
     }
-    if args.format() == Format::Csv {
+    if args.format() != Format::Csv {
+        let mut first = [0];
+        file.read_exact(&mut first).with_context(|| format!("{}: cannot read", path.display()))?;
+        if first != *b"{" {
+            return Err(refuse("holds no JSON Lines, so none can be added").into());
+        }
+    } else {
         let header = header(args.mono_origin.is_some(), sensors);
         let mut there = vec![0; header.len()];
         if file.read_exact(&mut there).is_err() || there != header.as_bytes() {
@@ -338,6 +344,7 @@ fn close(args: &Args, done: &Done, exit: Exit, took: Duration, shared: &Shared, 
     for report in &done.reports {
         // What it says of late packets is about hours.
         exit = exit.max(complaints(report, &Outcome { late: Amount::default(), ..outcome }, shared.quiet));
+        overlap(report).iter().filter(|_| !shared.quiet).for_each(|line| say(line));
         // Told once, of all runs together.
         sum.add(report, &std::mem::take(&mut outcome), Amount::default());
     }

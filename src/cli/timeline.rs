@@ -22,7 +22,7 @@ use pcap_compactor::views::timeline::{Choice, Chosen, Correct, Machine, Mode, Ti
 
 use super::progress::Bar;
 use super::reading::{Reading, Sources};
-use super::summary::{self, Sum, complaints};
+use super::summary::{self, Sum, complaints, overlap};
 use super::text::{print, printable, things};
 use super::{Exit, Shared, Usage, interrupt, say, taken, times};
 
@@ -206,6 +206,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
             let mut sum = Sum::default();
             sum.add(&report, &outcome, Amount::default());
             let exit = exit.max(complaints(&report, &outcome, shared.quiet));
+            overlap(&report).iter().filter(|_| !shared.quiet).for_each(|line| say(line));
             if sum.captures == 0 {
                 anyhow::bail!("none of the inputs is a capture that can be read");
             }
@@ -345,9 +346,11 @@ fn choice(args: &Args, range: Option<Window>) -> Result<Choice, Usage> {
     if from.zip(to).is_some_and(|(from, to)| from > to) {
         return Err(Usage("no time lies between the two that were given; exchange them".into()));
     }
-    let hosts = args.hosts.as_deref().filter(|hosts| !hosts.is_empty());
+    if args.hosts.as_deref().is_some_and(|hosts| hosts.split(',').all(|host| host.trim().is_empty())) {
+        return Err(Usage("--hosts names none; leave it out for all".into()));
+    }
     Ok(Choice {
-        hosts: hosts.map(|hosts| hosts.split(',').map(str::to_owned).collect()),
+        hosts: args.hosts.as_deref().map(|hosts| hosts.split(',').map(str::to_owned).collect()),
         from,
         to,
         most: args.max_records.filter(|&most| most > 0),

@@ -23,7 +23,7 @@ use pcap_compactor::{Engine, Input};
 
 use super::http::Server;
 use super::progress::Bar;
-use super::summary::{complaints, findings, is_capture};
+use super::summary::{complaints, findings, is_capture, overlap};
 use super::text::{self, count, things};
 use super::units::{named, weight};
 use super::{Exit, Shared, Usage, interrupt, say};
@@ -188,6 +188,7 @@ fn captures(
     let (report, outcome) = job.run(inputs, &mut Correct::default(), scene)?;
     drop(bar);
     let exit = exit.max(complaints(&report, &outcome, shared.quiet));
+    overlap(&report).iter().filter(|_| !shared.quiet).for_each(|line| say(line));
     if !report.files.iter().any(|file| is_capture(&file.capture)) {
         bail!("{}: no timeline folder, and no capture that can be read", input.display());
     }

@@ -99,9 +99,13 @@ pub(super) fn write(folder: &AtomicFolder, name: &str, with: impl FnOnce(&mut Js
 /// # Errors
 /// The name has what would end the cell.
 pub(super) fn plain(name: &str) -> Result<&str> {
-    if !is_plain(name) {
-        let message =
-            "cannot be written, for viewers know no quotes; give it another name, in the table or with --ip-map";
+    let why = match () {
+        () if !is_plain(name) => Some("for viewers know no quotes"),
+        () if name.contains("<->") => Some("for viewers part a pair of hosts there"),
+        () => None,
+    };
+    if let Some(why) = why {
+        let message = format!("cannot be written, {why}; give it another name, in the table or with --ip-map");
         return Err(ErrorKind::Name(format!("the host {name:?} {message}")).into());
     }
     Ok(name)

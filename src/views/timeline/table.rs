@@ -178,8 +178,12 @@ pub enum Fault {
     BadPort,
     /// Its flags are no flags of TCP, which are 0 to 4095; it is left out.
     BadFlags,
-    /// Its length, or that of its payload, is none that a packet has, which are 0 to 2^32 - 1; it is left out.
+    /// Its length is none that a packet has, which are 0 to 2^32 - 1, or its payload is longer than that; it is left out.
     BadLength,
+    /// Its sequence or acknowledgement number is none of TCP, which are 0 to 2^32 - 1; it is left out.
+    BadNumber,
+    /// Its protocol is none, which are 0 to 255; it is left out.
+    BadProtocol,
     /// It has more cells than the header; it is left out.
     TooWide,
     /// It has fewer cells than the header; it is left out.
@@ -206,6 +210,8 @@ impl Fault {
             Fault::BadPort => "bad port",
             Fault::BadFlags => "bad flags",
             Fault::BadLength => "bad length",
+            Fault::BadNumber => "bad number",
+            Fault::BadProtocol => "bad protocol",
             Fault::TooWide => "long row",
             Fault::Short => "short row",
             Fault::NotText => "address that is not UTF-8",
@@ -224,7 +230,9 @@ impl fmt::Display for Remark {
             Fault::BadTime => f.write_str("a time before 1970 or beyond 2^53 microseconds")?,
             Fault::BadPort => f.write_str("a port that is not 0 to 65535")?,
             Fault::BadFlags => f.write_str("flags that are not 0 to 4095")?,
-            Fault::BadLength => f.write_str("a length that is not 0 to 4294967295")?,
+            Fault::BadLength => f.write_str("a length that is not 0 to 4294967295, or a longer payload")?,
+            Fault::BadNumber => f.write_str("a sequence or acknowledgement number that is not 0 to 4294967295")?,
+            Fault::BadProtocol => f.write_str("a protocol that is not 0 to 255")?,
             Fault::TooWide => f.write_str("more cells than the header")?,
             Fault::Short => f.write_str("fewer cells than the header")?,
             Fault::NotText => f.write_str("an address that is not UTF-8")?,
@@ -451,11 +459,8 @@ impl Columns {
         if strict {
             let payload = get(Column::SegLen);
             packet.payload = payload.and_then(|bytes| u32::try_from(bytes).ok());
-            let beyond = if payload.is_some() && packet.payload.is_none() {
-                Some((Fault::BadLength, Column::SegLen))
-            } else {
-                beyond(&packet)
-            };
+            let is_longer = payload.is_some_and(|bytes| !(0..=packet.length).contains(&bytes));
+            let beyond = beyond(&packet).or(is_longer.then_some((Fault::BadLength, Column::SegLen)));
             if let Some((fault, column)) = beyond {
                 report.remark(fault, line, || says(column));
                 return Ok(None);
@@ -478,15 +483,19 @@ fn beyond(packet: &Packet) -> Option<(Fault, Column)> {
     const PORTS: RangeInclusive<i64> = 0..=65_535;
     // The eight of RFC 9293 and what is kept for more.
     const FLAGS: RangeInclusive<i64> = 0..=0xfff;
-    const LENGTHS: RangeInclusive<i64> = 0..=u32::MAX as i64;
+    const WORDS: RangeInclusive<i64> = 0..=u32::MAX as i64;
+    const PROTOCOLS: RangeInclusive<i64> = 0..=255;
     const TIMES: RangeInclusive<i64> = 0..=1 << 53;
-    let Packet { time, src_port, dst_port, flags, length, .. } = packet;
+    let Packet { time, src_port, dst_port, flags, seq, ack, length, protocol, .. } = packet;
     let known = [
         (TIMES, *time, Fault::BadTime, Column::Timestamp),
         (PORTS, *src_port, Fault::BadPort, Column::SrcPort),
         (PORTS, *dst_port, Fault::BadPort, Column::DstPort),
         (FLAGS, flags.unwrap_or(0), Fault::BadFlags, Column::Flags),
-        (LENGTHS, *length, Fault::BadLength, Column::Length),
+        (WORDS, *length, Fault::BadLength, Column::Length),
+        (WORDS, *seq, Fault::BadNumber, Column::SeqNum),
+        (WORDS, *ack, Fault::BadNumber, Column::AckNum),
+        (PROTOCOLS, protocol.unwrap_or(0), Fault::BadProtocol, Column::Protocol),
     ];
     let beyond = known.into_iter().find(|(range, number, ..)| !range.contains(number));
     beyond.map(|(_, _, fault, column)| (fault, column))
