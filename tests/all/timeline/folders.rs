@@ -408,6 +408,28 @@ fn each_kind_of_damage_to_chunks_is_found() {
     assert!(findings.is_clean() && findings.hidden[0].starts_with("1 flows of which nobody knows"), "{findings:#?}");
 }
 
+/// The original lists TCP packets of which it could not read the flags, and has 0 for these.
+#[test]
+fn lists_of_packets_without_flags_are_clean() {
+    let without = |n: i64, flags: Option<i64>| Packet { flags, ..packet(&(n, n % 2 == 0, 0, n, 0, 1)) };
+    for flags in [[None; 4], [None, Some(0), Some(ACK), None]] {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("x");
+        let mut sink = FlowList::create(&folder, true, PART, true, About { mode: Mode::Original, ..about() }).unwrap();
+        let mut machine = Original::new(Options { read_rows: 7, ..Options::default() });
+        for (n, flags) in (0..).zip(flags) {
+            machine.packet(without(n, flags), &hosts(), &mut sink).unwrap();
+        }
+        machine.finish(&hosts(), &mut sink).unwrap();
+        sink.finish(&hosts()).unwrap();
+        let findings = check(&folder).unwrap();
+        assert!(findings.is_clean() && findings.notes.is_empty(), "{findings:#?}");
+        edit(&folder.join("ips/flag_stats.json"), "\"INVALID\"", "\"SYN\"");
+        let problems = check(&folder).unwrap().problems;
+        assert!(problems.iter().any(|problem| problem.contains("NONE is ")), "{problems:#?}");
+    }
+}
+
 /// Version 2.0 of packets, as a mode makes it.
 fn write_chunks(path: &Path, packets: &[Packet], hosts: &Hosts, mode: Mode) {
     let mut sink = Chunked::create(path, false, 3, About { mode, ..about() }).unwrap();

@@ -108,11 +108,13 @@ fn of_flags(folder: &mut Folder<'_>, seen: &Seen, tcp: i64) -> u64 {
         }
     }
     let unlisted = sum.saturating_sub(seen.packets);
-    let apart = unlisted.saturating_sub(is("INVALID"));
+    let without = listed.get("NONE").map_or(0, |listed| listed.saturating_sub(is("NONE")));
+    let apart = unlisted.saturating_sub(is("INVALID").saturating_sub(without));
     if apart > 0 {
         folder.findings.notes.push(format!("{apart} TCP packets are in no list"));
     }
-    for name in stats.keys().filter(|name| unlisted == 0 && !listed.contains_key(*name) && is(name) > 0) {
+    let has = |name: &str| listed.contains_key(if name == "INVALID" { "NONE" } else { name });
+    for name in stats.keys().filter(|name| unlisted == 0 && !has(name) && is(name) > 0) {
         folder.problem(totals::FLAGS, format_args!("{name} is {}, and lists have none", is(name)), then);
     }
     unlisted
