@@ -497,6 +497,32 @@ fn what_the_original_does_not_list_is_told() {
     assert!(problems.len() == 1 && problems[0].starts_with(said), "{problems:?}");
 }
 
+/// Neither a string nor a list without end is held whole.
+#[test]
+fn json_without_end_is_refused() {
+    let packets: Vec<Packet> = handshake(0, 100, 500).iter().map(packet).collect();
+    let (text, zeros) = ("7".repeat(1 << 20), "0,".repeat(1 << 19));
+    let element = "an element is longer than 1 MiB";
+    for (folder, file, from, to, said) in [
+        (1, "indices/flow_bins_1s.json", "{\"graceful\"", format!("{{\"x\":\"{text}\",\"graceful\""), element),
+        (1, "indices/flow_bins_10s.json", "{\"bin\"", format!("{{\"x\":[{zeros}0],\"bin\""), element),
+        (1, "indices/flow_list/index.json", "\"pair\":", format!("\"x\":[{zeros}0],\"pair\":"), element),
+        (1, "ips/ip_stats.json", "\"sent_packets\":", format!("\"x\":\"{text}\",\"sent_packets\":"), element),
+        (1, "ips/unique_ips.json", "\"10.0.0.10\"", format!("\"{text}\""), element),
+        (1, "indices/flow_bins_index.json", "{", format!("{{\"x\":[{}0],", zeros.repeat(16)), "longer than 16 MiB"),
+        (1, "ips/flag_stats.json", "{", format!("{{\"x\":\"{}\",", text.repeat(16)), "longer than 16 MiB"),
+        (0, "resolutions/raw/index.json", "{", format!("{{\"x\":\"{}\",", text.repeat(16)), "longer than 16 MiB"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = &write(dir.path(), &packets, &hosts(), PART)[folder];
+        edit(&folder.join(file), from, &to);
+        let problems = check(folder).unwrap().problems;
+        let is_found = |problem: &String| problem.starts_with(&format!("{file}: ")) && problem.contains(said);
+        assert!(problems.iter().any(is_found), "{file}: {problems:#?}");
+        assert!(problems.iter().all(|problem| problem.len() < 3000), "{file}");
+    }
+}
+
 /// A line without end is not held whole.
 #[test]
 fn a_line_that_does_not_end_is_refused() {

@@ -8,7 +8,7 @@ use super::findings::short;
 use super::folder::Folder;
 use super::list::{self, Seen, name_of};
 use super::started::{Counted, Sum, sums};
-use super::stream::{Array, Members, Object, Whole};
+use super::stream::{Array, Held, Members, Object, Whole};
 use crate::sink::timeline::flow_bins::{KINDS, WIDTHS};
 
 pub(super) const INDEX: &str = "indices/flow_bins_index.json";
@@ -28,7 +28,7 @@ pub(super) fn check(
     range: (i64, i64),
     with_ends: bool,
 ) {
-    let Some(index) = folder.json(INDEX) else { return };
+    let Some(index) = folder.whole::<Value>(INDEX) else { return };
     let number = "viewers print that number";
     folder.findings.equal(INDEX, "total_flows", &index["total_flows"].as_i64(), &Some(flows), number);
     folder.findings.equal(INDEX, "total_ip_pairs", &index["total_ip_pairs"].as_i64(), &Some(pairs), number);
@@ -83,6 +83,7 @@ fn limits(folder: &mut Folder<'_>, name: &str, told: &Value, at: usize) {
 
 /// A bin under way.
 struct Bin<'b, F> {
+    held: Held,
     /// What it says beside its flows.
     rest: Map<String, Value>,
     /// Flows that stand before the number of their bin.
@@ -98,8 +99,14 @@ impl<F: FnMut(i64, &str, &Value)> Members for Bin<'_, F> {
         }
         let (take, early) = (&mut *self.take, &mut self.early);
         match self.rest.get("bin").and_then(Value::as_i64) {
-            Some(bin) => map.next_value_seed(Object(Whole(|pair: String, of: Value| take(bin, &pair, &of)))).map(drop),
-            None => map.next_value_seed(Object(Whole(|pair: String, of: Value| _ = early.insert(pair, of)))).map(drop),
+            Some(bin) => {
+                let take = Whole(self.held.here(), |pair: String, of: Value| take(bin, &pair, &of));
+                map.next_value_seed(Object(take)).map(drop)
+            }
+            None => {
+                early.append(&mut map.next_value()?);
+                Ok(())
+            }
         }
     }
 }
@@ -119,7 +126,8 @@ fn bins(
             pairs += 1;
             take(folder, bin, pair, of);
         };
-        let next = array.next(Object(Bin { rest: Map::new(), early: Map::new(), take: &mut count }));
+        let of = Bin { held: array.held(), rest: Map::new(), early: Map::new(), take: &mut count };
+        let next = array.next(Object(of));
         match next.map(|next| next.map(|bin| (bin.rest, bin.early))) {
             Ok(Some((rest, early))) => {
                 let number = rest.get("bin").and_then(Value::as_i64).unwrap_or(-1);

@@ -376,7 +376,7 @@ impl<'s> Walk<'s> {
         }
         let Some(array) = &mut self.array else { return };
         let name = format!("flows/{file}");
-        match array.next(Object(Flow::new(self.sums))) {
+        match array.next(Object(Flow::new(self.sums, array.held()))) {
             Ok(Some(flow)) => {
                 folder.flows = folder.flows.wrapping_add(flow.print());
                 self.unlisted += flow::compare(folder.findings, &name, flow, entry);
@@ -398,7 +398,7 @@ impl<'s> Walk<'s> {
     fn stranger(&mut self, folder: &mut Folder<'_>) -> bool {
         let Some(array) = &mut self.array else { return false };
         let name = format!("flows/{}", self.file);
-        match array.next(Object(Flow::new(self.sums))) {
+        match array.next(Object(Flow::new(self.sums, array.held()))) {
             Ok(Some(_)) => {
                 let what = format_args!("the index does not know flow {}", self.place);
                 folder.problem(&name, what, "viewers do not show it");

@@ -86,6 +86,7 @@ impl Findings {
             self.more += u64::from(!is_note);
             return;
         }
+        let what = cut(what.to_string());
         self.kinds.push(Kind { shelf, what: kind.to_owned(), is_note, place: list.len(), others: 0 });
         list.push(if then.is_empty() { format!("{file}: {what}") } else { format!("{file}: {what}; {then}") });
     }
@@ -116,9 +117,16 @@ fn shelf(file: &str) -> String {
 
 /// A value as JSON, if that is short.
 pub(super) fn short(value: &impl Serialize) -> String {
-    const LONGEST: usize = 100;
-    let text = serde_json::to_string(value).unwrap_or_else(|_| "no JSON".into());
-    match text.char_indices().nth(LONGEST) {
+    cut_at(100, serde_json::to_string(value).unwrap_or_else(|_| "no JSON".into()))
+}
+
+/// What values of any length may stand in, as far as it is read.
+fn cut(text: String) -> String {
+    cut_at(1000, text)
+}
+
+fn cut_at(most: usize, text: String) -> String {
+    match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,
     }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::findings::{Findings, short};
 use super::packets::{Sums, Told, key};
-use super::stream::{Elements, Members, Object};
+use super::stream::{Elements, Held, Members, Object};
 use super::{flow_row, print};
 use crate::sink::timeline::flow_bins::KINDS;
 use crate::sink::timeline::flows::description;
@@ -47,6 +47,7 @@ const THEN: &str = "viewers show the flow otherwise than its packets are";
 /// A flow as it is read.
 pub(super) struct Flow<'s> {
     sums: &'s mut Sums,
+    held: Held,
     /// Members but phases and packets.
     rest: Map<String, Value>,
     /// Hashes of steps, with the place of their names among those of their phase, by phase.
@@ -76,9 +77,9 @@ struct Listed {
 }
 
 impl<'s> Flow<'s> {
-    pub(super) fn new(sums: &'s mut Sums) -> Flow<'s> {
+    pub(super) fn new(sums: &'s mut Sums, held: Held) -> Flow<'s> {
         let (steps, packets) = (Default::default(), Listed::default());
-        Flow { sums, rest: Map::new(), steps, phases: 0, packets, wrong: None }
+        Flow { sums, held, rest: Map::new(), steps, phases: 0, packets, wrong: None }
     }
 
     /// Takes a packet of the list.
@@ -178,7 +179,7 @@ impl Members for Flow<'_> {
         match name.as_str() {
             "packets" => {
                 self.packets.is_there = true;
-                map.next_value_seed(Elements(|packet: Value| self.packet(&packet)))
+                map.next_value_seed(Elements(self.held.here(), |packet: Value| self.packet(&packet)))
             }
             "phases" => map.next_value_seed(Object(Phases(self))).map(drop),
             _ => {
@@ -197,7 +198,8 @@ impl Members for Phases<'_, '_> {
             Some(phase) => {
                 self.0.phases += 1;
                 let mut before = i64::MIN;
-                map.next_value_seed(Elements(|step: Value| self.0.step(phase, &step, &mut before)))
+                let held = self.0.held.here();
+                map.next_value_seed(Elements(held, |step: Value| self.0.step(phase, &step, &mut before)))
             }
             None => map.next_value::<serde::de::IgnoredAny>().map(drop),
         }
@@ -206,7 +208,7 @@ impl Members for Phases<'_, '_> {
 
 /// Compares a flow with its entry; how many packets it counts and rightly does not list.
 pub(super) fn compare(findings: &mut Findings, file: &str, flow: Flow<'_>, entry: &Value) -> u64 {
-    let Flow { sums, rest, steps, phases, packets, wrong } = flow;
+    let Flow { sums, rest, steps, phases, packets, wrong, .. } = flow;
     let flow = Value::Object(rest);
     let here = short(&flow["id"]);
     let mut tell = |kind: &str, what: &str| findings.of_kind(kind, file, format_args!("{here}: {what}"), THEN);

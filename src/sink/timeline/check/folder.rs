@@ -7,16 +7,13 @@ use std::path::{Component, Path};
 
 use flate2::bufread::GzDecoder;
 use hashbrown::HashSet;
-use serde::de::DeserializeSeed;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde_json::Value;
 
 use super::findings::Findings;
-use super::stream::{Elements, Members, Object};
+use super::stream::{Bounded, Elements, Held, LONGEST_ELEMENT, LONGEST_WHOLE, Members, Object, Whole};
 use super::{MANIFEST, print};
 use crate::capture::Pieces;
-
-/// Bytes of the longest file that is held whole.
-const LONGEST: u64 = 1 << 30;
 
 /// Whole numbers up to here are exact in JavaScript.
 const EXACT: i64 = 1 << 53;
@@ -92,33 +89,38 @@ impl Folder<'_> {
         std::fs::metadata(self.path.join(name)).ok().map(|there| there.len())
     }
 
-    /// A file as a value, which is held whole: at most [`LONGEST`] bytes.
-    pub(super) fn json(&mut self, name: &str) -> Option<Value> {
-        if self.length(name).is_some_and(|length| length > LONGEST) {
-            self.known.insert(print(&name));
-            self.problem(name, "is longer than 1 GiB, more than is read at once", UNREAD);
-            return None;
-        }
-        let text = self.open(name)?.take(LONGEST);
+    /// A file that is held whole: at most [`LONGEST_WHOLE`] bytes of text.
+    pub(super) fn whole<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let text = Bounded::new(self.open(name)?, &Held::default(), LONGEST_WHOLE);
         serde_json::from_reader(text).inspect_err(|error| self.problem(name, error, UNREAD)).ok()
     }
 
     /// Hands a file to what takes it piece by piece.
-    fn stream<T>(&mut self, name: &str, seed: impl for<'de> DeserializeSeed<'de, Value = T>) -> Option<T> {
-        let text = self.open(name)?;
+    fn stream<T, S: for<'de> DeserializeSeed<'de, Value = T>>(
+        &mut self,
+        name: &str,
+        seed: impl FnOnce(Held) -> S,
+    ) -> Option<T> {
+        let held = Held::default();
+        let text = Bounded::new(self.open(name)?, &held, LONGEST_ELEMENT);
         let mut reader = serde_json::Deserializer::from_reader(text);
-        let read = seed.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
+        let read = seed(held).deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
         read.inspect_err(|error| self.problem(name, error, UNREAD)).ok()
     }
 
     /// Hands over the elements of a file that is an array.
     pub(super) fn elements(&mut self, name: &str, take: impl FnMut(Value)) -> bool {
-        self.stream(name, Elements(take)).is_some()
+        self.stream(name, |held| Elements(held, take)).is_some()
     }
 
-    /// Hands over the members of a file that is an object.
-    pub(super) fn members<M: Members>(&mut self, name: &str, members: M) -> Option<M> {
-        self.stream(name, Object(members))
+    /// Hands over the members of a file that is an object, one by one.
+    pub(super) fn each(&mut self, name: &str, take: impl FnMut(String, Value)) -> bool {
+        self.members(name, |held| Whole(held, take)).is_some()
+    }
+
+    /// Hands a file that is an object to what takes its members.
+    pub(super) fn members<M: Members>(&mut self, name: &str, members: impl FnOnce(Held) -> M) -> Option<M> {
+        self.stream(name, |held| Object(members(held)))
     }
 
     /// Lines of a file.

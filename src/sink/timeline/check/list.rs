@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::flow_row::{self, Packet};
 use super::folder::Folder;
 use super::started::{Open, Prints};
-use super::stream::{Elements, Members};
+use super::stream::{Bounded, Elements, Held, LONGEST_ELEMENT, Members};
 use super::totals::{self, OfHost};
 use super::{MANIFEST, bins_of_flows, manifest, print};
 use crate::capture::Pieces;
@@ -122,6 +122,7 @@ fn of_flags(folder: &mut Folder<'_>, seen: &Seen, tcp: i64) -> u64 {
 
 /// The index, whose entries are taken as they are read.
 pub(super) struct Entries<F> {
+    pub(super) held: Held,
     pub(super) take: F,
     /// The other members.
     pub(super) rest: Map<String, Value>,
@@ -130,7 +131,7 @@ pub(super) struct Entries<F> {
 impl<F: FnMut(Value)> Members for Entries<F> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
         if name == "pairs" {
-            return map.next_value_seed(Elements(&mut self.take));
+            return map.next_value_seed(Elements(self.held.here(), &mut self.take));
         }
         let value = map.next_value()?;
         self.rest.insert(name, value);
@@ -142,9 +143,10 @@ impl<F: FnMut(Value)> Members for Entries<F> {
 fn lists(folder: &mut Folder<'_>, seen: &mut Seen, [flows, pairs, hosts]: [i64; 3]) {
     // The index is read to its end beside the lists that it names.
     let Some(text) = folder.open(INDEX) else { return };
-    let mut reader = serde_json::Deserializer::from_reader(text);
+    let held = Held::default();
+    let mut reader = serde_json::Deserializer::from_reader(Bounded::new(text, &held, LONGEST_ELEMENT));
     let mut open: (Option<u32>, Open) = (None, Open::default());
-    let entries = Entries { take: |entry: Value| self::entry(folder, seen, &mut open, &entry), rest: Map::new() };
+    let entries = Entries { held, take: |entry: Value| self::entry(folder, seen, &mut open, &entry), rest: Map::new() };
     let read = serde::de::DeserializeSeed::deserialize(super::stream::Object(entries), &mut reader);
     let read = read.and_then(|entries| reader.end().map(|()| entries.rest));
     if let (Some(pair), mut bins) = open {
@@ -326,15 +328,12 @@ fn begins(folder: &mut Folder<'_>, name: &str, lines: &mut Pieces<super::folder:
 /// Hands over the flows of some pairs once more.
 pub(super) fn again(folder: &mut Folder<'_>, pairs: &HashSet<String>, mut take: impl FnMut(&str, flow_row::Row)) {
     let mut files: Vec<(String, String)> = Vec::new();
-    let entries = Entries {
-        take: |entry: Value| {
-            if let (Some(pair), Some(file)) = (entry["pair"].as_str(), entry["file"].as_str())
-                && pairs.contains(pair)
-            {
-                files.push((pair.to_owned(), file.to_owned()));
-            }
-        },
-        rest: Map::new(),
+    let find = |entry: Value| {
+        if let (Some(pair), Some(file)) = (entry["pair"].as_str(), entry["file"].as_str())
+            && pairs.contains(pair)
+        {
+            files.push((pair.to_owned(), file.to_owned()));
+        }
     };
     // What cannot be read was told the first time.
     let mut quiet = super::findings::Findings::default();
@@ -346,7 +345,7 @@ pub(super) fn again(folder: &mut Folder<'_>, pairs: &HashSet<String>, mut take: 
         flows: 0,
         has_packets: false,
     };
-    folder.members(INDEX, entries);
+    folder.members(INDEX, |held| Entries { held, take: find, rest: Map::new() });
     for (pair, file) in files {
         let Some(mut lines) = folder.pieces(&format!("indices/flow_list/{file}")) else { continue };
         if lines.line().is_err() {

@@ -62,7 +62,7 @@ fn level(folder: &mut Folder<'_>, name: &'static str, width: i64, told: &Value, 
     let wide = "viewers draw bins of that width";
     folder.findings.equal(MANIFEST, &format!("width of {name}"), &told["resolution_microseconds"], &width.into(), wide);
     folder.findings.equal(MANIFEST, &format!("index of {name}"), &told["index"], &file.as_str().into(), then);
-    let index = folder.json(&file)?;
+    let index: Value = folder.whole(&file)?;
     folder.findings.equal(&file, "resolution", &index["resolution"], &name.into(), "viewers take it for that");
     folder.findings.equal(&file, "resolution_microseconds", &index["resolution_microseconds"], &width.into(), wide);
     let mut slot = None;

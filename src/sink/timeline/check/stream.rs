@@ -1,13 +1,71 @@
 //! JSON that is read piece by piece, so that of a file of any length little is held.
+//!
+//! Text is counted as it is read, and let go of when what it said was taken. What is held at once has a bound, so that neither a string without
+//! end nor a list of zeros fills the memory.
 
+use std::cell::Cell;
 use std::fmt;
-use std::io::{self, BufRead, ErrorKind};
+use std::io::{self, BufRead, ErrorKind, Read};
+use std::rc::Rc;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 
+/// Bytes of text of the longest element that is held: a sound one has a few thousand.
+pub(super) const LONGEST_ELEMENT: u64 = 1 << 20;
+
+/// Bytes of text of the longest file that is held whole: an index that names more than 50,000 files.
+pub(super) const LONGEST_WHOLE: u64 = 16 << 20;
+
+/// How many bytes of text are held, and how many were so at a place that one comes back to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Held {
+    now: Rc<Cell<u64>>,
+    here: u64,
+}
+
+impl Held {
+    /// With the bytes that are held now.
+    pub(super) fn here(&self) -> Held {
+        Held { now: Rc::clone(&self.now), here: self.now.get() }
+    }
+
+    /// What was read since is not held any more.
+    fn let_go(&self) {
+        self.now.set(self.here);
+    }
+}
+
+/// Text of which no more than so many bytes are held.
+pub(super) struct Bounded<R> {
+    text: R,
+    held: Held,
+    most: u64,
+}
+
+impl<R> Bounded<R> {
+    pub(super) fn new(text: R, held: &Held, most: u64) -> Bounded<R> {
+        Bounded { text, held: held.here(), most }
+    }
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.text.read(buffer)?;
+        let now = self.held.now.get() + n as u64;
+        self.held.now.set(now);
+        if now > self.most {
+            let what = if self.most == LONGEST_WHOLE { "a file that is read whole" } else { "an element" };
+            let most = self.most >> 20;
+            let what = format!("{what} is longer than {most} MiB, and none of a timeline is; make the folder anew");
+            return Err(io::Error::new(ErrorKind::InvalidData, what));
+        }
+        Ok(n)
+    }
+}
+
 /// Takes the elements of an array as they are read.
-pub(super) struct Elements<F>(pub(super) F);
+pub(super) struct Elements<F>(pub(super) Held, pub(super) F);
 
 impl<'de, F: FnMut(Value)> DeserializeSeed<'de> for Elements<F> {
     type Value = ();
@@ -26,7 +84,8 @@ impl<'de, F: FnMut(Value)> Visitor<'de> for Elements<F> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
         while let Some(value) = list.next_element()? {
-            (self.0)(value);
+            (self.1)(value);
+            self.0.let_go();
         }
         Ok(())
     }
@@ -68,12 +127,13 @@ impl<'de, M: Members> Visitor<'de> for Object<M> {
 }
 
 /// Takes each member whole.
-pub(super) struct Whole<F>(pub(super) F);
+pub(super) struct Whole<F>(pub(super) Held, pub(super) F);
 
 impl<F: FnMut(String, Value)> Members for Whole<F> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
         let value = map.next_value()?;
-        (self.0)(name, value);
+        (self.1)(name, value);
+        self.0.let_go();
         Ok(())
     }
 }
@@ -82,11 +142,17 @@ impl<F: FnMut(String, Value)> Members for Whole<F> {
 pub(super) struct Array<R> {
     text: R,
     taken: u64,
+    held: Held,
 }
 
 impl<R: BufRead> Array<R> {
     pub(super) fn new(text: R) -> Array<R> {
-        Array { text, taken: 0 }
+        Array { text, taken: 0, held: Held::default() }
+    }
+
+    /// The bytes of the next element that are held.
+    pub(super) fn held(&self) -> Held {
+        self.held.clone()
     }
 
     /// The next element; nothing behind the last.
@@ -114,7 +180,9 @@ impl<R: BufRead> Array<R> {
             }
             _ => return refused(self.taken, "what is no object"),
         }
-        let mut deserializer = serde_json::Deserializer::from_reader(&mut self.text);
+        self.held.let_go();
+        let text = Bounded::new(&mut self.text, &self.held, LONGEST_ELEMENT);
+        let mut deserializer = serde_json::Deserializer::from_reader(text);
         let taken = self.taken;
         self.taken += 1;
         let wrong =
@@ -167,6 +235,43 @@ mod tests {
                 assert_eq!(read(text, window).unwrap(), expected, "{text}");
             }
         }
+    }
+
+    /// More than is held at once, in pieces that are let go of; keys and spaces count, too.
+    #[test]
+    fn files_of_many_elements_are_read() {
+        let many = LONGEST_ELEMENT / 16 + 1;
+        let list = format!("[{}]", vec!["\"0123456789ab\",  "; many as usize].concat() + "0");
+        let object = (0..many).map(|n| format!("\"10.0.{n:06}\": 0, ")).collect::<String>();
+        let object = format!("{{{object}\"a\": 0}}");
+        for text in [&list, &object] {
+            assert!(text.len() as u64 > LONGEST_ELEMENT);
+            let held = Held::default();
+            let mut reader =
+                serde_json::Deserializer::from_reader(Bounded::new(text.as_bytes(), &held, LONGEST_ELEMENT));
+            let mut seen = 0;
+            if text.starts_with('[') {
+                Elements(held.here(), |_| seen += 1).deserialize(&mut reader).unwrap();
+            } else {
+                Object(Whole(held.here(), |_, _| seen += 1)).deserialize(&mut reader).map(drop).unwrap();
+            }
+            assert_eq!(seen, many + 1);
+        }
+        let text = format!("[{}{{}}]", "{\"a\": [0, 0]},\n".repeat(many as usize));
+        assert_eq!(read(&text, 1000).unwrap().len() as u64, many + 1);
+    }
+
+    #[test]
+    fn an_element_without_end_is_refused() {
+        let n = LONGEST_ELEMENT as usize;
+        for text in [format!("[{{}}, {{\"a\": \"{}", "7".repeat(n)), "[{\"a\": [".to_owned() + &"0,".repeat(n / 2)] {
+            let error = read(&text, 1000).unwrap_err().to_string();
+            assert!(error.contains("an element is longer than 1 MiB"), "{error}");
+        }
+        // What is kept of an object counts, however many members there are.
+        let members: String = (0..n / 8).map(|n| format!("\"{n}\":0,")).collect();
+        let error = read(&format!("[{{{members}\"a\":0}}]"), 1000).unwrap_err().to_string();
+        assert!(error.contains("an element is longer than 1 MiB"), "{error}");
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::folder::Folder;
-use super::stream::Whole;
 use crate::sink::timeline::totals::Bins;
 
 pub(super) const HOSTS: &str = "ips/ip_stats.json";
@@ -71,9 +70,7 @@ impl Few {
 
 /// Totals of flags, by name; nothing where they cannot be read.
 pub(super) fn flags(folder: &mut Folder<'_>) -> BTreeMap<String, Value> {
-    let mut flags = BTreeMap::new();
-    folder.members(FLAGS, Whole(|name, n| _ = flags.insert(name, n)));
-    flags
+    folder.whole(FLAGS).unwrap_or_default()
 }
 
 /// Totals of flags, which have to be these.
@@ -90,7 +87,7 @@ pub(super) fn flags_are(folder: &mut Folder<'_>, seen: &BTreeMap<String, i64>) {
 pub(super) fn hosts_are(folder: &mut Folder<'_>, seen: &BTreeMap<String, OfHost>) {
     let mut hosts = 0;
     let mut wrong = Few::default();
-    let take = Whole(|host: String, says: Value| {
+    let take = |host: String, says: Value| {
         let Some(of) = seen.get(&host) else { return wrong.add(format!("{host} has no TCP packets")) };
         hosts += 1;
         let (first, last) = of.times.unwrap_or_default();
@@ -98,8 +95,8 @@ pub(super) fn hosts_are(folder: &mut Folder<'_>, seen: &BTreeMap<String, OfHost>
         for (name, is) in is.filter(|(name, is)| says[*name].as_i64() != Some(*is)) {
             wrong.add(format!("{name} of {host} says {}, but it is {is}", says[name]));
         }
-    });
-    let read = folder.members(HOSTS, take).is_some();
+    };
+    let read = folder.each(HOSTS, take);
     wrong.tell(folder);
     if read && hosts < seen.len() {
         let what = format_args!("it has {hosts} hosts of TCP packets, of {}", seen.len());
@@ -118,7 +115,7 @@ pub(super) fn hosts_of_lists(
     let mut sums = [0_i64; 4];
     let mut known = 0;
     let mut wrong = Few::default();
-    let take = Whole(|host: String, says: Value| {
+    let take = |host: String, says: Value| {
         let is = seen.get(&host).copied().unwrap_or_default();
         known += usize::from(seen.contains_key(&host));
         for (at, name) in SUMS.into_iter().enumerate() {
@@ -144,8 +141,8 @@ pub(super) fn hosts_of_lists(
             }
             _ => wrong.add(format!("{host}: first_ts and last_ts are outside the time of the folder")),
         }
-    });
-    let read = folder.members(HOSTS, take).is_some();
+    };
+    let read = folder.each(HOSTS, take);
     wrong.tell(folder);
     if !read {
         return;
