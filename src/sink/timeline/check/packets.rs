@@ -128,6 +128,8 @@ pub(super) struct Sums {
     of: HashMap<u64, Sum>,
     /// Packets of flows.
     listed: [u64; 3],
+    /// Keys of flows, by their hash, of which there was no row when they were read: the first.
+    strangers: BTreeMap<u64, String>,
     pub(super) has: Has,
 }
 
@@ -147,7 +149,12 @@ impl Sums {
     pub(super) fn listed(&mut self, packet: &Told) -> bool {
         let Some(kind) = packet.kind().map(|kind| kind as usize) else { return false };
         self.listed[kind] += 1;
-        let sum = self.of.entry(print(&packet.key())).or_default();
+        let key = packet.key();
+        let hash = print(&key);
+        let sum = self.of.entry(hash).or_default();
+        if sum.line == 0 && self.strangers.len() < NAMED {
+            self.strangers.entry(hash).or_insert(key);
+        }
         sum.listed[kind] += 1;
         sum.prints[kind] = sum.prints[kind].wrapping_sub(packet.print());
         true
@@ -166,9 +173,17 @@ impl Sums {
         let mut wrong: BTreeMap<u64, String> = BTreeMap::new();
         let mut others = 0_u64;
         let then = "viewers show these packets in no flow, or flows of other packets";
-        for sum in self.of.values() {
+        let mut strange: BTreeMap<&str, u64> = BTreeMap::new();
+        for (hash, sum) in &self.of {
             let rows: u64 = kinds().map(|kind| u64::from(sum.rows[kind])).sum();
             let flows: u64 = kinds().map(|kind| u64::from(sum.listed[kind])).sum::<u64>() + u64::from(sum.unlisted);
+            if sum.line == 0 && flows > 0 {
+                match self.strangers.get(hash) {
+                    Some(key) => _ = strange.insert(key, flows),
+                    None => others += 1,
+                }
+                continue;
+            }
             let what = if rows != flows && flows == 0 {
                 "no flow is of the ends of this TCP packet".to_owned()
             } else if rows != flows {
@@ -188,6 +203,9 @@ impl Sums {
         for (line, what) in &wrong {
             let name = names.get(line).map_or("", |name| name);
             folder.problem(file, format_args!("line {line}, {name}: {what}"), then);
+        }
+        for (key, flows) in strange {
+            folder.problem(file, format_args!("{key}: it has no packets of these ends, and flows have {flows}"), then);
         }
         (0..others).for_each(|_| folder.problem(file, "others", then));
     }
