@@ -299,30 +299,43 @@ fn check_folder(folder: &Path, shared: &Shared) -> anyhow::Result<Exit> {
     let has_versions = VERSIONS.iter().any(|version| folder.join(version).is_dir());
     if !folder.join("manifest.json").exists() && has_versions {
         let checked = check::check_versions(folder)?;
-        let exits = checked.iter().map(|(version, findings)| tell_findings(&folder.join(version), findings, shared));
+        let exits = checked.iter().map(|(version, findings)| tell_findings(folder, Some(version), findings, shared));
         let exits = exits.collect::<anyhow::Result<Vec<_>>>()?;
+        let beside = check::beside_versions(folder)?;
+        let beside = beside.iter().filter(|_| !shared.quiet);
+        let note = |name: &String| format!("note: {}: it is no version; viewers do not read it\n", printable(name));
+        print(&beside.map(note).collect::<String>())?;
         return Ok(exits.into_iter().max().unwrap_or(Exit::Ok));
     }
-    tell_findings(folder, &check::check(folder)?, shared)
+    tell_findings(folder, None, &check::check(folder)?, shared)
 }
 
-/// Says what was found in a folder.
-fn tell_findings(folder: &Path, findings: &check::Findings, shared: &Shared) -> anyhow::Result<Exit> {
+/// Says what was found in a folder, or in one of its versions.
+fn tell_findings(
+    folder: &Path,
+    version: Option<&str>,
+    findings: &check::Findings,
+    shared: &Shared,
+) -> anyhow::Result<Exit> {
+    let (place, version, of) = match version {
+        Some(version) => (folder.join(version), format!("{version}/"), format!("{version}: ")),
+        None => (folder.to_owned(), String::new(), String::new()),
+    };
     let mut out = String::new();
     for problem in &findings.problems {
-        out.push_str(&format!("{}\n", printable(problem)));
+        out.push_str(&format!("{version}{}\n", printable(problem)));
     }
     if findings.more > 0 {
-        out.push_str(&format!("and {} more\n", findings.more));
+        out.push_str(&format!("{of}and {} more\n", findings.more));
     }
     for hidden in findings.hidden.iter().filter(|_| !shared.quiet) {
-        out.push_str(&format!("not shown: {}\n", printable(hidden)));
+        out.push_str(&format!("not shown: {of}{}\n", printable(hidden)));
     }
     for note in findings.notes.iter().filter(|_| !shared.quiet) {
-        out.push_str(&format!("note: {}\n", printable(note)));
+        out.push_str(&format!("note: {version}{}\n", printable(note)));
     }
     if findings.is_clean() && !shared.quiet {
-        out.push_str(&format!("{}: {} is in order\n", folder.display(), findings.format));
+        out.push_str(&format!("{}: {} is in order\n", place.display(), findings.format));
     }
     print(&out)?;
     Ok(if findings.is_clean() { Exit::Ok } else { Exit::Partial })

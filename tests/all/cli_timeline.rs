@@ -658,6 +658,29 @@ fn a_check_reads_regular_files_of_sound_length() {
     assert!(ran.code == Some(1) && ran.said.contains("it is not a regular file"), "{ran:?}");
 }
 
+/// Of several versions each finding says which it is of, and what lies beside them is told.
+#[test]
+fn a_check_of_several_versions_names_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let out = dir.path().join("out");
+    timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap(), "--layout", "all"]);
+    let checked = || timeline(&["--check", out.to_str().unwrap()]);
+    let ran = checked();
+    assert!(ran.code == Some(0) && !ran.out.contains("is no version"), "{ran:?}");
+    std::fs::write(out.join("v5.0/odd"), "").unwrap();
+    std::fs::write(out.join("v3.3.zip"), "").unwrap();
+    std::fs::create_dir(out.join("v6.0")).unwrap();
+    std::fs::write(out.join("v2.0/ips/flag_stats.json"), "{}").unwrap();
+    let ran = checked();
+    assert_eq!(ran.code, Some(3));
+    for said in
+        ["v2.0/ips/flag_stats.json: ", "note: v5.0/odd: ", "note: v3.3.zip: it is no version", "note: v6.0: it is"]
+    {
+        assert!(ran.out.lines().any(|line| line.starts_with(said)), "{said}: {}", ran.out);
+    }
+}
+
 /// A filter that leaves nothing is no damage.
 #[test]
 fn a_filter_that_leaves_nothing_is_named() {

@@ -82,6 +82,24 @@ pub fn check_versions(folder: &Path) -> Result<Vec<(&'static str, Findings)>> {
     Ok(checked)
 }
 
+/// Names of what lies beside the versions of a folder, and is none.
+///
+/// # Errors
+/// The folder cannot be looked through.
+pub fn beside_versions(folder: &Path) -> Result<Vec<String>> {
+    let failed = |source| Error::io("read", folder, source);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !VERSIONS.contains(&name.as_str()) || !entry.path().is_dir() {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// What two versions of the same packets have both.
 #[derive(Clone, Copy, Debug, Default)]
 struct Sums {
