@@ -430,6 +430,58 @@ fn lists_of_packets_without_flags_are_clean() {
     }
 }
 
+#[test]
+fn whole_numbers_are_such_however_they_are_written() {
+    let dir = tempfile::tempdir().unwrap();
+    chunked(dir.path());
+    for file in ["flows/flows_index.json", "flows/chunk_00000.json"] {
+        edit(&dir.path().join(file), "\"totalPackets\":3", "\"totalPackets\":3e0");
+    }
+    edit(&dir.path().join("flows/flows_index.json"), "\"totalBytes\":174", "\"totalBytes\":1.74E+2");
+    edit(&dir.path().join("flows/chunk_00000.json"), "\"src_port\":9", "\"src_port\":9.0");
+    edit(&dir.path().join("manifest.json"), "\"duration\":2", "\"duration\":2.0");
+    edit(&dir.path().join("ips/flag_stats.json"), "\"ACK\":1", "\"ACK\":1.0");
+    edit(&dir.path().join("ips/ip_stats.json"), "\"sent_bytes\":114", "\"sent_bytes\":114.0");
+    edit(&dir.path().join("indices/bins.json"), "\"count\":1", "\"count\":1.0");
+    clean(dir.path());
+    edit(&dir.path().join("manifest.json"), "\"duration\":2.0", "\"duration\":2.5");
+    let problems = check(dir.path()).unwrap().problems;
+    assert!(problems[0].contains("duration is 2.5, and no whole number"), "{problems:#?}");
+}
+
+/// What is null where there is none may as well be missing, but is told.
+#[test]
+fn what_is_missing_is_noted() {
+    let dir = tempfile::tempdir().unwrap();
+    chunked(dir.path());
+    edit(&dir.path().join("flows/chunk_00000.json"), "\"invalidReason\":null,", "");
+    let notes = clean(dir.path()).notes;
+    let chunk = "flows/chunk_00000.json: \"flow_000001\": ";
+    for said in [
+        format!("{chunk}invalidReason is missing"),
+        format!("{chunk}invalidPacket is missing"),
+        "manifest.json: created is missing".into(),
+        "manifest.json: source_files is missing".into(),
+        "manifest.json: attack_context is missing".into(),
+        "manifest.json: filter_applied is missing".into(),
+    ] {
+        assert!(notes.iter().any(|note| note.starts_with(&said)), "{said}: {notes:#?}");
+    }
+}
+
+/// Where all rows of a flow are gone, it is named by its ends.
+#[test]
+fn a_flow_without_rows_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    chunked(dir.path());
+    let path = dir.path().join("packets.csv");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.lines().next().unwrap().to_owned() + "\n").unwrap();
+    let problems = check(dir.path()).unwrap().problems;
+    let said = "packets.csv: a:9-b:80: it has no packets of these ends, and flows have 3";
+    assert!(problems.iter().any(|problem| problem.starts_with(said)), "{problems:#?}");
+}
+
 /// Version 2.0 of packets, as a mode makes it.
 fn write_chunks(path: &Path, packets: &[Packet], hosts: &Hosts, mode: Mode) {
     let mut sink = Chunked::create(path, false, 3, About { mode, ..about() }).unwrap();

@@ -8,7 +8,7 @@ use super::findings::short;
 use super::folder::Folder;
 use super::list::{self, Seen, name_of};
 use super::started::{Counted, Sum, sums};
-use super::stream::{Array, Held, Members, Object, Whole};
+use super::stream::{Array, Held, Members, Object, Whole, plain};
 use crate::sink::timeline::flow_bins::{KINDS, WIDTHS};
 
 pub(super) const INDEX: &str = "indices/flow_bins_index.json";
@@ -94,7 +94,7 @@ struct Bin<'b, F> {
 impl<F: FnMut(i64, &str, &Value)> Members for Bin<'_, F> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
         if name != "flows_by_ip_pair" {
-            self.rest.insert(name, map.next_value()?);
+            self.rest.insert(name, plain(map.next_value()?));
             return Ok(());
         }
         let (take, early) = (&mut *self.take, &mut self.early);
@@ -104,7 +104,8 @@ impl<F: FnMut(i64, &str, &Value)> Members for Bin<'_, F> {
                 map.next_value_seed(Object(take)).map(drop)
             }
             None => {
-                early.append(&mut map.next_value()?);
+                let of: Map<String, Value> = map.next_value()?;
+                early.extend(of.into_iter().map(|(pair, of)| (pair, plain(of))));
                 Ok(())
             }
         }

@@ -10,7 +10,7 @@ use super::findings::Findings;
 use super::flow::{self, Flow};
 use super::folder::{Folder, Text, cells, integer};
 use super::packets::{Has, Sums, Told, is_tcp};
-use super::stream::{Array, Object};
+use super::stream::{Array, Object, plain};
 use super::totals::{self, OfHost};
 use super::{Extent, MANIFEST, PORTS, manifest, print};
 use crate::error::Result;
@@ -302,6 +302,7 @@ impl<'s> Walk<'s> {
             loop {
                 match index.next(PhantomData::<Value>) {
                     Ok(Some(entry)) => {
+                        let entry = plain(entry);
                         let start = entry["startTime"].as_i64().unwrap_or(i64::MIN);
                         by_start &= started <= start;
                         started = start;

@@ -59,6 +59,12 @@ impl Findings {
         self.tell(true, file, then, what, then);
     }
 
+    /// Notes that a member is not there, where null would say the same.
+    pub(super) fn lacks(&mut self, file: &str, name: &str, of: &str) {
+        let of = if of.is_empty() { String::new() } else { format!("{of}: ") };
+        self.tell(true, file, name, format_args!("{of}{name} is missing"), "viewers take it for null");
+    }
+
     /// Says so where two things that have to be equal are not.
     pub(super) fn equal<T: PartialEq + Serialize>(&mut self, file: &str, name: &str, says: &T, is: &T, then: &str) {
         if says != is {

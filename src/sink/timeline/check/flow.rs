@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::findings::{Findings, short};
 use super::packets::{Sums, Told, key};
-use super::stream::{Elements, Held, Members, Object};
+use super::stream::{Elements, Held, Members, Object, plain};
 use super::{flow_row, print};
 use crate::sink::timeline::flow_bins::KINDS;
 use crate::sink::timeline::flows::description;
@@ -31,6 +31,9 @@ const BOTH: [&str; 16] = [
     "closingStarted",
     "invalidReason",
 ];
+
+/// What only the file has, null where there is none, beside phases and packets.
+const ALONE: [&str; 5] = ["expectedSeqNum", "expectedAckNum", "invalidPacket", "synPacket", "synAckPacket"];
 
 /// Phases, what the index calls their number of packets, and what packets do in them.
 const PHASES: [(&str, &str, &[&str]); 3] = [
@@ -183,7 +186,7 @@ impl Members for Flow<'_> {
             }
             "phases" => map.next_value_seed(Object(Phases(self))).map(drop),
             _ => {
-                self.rest.insert(name, map.next_value()?);
+                self.rest.insert(name, plain(map.next_value()?));
                 Ok(())
             }
         }
@@ -211,6 +214,9 @@ pub(super) fn compare(findings: &mut Findings, file: &str, flow: Flow<'_>, entry
     let Flow { sums, rest, steps, phases, packets, wrong, .. } = flow;
     let flow = Value::Object(rest);
     let here = short(&flow["id"]);
+    for name in BOTH.into_iter().chain(ALONE).filter(|name| flow.get(name).is_none()) {
+        findings.lacks(file, name, &here);
+    }
     let mut tell = |kind: &str, what: &str| findings.of_kind(kind, file, format_args!("{here}: {what}"), THEN);
     for name in BOTH {
         if flow[name] != entry[name] {

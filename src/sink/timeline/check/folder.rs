@@ -11,7 +11,7 @@ use serde::de::{DeserializeOwned, DeserializeSeed};
 use serde_json::Value;
 
 use super::findings::Findings;
-use super::stream::{Bounded, Elements, Held, LONGEST_ELEMENT, LONGEST_WHOLE, Members, Object, Whole};
+use super::stream::{Bounded, Elements, Held, LONGEST_ELEMENT, LONGEST_WHOLE, Members, Object, Whole, plain};
 use super::{MANIFEST, print};
 use crate::capture::Pieces;
 
@@ -92,7 +92,8 @@ impl Folder<'_> {
     /// A file that is held whole: at most [`LONGEST_WHOLE`] bytes of text.
     pub(super) fn whole<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
         let text = Bounded::new(self.open(name)?, &Held::default(), LONGEST_WHOLE);
-        serde_json::from_reader(text).inspect_err(|error| self.problem(name, error, UNREAD)).ok()
+        let read = serde_json::from_reader(text).and_then(|value| serde_json::from_value(plain(value)));
+        read.inspect_err(|error| self.problem(name, error, UNREAD)).ok()
     }
 
     /// Hands a file to what takes it piece by piece.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::flow_row::{self, Packet};
 use super::folder::Folder;
 use super::started::{Open, Prints};
-use super::stream::{Bounded, Elements, Held, LONGEST_ELEMENT, Members};
+use super::stream::{Bounded, Elements, Held, LONGEST_ELEMENT, Members, plain};
 use super::totals::{self, OfHost};
 use super::{MANIFEST, bins_of_flows, manifest, print};
 use crate::capture::Pieces;
@@ -111,7 +111,7 @@ fn of_flags(folder: &mut Folder<'_>, seen: &Seen, tcp: i64) -> u64 {
     let without = listed.get("NONE").map_or(0, |listed| listed.saturating_sub(is("NONE")));
     let apart = unlisted.saturating_sub(is("INVALID").saturating_sub(without));
     if apart > 0 {
-        folder.findings.notes.push(format!("{apart} TCP packets are in no list"));
+        folder.findings.notes.push(format!("{}: {apart} TCP packets are in no list", totals::FLAGS));
     }
     let has = |name: &str| listed.contains_key(if name == "INVALID" { "NONE" } else { name });
     for name in stats.keys().filter(|name| unlisted == 0 && !has(name) && is(name) > 0) {
@@ -133,8 +133,7 @@ impl<F: FnMut(Value)> Members for Entries<F> {
         if name == "pairs" {
             return map.next_value_seed(Elements(self.held.here(), &mut self.take));
         }
-        let value = map.next_value()?;
-        self.rest.insert(name, value);
+        self.rest.insert(name, plain(map.next_value()?));
         Ok(())
     }
 }

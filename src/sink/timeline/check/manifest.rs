@@ -8,6 +8,9 @@ use super::MANIFEST;
 use super::findings::{Findings, short};
 use super::folder::Folder;
 
+/// What every manifest says beside, null where there is none.
+const TOLD: [&str; 5] = ["created", "source_file", "source_files", "attack_context", "filter_applied"];
+
 /// Checks `structure`, which has to name these files, the sources and the filter.
 pub(super) fn check(folder: &mut Folder<'_>, manifest: &Value, structure: &[(&str, &str)]) {
     let then = "whoever follows it finds nothing";
@@ -27,6 +30,9 @@ pub(super) fn check(folder: &mut Folder<'_>, manifest: &Value, structure: &[(&st
             let what = format_args!("structure.{name} is {}, which is not there", short(path));
             folder.findings.problem(MANIFEST, what, then);
         }
+    }
+    for name in TOLD.into_iter().filter(|name| manifest.get(name).is_none()) {
+        folder.findings.lacks(MANIFEST, name, "");
     }
     sources(folder, manifest);
     context(folder, &manifest["attack_context"]);

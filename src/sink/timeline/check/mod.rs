@@ -119,7 +119,7 @@ fn look(folder: &Path) -> Result<(Findings, Sums)> {
     let text = std::fs::read_to_string(&path).map_err(|source| Error::io("read", &path, source))?;
     let mut findings = Findings::default();
     let manifest: Value = match serde_json::from_str(&text) {
-        Ok(manifest) => manifest,
+        Ok(manifest) => stream::plain(manifest),
         Err(error) => {
             findings.problem(MANIFEST, error, "viewers load nothing");
             return Ok((findings.finish(), Sums::default()));

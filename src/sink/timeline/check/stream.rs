@@ -64,6 +64,23 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
+/// A value whose whole numbers are written as such: `45.0` and `45e0` are 45 in JavaScript.
+pub(super) fn plain(mut value: Value) -> Value {
+    /// From here on a number is not exact.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    match &mut value {
+        Value::Number(number) if number.is_f64() => {
+            if let Some(n) = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() <= EXACT) {
+                *number = (n as i64).into();
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| *value = plain(value.take())),
+        Value::Object(members) => members.values_mut().for_each(|value| *value = plain(value.take())),
+        _ => {}
+    }
+    value
+}
+
 /// Takes the elements of an array as they are read.
 pub(super) struct Elements<F>(pub(super) Held, pub(super) F);
 
@@ -84,7 +101,7 @@ impl<'de, F: FnMut(Value)> Visitor<'de> for Elements<F> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<(), A::Error> {
         while let Some(value) = list.next_element()? {
-            (self.1)(value);
+            (self.1)(plain(value));
             self.0.let_go();
         }
         Ok(())
@@ -132,7 +149,7 @@ pub(super) struct Whole<F>(pub(super) Held, pub(super) F);
 impl<F: FnMut(String, Value)> Members for Whole<F> {
     fn member<'de, A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
         let value = map.next_value()?;
-        (self.1)(name, value);
+        (self.1)(name, plain(value));
         self.0.let_go();
         Ok(())
     }
