@@ -6,7 +6,7 @@
 //! - The **sequence** of a sensor is what its run was handed: files, and moments at which the wall clock spoke. Places grow, and none is used twice.
 //! - **Files** are known by what they are, not by name. One that leaves the sequence stays known, so that it is not taken again.
 //! - **Products** have a time up to which their hours are out, and the files of these hours; of products by the capture it is known which
-//!   captures have theirs.
+//!   capture has records where, and under which name it had them.
 //!
 //! It does not look into files, nor whether they are there.
 
@@ -131,6 +131,17 @@ pub struct Hour {
     pub file: Written,
 }
 
+/// Records that a capture has by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Own {
+    /// Where they lie in the folder of each product, without their ending. One capture has a place.
+    pub records: PathBuf,
+    /// Where the capture lay when they were made.
+    pub capture: PathBuf,
+    /// What it is.
+    pub identity: Identity,
+}
+
 /// What is known of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
@@ -194,7 +205,7 @@ pub(super) struct Held {
     pub(super) late: bool,
     /// Its latest packet, if it is known to have one.
     pub(super) last: Option<Timestamp>,
-    /// Whether the records that it has by itself are out.
+    /// Whether the records that it has by itself are out under its name.
     pub(super) own: bool,
 }
 
@@ -384,30 +395,54 @@ impl Journal {
         })
     }
 
-    /// Notes that the records which a capture has by itself are out: these files, with their products, are on the disk.
+    /// Notes that the records which a capture has by itself are out: these files, with their products, are on the disk. What had its records there
+    /// has them no more.
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub fn commit_own(&self, sensor: &str, identity: &Identity, files: &[(String, Written)]) -> Result<()> {
-        let Identity { device, inode, size, digest } = identity;
+    pub fn commit_own(&self, sensor: &str, own: &Own, files: &[(String, Written)]) -> Result<()> {
+        let Own { records, capture, identity: Identity { device, inode, size, digest } } = own;
         self.change(|db| {
             let sensor = sensor_of(db, sensor)?;
             files.iter().try_for_each(|(product, file)| write(db, sensor, product, file))?;
-            let sql = "INSERT OR IGNORE INTO own (device, inode, size, digest) VALUES (?1, ?2, ?3, ?4)";
-            let capture = params![Bits(*device), Bits(*inode), Bits(*size), digest];
-            db.prepare_cached(sql)?.execute(capture).map(drop)
+            let sql = "INSERT OR REPLACE INTO own (records, path, device, inode, size, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let [records, capture] = [records, capture].map(|path| path.as_os_str().as_bytes());
+            let own = params![records, capture, Bits(*device), Bits(*inode), Bits(*size), digest];
+            db.prepare_cached(sql)?.execute(own).map(drop)
         })
     }
 
-    /// Whether the records which a capture has by itself are out.
+    /// The records which a capture has by itself and that are out, under all names that it had.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn has_own(&self, identity: &Identity) -> Result<bool> {
+    pub fn own_of(&self, identity: &Identity) -> Result<Vec<Own>> {
         let Identity { device, inode, size, digest } = identity;
-        let sql = "SELECT EXISTS (SELECT 1 FROM own WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4)";
-        let found = value(&self.db, sql, params![Bits(*device), Bits(*inode), Bits(*size), digest]);
-        found.map_err(|error| self.failed(&error))
+        let sql = "SELECT records, path, device, inode, size, digest FROM own
+            WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4 ORDER BY records";
+        self.list(sql, params![Bits(*device), Bits(*inode), Bits(*size), digest], own)
+    }
+
+    /// Whose records lie at a place.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn own_at(&self, records: &Path) -> Result<Option<Own>> {
+        let sql = "SELECT records, path, device, inode, size, digest FROM own WHERE records = ?1";
+        Ok(self.list(sql, [records.as_os_str().as_bytes()], own)?.pop())
+    }
+
+    /// Notes that nobody has records at a place: these files, named as in [`Written::path`], were removed.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn disown(&self, records: &Path, files: &[PathBuf]) -> Result<()> {
+        self.change(|db| {
+            let mut sql = db.prepare_cached("DELETE FROM hour WHERE path = ?1")?;
+            files.iter().try_for_each(|file| sql.execute([file.as_os_str().as_bytes()]).map(drop))?;
+            let sql = "DELETE FROM own WHERE records = ?1";
+            db.prepare_cached(sql)?.execute([records.as_os_str().as_bytes()]).map(drop)
+        })
     }
 
     /// What is known of a file; nothing of one that is new.
@@ -427,13 +462,15 @@ impl Journal {
     /// The journal cannot be written.
     pub fn moved(&self, identity: &Identity, path: &Path) -> Result<bool> {
         let Identity { device, inode, size, digest } = identity;
-        let sql =
-            "UPDATE file SET path = ?1 WHERE device = ?2 AND inode = ?3 AND size = ?4 AND digest = ?5 AND path <> ?1";
-        let rows = self.change(|db| {
-            let path = path.as_os_str().as_bytes();
-            db.prepare_cached(sql)?.execute(params![path, Bits(*device), Bits(*inode), Bits(*size), digest])
-        })?;
-        Ok(rows > 0)
+        let lies = params![path.as_os_str().as_bytes(), Bits(*device), Bits(*inode), Bits(*size), digest];
+        let elsewhere = "device = ?2 AND inode = ?3 AND size = ?4 AND digest = ?5 AND path <> ?1";
+        // Mostly it is none, and then nobody has to wait.
+        let is_news = value(&self.db, &format!("SELECT EXISTS (SELECT 1 FROM file WHERE {elsewhere})"), lies);
+        if is_news.map_err(|error| self.failed(&error))? {
+            let sql = format!("UPDATE file SET path = ?1 WHERE {elsewhere}");
+            return self.change(|db| Ok(db.prepare_cached(&sql)?.execute(lies)? > 0));
+        }
+        Ok(false)
     }
 
     /// Notes a file that is in no sequence, and takes it out if it is in one.
@@ -516,8 +553,8 @@ impl Journal {
     /// became, and that may be no capture that was given.
     pub(super) fn held(&self) -> Result<Vec<Held>> {
         let sql = "SELECT file.id, name, path, device, inode, size, digest, state <> ?1 OR packets IS NOT NULL, last, state = ?3,
-                EXISTS (SELECT 1 FROM own WHERE (own.device, own.inode, own.size, own.digest) =
-                    (file.device, file.inode, file.size, file.digest))
+                EXISTS (SELECT 1 FROM own WHERE (own.device, own.inode, own.size, own.digest, own.path) =
+                    (file.device, file.inode, file.size, file.digest, file.path))
             FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2, ?3) AND removed = 0 AND NOT EXISTS
                 (SELECT 1 FROM file AS newer WHERE newer.device = file.device AND newer.inode = file.inode AND newer.id > file.id)
             ORDER BY file.id";
@@ -692,6 +729,10 @@ fn path(row: &Row<'_>, at: usize) -> rusqlite::Result<PathBuf> {
 fn identity(row: &Row<'_>, at: usize) -> rusqlite::Result<Identity> {
     let (Bits(device), Bits(inode), Bits(size)) = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?);
     Ok(Identity { device, inode, size, digest: row.get(at + 3)? })
+}
+
+fn own(row: &Row<'_>) -> rusqlite::Result<Own> {
+    Ok(Own { records: path(row, 0)?, capture: path(row, 1)?, identity: identity(row, 2)? })
 }
 
 /// A number of 64 bits, kept as the signed one of the same bits: SQLite has no others.

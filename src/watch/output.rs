@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, mkdirat, openat, renameat, statat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
 use crate::error::{Error, Result};
@@ -47,6 +47,15 @@ impl Output {
         let mut out = self.create(file)?;
         out.write_all(bytes).map_err(|source| Error::io("write", &self.path.join(file), source))?;
         out.commit().map(drop)
+    }
+
+    /// Removes a file, if it is there.
+    pub(super) fn remove(&self, file: &Path) -> Result<()> {
+        let folder = self.folder(file.parent().unwrap_or(Path::new("")))?;
+        match unlinkat(folder, file.file_name().unwrap_or_default(), AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(self.refused("remove", file, error)),
+        }
     }
 
     /// Opens a file for reading and writing; makes it if it is missing.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
 
-pub(super) use self::by_capture::{Made, make, rival};
+pub(super) use self::by_capture::{Made, files, make, place};
 pub(super) use self::by_hour::Making;
 use crate::config::Config;
 use crate::error::Result;

@@ -16,7 +16,7 @@ pub(super) const OWN: &str = ".pcap-compactor";
 const NAME: &str = "watch.sqlite";
 
 /// The version of the tables; another one when they change.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// `place` is never used twice, also not behind the end of a sequence that was taken back.
 const TABLES: &str = "
@@ -69,6 +69,18 @@ const SECOND: &str = "
     PRAGMA user_version = 2;
 ";
 
+/// Since version 3: of records by the capture also where they lie, and of which name of the capture they are. Of those from before that is not
+/// known, so they are made anew.
+const THIRD: &str = "
+    DROP TABLE own;
+    CREATE TABLE own (
+        records BLOB PRIMARY KEY, path BLOB NOT NULL,
+        device INTEGER NOT NULL, inode INTEGER NOT NULL, size INTEGER NOT NULL, digest TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX own_capture ON own (device, inode, size, digest);
+    PRAGMA user_version = 3;
+";
+
 /// See [`Journal::open`].
 pub(super) fn open(output: &Path) -> Result<Journal> {
     fs::create_dir_all(output).map_err(|source| Error::io("make the folder", output, source))?;
@@ -111,12 +123,14 @@ fn prepare(db: &Connection, path: &Path) -> Result<()> {
             }
             transaction.commit()?;
         }
-        if version(db)? == 1 {
-            let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
-            if version(&transaction)? == 1 {
-                transaction.execute_batch(SECOND)?;
+        for (before, tables) in [(1, SECOND), (2, THIRD)] {
+            if version(db)? == before {
+                let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
+                if version(&transaction)? == before {
+                    transaction.execute_batch(tables)?;
+                }
+                transaction.commit()?;
             }
-            transaction.commit()?;
         }
         version(db)
     };

@@ -408,17 +408,38 @@ fn a_journal_of_the_version_before_is_taken_over() {
     drop(journal);
     let journal = Journal::open(output.path()).unwrap();
     assert_eq!(steps(&journal, "s"), [Ok(1)]);
-    assert!(!journal.has_own(&identity(1)).unwrap());
+    assert_eq!(journal.own_of(&identity(1)).unwrap(), []);
     let files =
         [("flows".to_owned(), written("flows/s/1.csv", 7)), ("scans".to_owned(), written("scans/s/1.jsonl", 7))];
-    journal.commit_own("s", &identity(1), &files).unwrap();
-    assert!(journal.has_own(&identity(1)).unwrap() && !journal.has_own(&identity(2)).unwrap());
+    let own = own("s/1", &fed(1));
+    journal.commit_own("s", &own, &files).unwrap();
+    assert_eq!([1, 2].map(|n| journal.own_of(&identity(n)).unwrap()), [vec![own], vec![]]);
     let paths: Vec<PathBuf> = journal.written().unwrap().into_iter().map(|hour| hour.file.path).collect();
     assert_eq!(paths, [Path::new("flows/s/1.csv"), Path::new("scans/s/1.jsonl")]);
     // Of a capture that was removed nothing stays.
     let ids: Vec<i64> = journal.held().unwrap().iter().filter(|held| held.own).map(|held| held.id).collect();
     journal.removed_captures(&ids).unwrap();
-    assert!(!journal.has_own(&identity(1)).unwrap());
+    assert_eq!(journal.own_of(&identity(1)).unwrap(), []);
+}
+
+fn own(records: &str, fed: &Fed) -> Own {
+    Own { records: records.into(), capture: fed.path.clone(), identity: fed.identity.clone() }
+}
+
+#[test]
+fn a_place_has_the_records_of_the_last_capture_and_a_capture_may_have_several_places() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    let [first, renamed, second] = [own("s/x", &fed(1)), own("s/x1", &fed(1)), own("s/x", &fed(2))];
+    let file = [("flows".to_owned(), written("flows/s/x.csv", 7))];
+    journal.commit_own("s", &first, &file).unwrap();
+    journal.commit_own("s", &renamed, &[]).unwrap();
+    assert_eq!(journal.own_of(&identity(1)).unwrap(), [first, renamed.clone()]);
+    journal.commit_own("s", &second, &[]).unwrap();
+    assert_eq!(journal.own_of(&identity(1)).unwrap(), [renamed]);
+    assert_eq!(journal.own_at(Path::new("s/x")).unwrap(), Some(second));
+    journal.disown(Path::new("s/x"), &["flows/s/x.csv".into()]).unwrap();
+    assert_eq!((journal.own_at(Path::new("s/x")).unwrap(), journal.written().unwrap()), (None, vec![]));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 use super::*;
-use crate::watch::journal::{Became, Fed, State, Written};
+use crate::watch::journal::{Became, Fed, Own, State, Written};
 use crate::watch::{Identity, Product};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -156,7 +156,11 @@ fn a_capture_stays_until_the_records_are_out_that_it_has_by_itself() {
         scene.feed(&path, identity.clone(), 2 * HOUR);
         let looked = scene.look();
         assert_eq!((names(&looked), looked.kept_for_hours), (Vec::new(), 1));
-        scene.journal.commit_own("s", &identity, &[]).unwrap();
+        let mut own = Own { records: "s/old".into(), capture: scene.path("before"), identity };
+        scene.journal.commit_own("s", &own, &[]).unwrap();
+        assert_eq!(names(&scene.look()), [""; 0], "they are out under another name");
+        own.capture = path;
+        scene.journal.commit_own("s", &own, &[]).unwrap();
         assert_eq!(names(&scene.look()), ["old"]);
     }
 }

@@ -1,5 +1,7 @@
 //! Records that a capture has by itself: they are made when it has come, whatever its place among the others.
 
+use std::path::PathBuf;
+
 use super::aside::last_packet;
 use super::feeding::{FORGET, LineFeed};
 use crate::engine::FileReport;
@@ -7,17 +9,44 @@ use crate::error::Result;
 use crate::time::Timestamp;
 use crate::watch::Identity;
 use crate::watch::arrivals::Arrival;
-use crate::watch::journal::Fed;
-use crate::watch::products::{Made, make, rival};
+use crate::watch::journal::{Fed, Own};
+use crate::watch::products::{Made, files, make, place};
 use crate::watch::spans::hour;
 
 impl LineFeed<'_> {
-    /// Notes a capture whose own records are wanted, if they are not out.
+    /// Notes a capture whose own records are wanted, if they are not out under its name.
     pub(super) fn wants_own(&mut self, arrival: &Arrival) -> Result<()> {
-        if self.line.settings.by_capture() && !self.journal.has_own(&arrival.identity)? {
-            self.waiting.own.insert(arrival.path.clone(), arrival.clone());
+        if !self.line.settings.by_capture() {
+            return Ok(());
+        }
+        if self.journal.own_of(&arrival.identity)?.iter().any(|own| own.capture == arrival.path) {
+            return self.leave_names(arrival);
+        }
+        self.waiting.own.insert(arrival.path.clone(), arrival.clone());
+        Ok(())
+    }
+
+    /// Removes the records that a capture has under names which it had before. Those of other sensors stay: their line may be writing there.
+    fn leave_names(&mut self, arrival: &Arrival) -> Result<()> {
+        for own in self.journal.own_of(&arrival.identity)? {
+            let is_here = own.records.starts_with(&arrival.sensor);
+            // It may have several names at once.
+            let has_it = || Identity::of(&own.capture).is_ok_and(|identity| identity == own.identity);
+            if own.capture == arrival.path || !is_here || has_it() {
+                continue;
+            }
+            let files = files(&self.line.settings, &own.records);
+            match self.remove(&files) {
+                Ok(()) => self.journal.disown(&own.records, &files)?,
+                // They are tried again when the capture is told again.
+                Err(error) => tracing::warn!(sensor = %self.line.sensor, "{error}"),
+            }
         }
         Ok(())
+    }
+
+    fn remove(&self, files: &[PathBuf]) -> Result<()> {
+        files.iter().try_for_each(|file| self.output.remove(file))
     }
 
     /// Makes the own records of the first capture that wants some; whether there was one.
@@ -36,15 +65,13 @@ impl LineFeed<'_> {
         if !self.is_still(&arrival) {
             return Ok(());
         }
-        if let Some(rival) = rival(&path)
-            && let Ok(identity) = Identity::of(&rival)
-            && self.journal.has_own(&identity)?
+        let records = place(&self.line.settings.folder, &arrival);
+        if let Some(rival) = self.journal.own_at(&records)?
+            && rival.capture != path
+            && Identity::of(&rival.capture).is_ok_and(|identity| identity == rival.identity)
         {
-            let [name, other] = [&path, &rival].map(|path| path.display());
-            let reason = format!("{name}: its records would take the place of those of {other}; rename one of them");
-            tracing::warn!(sensor = %self.line.sensor, "{reason}");
-            self.line.health.trouble(reason);
-            self.ended.quarantined += 1;
+            let [name, other] = [&path, &rival.capture].map(|path| path.display());
+            self.has_none(format!("{name}: its records would take the place of those of {other}; rename one of them"));
             return Ok(());
         }
         self.reading = Some((path.clone(), arrival.identity.clone()));
@@ -68,12 +95,20 @@ impl LineFeed<'_> {
             Err(error) => self.failed(arrival, &error),
             // What it has become comes by itself, and its records take the place of these.
             Ok(_) if !self.is_still(&arrival) => Ok(()),
-            Ok(Made { report, files }) => {
+            Ok(Made { report, files: made }) => {
                 if self.line.settings.by_hour().next().is_none() {
                     self.counted(&arrival, report)?;
                 }
-                self.journal.commit_own(&self.line.sensor, &arrival.identity, &files)?;
-                for (product, file) in files {
+                // Without bytes it has none, and what had its name before has none there either.
+                if made.is_empty() {
+                    let files = files(&self.line.settings, &records);
+                    self.remove(&files)?;
+                    self.journal.disown(&records, &files)?;
+                }
+                let own = Own { records, capture: path, identity: arrival.identity.clone() };
+                self.journal.commit_own(&self.line.sensor, &own, &made)?;
+                self.leave_names(&arrival)?;
+                for (product, file) in made {
                     self.line.health.records(&product, &self.line.sensor, file.rows);
                     self.line.health.hour_out(&product, &self.line.sensor, Timestamp(hour(file.hour.0)));
                 }
@@ -82,16 +117,20 @@ impl LineFeed<'_> {
         }
     }
 
+    /// Says that a capture gets no records, and why.
+    fn has_none(&mut self, reason: String) {
+        tracing::warn!(sensor = %self.line.sensor, "{reason}");
+        self.line.health.trouble(reason);
+        self.ended.quarantined += 1;
+    }
+
     /// Whether a file is what it was when it came; says so if it is gone.
     fn is_still(&mut self, arrival: &Arrival) -> bool {
         match Identity::of(&arrival.path) {
             Ok(identity) => identity == arrival.identity,
             Err(error) => {
-                let reason = format!("{}: its records are not made: {error}", arrival.path.display());
-                tracing::warn!(sensor = %self.line.sensor, "{reason}");
                 self.line.health.lost(&self.line.sensor, &arrival.path);
-                self.line.health.trouble(reason);
-                self.ended.quarantined += 1;
+                self.has_none(format!("{}: its records are not made: {error}", arrival.path.display()));
                 false
             }
         }

@@ -102,20 +102,20 @@ impl LineFeed<'_> {
 
     /// Puts a file into its place, unless it is known or cannot be read.
     fn look_at(&mut self, arrival: Arrival) -> Result<()> {
+        self.waiting.vanished.remove(&arrival.identity);
         if let Some(state) = self.journal.knows(&arrival.identity)? {
             // It may have been read by the run, and then the power failed; one that came too late for hours has records by itself.
             if state != State::Quarantined {
                 self.wants_own(&arrival)?;
             }
-            // It may have got another name.
-            if !self.read.contains(&arrival.path) && self.journal.moved(&arrival.identity, &arrival.path)? {
+            // It may have got another name, also one under which another was read.
+            if self.journal.moved(&arrival.identity, &arrival.path)? {
                 tracing::info!(path = %arrival.path.display(), sensor = %self.line.sensor, "was read under another name");
                 self.read.insert(arrival.path.clone());
                 self.waiting.moved.insert(arrival.identity, arrival.path);
             }
             return Ok(());
         }
-        self.waiting.vanished.remove(&arrival.identity);
         let path = &arrival.path;
         match begins(path) {
             Ok(first) => {

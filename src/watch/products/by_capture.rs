@@ -1,6 +1,6 @@
 //! Records of a capture by itself, as the commands make them of it: a flow that goes on in the next capture is cut at this one's end.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,31 +73,42 @@ pub(in crate::watch) fn make(
     Ok(Ok(Made { report, files }))
 }
 
-/// The one other name in its folder under which a capture would have the same records.
-pub(in crate::watch) fn rival(capture: &Path) -> Option<PathBuf> {
-    let name = capture.file_name()?;
-    let other = stem(name).map_or_else(|| [name, OsStr::new(".pcap")].into_iter().collect(), OsStr::to_owned);
-    Some(capture.with_file_name(other))
-}
-
 /// A name less `.pcap`. Other endings stay, so `a.pcap`, `a.pcapng` and `a.pcap1` have records of their own.
 fn stem(name: &OsStr) -> Option<&OsStr> {
     let path = Path::new(name);
     path.extension().filter(|end| *end == "pcap").and(path.file_stem())
 }
 
-/// Where the records of a capture lie, from the output's folder on: as it lies in its sensor's folder.
-fn place(product: &str, extension: &str, folder: &Path, arrival: &Arrival) -> PathBuf {
+/// Where the records of a capture lie in the folder of each product, without their ending: as it lies in its sensor's folder. Captures may have the
+/// same: `x` and `x.pcap`, or `x.pcap` and `local/x.pcap`.
+pub(in crate::watch) fn place(folder: &Path, arrival: &Arrival) -> PathBuf {
     let within = arrival.path.strip_prefix(folder).unwrap_or(&arrival.path);
     let mut parts: Vec<_> = within.iter().collect();
     let name = parts.pop().unwrap_or_default();
     // The first folder is the sensor.
     let folders: PathBuf = parts.into_iter().skip(1).collect();
-    let mut file = OsString::from(stem(name).unwrap_or(name));
+    Path::new(&arrival.sensor).join(folders).join(stem(name).unwrap_or(name))
+}
+
+/// The files of all products at a place, from the output's folder on.
+pub(in crate::watch) fn files(settings: &Settings, place: &Path) -> Vec<PathBuf> {
+    let products = settings.products.iter().filter(|product| product.is_by_capture());
+    let of_product = |product: &Product| {
+        let scans = matches!(product.kind, Kind::Groups).then(|| file(SCANS, SCANS_EXTENSION, place));
+        [file(&product.name(), product.extension(), place)].into_iter().chain(scans)
+    };
+    products.flat_map(of_product).collect()
+}
+
+fn file(product: &str, extension: &str, place: &Path) -> PathBuf {
+    let mut file = Path::new(product).join(place).into_os_string();
     file.push(".");
     file.push(extension);
-    Path::new(product).join(&arrival.sensor).join(folders).join(file)
+    file.into()
 }
+
+/// Scans are JSON Lines, whatever groups are.
+const SCANS_EXTENSION: &str = "jsonl";
 
 /// A file under way.
 struct Under {
@@ -113,7 +124,7 @@ impl Under {
         (settings, output): (&Settings, &Output),
         arrival: &Arrival,
     ) -> Result<(Under, AtomicFile)> {
-        let path = place(&product, extension, &settings.folder, arrival);
+        let path = self::file(&product, extension, &place(&settings.folder, arrival));
         let file = output.create(&path)?;
         Ok((Under { product, path, rows: 0 }, file))
     }
@@ -144,7 +155,7 @@ impl Sheet {
                 if product.csv {
                     file.append(|out| out.extend_from_slice(csv::header().as_bytes()))?;
                 }
-                let scans = Under::new(SCANS.into(), "jsonl", at, arrival)?;
+                let scans = Under::new(SCANS.into(), SCANS_EXTENSION, at, arrival)?;
                 Sheet::Groups(Box::new(GroupSheet { groups: (under, file), scans, csv: product.csv, lines, rows }))
             }
             Kind::Flows(dialect) => {

@@ -179,3 +179,54 @@ fn captures_and_records_are_removed_by_age_when_records_are_out() {
     until("records are gone", || site.records("out").is_empty());
     assert_eq!(watcher.end(), Some(0));
 }
+
+#[test]
+fn a_capture_that_is_renamed_has_its_records_under_its_name_and_what_takes_its_old_one_has_them_there() {
+    let mut site = site();
+    site.products.truncate(2);
+    let [a, b, c, d, _] = &site.parts[..] else { panic!() };
+    let place = |name: &str| site.path("in/gate").join(name);
+    let rotate = |part: &Path| {
+        for (from, to) in [("x2.pcap", "x3.pcap"), ("x1.pcap", "x2.pcap"), ("x.pcap", "x1.pcap")] {
+            if place(from).exists() {
+                fs::rename(place(from), place(to)).unwrap();
+            }
+        }
+        fs::copy(part, site.path("aside")).unwrap();
+        fs::rename(site.path("aside"), place("x.pcap")).unwrap();
+    };
+    let two = |captures: &[(&str, &Path)]| {
+        let products = ["flows-nexus", "flows-lycos"];
+        let all = written(captures).into_iter();
+        all.filter(|(path, _)| products.iter().any(|product| path.starts_with(product))).collect::<BTreeMap<_, _>>()
+    };
+    // Between runs, and while it runs.
+    rotate(a);
+    assert_eq!(site.once("out"), Some(0));
+    rotate(b);
+    assert_eq!(site.once("out"), Some(0));
+    same(&site.records("out"), &two(&[("x", b), ("x1", a)]));
+    let watcher = site.start("out", &["--stable", "100ms"]);
+    for (part, expected) in
+        [(c, two(&[("x", c), ("x1", b), ("x2", a)])), (d, two(&[("x", d), ("x1", c), ("x2", b), ("x3", a)]))]
+    {
+        rotate(part);
+        until("each is under its name", || site.records("out") == expected);
+    }
+    // The old name has none where no other takes it, and a second name of one capture has its own.
+    fs::rename(place("x3.pcap"), place("y.pcap")).unwrap();
+    fs::hard_link(place("x1.pcap"), place("z.pcap")).unwrap();
+    let expected = two(&[("x", d), ("x1", c), ("z", c), ("x2", b), ("y", a)]);
+    until("the old name has none", || site.records("out") == expected);
+    assert_eq!(watcher.end(), Some(0));
+    // Nothing is made again.
+    let path = site.path("out").join(expected.keys().next().unwrap());
+    let made = fs::metadata(&path).unwrap().modified().unwrap();
+    assert_eq!(site.once("out"), Some(0));
+    assert_eq!(fs::metadata(&path).unwrap().modified().unwrap(), made);
+    // One without bytes that takes a name has none there.
+    fs::rename(place("y.pcap"), place("y1.pcap")).unwrap();
+    fs::write(place("y.pcap"), "").unwrap();
+    assert_eq!(site.once("out"), Some(0));
+    same(&site.records("out"), &two(&[("x", d), ("x1", c), ("z", c), ("x2", b), ("y1", a)]));
+}
