@@ -13,7 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::sink::atomic::AtomicFile;
 
 /// See the module.
@@ -39,7 +39,23 @@ impl Output {
     /// Begins a file, named from here on, that appears whole or not at all.
     pub(super) fn create(&self, file: &Path) -> Result<AtomicFile> {
         let folder = self.folder(file.parent().unwrap_or(Path::new("")))?;
-        AtomicFile::create_in(folder, &self.path.join(file))
+        // A name that cannot be taken shows here, before anything is written.
+        match statat(&folder, file.file_name().unwrap_or_default(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(there) if FileType::from_raw_mode(there.st_mode) == FileType::Directory => {
+                Err(self.refused("write", file, Errno::ISDIR))
+            }
+            Err(error) if error != Errno::NOENT => Err(self.refused("write", file, error)),
+            _ => AtomicFile::create_in(folder, &self.path.join(file)),
+        }
+    }
+
+    /// Whether it is the path of one file that an error is about: something else has its name or that of a folder on its way, or a name is too long.
+    /// What is wrong with the folder of a product, or of a sensor in it, is wrong for all files there.
+    pub(super) fn is_of_path(&self, error: &Error) -> bool {
+        let ErrorKind::Io { path, source, .. } = error.kind() else { return false };
+        let way = path.strip_prefix(&self.path).map_or(0, |way| way.components().count());
+        let kinds = [io::ErrorKind::NotADirectory, io::ErrorKind::IsADirectory, io::ErrorKind::InvalidFilename];
+        way > 2 && kinds.contains(&source.kind())
     }
 
     /// Writes a small file whole.
@@ -122,7 +138,8 @@ impl Output {
     fn refused(&self, action: &'static str, path: &Path, error: Errno) -> Error {
         let there = statat(&self.folder, path, AtFlags::SYMLINK_NOFOLLOW);
         let source = if there.is_ok_and(|there| FileType::from_raw_mode(there.st_mode) == FileType::Symlink) {
-            io::Error::other(
+            io::Error::new(
+                io::ErrorKind::NotADirectory,
                 "it is a link, and nothing is written through one; put a folder there, or choose another output",
             )
         } else if fstat(&self.folder).is_ok_and(|there| there.st_nlink == 0) {
@@ -169,6 +186,34 @@ mod tests {
         output.write_whole(Path::new("flows/s/2025/14.csv"), b"b").unwrap();
         assert!(!real.join("flows/s/2025/14.csv").is_symlink());
         assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_wrong_with_one_path_is_told_from_what_is_wrong_with_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let output = Output::open(dir.path()).unwrap();
+        output.write_whole(Path::new("flows/s/a.csv"), b"a").unwrap();
+        output.write_whole(Path::new("flows/s/d.csv/x.csv"), b"x").unwrap();
+        output.write_whole(Path::new("flows/file"), b"").unwrap();
+        output.write_whole(Path::new("groups"), b"").unwrap();
+        symlink(dir.path(), dir.path().join("flows/s/link")).unwrap();
+        symlink(dir.path(), dir.path().join("flows/link")).unwrap();
+        let long = format!("flows/s/{}.csv", "n".repeat(252));
+        for (path, is_its_own) in [
+            ("flows/s/a.csv/x.csv", true),
+            ("flows/s/d.csv", true),
+            ("flows/s/link/x.csv", true),
+            (&long, true),
+            (&format!("{long}/x.csv"), true),
+            ("flows/link/x.csv", false),
+            ("flows/file/x.csv", false),
+            ("groups/s/x.csv", false),
+        ] {
+            let error = output.create(Path::new(path)).unwrap_err();
+            assert_eq!(output.is_of_path(&error), is_its_own, "{error}");
+        }
+        let full = Error::io("write", &dir.path().join("flows/s/a.csv"), io::ErrorKind::StorageFull.into());
+        assert!(!output.is_of_path(&full));
     }
 
     #[test]

@@ -80,6 +80,13 @@ impl LineFeed<'_> {
         self.permit = None;
         let made = match made {
             Ok(made) => made,
+            // Others have a place.
+            Err(error) if self.output.is_of_path(&error) => {
+                self.line.control.reading(false);
+                self.reading = None;
+                self.has_none(format!("{}: its records have no place; rename it: {error}", path.display()));
+                return Ok(());
+            }
             Err(error) => {
                 // What is read for too long is put aside by the run, which looks for it in `reading`.
                 match self.line.control.is_overdue() {

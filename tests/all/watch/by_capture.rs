@@ -230,3 +230,48 @@ fn a_capture_that_is_renamed_has_its_records_under_its_name_and_what_takes_its_o
     assert_eq!(site.once("out"), Some(0));
     same(&site.records("out"), &two(&[("x", d), ("x1", c), ("z", c), ("x2", b), ("y1", a)]));
 }
+
+#[test]
+fn a_capture_whose_records_can_have_no_place_is_told_and_all_others_go_on() {
+    let mut site = site();
+    site.products = vec!["flows:nexus/capture", "buckets:1s/capture"];
+    let [a, b, c, ..] = &site.parts[..] else { panic!() };
+    let arrive = |part: &Path, name: &str| {
+        let path = site.path("in/gate").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::copy(part, site.path("aside")).unwrap();
+        fs::rename(site.path("aside"), path).unwrap();
+    };
+    let out = || site.records("out").into_keys().map(|path| path.display().to_string()).collect::<Vec<_>>();
+    let records = |stems: &[&str]| {
+        let products = [("buckets-1s", "jsonl"), ("flows-nexus", "csv")];
+        let of = |(product, end)| stems.iter().map(move |stem| format!("{product}/gate/{stem}.{end}"));
+        products.into_iter().flat_map(of).collect::<Vec<_>>()
+    };
+    arrive(a, "a.pcap");
+    arrive(a, "d.csv/x.pcap");
+    assert_eq!(site.once("out"), Some(0));
+    assert_eq!(out(), records(&["a", "d.csv/x"]));
+    let watcher = site.start("out", &["--stable", "100ms"]);
+    // A folder where a file is, a file where a folder is, and a name that is too long with another ending.
+    let long = format!("{}.pcap", "n".repeat(250));
+    for name in ["a.csv/x.pcap", "d.pcap", &long] {
+        arrive(b, name);
+    }
+    arrive(c, "z.pcap");
+    until("the last one has records", || out() == records(&["a", "d.csv/x", "z"]));
+    let told = || site.status("out").map_or(String::new(), |status| status["troubles"].to_string());
+    until("each is told", || {
+        ["a.csv/x.pcap: its", "d.pcap: its", &format!("{long}: its")].iter().all(|name| told().contains(name))
+    });
+    assert_eq!(told().matches("have no place; rename it").count(), 3, "{}", told());
+    assert_eq!(watcher.end(), Some(3));
+    assert_eq!(site.once("out"), Some(3));
+    assert_eq!(out(), records(&["a", "d.csv/x", "z"]));
+    // Under other names they have some.
+    for (name, new) in [("a.csv/x.pcap", "x.pcap"), ("d.pcap", "e.pcap"), (&long, "n.pcap")] {
+        fs::rename(site.path("in/gate").join(name), site.path("in/gate").join(new)).unwrap();
+    }
+    assert_eq!(site.once("out"), Some(0));
+    assert_eq!(out(), records(&["a", "d.csv/x", "e", "n", "x", "z"]));
+}
