@@ -28,7 +28,7 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
             let first = *replaced.get(&fed.path)?;
             // What begins behind it has its name, as in a ring of files, and does not stand in its place: its records stay.
             let last = became.as_ref().and_then(|became| became.last);
-            fed.first.filter(|_| !last.zip(first).is_some_and(|(last, first)| last < first))
+            fed.first.filter(|_| last.zip(first).is_none_or(|(last, first)| last >= first))
         }
         Entry::Quiet { .. } => None,
     };
