@@ -340,9 +340,9 @@ fn refusal(make: impl FnOnce(&Path)) -> String {
 #[test]
 fn what_is_no_journal_of_this_version_is_refused_with_what_to_do() {
     let of = |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 3"));
+    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 4"));
     assert!(
-        newer.starts_with(": is of another version of this program (tables 3, not 2); to begin anew, move it"),
+        newer.starts_with(": is of another version of this program (tables 4, not 3); to begin anew, move it"),
         "{newer}"
     );
     let other = refusal(of("CREATE TABLE recipe (x)"));
