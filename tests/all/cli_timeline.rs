@@ -250,7 +250,7 @@ fn rows_that_no_packet_can_be_of_are_left_out_by_reason() {
     for said in [
         "t.csv: 2 rows have a port that is not 0 to 65535: left out; line 3 is the first: src_port 70000\n",
         "t.csv: 2 rows have flags that are not 0 to 4095: left out; line 5 is the first: flags 70000\n",
-        "t.csv: 2 rows have a length that is not 0 to 4294967295: left out; line 7 is the first: length -60\n",
+        "t.csv: 2 rows have a length that is not 0 to 4294967295, or a longer payload: left out; line 7 is the first: length -60\n",
         "t.csv: 2 rows have a time before 1970 or beyond 2^53 microseconds: left out; line 9 is the first: timestamp -5\n",
         "t.csv: 1 row has fewer cells than the header: left out; line 11: 6 of 8 cells\n",
         "12 rows = 3 packets + left out: 2 bad port, 2 bad flags, 2 bad length, 2 bad time, 1 short row\n",
