@@ -509,12 +509,14 @@ fn wait(work: &Work, files: u64) {
 
 #[test]
 fn a_name_that_another_capture_takes_leaves_the_records_of_the_first() {
+    // More files than hours to come need.
+    const RING: usize = 38;
     let traffic = Traffic::new(3000);
+    assert!(traffic.parts.len() > RING + 10, "{}", traffic.parts.len());
     let expected = traffic.expected();
     let work = Work::start(traffic.settings());
     for (nth, part) in traffic.parts.iter().enumerate() {
-        // Two hours of files.
-        let ring = part.with_file_name(format!("ring_{:02}.pcap", nth % 60));
+        let ring = part.with_file_name(format!("ring_{:02}.pcap", nth % RING));
         fs::rename(part, &ring).unwrap();
         work.tell(Order::Complete(traffic.arrivals(&[ring])));
         wait(&work, nth as u64 + 1);
