@@ -28,7 +28,7 @@ use super::output::Output;
 use super::pipeline::Permits;
 use super::products::Making;
 use super::spans::{News, Passed, Spans};
-use super::wild::Tame;
+use super::wild::tame;
 use crate::engine::Engine;
 use crate::engine::view::View;
 use crate::error::Result;
@@ -202,10 +202,10 @@ impl Line {
         for making in &mut makings {
             // The first one tells what all see.
             let seen = views.is_empty().then(|| Arc::clone(&feed.seen));
-            views.push(Tame::new(making.view(&settings.config, &self.sensor)?, seen));
+            views.push(tame(making.view(&settings.config, &self.sensor)?, seen));
         }
         let mut views: Vec<&mut dyn View> = views.iter_mut().map(|view| view as &mut dyn View).collect();
-        let mut spans = Tame::new(Box::new(spans), None);
+        let mut spans = tame(Box::new(spans), None);
         if !margins.is_empty() {
             // Last, so that at each marker rows come before what has been passed.
             views.push(&mut spans);

@@ -54,6 +54,7 @@ mod pipeline;
 mod products;
 mod queue;
 mod settings;
+mod sifted;
 mod spans;
 #[cfg(test)]
 mod tests;

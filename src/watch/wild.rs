@@ -1,7 +1,7 @@
 //! Packets of a wild time: ahead of those before them by more than a day, and then time goes back.
 //!
 //! One such packet would keep its flow open until its time comes, and with it its hour, and what a restart reads. As the last one of its file it
-//! would end all flows, and pass hours that are yet to come. So it is in no record of an hour, and is counted. A [`Tame`] view sees none of
+//! would end all flows, and pass hours that are yet to come. So it is in no record of an hour, and is counted. A [`tame`] view sees none of
 //! them, nor what a marker says of them.
 //!
 //! What is wild follows from the file and from when the next one begins, by the journal: a packet is, if one behind it in its batch is where
@@ -10,16 +10,15 @@
 //!
 //! A time long ago does no such harm: its flow ends with the next packet of the same two ends, or leaves at the next marker.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::decode::Packet;
-use crate::engine::FileReport;
-use crate::engine::ledger::{Amount, Intake};
+use crate::engine::ledger::Amount;
 use crate::engine::view::{Batch, Mark, Part, ShardView, View};
-use crate::error::Result;
 use crate::table::{FlowRef, FlowTable};
 use crate::time::{NS_PER_SECOND, Timestamp};
+use crate::watch::sifted::{LeftOut, Sifted};
 
 /// How far ahead a packet, or the clock of a sensor, may be, nanoseconds.
 pub(super) const DAY: i64 = 86_400 * NS_PER_SECOND;
@@ -49,43 +48,13 @@ impl Seen {
     }
 }
 
-/// See the module.
-pub(super) struct Tame<'v> {
-    view: Box<dyn View + 'v>,
-    left_out: Arc<Mutex<Amount>>,
-    /// Who else is told.
-    seen: Option<Arc<Seen>>,
-}
-
-impl<'v> Tame<'v> {
-    /// A view that sees no wild time; what it saw instead is told to `seen`.
-    pub(super) fn new(view: Box<dyn View + 'v>, seen: Option<Arc<Seen>>) -> Tame<'v> {
-        Tame { view, left_out: Arc::default(), seen }
-    }
-}
-
-impl View for Tame<'_> {
-    fn wants_flows(&self) -> bool {
-        self.view.wants_flows()
-    }
-
-    fn wants_marks(&self) -> bool {
-        self.view.wants_marks()
-    }
-
-    fn wants_order(&self) -> bool {
-        self.view.wants_order()
-    }
-
-    fn wants_batches(&self) -> bool {
-        self.view.wants_batches()
-    }
-
-    fn shard(&self) -> Box<dyn ShardView> {
+/// A view that sees no wild time; what it saw instead is told to `seen`.
+pub(super) fn tame<'v>(view: Box<dyn View + 'v>, seen: Option<Arc<Seen>>) -> Sifted<'v> {
+    Sifted::new(view, move |shard, left_out| {
         Box::new(Shard {
-            shard: self.view.shard(),
-            left_out: Arc::clone(&self.left_out),
-            seen: self.seen.clone(),
+            shard,
+            left_out,
+            seen: seen.clone(),
             next: i64::MAX,
             is_new: false,
             newest: i64::MIN,
@@ -93,25 +62,12 @@ impl View for Tame<'_> {
             flows: Vec::new(),
             let_go: Vec::new(),
         })
-    }
-
-    fn merge(&mut self, parts: Vec<Part>) -> Result<()> {
-        self.view.merge(parts)
-    }
-
-    fn file(&mut self, number: u32, report: &FileReport) -> Result<()> {
-        self.view.file(number, report)
-    }
-
-    fn finish(&mut self, intake: &Intake) -> Result<()> {
-        let left_out = *self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        self.view.finish(&Intake { accepted: intake.accepted - left_out, ..*intake })
-    }
+    })
 }
 
 struct Shard {
     shard: Box<dyn ShardView>,
-    left_out: Arc<Mutex<Amount>>,
+    left_out: LeftOut,
     seen: Option<Arc<Seen>>,
     /// When the next file begins.
     next: i64,
@@ -158,7 +114,7 @@ impl Shard {
             self.packets.push(*packet);
             self.flows.extend(flow.copied());
         }
-        *self.left_out.lock().unwrap_or_else(PoisonError::into_inner) += left_out;
+        self.left_out.add(left_out);
         if let Some(seen) = &self.seen {
             seen.wild.fetch_add(left_out.packets, Relaxed);
         }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::filtered::Filtered;
+use super::filtered::filtered;
 use super::{Kind, Product, SCANS, TIMES};
 use crate::capture::Status;
 use crate::config::Config;
@@ -176,7 +176,7 @@ impl Sheet {
             }
             Sheet::Flows(sink, settings, filter) => {
                 let flows = Flows::new((**settings).clone(), Some(Arc::clone(sensor)), &mut **sink);
-                if filter.is_open() { Box::new(flows) } else { Box::new(Filtered::new(filter.clone(), flows)) }
+                if filter.is_open() { Box::new(flows) } else { Box::new(filtered(filter.clone(), flows)) }
             }
             Sheet::Buckets(sink, settings) => Box::new(Buckets::new(settings.clone(), &mut **sink)),
         })

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::filtered::Filtered;
+use super::filtered::filtered;
 use super::{Kind, Product, SCANS, TIMES};
 use crate::config::Config;
 use crate::engine::view::View;
@@ -91,7 +91,7 @@ impl Making {
             }
             Making::Flows(sink, settings, filter) => {
                 let flows = Flows::new((**settings).clone(), Some(Arc::clone(sensor)), &mut **sink);
-                if filter.is_open() { Box::new(flows) } else { Box::new(Filtered::new(filter.clone(), flows)) }
+                if filter.is_open() { Box::new(flows) } else { Box::new(filtered(filter.clone(), flows)) }
             }
             Making::Buckets(sink, settings) => Box::new(Buckets::new(settings.clone(), &mut **sink)),
         })

@@ -1,74 +1,28 @@
 //! A view that sees only packets that match, beside others that see all.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::decode::Packet;
-use crate::engine::FileReport;
-use crate::engine::ledger::{Amount, Intake};
+use crate::engine::ledger::Amount;
 use crate::engine::view::{Batch, Mark, Part, ShardView, View};
-use crate::error::Result;
 use crate::filter::Filter;
 use crate::table::{FlowRef, FlowTable};
 use crate::time::Timestamp;
+use crate::watch::sifted::{LeftOut, Sifted};
 
 /// See the module.
-pub(super) struct Filtered<V> {
-    filter: Arc<Filter>,
-    view: V,
-    left_out: Arc<Mutex<Amount>>,
-}
-
-impl<V: View> Filtered<V> {
-    pub(super) fn new(filter: Filter, view: V) -> Filtered<V> {
-        Filtered { filter: Arc::new(filter), view, left_out: Arc::default() }
-    }
-}
-
-impl<V: View> View for Filtered<V> {
-    fn wants_flows(&self) -> bool {
-        self.view.wants_flows()
-    }
-
-    fn wants_marks(&self) -> bool {
-        self.view.wants_marks()
-    }
-
-    fn wants_order(&self) -> bool {
-        self.view.wants_order()
-    }
-
-    fn wants_batches(&self) -> bool {
-        self.view.wants_batches()
-    }
-
-    fn shard(&self) -> Box<dyn ShardView> {
-        Box::new(FilteredShard {
-            filter: Arc::clone(&self.filter),
-            shard: self.view.shard(),
-            left_out: Arc::clone(&self.left_out),
-            packets: Vec::new(),
-            flows: Vec::new(),
-        })
-    }
-
-    fn merge(&mut self, parts: Vec<Part>) -> Result<()> {
-        self.view.merge(parts)
-    }
-
-    fn file(&mut self, number: u32, report: &FileReport) -> Result<()> {
-        self.view.file(number, report)
-    }
-
-    fn finish(&mut self, intake: &Intake) -> Result<()> {
-        let left_out = *self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
-        self.view.finish(&Intake { accepted: intake.accepted - left_out, ..*intake })
-    }
+pub(super) fn filtered<'v>(filter: Filter, view: impl View + 'v) -> Sifted<'v> {
+    let filter = Arc::new(filter);
+    Sifted::new(Box::new(view), move |shard, left_out| {
+        let filter = Arc::clone(&filter);
+        Box::new(FilteredShard { filter, shard, left_out, packets: Vec::new(), flows: Vec::new() })
+    })
 }
 
 struct FilteredShard {
     filter: Arc<Filter>,
     shard: Box<dyn ShardView>,
-    left_out: Arc<Mutex<Amount>>,
+    left_out: LeftOut,
     packets: Vec<Packet>,
     flows: Vec<FlowRef>,
 }
@@ -90,9 +44,7 @@ impl ShardView for FilteredShard {
                 left_out += Amount::one(packet.wire, packet.captured);
             }
         }
-        if !left_out.is_nothing() {
-            *self.left_out.lock().unwrap_or_else(PoisonError::into_inner) += left_out;
-        }
+        self.left_out.add(left_out);
         self.shard.packets(&Batch { packets: &self.packets, flows: &self.flows, ..*batch });
     }
 
