@@ -31,7 +31,7 @@ use crate::engine::Progress;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The columns that are read: first those that there must be, last those of our own.
-const COLUMNS: [&str; 12] = [
+pub(crate) const COLUMNS: [&str; 12] = [
     "timestamp",
     "src_ip",
     "dst_ip",

@@ -17,24 +17,11 @@ use crate::error::Result;
 use crate::sink::sorted::{Record, Sorted};
 use crate::sink::timeline::totals::Bins;
 use crate::views::timeline::flags::flag_type;
+use crate::views::timeline::table::COLUMNS;
 
 const PACKETS: &str = "packets.csv";
 
-/// The columns that viewers read; those without which they show nothing first.
-const COLUMNS: [&str; 12] = [
-    "timestamp",
-    "src_ip",
-    "dst_ip",
-    "src_port",
-    "dst_port",
-    "flags",
-    "length",
-    "flag_type",
-    "seq_num",
-    "ack_num",
-    "protocol",
-    SEG_LEN,
-];
+/// Of the columns, those without which viewers show nothing.
 const REQUIRED: usize = 7;
 
 /// What only timelines of this project have, for whoever reads packets.csv again.
@@ -134,16 +121,16 @@ fn rows(folder: &mut Folder<'_>, filter: &manifest::Filter<'_>, all: &mut Sums, 
         let Some(row) = cells(findings, PACKETS, line, text, width) else { return };
         let cells: Vec<Option<&str>> = places.iter().map(|place| row.get((*place)?).copied()).collect();
         let mut number = |at: usize| cells[at].map_or(0, |cell| integer(findings, PACKETS, line, cell));
-        let [time, src_port, dst_port, flags, length, seq, ack] = [0, 3, 4, 5, 6, 8, 9].map(&mut number);
+        let [time, src_port, dst_port, flags, length, seq, ack] = [0, 3, 4, 5, 6, 7, 8].map(&mut number);
         let [src, dst] = [1, 2].map(|at| cells[at].unwrap_or_default());
-        all.has = Has { numbers: cells[8].is_some() && cells[9].is_some(), payload: cells[11].is_some() };
+        all.has = Has { numbers: cells[7].is_some() && cells[8].is_some(), payload: cells[11].is_some() };
         let payload = cells[11].filter(|cell| !cell.is_empty()).map(|cell| integer(findings, PACKETS, line, cell));
         let spelled = flag_type(Some(flags));
-        let name = cells[7].unwrap_or(&spelled);
+        let name = cells[10].unwrap_or(&spelled);
         let numbers = if all.has.numbers { [seq, ack] } else { [0; 2] };
-        let is_tcp = cells[10].is_none_or(is_tcp);
+        let is_tcp = cells[9].is_none_or(is_tcp);
         let packet = Told { time, src, dst, src_port, dst_port, flags, name, numbers, length, payload, is_tcp };
-        sound(findings, &packet, line, cells[10]);
+        sound(findings, &packet, line, cells[9]);
         if time < before {
             first_earlier = if earlier == 0 { line } else { first_earlier };
             earlier += 1;
