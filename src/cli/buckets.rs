@@ -15,6 +15,7 @@ use pcap_compactor::engine::ledger::{Amount, Outcome};
 use pcap_compactor::engine::{Progress, Report};
 use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
 use pcap_compactor::sink::buckets::{BucketWriter, Form, header};
+use pcap_compactor::sink::jsonl::Times;
 use pcap_compactor::sink::metrics::OwnedMetrics;
 use pcap_compactor::views::buckets::{BucketCounts, BucketJob, Local, NARROWEST, Settings, WIDEST, bridge};
 
@@ -257,18 +258,27 @@ fn goes_on(args: &Args, path: &Path, sensors: bool) -> anyhow::Result<bool> {
     if last != *b"\n" {
         return Err(refuse("its last row is not whole, so nothing can be added").into());
     }
-    if args.format() != Format::Csv {
-        let mut first = [0];
-        file.read_exact(&mut first).with_context(|| format!("{}: cannot read", path.display()))?;
-        if first != *b"{" {
-            return Err(refuse("holds no JSON Lines, so none can be added").into());
-        }
-    } else {
+    if args.format() == Format::Csv {
         let header = header(args.mono_origin.is_some(), sensors);
         let mut there = vec![0; header.len()];
         if file.read_exact(&mut there).is_err() || there != header.as_bytes() {
             return Err(refuse("has other columns, so no rows can be added").into());
         }
+    }
+    let mut row = Vec::new();
+    let read = file.take(512).read_to_end(&mut row);
+    read.with_context(|| format!("{}: cannot read", path.display()))?;
+    let row = String::from_utf8_lossy(&row);
+    if args.format() != Format::Csv && !row.starts_with('{') {
+        return Err(refuse("holds no JSON Lines, so none can be added").into());
+    }
+    let start = match args.format() {
+        Format::Csv => row.split(',').nth(usize::from(sensors)),
+        _ => row.split_once("\"start\":").and_then(|(_, rest)| rest.split(',').next()),
+    };
+    let whole = args.writing.times() == Times::Nanoseconds;
+    if start.is_some_and(|start| !start.is_empty() && start.contains('.') == whole) {
+        return Err(refuse("has times of the other unit, see --times, so no rows can be added").into());
     }
     Ok(false)
 }

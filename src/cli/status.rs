@@ -190,13 +190,13 @@ fn page(output: &Path, told: &Told, style: Style) -> String {
     }
     if !told.hours.is_empty() {
         let mut table = Table::new([Align::Left, Align::Left, Align::Left, Align::Right, Align::Right, Align::Right]);
-        table.head(["product", "sensor", "newest hour (UTC)", "hours", "records", "size"]);
+        table.head(["product", "sensor", "newest (UTC)", "files", "records", "size"]);
         for of in &told.hours {
             let names = [&of.product, &of.sensor].map(|name| printable(name).into_owned());
             let [product, sensor] = names;
             table.row([product, sensor, utc(of.newest), count(of.hours), count(of.records), bytes(of.bytes)]);
         }
-        page += &format!("\n{}\n{}", style.bold("Hours that are out"), table.render(style));
+        page += &format!("\n{}\n{}", style.bold("Records that are out"), table.render(style));
     }
     if let Some(status) = &told.status {
         page += &machine(status, style);

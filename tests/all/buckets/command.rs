@@ -43,6 +43,8 @@ fn nothing_is_added_to_what_is_not_whole_or_of_other_columns() {
         ("cut.csv", "start", "not whole"),
         ("other.csv", "foo,bar\n1,2\n", "other columns"),
         ("short.csv", "1\n", "other columns"),
+        ("table.jsonl", "start,width\n", "no JSON Lines"),
+        ("ns.jsonl", "{\"type\":\"bucket\",\"start\":1697716800000000000,\"width\":1}\n", "the other unit"),
     ] {
         let place = file(folder.path(), name, there.as_bytes());
         let ran = add(&place, &[]);
@@ -53,6 +55,8 @@ fn nothing_is_added_to_what_is_not_whole_or_of_other_columns() {
     let place = folder.path().join("rows.csv");
     assert_eq!(add(&place, &[]).code, Some(0));
     assert_eq!(add(&place, &["--mono-origin", "5"]).code, Some(2));
+    let ran = add(&place, &["--times", "ns"]);
+    assert!(ran.code == Some(2) && ran.said.contains("the other unit"), "{}", ran.said);
     assert_eq!(add(&place, &[]).code, Some(0));
 }
 
