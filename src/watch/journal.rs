@@ -283,6 +283,18 @@ impl Journal {
         Err(ErrorKind::Invariant(format!("the journal has no file at place {place}")).into())
     }
 
+    /// Takes the file at a place out of its sequence, and knows nothing of it any more: it could not be read, and will be handed over anew.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn unfed(&self, place: i64) -> Result<()> {
+        self.change(|db| {
+            let sql = "DELETE FROM entry WHERE place = ?1 RETURNING file";
+            let file: Option<Option<i64>> = value(db, sql, [place]).optional()?;
+            db.prepare_cached("DELETE FROM file WHERE id = ?1")?.execute([file.flatten()]).map(drop)
+        })
+    }
+
     /// The sequence of a sensor, in order.
     ///
     /// # Errors

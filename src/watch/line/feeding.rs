@@ -16,6 +16,7 @@ use crate::engine::feed::{Feed, Next};
 use crate::engine::{FileReport, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
+use crate::watch::arrivals::Arrival;
 use crate::watch::journal::{Became, Entry, Journal};
 use crate::watch::output::Output;
 use crate::watch::pipeline::Permit;
@@ -115,11 +116,10 @@ impl LineFeed<'_> {
         place: i64,
         path: &Path,
         report: Option<FileReport>,
-        failed: Option<Error>,
         last: Option<Timestamp>,
     ) -> Result<()> {
         let packets = report.as_ref().map_or(0, |report| report.tally.intake.read.packets);
-        let damage = failed.map(|error| error.to_string()).or_else(|| report.as_ref().and_then(damage));
+        let damage = report.as_ref().and_then(damage);
         if let Some(damage) = &damage {
             tracing::warn!(path = %path.display(), sensor = %self.line.sensor, "{damage}");
             self.line.health.trouble(format!("{}: {damage}", path.display()));
@@ -132,6 +132,41 @@ impl LineFeed<'_> {
         if let Some(report) = &report {
             self.line.health.file(&self.line.sensor, report);
         }
+        Ok(())
+    }
+}
+
+impl LineFeed<'_> {
+    /// A disk did not give a file to its end. One that is new comes in again when it is tried again, and holds up no other until then; one that
+    /// hours to come need is waited for.
+    fn broke_off(&mut self, place: i64, is_new: bool, path: PathBuf, identity: Identity, error: Error) -> Result<()> {
+        if !is_new {
+            return self.unreadable(&path, &identity, error);
+        }
+        self.journal.unfed(place)?;
+        let arrival = Arrival { sensor: self.line.sensor.to_string(), path: path.clone(), identity };
+        self.failed(arrival, &error)?;
+        match self.waiting.failing.get(&path) {
+            Some((_, tries, _)) => self.waiting.broke.insert(path, *tries),
+            None => self.waiting.broke.remove(&path),
+        };
+        Ok(())
+    }
+
+    /// A file that hours to come need cannot be read: an error, by which the line begins again, as often as it is tried; then it is passed over.
+    pub(super) fn unreadable(&mut self, path: &Path, identity: &Identity, error: Error) -> Result<()> {
+        if !path.is_file() {
+            // The next run looks for it elsewhere.
+            return Ok(());
+        }
+        self.line.health.failed(&self.line.sensor);
+        let tries = self.waiting.broke.entry(path.to_owned()).or_default();
+        *tries += 1;
+        if *tries < self.settings.tries {
+            return Err(error);
+        }
+        self.waiting.broke.remove(path);
+        self.waiting.unreadable.insert(identity.clone(), error.to_string());
         Ok(())
     }
 }
@@ -201,8 +236,15 @@ impl Feed for LineFeed<'_> {
     fn read(&mut self, path: &Path, report: Option<FileReport>, failed: Option<Error>) -> Result<()> {
         self.permit = None;
         self.line.control.reading(false);
-        self.reading = None;
+        let reading = self.reading.take();
         let Some((place, is_new)) = self.place.take() else { return Ok(()) };
+        if let Some(error) = failed {
+            let Some((path, identity)) = reading else { return Err(error) };
+            self.broke_off(place, is_new, path, identity, error)?;
+            // What the run has of it by now is in no hour that is out.
+            return self.leave(Why::Again).map(drop);
+        }
+        self.waiting.broke.remove(path);
         // What is no packet of any view may be the last of the file; a wild time is not.
         let last = report.as_ref().and_then(|report| last_packet(report, self.seen.newest()));
         self.top = self.top.max(last.unwrap_or(Timestamp::MIN));
@@ -210,7 +252,7 @@ impl Feed for LineFeed<'_> {
             return Ok(());
         }
         let wild = report.as_ref().map_or(0, |_| self.seen.wild());
-        self.became(place, path, report, failed, last)?;
+        self.became(place, path, report, last)?;
         if wild > 0 {
             let path = path.display();
             let reason = format!(

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::aside::last_packet;
 use super::feeding::{FORGET, LineFeed};
 use crate::engine::FileReport;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::watch::Identity;
 use crate::watch::arrivals::Arrival;
@@ -62,7 +62,7 @@ impl LineFeed<'_> {
     fn own(&mut self, arrival: Arrival) -> Result<()> {
         let path = arrival.path.clone();
         self.line.health.queue(&self.line.sensor, self.waiting.count());
-        if !self.is_still(&arrival) {
+        if !self.is_still(&arrival)? {
             return Ok(());
         }
         let records = place(&self.line.settings.folder, &arrival);
@@ -101,7 +101,7 @@ impl LineFeed<'_> {
         match made {
             Err(error) => self.failed(arrival, &error),
             // What it has become comes by itself, and its records take the place of these.
-            Ok(_) if !self.is_still(&arrival) => Ok(()),
+            Ok(_) if !self.is_still(&arrival)? => Ok(()),
             Ok(Made { report, files: made }) => {
                 if self.line.settings.by_hour().next().is_none() {
                     self.counted(&arrival, report)?;
@@ -131,16 +131,18 @@ impl LineFeed<'_> {
         self.ended.quarantined += 1;
     }
 
-    /// Whether a file is what it was when it came; says so if it is gone.
-    fn is_still(&mut self, arrival: &Arrival) -> bool {
-        match Identity::of(&arrival.path) {
-            Ok(identity) => identity == arrival.identity,
+    /// Whether a file is what it was when it came. It says so if it is gone; one that cannot be looked at is tried again.
+    fn is_still(&mut self, arrival: &Arrival) -> Result<bool> {
+        let path = &arrival.path;
+        match Identity::of(path) {
+            Ok(identity) => return Ok(identity == arrival.identity),
+            Err(error) if path.is_file() => self.failed(arrival.clone(), &Error::io("read", path, error))?,
             Err(error) => {
-                self.line.health.lost(&self.line.sensor, &arrival.path);
-                self.has_none(format!("{}: its records are not made: {error}", arrival.path.display()));
-                false
+                self.line.health.lost(&self.line.sensor, path);
+                self.has_none(format!("{}: its records are not made: {error}", path.display()));
             }
         }
+        Ok(false)
     }
 
     /// Where nothing is made by the hour, no run reads the capture, and this is all that becomes of it.
@@ -153,7 +155,7 @@ impl LineFeed<'_> {
         let fed = Fed { path: path.clone(), identity, first: report.capture.first_time, next: None };
         let place = self.journal.fed(&self.line.sensor, &fed)?;
         self.read.insert(path.clone());
-        self.became(place, &path, Some(report), None, last)?;
+        self.became(place, &path, Some(report), last)?;
         if self.ended.files.is_multiple_of(FORGET) { self.forget() } else { Ok(()) }
     }
 }

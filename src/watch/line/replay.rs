@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::feeding::LineFeed;
 use super::waiting::SETTLING;
 use crate::engine::feed::Next;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::watch::Identity;
 use crate::watch::journal::{Became, Entry, Fed};
@@ -84,15 +84,28 @@ impl LineFeed<'_> {
                     return Ok(Some(Next::Quiet(until)));
                 }
                 Entry::File { place, mut fed, became } => {
-                    if let Some(path) = self.found(&fed)? {
+                    let given_up = self.waiting.unreadable.get(&fed.identity).cloned();
+                    let found = if given_up.is_none() { self.found(&fed)? } else { None };
+                    if let Some(path) = found {
                         fed.path = path;
                         self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN));
                         self.place = Some((place, became.is_none()));
                         self.reading = Some((fed.path.clone(), fed.identity));
                         return Ok(Some(Next::File { path: fed.path, next: fed.next }));
                     }
+                    if given_up.is_none()
+                        && let Err(error) = Identity::of(&fed.path)
+                    {
+                        self.unreadable(&fed.path, &fed.identity, Error::io("read", &fed.path, error))?;
+                    }
+                    let given_up = self.waiting.unreadable.get(&fed.identity);
                     let path = fed.path.display().to_string();
-                    if fed.path.exists() {
+                    if let Some(why) = given_up {
+                        tracing::warn!(path, sensor = %self.line.sensor, "a capture that is still needed cannot be read: {why}");
+                        self.line.health.trouble(format!("{why}; what hours to come have of it is lost"));
+                        self.line.health.lost(&self.line.sensor, &fed.path);
+                        self.ended.quarantined += 1;
+                    } else if fed.path.exists() {
                         tracing::info!(path, sensor = %self.line.sensor, "has become another, and is read anew");
                     } else {
                         self.line.health.trouble(format!("{path}: is gone, and what hours to come have of it is lost"));

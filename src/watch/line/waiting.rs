@@ -41,6 +41,10 @@ pub(super) struct Waiting {
     pub(super) growing: HashMap<PathBuf, Timestamp>,
     /// Files that could not be read, how often, and when they are tried again.
     pub(super) failing: HashMap<PathBuf, (Arrival, u32, Instant)>,
+    /// Files that a disk did not give to their ends, and how often it did not.
+    pub(super) broke: HashMap<PathBuf, u32>,
+    /// Files that hours to come need and that were given up: what was wrong with them.
+    pub(super) unreadable: HashMap<Identity, String>,
     /// Files that were to be read and are not there any more, and since when that is known.
     pub(super) vanished: HashMap<Identity, (PathBuf, Instant)>,
     /// Where files lie now that were read under another name.
@@ -86,6 +90,7 @@ impl LineFeed<'_> {
             Order::Gone(path) => {
                 self.waiting.growing.remove(&path);
                 self.waiting.failing.remove(&path);
+                self.waiting.broke.remove(&path);
                 let own = self.waiting.own.remove(&path).map(|arrival| arrival.identity);
                 let gone = self.waiting.files.extract_if(.., |(_, waiting), _| *waiting == path);
                 let gone: Vec<_> = gone.map(|(_, coming)| coming.arrival.identity).chain(own).collect();
@@ -141,7 +146,8 @@ impl LineFeed<'_> {
             self.waiting.vanished.insert(arrival.identity, (path, Instant::now()));
             return Ok(());
         }
-        let tries = self.waiting.failing.get(&path).map_or(0, |(_, tries, _)| *tries) + 1;
+        let tries = self.waiting.failing.get(&path).map(|(_, tries, _)| *tries);
+        let tries = tries.max(self.waiting.broke.get(&path).copied()).unwrap_or(0) + 1;
         if tries < self.settings.tries {
             tracing::warn!(path = %path.display(), sensor = %line.sensor, tries, "cannot be read: {error}; it is tried again");
             self.waiting.failing.insert(path, (arrival, tries, Instant::now() + self.settings.retry_delay));

@@ -3,6 +3,8 @@
 
 mod by_capture;
 mod disturbed;
+#[cfg(target_os = "linux")]
+mod failing_disk;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
