@@ -258,7 +258,7 @@ fn machine(status: &Status, style: Style) -> String {
     }
     if status.removed_unread > 0 {
         let removed = things(status.removed_unread, "capture");
-        table.row(["removed".into(), format!("{removed} that came too late to be read")]);
+        table.row(["removed".into(), format!("{removed} that came too late, or whose records had no place")]);
     }
     if let Some(bytes_held) = status.resident {
         table.row(["memory".into(), bytes(bytes_held)]);

@@ -234,7 +234,7 @@ impl Health {
         self.kept_for_hours.store(captures as u64, Relaxed);
     }
 
-    /// So many captures were removed for their age or size that had come too late to be read.
+    /// So many captures were removed for their age or size that had come too late to be read, or whose records had no place.
     pub fn removed_unread(&self, captures: u64) {
         self.removed_unread.fetch_add(captures, Relaxed);
     }

@@ -153,6 +153,8 @@ pub enum State {
     Quarantined,
     /// It was in the sequence, and nothing needs it any more.
     Done,
+    /// It gets no records by itself, and is in no sequence, or not yet.
+    Refused,
 }
 
 /// A file beside the sequence.
@@ -164,7 +166,7 @@ pub struct Aside {
     pub path: PathBuf,
     /// What it is.
     pub identity: Identity,
-    /// [`State::Late`] or [`State::Quarantined`].
+    /// [`State::Late`], [`State::Quarantined`], or [`State::Refused`], whatever else became of it.
     pub state: State,
     /// Why.
     pub reason: String,
@@ -183,6 +185,8 @@ pub struct Counts {
     pub quarantined: u64,
     /// Files that nothing needs any more and that were not removed from here.
     pub done: u64,
+    /// Files in no sequence that get no records by themselves.
+    pub refused: u64,
     /// Files of hours.
     pub hours: u64,
     /// Bytes of these.
@@ -207,6 +211,8 @@ pub(super) struct Held {
     pub(super) last: Option<Timestamp>,
     /// Whether the records that it has by itself are out under its name.
     pub(super) own: bool,
+    /// Whether it gets none under this name.
+    pub(super) refused: bool,
 }
 
 impl Journal {
@@ -420,7 +426,37 @@ impl Journal {
             let sql = "INSERT OR REPLACE INTO own (records, path, device, inode, size, digest) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
             let [records, capture] = [records, capture].map(|path| path.as_os_str().as_bytes());
             let own = params![records, capture, Bits(*device), Bits(*inode), Bits(*size), digest];
-            db.prepare_cached(sql)?.execute(own).map(drop)
+            db.prepare_cached(sql)?.execute(own)?;
+            let sql = "UPDATE file SET refused = NULL WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4";
+            db.prepare_cached(sql)?.execute(params![Bits(*device), Bits(*inode), Bits(*size), digest]).map(drop)
+        })
+    }
+
+    /// Notes that a capture gets no records by itself under its name, and why; and whether that is all that becomes of it, or it is still to be read
+    /// for hours.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn refuse(&self, sensor: &str, path: &Path, identity: &Identity, reason: &str, is_all: bool) -> Result<()> {
+        let Identity { device, inode, size, digest } = identity;
+        self.change(|db| {
+            let sensor = sensor_of(db, sensor)?;
+            let sql = "INSERT INTO file (device, inode, size, digest, sensor, path, state, refused, packets)
+                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                ON CONFLICT (device, inode, size, digest) DO UPDATE SET refused = excluded.refused WHERE path = excluded.path";
+            let (path, packets) = (path.as_os_str().as_bytes(), is_all.then_some(Bits(0)));
+            let file = params![
+                Bits(*device),
+                Bits(*inode),
+                Bits(*size),
+                digest,
+                sensor,
+                path,
+                State::Refused,
+                reason,
+                packets
+            ];
+            db.prepare_cached(sql)?.execute(file).map(drop)
         })
     }
 
@@ -479,7 +515,7 @@ impl Journal {
         // Mostly it is none, and then nobody has to wait.
         let is_news = value(&self.db, &format!("SELECT EXISTS (SELECT 1 FROM file WHERE {elsewhere})"), lies);
         if is_news.map_err(|error| self.failed(&error))? {
-            let sql = format!("UPDATE file SET path = ?1 WHERE {elsewhere}");
+            let sql = format!("UPDATE file SET path = ?1, refused = NULL WHERE {elsewhere}");
             return self.change(|db| Ok(db.prepare_cached(&sql)?.execute(lies)? > 0));
         }
         Ok(false)
@@ -498,14 +534,15 @@ impl Journal {
         })
     }
 
-    /// Files that came too late or could not be read, in the order in which they came.
+    /// Files that came too late, could not be read, or get no records by themselves, in the order in which they came.
     ///
     /// # Errors
     /// The journal cannot be read.
     pub fn aside(&self) -> Result<Vec<Aside>> {
-        let sql = "SELECT name, path, device, inode, size, digest, state, coalesce(reason, '')
-            FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2) ORDER BY file.id";
-        self.list(sql, params![State::Late, State::Quarantined], |row| {
+        let sql = "SELECT name, path, device, inode, size, digest, iif(state IN (?1, ?2), state, ?3), coalesce(reason, refused, '')
+            FROM file JOIN sensor ON sensor.id = file.sensor
+            WHERE removed = 0 AND (state IN (?1, ?2) OR refused IS NOT NULL) ORDER BY file.id";
+        self.list(sql, params![State::Late, State::Quarantined, State::Refused], |row| {
             let (sensor, state, reason) = (row.get(0)?, row.get(6)?, row.get(7)?);
             Ok(Aside { sensor, path: path(row, 1)?, identity: identity(row, 2)?, state, reason })
         })
@@ -548,6 +585,7 @@ impl Journal {
                 State::Late => &mut counts.late,
                 State::Quarantined => &mut counts.quarantined,
                 State::Done => &mut counts.done,
+                State::Refused => &mut counts.refused,
             } = files;
         }
         let sql = "SELECT count(*) FROM file WHERE state = ?1 AND removed = 0 AND packets IS NULL";
@@ -564,16 +602,16 @@ impl Journal {
     /// Captures that were given to the pipeline and not removed, in the order in which they came. One that was written anew is only what it
     /// became, and that may be no capture that was given.
     pub(super) fn held(&self) -> Result<Vec<Held>> {
-        let sql = "SELECT file.id, name, path, device, inode, size, digest, state <> ?1 OR packets IS NOT NULL, last, state = ?3,
-                EXISTS (SELECT 1 FROM own WHERE (own.device, own.inode, own.size, own.digest, own.path) =
+        let sql = "SELECT file.id, name, path, device, inode, size, digest, state NOT IN (?1, ?4) OR packets IS NOT NULL, last, state = ?3,
+                refused IS NOT NULL, EXISTS (SELECT 1 FROM own WHERE (own.device, own.inode, own.size, own.digest, own.path) =
                     (file.device, file.inode, file.size, file.digest, file.path))
-            FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2, ?3) AND removed = 0 AND NOT EXISTS
+            FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2, ?3, ?4) AND removed = 0 AND NOT EXISTS
                 (SELECT 1 FROM file AS newer WHERE newer.device = file.device AND newer.inode = file.inode AND newer.id > file.id)
             ORDER BY file.id";
-        self.list(sql, params![State::Fed, State::Done, State::Late], |row| {
+        self.list(sql, params![State::Fed, State::Done, State::Late, State::Refused], |row| {
             let (id, sensor, read) = (row.get(0)?, row.get(1)?, row.get(7)?);
-            let (last, late, own) = (time(row, 8)?, row.get(9)?, row.get(10)?);
-            Ok(Held { id, sensor, path: path(row, 2)?, identity: identity(row, 3)?, read, late, last, own })
+            let (last, late, refused, own) = (time(row, 8)?, row.get(9)?, row.get(10)?, row.get(11)?);
+            Ok(Held { id, sensor, path: path(row, 2)?, identity: identity(row, 3)?, read, late, last, own, refused })
         })
     }
 
@@ -699,8 +737,8 @@ fn forget_removed(db: &Connection) -> rusqlite::Result<()> {
         FROM (SELECT sensor, max(last) AS last FROM file WHERE removed = 1 AND state = ?1 GROUP BY sensor) AS gone
         WHERE sensor.id = gone.sensor AND gone.last IS NOT NULL";
     db.prepare_cached(sql)?.execute([State::Done])?;
-    let sql = "DELETE FROM file WHERE removed = 1 AND state IN (?1, ?2)";
-    db.prepare_cached(sql)?.execute([State::Done, State::Late]).map(drop)
+    let sql = "DELETE FROM file WHERE removed = 1 AND state IN (?1, ?2, ?3)";
+    db.prepare_cached(sql)?.execute([State::Done, State::Late, State::Refused]).map(drop)
 }
 
 fn write(db: &Connection, sensor: i64, product: &str, file: &Written) -> rusqlite::Result<()> {
@@ -771,7 +809,7 @@ impl ToSql for State {
 impl FromSql for State {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<State> {
         let number = value.as_i64()?;
-        let states = [State::Fed, State::Late, State::Quarantined, State::Done];
+        let states = [State::Fed, State::Late, State::Quarantined, State::Done, State::Refused];
         states.into_iter().find(|state| *state as i64 == number).ok_or(FromSqlError::OutOfRange(number))
     }
 }

@@ -2,9 +2,9 @@
 //!
 //! A capture goes when it is over its age or there are too many bytes of captures, the oldest first; but only if this pipeline was given it, it is
 //! still the file that it was, all of its packets are in hours that are out for all products by the hour, and the records are out that it has
-//! by itself. Until then it stays, and is counted. So it is also where room is made because the disk is full. A capture in which a flow began that
-//! still lives may go: that flow is cut if the pipeline is begun anew, and nothing else. One that came too late goes by the same rules, though nothing
-//! of it is in an hour; that is counted, too.
+//! by itself, or it was told that it gets none. Until then it stays, and is counted. So it is also where room is made because the disk is full. A capture in which a flow began that
+//! still lives may go: that flow is cut if the pipeline is begun anew, and nothing else. One that came too late, or gets no records by itself, goes by the same rules;
+//! that is counted, too.
 //!
 //! Records go with their hours, when these are out: for their age file by file, for their size all of an hour, the oldest first; reports of what could not be read, and these files, by how long they lie there.
 //!
@@ -42,7 +42,7 @@ pub struct Looked {
     pub kept_for_hours: u64,
     /// Captures that were removed though a flow that still lives began there or before.
     pub needed: u64,
-    /// Captures that were removed though nothing of them was ever read: they had come too late.
+    /// Captures that were removed though records lack them: they had come too late, or the records that they were to have by themselves had no place.
     pub unread: u64,
     /// Bytes that are free, where there are fewer: for captures or for records.
     pub free: u64,
@@ -134,7 +134,7 @@ impl Keeper {
         }
         if looked.unread > 0 {
             let captures = looked.unread;
-            tracing::warn!(captures, "captures were removed that had come too late, and of which nothing was read");
+            tracing::warn!(captures, "captures were removed that had come too late, or whose records had no place");
         }
         self.kept_for_hours = looked.kept_for_hours;
     }
@@ -160,7 +160,7 @@ impl Keeper {
                 None => *outs.entry(held.sensor.clone()).or_insert(self.out(journal, &held.sensor)?),
             };
             let is_out = held.read && held.last.is_none_or(|last| last < out.until);
-            if !is_out || self.by_capture && !held.own {
+            if !is_out || self.by_capture && !(held.own || held.refused) {
                 looked.kept_for_hours += u64::from(over);
                 continue;
             }
@@ -179,7 +179,7 @@ impl Keeper {
                     let there = &found.metadata;
                     // What a file held is free later, on some file systems; more would go than has to.
                     free = free.saturating_add(if there.nlink() == 1 { there.blocks() * BLOCK } else { 0 });
-                    looked.unread += u64::from(held.late);
+                    looked.unread += u64::from(held.late || self.by_capture && held.refused);
                     looked.needed += u64::from(held.last.is_some_and(|last| last >= out.needs));
                     looked.removed.push((held.path, there.size()));
                     gone.push(held.id);

@@ -37,7 +37,7 @@ pub struct Status {
     pub least_free: u64,
     /// Captures that are older than they are to be kept, and needed for hours that are not out.
     pub kept_for_hours: u64,
-    /// Captures that came too late to be read and were removed for their age or size.
+    /// Captures that came too late to be read, or whose records had no place, and were removed for their age or size.
     #[serde(default)]
     pub removed_unread: u64,
     /// Our own capture, if there is one.

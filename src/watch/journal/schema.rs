@@ -16,7 +16,7 @@ pub(super) const OWN: &str = ".pcap-compactor";
 const NAME: &str = "watch.sqlite";
 
 /// The version of the tables; another one when they change.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// `place` is never used twice, also not behind the end of a sequence that was taken back.
 const TABLES: &str = "
@@ -81,6 +81,12 @@ const THIRD: &str = "
     PRAGMA user_version = 3;
 ";
 
+/// Since version 4: why a capture gets no records by itself.
+const FOURTH: &str = "
+    ALTER TABLE file ADD COLUMN refused TEXT;
+    PRAGMA user_version = 4;
+";
+
 /// See [`Journal::open`].
 pub(super) fn open(output: &Path) -> Result<Journal> {
     fs::create_dir_all(output).map_err(|source| Error::io("make the folder", output, source))?;
@@ -123,7 +129,7 @@ fn prepare(db: &Connection, path: &Path) -> Result<()> {
             }
             transaction.commit()?;
         }
-        for (before, tables) in [(1, SECOND), (2, THIRD)] {
+        for (before, tables) in [(1, SECOND), (2, THIRD), (3, FOURTH)] {
             if version(db)? == before {
                 let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
                 if version(&transaction)? == before {

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::watch::Identity;
 use crate::watch::arrivals::Arrival;
-use crate::watch::journal::{Fed, Own};
+use crate::watch::journal::{Fed, Own, State};
 use crate::watch::products::{Made, files, make, place};
 use crate::watch::spans::hour;
 
@@ -70,9 +70,11 @@ impl LineFeed<'_> {
             && rival.capture != path
             && Identity::of(&rival.capture).is_ok_and(|identity| identity == rival.identity)
         {
-            let [name, other] = [&path, &rival.capture].map(|path| path.display());
-            self.has_none(format!("{name}: its records would take the place of those of {other}; rename one of them"));
-            return Ok(());
+            let other = rival.capture.display();
+            return self.refuse(
+                &arrival,
+                &format!("its records would take the place of those of {other}; rename one of them"),
+            );
         }
         self.reading = Some((path.clone(), arrival.identity.clone()));
         self.begin();
@@ -84,8 +86,7 @@ impl LineFeed<'_> {
             Err(error) if self.output.is_of_path(&error) => {
                 self.line.control.reading(false);
                 self.reading = None;
-                self.has_none(format!("{}: its records have no place; rename it: {error}", path.display()));
-                return Ok(());
+                return self.refuse(&arrival, &format!("its records have no place; rename it: {error}"));
             }
             Err(error) => {
                 // What is read for too long is put aside by the run, which looks for it in `reading`.
@@ -124,6 +125,15 @@ impl LineFeed<'_> {
         }
     }
 
+    /// A capture gets no records as long as it has its name.
+    fn refuse(&mut self, arrival: &Arrival, reason: &str) -> Result<()> {
+        let Arrival { sensor, path, identity } = arrival;
+        let is_all = self.line.settings.by_hour().next().is_none();
+        self.journal.refuse(sensor, path, identity, reason, is_all)?;
+        self.has_none(format!("{}: {reason}", path.display()));
+        Ok(())
+    }
+
     /// Says that a capture gets no records, and why.
     fn has_none(&mut self, reason: String) {
         tracing::warn!(sensor = %self.line.sensor, "{reason}");
@@ -147,7 +157,7 @@ impl LineFeed<'_> {
 
     /// Where nothing is made by the hour, no run reads the capture, and this is all that becomes of it.
     fn counted(&mut self, arrival: &Arrival, report: FileReport) -> Result<()> {
-        if self.journal.knows(&arrival.identity)?.is_some() {
+        if !matches!(self.journal.knows(&arrival.identity)?, None | Some(State::Refused)) {
             return Ok(());
         }
         let Arrival { path, identity, .. } = arrival.clone();

@@ -108,7 +108,10 @@ impl LineFeed<'_> {
     /// Puts a file into its place, unless it is known or cannot be read.
     fn look_at(&mut self, arrival: Arrival) -> Result<()> {
         self.waiting.vanished.remove(&arrival.identity);
-        if let Some(state) = self.journal.knows(&arrival.identity)? {
+        let known = self.journal.knows(&arrival.identity)?;
+        // One that only gets no records by itself is still to be read for hours.
+        let is_new = |state: &State| *state == State::Refused && self.line.settings.by_hour().next().is_some();
+        if let Some(state) = known.filter(|state| !is_new(state)) {
             // It may have been read by the run, and then the power failed; one that came too late for hours has records by itself.
             if state != State::Quarantined {
                 self.wants_own(&arrival)?;
