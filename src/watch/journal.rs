@@ -504,6 +504,37 @@ impl Journal {
         found.optional().map_err(|error| self.failed(&error))
     }
 
+    /// The sensor of a file that is known, and where it lay last.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn whose(&self, identity: &Identity) -> Result<Option<(String, PathBuf)>> {
+        let Identity { device, inode, size, digest } = identity;
+        let sql = "SELECT name, path FROM file JOIN sensor ON sensor.id = file.sensor
+            WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4";
+        let known = params![Bits(*device), Bits(*inode), Bits(*size), digest];
+        Ok(self.list(sql, known, |row| Ok((row.get(0)?, path(row, 1)?)))?.pop())
+    }
+
+    /// Notes that a file has gone to the folder of another sensor; it stays with its own, and so do its records.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn moved_out(&self, identity: &Identity, from: &Path, to: &Path) -> Result<()> {
+        let Identity { device, inode, size, digest } = identity;
+        self.change(|db| {
+            for table in ["file", "own"] {
+                let [from, to] = [from, to].map(|path| path.as_os_str().as_bytes());
+                let moved = params![to, from, Bits(*device), Bits(*inode), Bits(*size), digest];
+                let sql = format!(
+                    "UPDATE {table} SET path = ?1 WHERE path = ?2 AND device = ?3 AND inode = ?4 AND size = ?5 AND digest = ?6"
+                );
+                db.prepare_cached(&sql)?.execute(moved)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Notes where a file lies now; whether that is news.
     ///
     /// # Errors

@@ -68,6 +68,11 @@ impl LineFeed<'_> {
             if let Some(path) = self.waiting.moved.get(&fed.identity).filter(|path| lies_at(path)) {
                 return Ok(Some(path.clone()));
             }
+            // Another line may have heard of it.
+            let known = self.journal.whose(&fed.identity)?.map(|(_, path)| path);
+            if let Some(path) = known.filter(|path| *path != fed.path && lies_at(path)) {
+                return Ok(Some(path));
+            }
             match self.line.inbox.recv_deadline(until) {
                 Ok(order) => self.take(order)?,
                 Err(_) => return Ok(None),

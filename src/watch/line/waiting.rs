@@ -1,7 +1,7 @@
 //! The order of arrivals: complete files wait here until all that begin before them have been read.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::aside::{begins, quarantine, tomorrow};
@@ -112,6 +112,11 @@ impl LineFeed<'_> {
         // One that only gets no records by itself is still to be read for hours.
         let is_new = |state: &State| *state == State::Refused && self.line.settings.by_hour().next().is_some();
         if let Some(state) = known.filter(|state| !is_new(state)) {
+            if let Some((sensor, path)) = self.journal.whose(&arrival.identity)?
+                && sensor != arrival.sensor
+            {
+                return self.is_theirs(&arrival, &sensor, &path);
+            }
             // It may have been read by the run, and then the power failed; one that came too late for hours has records by itself.
             if state != State::Quarantined {
                 self.wants_own(&arrival)?;
@@ -138,6 +143,27 @@ impl LineFeed<'_> {
             Err(error) => self.failed(arrival, &error)?,
         }
         Ok(())
+    }
+
+    /// A file of another sensor has come into the folder of this one: it stays with that, and nothing of it is made a second time.
+    fn is_theirs(&mut self, arrival: &Arrival, theirs: &str, before: &Path) -> Result<()> {
+        let Arrival { path, identity, .. } = arrival;
+        if path == before {
+            return Ok(());
+        }
+        // It may have two names.
+        if Identity::of(before).ok().as_ref() != Some(identity) {
+            self.journal.moved_out(identity, before, path)?;
+        }
+        let sensor = &self.line.sensor;
+        tracing::warn!(path = %path.display(), sensor = %sensor, "was read as {}, of the sensor {theirs}, which keeps its records", before.display());
+        let told = format!("{}: was read as of the sensor {theirs}, which keeps its records", path.display());
+        self.line.health.trouble(told);
+        match self.journal.own_of(identity)?.is_empty() {
+            // These nobody has yet.
+            true => self.wants_own(arrival),
+            false => Ok(()),
+        }
     }
 
     /// A file cannot be read: it is tried again, or set aside.
@@ -176,9 +202,11 @@ impl LineFeed<'_> {
     /// Misses files that vanished and have not come under another name by now; when the next one is due.
     pub(super) fn miss(&mut self) -> Option<Instant> {
         let now = Instant::now();
-        for (_, (path, _)) in self.waiting.vanished.extract_if(|_, (_, since)| *since + 2 * SETTLING <= now) {
-            // What took its name is told anew.
-            if !path.exists() {
+        for (identity, (path, _)) in self.waiting.vanished.extract_if(|_, (_, since)| *since + 2 * SETTLING <= now) {
+            // What took its name is told anew, and another sensor may have it by now.
+            let is_known =
+                || matches!(self.journal.whose(&identity), Ok(Some((sensor, _))) if sensor != *self.line.sensor);
+            if !path.exists() && !is_known() {
                 let (health, sensor) = (&self.line.health, &self.line.sensor);
                 tracing::warn!(path = %path.display(), sensor = %sensor, "it vanished before it was read");
                 health.lost(sensor, &path);
