@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 use pcap_compactor::Timestamp;
-use pcap_compactor::watch::health::{CaptureStatus, SensorStatus, Status};
+use pcap_compactor::watch::health::{CaptureStatus, Reading, SensorStatus, Status};
 use pcap_compactor::watch::journal::{Journal, State};
 use serde::Serialize;
 
@@ -187,6 +187,7 @@ fn page(output: &Path, told: &Told, style: Style) -> String {
             page += &format!("  {}\n", printable(reason));
         }
         page += &sensors(&status.sensors, style);
+        page += &slow(status);
     }
     if !told.hours.is_empty() {
         let mut table = Table::new([Align::Left, Align::Left, Align::Left, Align::Right, Align::Right, Align::Right]);
@@ -242,6 +243,23 @@ fn sensors(sensors: &[SensorStatus], style: Style) -> String {
     }
     format!("\n{}\n{}", style.bold("Sensors, since the watcher began"), table.render(style))
 }
+
+/// Files that have been read for a while.
+fn slow(status: &Status) -> String {
+    let mut text = String::new();
+    for sensor in &status.sensors {
+        if let Some(Reading { path, since }) = &sensor.reading
+            && status.time - since >= WHILE
+        {
+            let (sensor, path) = (printable(&sensor.sensor), printable(path));
+            text += &format!("  {sensor} has been reading {path} since {} UTC\n", utc(*since));
+        }
+    }
+    text
+}
+
+/// Seconds for which a file is read until somebody wants to know which.
+const WHILE: i64 = 2;
 
 /// Disk, memory and capture.
 fn machine(status: &Status, style: Style) -> String {

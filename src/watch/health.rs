@@ -18,7 +18,7 @@ use crate::engine::FileReport;
 use crate::engine::ledger::Tally;
 use crate::time::Timestamp;
 
-pub use status::{CaptureStatus, ProductStatus, STATUS, SensorStatus, Status, Trouble};
+pub use status::{CaptureStatus, ProductStatus, Reading, STATUS, SensorStatus, Status, Trouble};
 
 /// Rotations that a sensor may be behind.
 const MOST_BEHIND: u32 = 3;
@@ -71,6 +71,8 @@ struct Sensor {
     wild: u64,
     live_flows: u64,
     lag: Option<(Duration, Instant)>,
+    /// The file that is being read, and since when.
+    reading: Option<(PathBuf, SystemTime, Instant)>,
     tally: Tally,
     failed: Option<Failed>,
 }
@@ -187,6 +189,12 @@ impl Health {
     /// with the clock.
     pub fn lag(&self, sensor: &str, lag: Duration) {
         self.sensor(sensor, |sensor| sensor.lag = Some((lag, Instant::now())));
+    }
+
+    /// A file is being read, or none is any more.
+    pub fn reading(&self, sensor: &str, path: Option<&Path>) {
+        let reading = path.map(|path| (path.to_owned(), SystemTime::now(), Instant::now()));
+        self.sensor(sensor, |sensor| sensor.reading = reading);
     }
 
     /// So many flows have not ended yet.

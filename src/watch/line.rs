@@ -211,6 +211,7 @@ impl Line {
             views.push(&mut spans);
         }
         let ran = engine.stream(&mut feed, &mut views);
+        self.health.reading(&self.sensor, None);
         match (ran, feed.why.take()) {
             (Err(_), Some(why)) => Ok(why),
             (Ok(_), _) => {

@@ -271,7 +271,7 @@ impl Router {
         loop {
             let look = self.settings.look.saturating_sub(looked.elapsed());
             let settled = if once { SETTLING / 10 } else { look };
-            let wait = look.min(settled).max(Duration::from_millis(10));
+            let wait = look.min(settled).min(self.settings.slow() / 4).max(Duration::from_millis(10));
             crossbeam_channel::select! {
                 recv(seen) -> news => match news {
                     Ok(news) => {
@@ -314,11 +314,18 @@ impl Router {
                 self.hear(Seen::Complete(held.into_values().collect()))?;
                 return self.finish(Stop::Finish, true, commands);
             }
-            self.lines.values().for_each(|line| line.control.give_up_after(self.settings.timeout));
+            self.watch_over();
             if looked.elapsed() >= self.settings.look {
                 looked = Instant::now();
                 self.look();
             }
+        }
+    }
+
+    /// Gives up what is read for too long, and says what is read for long.
+    fn watch_over(&self) {
+        for (sensor, line) in &self.lines {
+            watch_over(sensor, &line.control, &self.settings, &self.health);
         }
     }
 
@@ -442,7 +449,7 @@ impl Router {
                         let _ = orders.send(Order::Finish { close: false });
                     }
                 }
-                line.control.give_up_after(self.settings.timeout);
+                watch_over(&sensor, &line.control, &self.settings, &self.health);
                 thread::sleep(Duration::from_millis(5));
             }
             match line.thread.join() {
@@ -463,6 +470,20 @@ impl Router {
         sum.waiting += self.health.queues().unheard();
         failed.map_or(Ok(sum), Err)
     }
+}
+
+/// See [`Router::watch_over`].
+fn watch_over(sensor: &str, control: &Control, settings: &Settings, health: &Health) {
+    if let Some(path) = control.slow_after(settings.slow()) {
+        let (long, longest) = (settings.slow().as_secs_f64(), settings.timeout.as_secs());
+        let path = path.display();
+        let reason = format!(
+            "{path}: has been read for more than {long} s; its sensor waits, and gives it up after {longest} s"
+        );
+        tracing::warn!(sensor, "{reason}");
+        health.trouble(reason);
+    }
+    control.give_up_after(settings.timeout);
 }
 
 /// How many lines may read at once.

@@ -72,6 +72,11 @@ pub enum WhenFull {
 }
 
 impl Settings {
+    /// How long a file is read until that is said to be long: as long as one is captured, or half of what it may take, if that is less.
+    pub(super) fn slow(&self) -> Duration {
+        self.rotation.min(self.timeout / 2)
+    }
+
     /// The products that have a file an hour.
     pub(super) fn by_hour(&self) -> impl Iterator<Item = &Product> {
         self.products.iter().filter(|product| !product.is_by_capture())

@@ -119,6 +119,11 @@ impl Health {
         }
         let mut family = text.gauge("files_waiting", "Complete files that are not read yet.");
         sensors.keys().for_each(|sensor| family.sample(&[("sensor", sensor)], self.queue.waiting(sensor)));
+        let mut family = text.gauge("reading_seconds", "How long the file has been read that is being read.");
+        for (sensor, values) in &*sensors {
+            let long = values.reading.as_ref().map_or(0.0, |(.., since)| since.elapsed().as_secs_f64());
+            family.sample(&[("sensor", sensor)], format_args!("{long:.3}"));
+        }
         let mut family = text.gauge("lag_seconds", "How long ago the newest complete file ended that is not out.");
         for (sensor, values) in &*sensors {
             family.sample(&[("sensor", sensor)], format_args!("{:.3}", values.lag().as_secs_f64()));

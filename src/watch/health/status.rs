@@ -57,6 +57,9 @@ pub struct SensorStatus {
     pub waiting: u64,
     /// How many seconds ago the newest complete file ended that is not out of the engine; 0 if all are.
     pub lag_seconds: f64,
+    /// The file that is being read, if one is.
+    #[serde(default)]
+    pub reading: Option<Reading>,
     /// Files that were read.
     pub files: u64,
     /// Those of them that are damaged, and read to there.
@@ -78,6 +81,15 @@ pub struct SensorStatus {
     pub live_flows: u64,
     /// Why nothing of this sensor is worked on, if that is so.
     pub failed: Option<String>,
+}
+
+/// A file that is being read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Where it is.
+    pub path: String,
+    /// Since when.
+    pub since: i64,
 }
 
 /// A product of a sensor.
@@ -165,6 +177,10 @@ impl Health {
                     sensor: name.clone(),
                     waiting: self.queue.waiting(name),
                     lag_seconds: sensor.lag().as_secs_f64(),
+                    reading: sensor
+                        .reading
+                        .as_ref()
+                        .map(|(path, since, _)| Reading { path: path.display().to_string(), since: seconds(*since) }),
                     files: sensor.files,
                     damaged: sensor.damaged,
                     failures: sensor.failures,

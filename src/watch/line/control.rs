@@ -1,5 +1,6 @@
 //! A hand on the engine's run, from other threads.
 
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,8 +16,8 @@ pub(in crate::watch) struct Control {
 struct Run {
     /// Of the engine's run that is under way.
     progress: Arc<Progress>,
-    /// What is read, and since when.
-    reading: Option<Instant>,
+    /// What is read, since when, and whether it was said that it takes long.
+    reading: Option<(PathBuf, Instant, bool)>,
     /// It was read for too long.
     overdue: bool,
     /// Nothing more is to be done.
@@ -45,10 +46,20 @@ impl Control {
     /// Gives up a file that has been read for longer than this.
     pub(in crate::watch) fn give_up_after(&self, longest: Duration) {
         let mut run = self.lock();
-        if run.reading.is_some_and(|since| since.elapsed() > longest) {
+        if run.reading.as_ref().is_some_and(|(_, since, _)| since.elapsed() > longest) {
             run.overdue = true;
             run.progress.stop();
         }
+    }
+
+    /// A file that has been read for longer than this, once.
+    pub(in crate::watch) fn slow_after(&self, long: Duration) -> Option<PathBuf> {
+        let mut run = self.lock();
+        let (path, since, said) = run.reading.as_mut()?;
+        (!*said && since.elapsed() > long).then(|| {
+            *said = true;
+            path.clone()
+        })
     }
 
     /// A run of the engine begins.
@@ -63,8 +74,8 @@ impl Control {
     }
 
     /// A file is read, or is not any more.
-    pub(super) fn reading(&self, now: bool) {
-        self.lock().reading = now.then(Instant::now);
+    pub(super) fn reading(&self, path: Option<&Path>) {
+        self.lock().reading = path.map(|path| (path.to_owned(), Instant::now(), false));
     }
 
     pub(super) fn is_stopped(&self) -> bool {

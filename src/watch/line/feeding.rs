@@ -63,12 +63,21 @@ impl LineFeed<'_> {
 
     /// Reading begins, when it is this line's turn.
     pub(super) fn begin(&mut self) {
-        let path = self.reading.as_ref().map(|(path, _)| path);
+        let path = self.reading.as_ref().map(|(path, _)| path.as_path());
         let finished = path.and_then(|path| fs::metadata(path).ok()?.modified().ok());
         let lag = finished.and_then(|finished| finished.elapsed().ok()).unwrap_or_default();
         self.line.health.lag(&self.line.sensor, lag.max(Duration::from_millis(1)));
         self.permit = Some(self.line.permits.take());
-        self.line.control.reading(true);
+        self.line.control.reading(path);
+        self.line.health.reading(&self.line.sensor, path);
+    }
+
+    /// Reading is over.
+    pub(super) fn over(&mut self) -> Option<(PathBuf, Identity)> {
+        self.permit = None;
+        self.line.control.reading(None);
+        self.line.health.reading(&self.line.sensor, None);
+        self.reading.take()
     }
 
     /// Ends the run where it stands: what is not out is made again by the next.
@@ -234,9 +243,7 @@ impl Feed for LineFeed<'_> {
     }
 
     fn read(&mut self, path: &Path, report: Option<FileReport>, failed: Option<Error>) -> Result<()> {
-        self.permit = None;
-        self.line.control.reading(false);
-        let reading = self.reading.take();
+        let reading = self.over();
         let Some((place, is_new)) = self.place.take() else { return Ok(()) };
         if let Some(error) = failed {
             let Some((path, identity)) = reading else { return Err(error) };

@@ -84,21 +84,19 @@ impl LineFeed<'_> {
             Ok(made) => made,
             // Others have a place.
             Err(error) if self.output.is_of_path(&error) => {
-                self.line.control.reading(false);
-                self.reading = None;
+                self.over();
                 return self.refuse(&arrival, &format!("its records have no place; rename it: {error}"));
             }
             Err(error) => {
                 // What is read for too long is put aside by the run, which looks for it in `reading`.
                 match self.line.control.is_overdue() {
                     true => drop(self.waiting.own.remove(&path)),
-                    false => self.reading = None,
+                    false => drop(self.over()),
                 }
                 return Err(error);
             }
         };
-        self.line.control.reading(false);
-        self.reading = None;
+        self.over();
         match made {
             Err(error) => self.failed(arrival, &error),
             // What it has become comes by itself, and its records take the place of these.
