@@ -68,6 +68,8 @@ struct Sensor {
     late: u64,
     /// Captures that were gone when they were to be read, or hours needed them.
     lost: BTreeSet<PathBuf>,
+    /// The newest of them, and what happened to it.
+    last_lost: Option<(PathBuf, &'static str)>,
     wild: u64,
     live_flows: u64,
     lag: Option<(Duration, Instant)>,
@@ -160,9 +162,13 @@ impl Health {
         self.sensor(sensor, |sensor| sensor.late += 1);
     }
 
-    /// A capture is gone of which hours that are not out have something, or should have. Until the process ends, not all is well.
-    pub fn lost(&self, sensor: &str, capture: &Path) {
-        self.sensor(sensor, |sensor| sensor.lost.insert(capture.to_owned()));
+    /// A capture is gone, or cannot be read, of which hours that are not out have something, or should have; `why` says what happened to it. Until
+    /// the process ends, not all is well.
+    pub fn lost(&self, sensor: &str, capture: &Path, why: &'static str) {
+        self.sensor(sensor, |sensor| {
+            sensor.lost.insert(capture.to_owned());
+            sensor.last_lost = Some((capture.to_owned(), why));
+        });
     }
 
     /// So many packets were of a wild time, and are in no hour.
@@ -310,9 +316,9 @@ impl Health {
             if let Some(why) = sensor.failed() {
                 reasons.push(format!("sensor {name}: failed: {why}"));
             }
-            if !sensor.lost.is_empty() {
-                let lost = sensor.lost.len();
-                reasons.push(format!("sensor {name}: captures that were gone before they were read, or before their hours were out: {lost}"));
+            if let Some((path, why)) = &sensor.last_lost {
+                let (lost, path) = (sensor.lost.len(), path.display());
+                reasons.push(format!("sensor {name}: captures that are lost: {lost}; the last one: {path}: {why}"));
             }
             let lag = sensor.lag();
             if lag > most {
@@ -376,15 +382,15 @@ mod tests {
         health.disk_free(999);
         health.capturing(false);
         health.line_failed("d", "no space");
-        health.lost("e", Path::new("1.pcap"));
+        health.lost("e", Path::new("1.pcap"), "it vanished before it was read");
         // It is looked for again with every run.
-        health.lost("e", Path::new("1.pcap"));
+        health.lost("e", Path::new("1.pcap"), "it vanished before it was read");
         let (well, why) = health.healthy();
         let lines: Vec<&str> = why.lines().collect();
         assert!(!well && lines.len() == 5, "{why}");
         assert_eq!(
             lines[4],
-            "sensor e: captures that were gone before they were read, or before their hours were out: 1"
+            "sensor e: captures that are lost: 1; the last one: 1.pcap: it vanished before it was read"
         );
         assert_eq!(lines[0], "disk: 999 bytes are free, fewer than 1000");
         assert_eq!(lines[1], "capture: it does not run");
@@ -399,6 +405,40 @@ mod tests {
         assert_eq!(health.healthy().1.lines().count(), 1, "what is lost stays so");
         health.limits(Duration::from_secs(30), 1001);
         assert_eq!(health.healthy().1.lines().count(), 3, "c, and the disk: {}", health.healthy().1);
+    }
+
+    #[test]
+    fn what_waits_came_late_or_was_put_aside_is_counted_and_not_unwell() {
+        let health = Health::new(MINUTE, 0);
+        // More than a queue takes: the rest waits in the folder.
+        health.queue("a", crate::watch::queue::MOST + 1);
+        health.failed("a");
+        health.quarantined("a");
+        health.late_file("a");
+        assert_eq!(health.healthy(), (true, "ok\n".into()));
+        let text = health.prometheus();
+        for name in ["file_failures_total", "files_quarantined_total", "files_late_total"] {
+            assert!(text.contains(&format!("pcap_compactor_{name}{{sensor=\"a\"}} 1\n")), "{name}: {text}");
+        }
+        assert!(text.contains("pcap_compactor_files_waiting{sensor=\"a\"} 4097\n"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_is_read_is_shown_with_the_time_since_when() {
+        let health = Health::new(MINUTE, 0);
+        health.reading("a", Some(Path::new("a/x.pcap")));
+        std::thread::sleep(Duration::from_millis(5));
+        let reading = health.status().sensors[0].reading.clone().unwrap();
+        let now = seconds(SystemTime::now());
+        assert!(reading.path == "a/x.pcap" && (now - 5..=now).contains(&reading.since), "{reading:?}");
+        let long = |health: &Health| {
+            let text = health.prometheus();
+            let line = text.lines().find(|line| line.starts_with("pcap_compactor_reading_seconds{sensor=\"a\"} "));
+            line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap()
+        };
+        assert!(long(&health) >= 0.005);
+        health.reading("a", None);
+        assert_eq!((long(&health), health.status().sensors[0].reading.is_none()), (0.0, true));
     }
 
     #[test]

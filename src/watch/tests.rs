@@ -407,7 +407,7 @@ fn captures_that_are_gone_when_they_are_needed_are_told_and_those_that_were_rena
     }
     assert_eq!(lost(&work), 2);
     let (well, why) = work.health.healthy();
-    assert!(!well && why.contains("gone before they were read, or before their hours were out: 2"), "{why}");
+    assert!(!well && why.contains("captures that are lost: 2; the last one: "), "{why}");
     assert_eq!(work.finish(false).files, rest.len() as u64 - 1);
 }
 

@@ -97,9 +97,11 @@ impl Health {
             ("file_failures_total", "Times that a file could not be read.", |of| of.failures),
             ("files_quarantined_total", "Files that were put aside.", |of| of.quarantined),
             ("files_late_total", "Files that came too late to be read.", |of| of.late),
-            ("captures_lost_total", "Captures that were gone before they were read or their hours were out.", |of| {
-                of.lost.len() as u64
-            }),
+            (
+                "captures_lost_total",
+                "Captures that were gone, or could not be read, before they were read or their hours were out.",
+                |of| of.lost.len() as u64,
+            ),
             ("wild_packets_total", "Packets of a wild time, which are in no hour.", |of| of.wild),
         ];
         let gauges: [(&'static str, &str, Of); 2] = [

@@ -70,7 +70,7 @@ pub struct SensorStatus {
     pub quarantined: u64,
     /// Files that came too late.
     pub late: u64,
-    /// Captures that were gone before they were read, or before their hours were out.
+    /// Captures that were gone, or could not be read, before they were read or their hours were out.
     #[serde(default)]
     pub lost: u64,
     /// Packets in files that were read.

@@ -166,6 +166,140 @@ fn a_capture_stays_until_the_records_are_out_that_it_has_by_itself() {
 }
 
 #[test]
+fn a_capture_that_gets_no_records_by_itself_goes_when_its_hours_are_out() {
+    for by_hour in [true, false] {
+        let scene = Scene::new(|settings| {
+            settings.keep.captures = Some(DAY * 3);
+            settings.products.retain(|_| by_hour);
+            settings.products.push(Product::parse("buckets:1s/capture").unwrap());
+        });
+        let path = scene.path("old");
+        let identity = scene.file(&path, 4);
+        scene.journal.refuse("s", &path, &identity, "no place", !by_hour).unwrap();
+        let aside = scene.journal.aside().unwrap();
+        assert_eq!((aside[0].state, aside[0].reason.as_str()), (State::Refused, "no place"));
+        let looked = scene.look();
+        if by_hour {
+            assert_eq!((names(&looked), looked.kept_for_hours), (Vec::new(), 1), "it is still to be read");
+            scene.feed(&path, identity.clone(), 0);
+            assert_eq!((names(&scene.look()), scene.look().kept_for_hours), (Vec::new(), 1), "its hours are not out");
+            scene.out("groups", BEGAN + HOUR, BEGAN + HOUR);
+            scene.out("flows", BEGAN + HOUR, BEGAN + HOUR);
+        }
+        let looked = if by_hour { scene.look() } else { looked };
+        assert_eq!((names(&looked), looked.unread, looked.kept_for_hours), (vec!["old"], 1, 0));
+        assert_eq!(scene.journal.aside().unwrap(), []);
+    }
+    // Under another name it may get some.
+    let scene = Scene::new(|settings| {
+        settings.keep.captures = Some(DAY * 3);
+        settings.products = vec![Product::parse("buckets:1s/capture").unwrap()];
+    });
+    let (old, new) = (scene.path("old"), scene.path("new"));
+    let identity = scene.file(&old, 4);
+    scene.journal.refuse("s", &old, &identity, "no place", true).unwrap();
+    fs::rename(&old, &new).unwrap();
+    assert!(scene.journal.moved(&identity, &new).unwrap());
+    assert_eq!((names(&scene.look()), scene.look().kept_for_hours), (Vec::new(), 1));
+}
+
+/// What a capture of the test below is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Is {
+    Out,
+    Open,
+    Unread,
+    Late,
+    Stranger,
+    Aside,
+    Linked,
+    Replaced,
+}
+
+#[test]
+fn whatever_lies_there_nothing_goes_that_may_not_and_no_more_than_has_to() {
+    use rand_xoshiro::Xoshiro256PlusPlus;
+    use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+    const ALL: [Is; 8] = [Is::Out, Is::Open, Is::Unread, Is::Late, Is::Stranger, Is::Aside, Is::Linked, Is::Replaced];
+    for seed in 0..150 {
+        let mut dice = Xoshiro256PlusPlus::seed_from_u64(seed);
+        let mut roll = |sides: u64| dice.next_u64() % sides;
+        let (age, bytes) = ((roll(3) > 0).then(|| 1 + roll(9) as u32), (roll(3) > 0).then(|| roll(40_000)));
+        let mut free = if roll(3) == 0 { roll(20_000) } else { u64::MAX };
+        let scene = Scene::new(|settings| {
+            settings.keep.captures = age.map(|days| DAY * days);
+            settings.keep.capture_bytes = bytes;
+            settings.least_free = 10_000;
+            settings.when_full = if free < u64::MAX { WhenFull::DropOldest } else { WhenFull::Warn };
+        });
+        let outside = scene.outside();
+        let mut all = Vec::new();
+        for nth in 0..4 + roll(12) {
+            let (is, days) = (ALL[roll(8) as usize], 1 + roll(9) as u32);
+            let path = scene.path(&format!("{nth:02}"));
+            let identity = scene.file(&path, days);
+            let fed = Fed { path: path.clone(), identity: identity.clone(), first: None, next: None };
+            match is {
+                Is::Out | Is::Linked | Is::Replaced => _ = scene.feed(&path, identity, 2 * HOUR),
+                Is::Open => _ = scene.feed(&path, identity, -(roll(3) as i64)),
+                Is::Unread => _ = scene.journal.fed("s", &fed).unwrap(),
+                Is::Late => scene.journal.set_aside("s", &path, &identity, State::Late, "").unwrap(),
+                Is::Aside => scene.journal.set_aside("s", &path, &identity, State::Quarantined, "").unwrap(),
+                Is::Stranger => {}
+            }
+            let there = outside.join(path.file_name().unwrap());
+            match is {
+                Is::Linked => {
+                    fs::rename(&path, &there).unwrap();
+                    symlink(&there, &path).unwrap();
+                }
+                Is::Replaced => {
+                    fs::rename(&path, &there).unwrap();
+                    scene.file(&path, days);
+                }
+                _ => {}
+            }
+            all.push((path, is, days));
+        }
+        let case = format!("seed {seed}: age {age:?}, bytes {bytes:?}, free {free}: {all:?}");
+        let before = fs::read_dir(&outside).unwrap().count();
+        let begins = free;
+        let room = std::cell::Cell::new(free);
+        let looked = scene.keeper().look_at(&scene.journal, scene.now, &|_, _| Ok(room.get())).unwrap();
+        let gone: Vec<_> = all.iter().filter(|(path, ..)| path.symlink_metadata().is_err()).collect();
+        assert_eq!(looked.removed.len(), gone.len(), "{case}");
+        assert_eq!(fs::read_dir(&outside).unwrap().count(), before, "{case}");
+        let may_go = |is: Is| matches!(is, Is::Out | Is::Late);
+        assert!(gone.iter().all(|(_, is, _)| may_go(*is)), "{case}");
+        // What is ours and still there counts, and no more is left than may be, but for what may not go.
+        let ours = |is: Is| matches!(is, Is::Out | Is::Open | Is::Unread | Is::Late);
+        let left = |(path, is, _): &&(PathBuf, Is, u32)| ours(*is) && path.exists();
+        let size = |days: u32| u64::from(days) * 1000;
+        let total: u64 = all.iter().filter(left).map(|(.., days)| size(*days)).sum();
+        let may_stay: Vec<_> = all.iter().filter(left).filter(|(_, is, _)| may_go(*is)).collect();
+        assert!(age.is_none_or(|age| may_stay.iter().all(|(.., days)| *days < age)), "too old: {case}");
+        assert!(bytes.is_none_or(|most| total <= most || may_stay.is_empty()), "too many: {case}");
+        if begins < scene.settings.least_free {
+            gone.iter().for_each(|(.., days)| free = free.saturating_add(size(*days)));
+            assert!(free >= scene.settings.least_free || may_stay.is_empty(), "too full: {case}");
+        }
+        // The oldest go first, and none goes that need not: without the youngest of them something would be over.
+        if let Some((.., days)) = gone.iter().min_by_key(|(.., days)| *days) {
+            assert!(may_stay.iter().all(|(.., other)| other <= days), "not the oldest: {case}");
+            let over_age = age.is_some_and(|age| *days >= age);
+            let over_bytes = bytes.is_some_and(|most| total + size(*days) > most);
+            assert!(over_age || over_bytes || begins < scene.settings.least_free, "for nothing: {case}");
+        }
+        let open = all
+            .iter()
+            .filter(|(_, is, days)| matches!(is, Is::Open | Is::Unread) && age.is_some_and(|age| *days >= age));
+        assert!(looked.kept_for_hours >= open.count() as u64, "not counted: {case}");
+        assert_eq!(looked.unread, gone.iter().filter(|(_, is, _)| *is == Is::Late).count() as u64, "{case}");
+    }
+}
+
+#[test]
 fn too_many_bytes_go_oldest_first() {
     let scene = Scene::new(|settings| settings.keep.capture_bytes = Some(6000));
     scene.capture("a", 1, 2 * HOUR);

@@ -146,7 +146,7 @@ impl LineFeed<'_> {
             Ok(identity) => return Ok(identity == arrival.identity),
             Err(error) if path.is_file() => self.failed(arrival.clone(), &Error::io("read", path, error))?,
             Err(error) => {
-                self.line.health.lost(&self.line.sensor, path);
+                self.line.health.lost(&self.line.sensor, path, "it was gone before its records were made");
                 self.has_none(format!("{}: its records are not made: {error}", path.display()));
             }
         }

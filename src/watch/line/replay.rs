@@ -108,13 +108,15 @@ impl LineFeed<'_> {
                     if let Some(why) = given_up {
                         tracing::warn!(path, sensor = %self.line.sensor, "a capture that is still needed cannot be read: {why}");
                         self.line.health.trouble(format!("{why}; what hours to come have of it is lost"));
-                        self.line.health.lost(&self.line.sensor, &fed.path);
+                        let why = "it cannot be read, and hours that are not out need it";
+                        self.line.health.lost(&self.line.sensor, &fed.path, why);
                         self.ended.quarantined += 1;
                     } else if fed.path.exists() {
                         tracing::info!(path, sensor = %self.line.sensor, "has become another, and is read anew");
                     } else {
                         self.line.health.trouble(format!("{path}: is gone, and what hours to come have of it is lost"));
-                        self.line.health.lost(&self.line.sensor, &fed.path);
+                        let why = "it is gone, and hours that are not out need it";
+                        self.line.health.lost(&self.line.sensor, &fed.path, why);
                         tracing::warn!(path, sensor = %self.line.sensor, "a capture that is still needed is gone");
                         self.ended.quarantined += 1;
                     }

@@ -209,7 +209,7 @@ impl LineFeed<'_> {
             if !path.exists() && !is_known() {
                 let (health, sensor) = (&self.line.health, &self.line.sensor);
                 tracing::warn!(path = %path.display(), sensor = %sensor, "it vanished before it was read");
-                health.lost(sensor, &path);
+                health.lost(sensor, &path, "it vanished before it was read");
                 health.trouble(format!("{}: vanished before it was read", path.display()));
             }
         }

@@ -275,3 +275,51 @@ fn a_capture_whose_records_can_have_no_place_is_told_and_all_others_go_on() {
     assert_eq!(site.once("out"), Some(0));
     assert_eq!(out(), records(&["a", "d.csv/x", "e", "n", "x", "z"]));
 }
+
+#[test]
+fn a_capture_that_gets_no_records_goes_for_its_age_like_one_that_has_them() {
+    let mut site = site();
+    for products in [vec!["flows:nexus/capture"], vec!["flows:nexus/capture", "groups"]] {
+        let output = format!("out{}", products.len());
+        site.products = products;
+        let old = SystemTime::now() - Duration::from_secs(3600);
+        for (part, name) in site.parts.iter().zip(["x.pcap", "x"]) {
+            fs::copy(part, site.path("aside")).unwrap();
+            fs::File::options().write(true).open(site.path("aside")).unwrap().set_modified(old).unwrap();
+            fs::rename(site.path("aside"), site.path("in/gate").join(name)).unwrap();
+        }
+        let more = ["--keep-captures", "30min", "--look", "1s", "--rotation", "1s", "--grace", "1s"];
+        let watcher = site.start(&output, &more);
+        until("both are gone", || fs::read_dir(site.path("in/gate")).unwrap().next().is_none());
+        until("it is counted", || site.status(&output).is_some_and(|status| status["removed_unread"] == 1));
+        watcher.end();
+    }
+}
+
+#[test]
+fn a_capture_that_goes_to_another_sensor_stays_with_its_own() {
+    let mut site = site();
+    site.products = vec!["groups", "flows:nexus/capture"];
+    let expected = site.expected(&site.parts);
+    let [first, ..] = &site.parts[..] else { panic!() };
+    site.parts.iter().for_each(|part| site.arrive(part, true));
+    let watcher = site.start("out", &["--stable", "100ms"]);
+    let read = |status: serde_json::Value| status["sensors"][0]["files"] == site.parts.len();
+    until("all are read", || site.status("out").is_some_and(read));
+    let name = first.file_name().unwrap();
+    fs::create_dir(site.path("in/other")).unwrap();
+    fs::rename(site.path("in/gate").join(name), site.path("in/other").join(name)).unwrap();
+    let told = "was read as of the sensor gate, which keeps its records";
+    until("it is told", || site.status("out").is_some_and(|status| status["troubles"].to_string().contains(told)));
+    assert_eq!(watcher.end(), Some(0));
+    // Hours to come need it, where it lies now.
+    assert_eq!(site.once("out"), Some(0));
+    same(&site.records("out"), &expected);
+    // What has its records with another may go for its age.
+    let file = fs::File::options().write(true).open(site.path("in/other").join(name)).unwrap();
+    file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    let watcher = site.start("out", &["--keep-captures", "30min", "--look", "1s"]);
+    until("it is gone", || !site.path("in/other").join(name).exists());
+    assert_eq!(watcher.end(), Some(0));
+    same(&site.records("out"), &expected);
+}

@@ -185,7 +185,7 @@ fn a_capture_that_breaks_off_each_time_is_put_aside_and_the_others_are_read() {
         return;
     }
     let mut site = long();
-    let small = Site::by(HOUR, 500, 1);
+    let small = Site::by(HOUR, 700, 1);
     let short = site.path("store/small.pcap");
     fs::copy(&small.parts[0], &short).unwrap();
     let long = std::mem::replace(&mut site.parts, vec![short]).remove(0);
@@ -221,7 +221,8 @@ fn a_capture_that_hours_to_come_need_is_read_again_and_else_missed() {
     let told = format!("{}: cannot read: Input/output error", capture.display());
     let (ran, trace) = traced(&site, "out", &read_fails(&capture, &MIDDLE.to_string()));
     assert!(trace.iter().any(|line| line.contains("(INJECTED)")), "{trace:?}");
-    assert!(ran.code == Some(1) && ran.said.contains(&told), "{}", ran.said);
+    // It begins again if it is not asked to end just then.
+    assert!(matches!(ran.code, Some(0 | 1)) && ran.said.contains(&told), "{}", ran.said);
     assert_eq!(site.once("out"), Some(0));
     same(&site.records("out"), &expected);
 
@@ -234,4 +235,50 @@ fn a_capture_that_hours_to_come_need_is_read_again_and_else_missed() {
     let ran = Ran::of(strace.output().unwrap());
     assert_eq!(ran.code, Some(3), "{}", ran.said);
     assert!(ran.said.contains("a capture that is still needed cannot be read"), "{}", ran.said);
+}
+
+#[test]
+fn a_capture_that_takes_long_is_named_and_only_its_own_sensor_waits() {
+    if !can_trace() {
+        return;
+    }
+    let site = long();
+    let capture = site.path("in/gate").join(site.parts[0].file_name().unwrap());
+    site.parts.iter().for_each(|part| site.arrive(part, true));
+    let watch =
+        site.watch_aloud("out", &["--stable", "100ms", "--rotation", "1s", "--grace", "1s", "--timeout", "60s"]);
+    let said = site.path("said");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(&capture);
+    strace.args(["-etrace=read", &format!("-einject=read:delay_enter=8000000:when={MIDDLE}")]);
+    strace.arg(watch.get_program()).args(watch.get_args()).stderr(fs::File::create(&said).unwrap());
+    // It ends with what it traces, which is ended by the number that it tells.
+    let mut strace = strace.spawn().unwrap();
+    let end = End(&site, "out");
+    let sensors = || site.status("out").map_or(serde_json::Value::Null, |status| status["sensors"].clone());
+    until("it is read", || sensors()[0]["reading"]["path"] == capture.to_str().unwrap());
+    fs::create_dir(site.path("in/other")).unwrap();
+    let small = Site::by(HOUR, 700, 1);
+    fs::copy(&small.parts[0], site.path("in/other/a.pcap")).unwrap();
+    until("another sensor is done", || sensors()[1]["files"] == 1);
+    let now = sensors();
+    assert!(now[0]["files"] == 0 && now[0]["lag_seconds"].as_f64() > Some(0.0), "{now}");
+    assert!(now[0]["reading"]["since"].as_i64() > Some(1_700_000_000), "{now}");
+    let told = || fs::read_to_string(&said).unwrap().matches("has been read for more than 1 s").count();
+    until("it is named", || told() > 0);
+    until("it is read to its end", || sensors()[0]["files"] == 1);
+    assert_eq!(told(), 1, "once");
+    drop(end);
+    assert!(strace.wait().unwrap().success());
+}
+
+/// Ends the watcher of an output, which is no child of this process.
+struct End<'s>(&'s Site, &'s str);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        if let Some(process) = self.0.status(self.1).and_then(|status| status["process"].as_u64()) {
+            let _ = Command::new("kill").arg(process.to_string()).status();
+        }
+    }
 }
