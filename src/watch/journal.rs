@@ -10,20 +10,25 @@
 //!
 //! It does not look into files, nor whether they are there.
 
+mod cells;
+mod known;
 mod lock;
 mod schema;
+mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
+use self::cells::{Bits, identity, ns, own, path, time};
+pub(super) use self::known::Held;
+pub use self::known::{Aside, Became, Counts, Entry, Fed, Hour, Out, Own, State, Written};
 pub use self::lock::Lock;
+use self::steps::{append, append_quiet, dismiss, forget_removed, note, sensor_of, set_out, value, write};
 use super::Identity;
 use crate::error::{ErrorKind, Result};
 use crate::time::Timestamp;
@@ -36,183 +41,6 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Journal {
     path: PathBuf,
     db: Connection,
-}
-
-/// A file that is handed to a run.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fed {
-    /// Where it lay.
-    pub path: PathBuf,
-    /// What it is.
-    pub identity: Identity,
-    /// The time of its first packet; nothing if it has none.
-    pub first: Option<Timestamp>,
-    /// What the run is told with it: no packet before will come behind it.
-    pub next: Option<Timestamp>,
-}
-
-/// What became of a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Became {
-    /// Packets read.
-    pub packets: u64,
-    /// The time of the latest packet; nothing if there was none.
-    pub last: Option<Timestamp>,
-    /// What ended it too early.
-    pub damage: Option<String>,
-}
-
-/// A step of a sequence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
-    /// A file.
-    File {
-        /// Where it stands.
-        place: i64,
-        /// What was handed over.
-        fed: Fed,
-        /// What became of it; nothing before it is read.
-        became: Option<Became>,
-    },
-    /// The wall clock spoke.
-    Quiet {
-        /// Where it stands.
-        place: i64,
-        /// No packet before this comes behind it.
-        until: Timestamp,
-    },
-}
-
-impl Entry {
-    /// Where it stands.
-    #[must_use]
-    pub fn place(&self) -> i64 {
-        match self {
-            Entry::File { place, .. } | Entry::Quiet { place, .. } => *place,
-        }
-    }
-}
-
-/// How far a product of a sensor is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Out {
-    /// Hours before this are out; [`Timestamp::MIN`] if none is.
-    pub until: Timestamp,
-    /// What is to come needs no packet before this.
-    pub needs: Timestamp,
-}
-
-impl Out {
-    /// Nothing is out.
-    pub const NOTHING: Out = Out { until: Timestamp::MIN, needs: Timestamp::MIN };
-}
-
-/// A file of an hour, or of a capture by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// Where it lies, from the output folder on.
-    pub path: PathBuf,
-    /// When its hour begins; of a capture, its first packet, or 1970 if it has none.
-    pub hour: Timestamp,
-    /// Bytes.
-    pub bytes: u64,
-    /// Records in it.
-    pub rows: u64,
-}
-
-/// A file of an hour, and whose.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hour {
-    /// The sensor.
-    pub sensor: String,
-    /// The product.
-    pub product: String,
-    /// The file.
-    pub file: Written,
-}
-
-/// Records that a capture has by itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Own {
-    /// Where they lie in the folder of each product, without their ending. One capture has a place.
-    pub records: PathBuf,
-    /// Where the capture lay when they were made.
-    pub capture: PathBuf,
-    /// What it is.
-    pub identity: Identity,
-}
-
-/// What is known of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// It is in the sequence of its sensor.
-    Fed,
-    /// It came when its hours were out and could not be made anew.
-    Late,
-    /// It could not be read.
-    Quarantined,
-    /// It was in the sequence, and nothing needs it any more.
-    Done,
-    /// It gets no records by itself, and is in no sequence, or not yet.
-    Refused,
-}
-
-/// A file beside the sequence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Aside {
-    /// Its sensor.
-    pub sensor: String,
-    /// Where it lay.
-    pub path: PathBuf,
-    /// What it is.
-    pub identity: Identity,
-    /// [`State::Late`], [`State::Quarantined`], or [`State::Refused`], whatever else became of it.
-    pub state: State,
-    /// Why.
-    pub reason: String,
-}
-
-/// How much the journal holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Files in sequences.
-    pub fed: u64,
-    /// Of these, files that are not read yet.
-    pub unread: u64,
-    /// Files that came too late.
-    pub late: u64,
-    /// Files that could not be read.
-    pub quarantined: u64,
-    /// Files that nothing needs any more and that were not removed from here.
-    pub done: u64,
-    /// Files in no sequence that get no records by themselves.
-    pub refused: u64,
-    /// Files of hours.
-    pub hours: u64,
-    /// Bytes of these.
-    pub bytes: u64,
-    /// Records in these.
-    pub rows: u64,
-}
-
-/// A file of the watched folder that was given to the pipeline and is not removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Held {
-    /// Its row.
-    pub(super) id: i64,
-    pub(super) sensor: String,
-    pub(super) path: PathBuf,
-    pub(super) identity: Identity,
-    /// Whether nothing of it is to be read any more: it is read, or no part of a sequence.
-    pub(super) read: bool,
-    /// It came too late, and nothing of it was read.
-    pub(super) late: bool,
-    /// Its latest packet, if it is known to have one.
-    pub(super) last: Option<Timestamp>,
-    /// Whether the records that it has by itself are out under its name.
-    pub(super) own: bool,
-    /// Whether it gets none under this name.
-    pub(super) refused: bool,
 }
 
 impl Journal {
@@ -703,144 +531,5 @@ impl Journal {
 
     fn failed(&self, error: &rusqlite::Error) -> crate::Error {
         schema::failed(&self.path, error)
-    }
-}
-
-/// The number of a sensor, which it is given when it is first named.
-fn sensor_of(db: &Connection, name: &str) -> rusqlite::Result<i64> {
-    let known = value(db, "SELECT id FROM sensor WHERE name = ?1", [name]).optional()?;
-    known.map_or_else(|| db.prepare_cached("INSERT INTO sensor (name) VALUES (?1)")?.insert([name]), Ok)
-}
-
-fn append(db: &Connection, sensor: i64, fed: &Fed, became: Option<&Became>) -> rusqlite::Result<i64> {
-    let file = note(db, sensor, fed, became, State::Fed, None)?;
-    db.prepare_cached("INSERT INTO entry (sensor, file) VALUES (?1, ?2)")?.insert([sensor, file])
-}
-
-fn append_quiet(db: &Connection, sensor: i64, until: Timestamp) -> rusqlite::Result<i64> {
-    db.prepare_cached("INSERT INTO entry (sensor, until) VALUES (?1, ?2)")?.insert([sensor, until.ns()])
-}
-
-/// Notes a file, in place of what was known of it, and returns its row.
-fn note(
-    db: &Connection,
-    sensor: i64,
-    fed: &Fed,
-    became: Option<&Became>,
-    state: State,
-    reason: Option<&str>,
-) -> rusqlite::Result<i64> {
-    let sql = "INSERT INTO file (device, inode, size, digest, sensor, path, state, reason, first, next, packets, last, damage)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-        ON CONFLICT (device, inode, size, digest) DO UPDATE SET sensor = excluded.sensor, path = excluded.path, state = excluded.state,
-            reason = excluded.reason, first = excluded.first, next = excluded.next, packets = excluded.packets, last = excluded.last,
-            damage = excluded.damage
-        RETURNING id";
-    let Fed { path, identity: Identity { device, inode, size, digest }, first, next } = fed;
-    let row = params![
-        Bits(*device),
-        Bits(*inode),
-        Bits(*size),
-        digest,
-        sensor,
-        path.as_os_str().as_bytes(),
-        state,
-        reason,
-        ns(*first),
-        ns(*next),
-        became.map(|became| Bits(became.packets)),
-        ns(became.and_then(|became| became.last)),
-        became.and_then(|became| became.damage.as_ref()),
-    ];
-    value(db, sql, row)
-}
-
-/// Takes what stands before a place out of the sequence of a sensor.
-fn dismiss(db: &Connection, sensor: i64, before: i64) -> rusqlite::Result<()> {
-    let sql = "UPDATE file SET state = ?3 WHERE id IN (SELECT file FROM entry WHERE sensor = ?1 AND place < ?2)";
-    db.prepare_cached(sql)?.execute(params![sensor, before, State::Done])?;
-    db.prepare_cached("DELETE FROM entry WHERE sensor = ?1 AND place < ?2")?.execute([sensor, before]).map(drop)
-}
-
-/// A file that is gone cannot come again. How far it reached stays known.
-fn forget_removed(db: &Connection) -> rusqlite::Result<()> {
-    let sql = "UPDATE sensor SET forgotten = max(coalesce(forgotten, gone.last), gone.last)
-        FROM (SELECT sensor, max(last) AS last FROM file WHERE removed = 1 AND state = ?1 GROUP BY sensor) AS gone
-        WHERE sensor.id = gone.sensor AND gone.last IS NOT NULL";
-    db.prepare_cached(sql)?.execute([State::Done])?;
-    let sql = "DELETE FROM file WHERE removed = 1 AND state IN (?1, ?2, ?3)";
-    db.prepare_cached(sql)?.execute([State::Done, State::Late, State::Refused]).map(drop)
-}
-
-fn write(db: &Connection, sensor: i64, product: &str, file: &Written) -> rusqlite::Result<()> {
-    let Written { path, hour, bytes, rows } = file;
-    let sql = "INSERT OR REPLACE INTO hour (path, sensor, product, hour, bytes, rows) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    let row = params![path.as_os_str().as_bytes(), sensor, product, hour.ns(), Bits(*bytes), Bits(*rows)];
-    db.prepare_cached(sql)?.execute(row).map(drop)
-}
-
-fn set_out(db: &Connection, sensor: i64, product: &str, out: Out) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO out (sensor, product, until, needs) VALUES (?1, ?2, ?3, ?4)";
-    let row = params![sensor, product, out.until.ns(), out.needs.ns()];
-    db.prepare_cached(sql)?.execute(row)?;
-    let later = "DELETE FROM needed WHERE sensor = ?1 AND product = ?2 AND until > ?3";
-    db.prepare_cached(later)?.execute(params![sensor, product, out.until.ns()])?;
-    let sql = "INSERT OR REPLACE INTO needed (sensor, product, until, needs) VALUES (?1, ?2, ?3, ?4)";
-    db.prepare_cached(sql)?.execute(row).map(drop)
-}
-
-/// The one value that a statement returns.
-fn value<T: FromSql>(db: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<T> {
-    db.prepare_cached(sql)?.query_row(params, |row| row.get(0))
-}
-
-fn ns(time: Option<Timestamp>) -> Option<i64> {
-    time.map(Timestamp::ns)
-}
-
-fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
-    Ok(row.get::<_, Option<i64>>(at)?.map(Timestamp))
-}
-
-/// Names of files are bytes, of no encoding.
-fn path(row: &Row<'_>, at: usize) -> rusqlite::Result<PathBuf> {
-    Ok(OsString::from_vec(row.get(at)?).into())
-}
-
-fn identity(row: &Row<'_>, at: usize) -> rusqlite::Result<Identity> {
-    let (Bits(device), Bits(inode), Bits(size)) = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?);
-    Ok(Identity { device, inode, size, digest: row.get(at + 3)? })
-}
-
-fn own(row: &Row<'_>) -> rusqlite::Result<Own> {
-    Ok(Own { records: path(row, 0)?, capture: path(row, 1)?, identity: identity(row, 2)? })
-}
-
-/// A number of 64 bits, kept as the signed one of the same bits: SQLite has no others.
-struct Bits(u64);
-
-impl ToSql for Bits {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(self.0.cast_signed().into())
-    }
-}
-
-impl FromSql for Bits {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Bits> {
-        Ok(Bits(value.as_i64()?.cast_unsigned()))
-    }
-}
-
-impl ToSql for State {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok((*self as i64).into())
-    }
-}
-
-impl FromSql for State {
-    fn column_result(value: ValueRef<'_>) -> FromSqlResult<State> {
-        let number = value.as_i64()?;
-        let states = [State::Fed, State::Late, State::Quarantined, State::Done, State::Refused];
-        states.into_iter().find(|state| *state as i64 == number).ok_or(FromSqlError::OutOfRange(number))
     }
 }

@@ -1,266 +1,20 @@
 //! Lines against whole runs over the same packets.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+mod traffic;
+mod wild;
+
+use std::fs::{self};
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::{self};
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, unbounded};
-
-use super::arrivals::Arrival;
-use super::health::Health;
+use self::traffic::{SENSOR, Traffic, Work, compare};
 use super::journal::Journal;
-use super::line::{Control, Ended, Line, Order};
-use super::pipeline::Permits;
+use super::line::Order;
 use super::spans::hour;
-use super::{Identity, Product, Settings};
-use crate::capture::{Capture, Io, PcapLayout, PcapWriter};
-use crate::config::Config;
-use crate::engine::Input;
-use crate::error::Result;
-use crate::job::Job;
-use crate::sink::Metrics;
-use crate::sink::buckets::{BucketSink, BucketWriter, Form as BucketForm};
-use crate::sink::files::{Files, Format};
-use crate::sink::flows::{FlowSink, FlowWriter, Form as FlowForm};
-use crate::sink::jsonl::Times;
-use crate::synth::{Spec, frames};
+use crate::capture::{Capture, Io};
 use crate::time::{NS_PER_SECOND, Timestamp};
-use crate::views::buckets::{BucketCounts, BucketJob, Row};
-use crate::views::flows::dialects::Dialect;
-use crate::views::flows::{FlowCounts, FlowJob, FlowRecord, Settings as FlowSettings};
-
-const SENSOR: &str = "gate";
-
-/// A folder with a capture of three hours, whole and in files of two minutes.
-struct Traffic {
-    folder: tempfile::TempDir,
-    whole: PathBuf,
-    parts: Vec<PathBuf>,
-}
-
-impl Traffic {
-    fn new(packets: u64) -> Traffic {
-        Traffic::with(packets, |_| None)
-    }
-
-    /// In parts, but not in the whole, some packets come again behind themselves, at another time.
-    fn with(packets: u64, again: impl Fn(u64) -> Option<i64>) -> Traffic {
-        Traffic::of(packets, again, |_| true)
-    }
-
-    /// The same, less packets of other times than are heard.
-    fn of(packets: u64, again: impl Fn(u64) -> Option<i64>, is_heard: impl Fn(Timestamp) -> bool) -> Traffic {
-        let folder = tempfile::tempdir().unwrap();
-        fs::create_dir_all(folder.path().join("in").join(SENSOR)).unwrap();
-        let whole = folder.path().join("whole.pcap");
-        let layout = PcapLayout::default();
-        let mut all = PcapWriter::new(File::create(&whole).unwrap(), layout).unwrap();
-        let (mut parts, mut open) = (Vec::new(), None);
-        let (mut now, mut nth) = (i64::MIN, 0);
-        let spec = Spec { packets, hours: 3, ..Spec::default() };
-        frames(&spec, |time, wire, frame| {
-            if !is_heard(time) {
-                return Ok(());
-            }
-            all.record(time, wire, frame)?;
-            let slot = time.0.div_euclid(120 * NS_PER_SECOND);
-            if slot != now {
-                now = slot;
-                let path = folder.path().join("in").join(SENSOR).join(format!("part_{slot:08}.pcap"));
-                open.replace(PcapWriter::new(File::create(&path)?, layout)?)
-                    .map_or(Ok(()), |before| before.finish().map(drop))?;
-                parts.push(path);
-            }
-            let Some(open) = &mut open else { return Ok(()) };
-            open.record(time, wire, frame)?;
-            nth += 1;
-            again(nth - 1).map_or(Ok(()), |later| open.record(Timestamp(time.0 + later), wire, frame))
-        })
-        .unwrap();
-        all.finish().unwrap();
-        open.map(|open| open.finish().unwrap());
-        Traffic { folder, whole, parts }
-    }
-
-    fn output(&self) -> PathBuf {
-        self.folder.path().join("out")
-    }
-
-    fn settings(&self) -> Settings {
-        let products = ["groups", "flows", "flows:cic", "buckets:1s@csv"].map(|text| Product::parse(text).unwrap());
-        Settings {
-            retry_delay: Duration::from_millis(20),
-            ..Settings::new(self.folder.path().join("in"), self.output(), products.to_vec())
-        }
-    }
-
-    /// What whole runs make of it, by path.
-    fn expected(&self) -> BTreeMap<PathBuf, String> {
-        let mut made = BTreeMap::new();
-        let inputs = || vec![Input::file(&self.whole)];
-        let batch = self.folder.path().join("batch");
-        let mut files = Files::new(&batch, Format::Jsonl, Times::Seconds, true);
-        Job::new(Config::default()).sensor(Some(SENSOR.into())).run(inputs(), &mut files).unwrap();
-        for (path, text) in read(&batch) {
-            let mut parts = path.components();
-            if let Some(kind) = parts.next().filter(|_| path.extension().is_some_and(|end| end == "jsonl")) {
-                made.insert(Path::new(&kind).join(SENSOR).join(parts), text);
-            }
-        }
-        let mut rows = Rows::default();
-        let usual = FlowSettings::default();
-        let mut by_hour = |name: &str, end: &str, header: Vec<u8>, rows: Rows| {
-            for (hour, mut rows) in rows.0 {
-                rows.sort();
-                let lines = rows.into_iter().map(|(_, text)| text);
-                let text = [header.clone()].into_iter().chain(lines).flatten().collect();
-                let path = Path::new(name)
-                    .join(SENSOR)
-                    .join(format!("{}.{end}", crate::capture::hour_folder(Timestamp(hour))));
-                made.insert(path, String::from_utf8(text).unwrap());
-            }
-        };
-        let mut sink = FlowRows {
-            rows: Rows::default(),
-            writer: FlowWriter::new(Vec::new(), "x", FlowForm::Lines, usual.columns.clone(), Times::Seconds),
-        };
-        FlowJob::new(usual.clone()).sensor(Some(SENSOR), true).run(inputs(), &mut sink).unwrap();
-        by_hour("flows", "jsonl", Vec::new(), sink.rows);
-        let dialect: Dialect = "cic".parse().unwrap();
-        let settings = dialect.settings(usual);
-        let mut writer = FlowWriter::new(Vec::new(), "x", FlowForm::Csv, settings.columns.clone(), Times::Seconds)
-            .notation(dialect.notation());
-        let header = std::mem::take(writer.written().unwrap());
-        let mut sink = FlowRows { rows: Rows::default(), writer };
-        let engine = crate::engine::Engine::builder().filter(dialect.filter().clone());
-        FlowJob::new(settings).engine(engine).sensor(Some(SENSOR), true).run(inputs(), &mut sink).unwrap();
-        by_hour("flows-cic", "csv", header, sink.rows);
-        let how = (BucketForm::Csv, Times::Seconds);
-        let mut writer = BucketWriter::new(Vec::new(), "x", how, None, true, true);
-        let header = std::mem::take(writer.written().unwrap());
-        let mut sink = BucketRows { rows: std::mem::take(&mut rows), writer };
-        let second = crate::views::buckets::Settings { widths: vec![NS_PER_SECOND], ..Default::default() };
-        BucketJob::new(second).unwrap().sensor(Some(SENSOR.into())).run(inputs(), &mut sink).unwrap();
-        by_hour("buckets-1s", "csv", header, sink.rows);
-        made
-    }
-
-    /// What lies in the output.
-    fn made(&self) -> BTreeMap<PathBuf, String> {
-        let ours = |path: &Path| path.extension().is_some_and(|end| end == "csv" || end == "jsonl");
-        read(&self.output()).into_iter().filter(|(path, _)| ours(path)).collect()
-    }
-
-    fn arrivals(&self, parts: &[PathBuf]) -> Vec<Arrival> {
-        let arrival = |path: &PathBuf| Arrival {
-            sensor: SENSOR.into(),
-            path: path.clone(),
-            identity: Identity::of(path).unwrap(),
-        };
-        parts.iter().map(arrival).collect()
-    }
-}
-
-#[derive(Default)]
-struct Rows(BTreeMap<i64, Vec<(i64, Vec<u8>)>>);
-
-struct FlowRows {
-    rows: Rows,
-    writer: FlowWriter<Vec<u8>>,
-}
-
-impl FlowSink for FlowRows {
-    fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
-        self.writer.on_flow(flow)?;
-        let text = std::mem::take(self.writer.written()?);
-        self.rows.0.entry(hour(flow.last_ts.0)).or_default().push((flow.first_ts.0, text));
-        Ok(())
-    }
-    fn on_metrics(&mut self, _: &Metrics<FlowCounts>) -> Result<()> {
-        Ok(())
-    }
-}
-
-struct BucketRows {
-    rows: Rows,
-    writer: BucketWriter<Vec<u8>>,
-}
-
-impl BucketSink for BucketRows {
-    fn on_sensor(&mut self, sensor: Option<&str>) -> Result<()> {
-        self.writer.on_sensor(sensor)
-    }
-    fn on_bucket(&mut self, row: &Row) -> Result<()> {
-        self.writer.on_bucket(row)?;
-        let text = std::mem::take(self.writer.written()?);
-        self.rows.0.entry(hour(row.start.0)).or_default().push((row.start.0, text));
-        Ok(())
-    }
-    fn on_metrics(&mut self, _: &Metrics<BucketCounts>) -> Result<()> {
-        Ok(())
-    }
-}
-
-/// All files below a folder, as text.
-fn read(folder: &Path) -> BTreeMap<PathBuf, String> {
-    let entries = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.unwrap());
-    let files = entries.filter(|entry| entry.file_type().is_file());
-    files
-        .map(|entry| {
-            let text = String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned();
-            (entry.path().strip_prefix(folder).unwrap().to_owned(), text)
-        })
-        .collect()
-}
-
-/// A line at work.
-struct Work {
-    orders: Sender<Order>,
-    health: Arc<Health>,
-    control: Arc<Control>,
-    thread: JoinHandle<Result<Ended>>,
-}
-
-impl Work {
-    fn start(settings: Settings) -> Work {
-        fs::create_dir_all(&settings.output).unwrap();
-        let (orders, inbox) = unbounded();
-        let control = Arc::new(Control::default());
-        let health = Arc::new(Health::new(Duration::from_secs(60), 0));
-        let line = Line {
-            sensor: SENSOR.into(),
-            settings: Arc::new(settings),
-            health: Arc::clone(&health),
-            inbox,
-            permits: Permits::new(1),
-            control: Arc::clone(&control),
-        };
-        Work { orders, health, control, thread: thread::spawn(move || line.run()) }
-    }
-
-    fn tell(&self, order: Order) {
-        self.orders.send(order).unwrap();
-    }
-
-    fn finish(self, close: bool) -> Ended {
-        self.tell(Order::Finish { close });
-        self.thread.join().unwrap().unwrap()
-    }
-}
-
-/// Tells where two outputs differ first.
-fn compare(made: &BTreeMap<PathBuf, String>, expected: &BTreeMap<PathBuf, String>) {
-    let names = |of: &BTreeMap<PathBuf, String>| of.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(names(made), names(expected));
-    for (path, text) in expected {
-        let differs = text.lines().zip(made[path].lines()).find(|(a, b)| a != b);
-        assert_eq!(differs, None, "{}", path.display());
-        assert_eq!(text.lines().count(), made[path].lines().count(), "{}", path.display());
-    }
-}
 
 #[test]
 fn files_one_by_one_make_what_a_whole_run_makes() {
@@ -411,91 +165,12 @@ fn captures_that_are_gone_when_they_are_needed_are_told_and_those_that_were_rena
     assert_eq!(work.finish(false).files, rest.len() as u64 - 1);
 }
 
-const YEAR: i64 = 365 * 86_400 * NS_PER_SECOND;
-
-/// Stops in the middle and goes on; what the metrics say of both runs, and what is needed at the stop.
-fn in_two_runs(traffic: &Traffic) -> ([String; 2], Timestamp) {
-    let (before, after) = traffic.parts.split_at(traffic.parts.len() * 2 / 3);
-    let mut needs = Timestamp::MIN;
-    let told = [(before, false), (after, true)].map(|(parts, close)| {
-        let work = Work::start(traffic.settings());
-        parts.chunks(1).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
-        let health = Arc::clone(&work.health);
-        work.finish(close);
-        if !close {
-            needs = Journal::open(&traffic.output()).unwrap().out(SENSOR, "flows").unwrap().needs;
-        }
-        health.prometheus()
-    });
-    (told, needs)
-}
-
 fn metric(told: &[String; 2], name: &str) -> u64 {
     let value = |text: &String| {
         let lines = text.lines().filter(|line| line.starts_with(&format!("pcap_compactor_{name}{{")));
         lines.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum::<u64>()
     };
     told.iter().map(value).sum()
-}
-
-#[test]
-fn packets_of_a_wild_time_are_counted_and_change_no_hour() {
-    let usual = Traffic::new(20_000);
-    let (_, needs) = in_two_runs(&usual);
-    let expected = usual.expected();
-    // A year ahead in the midst of files, three in a row, and as the last of its file.
-    let traffic = Traffic::with(20_000, |nth| match nth {
-        1000 | 5000..5003 => Some(YEAR),
-        _ => None,
-    });
-    let last = &traffic.parts[traffic.parts.len() / 2];
-    let mut bytes = fs::read(last).unwrap();
-    let mut record = bytes[24..].to_vec();
-    let length = u32::from_le_bytes(record[8..12].try_into().unwrap()) as usize;
-    record.truncate(16 + length);
-    // 2096, which no clock can show.
-    record[..4].copy_from_slice(&4_000_000_000u32.to_le_bytes());
-    bytes.append(&mut record);
-    fs::write(last, bytes).unwrap();
-    let (told, needs_with) = in_two_runs(&traffic);
-    compare(&traffic.made(), &expected);
-    assert_eq!(needs_with, needs, "a restart reads no more for it");
-    assert_eq!(metric(&told, "wild_packets_total"), 5);
-    assert_eq!(metric(&told, "packets_total"), 20_005);
-}
-
-#[test]
-fn a_packet_of_long_ago_is_in_a_record_and_no_hour_waits_for_it() {
-    let usual = Traffic::new(20_000);
-    let (_, needs) = in_two_runs(&usual);
-    let traffic = Traffic::with(20_000, |nth| (nth == 5000 || nth == 12_000).then_some(-YEAR));
-    let (told, needs_with) = in_two_runs(&traffic);
-    assert!(needs_with >= needs, "a restart reads no more for it: {needs_with:?}, {needs:?}");
-    assert_eq!((metric(&told, "wild_packets_total"), metric(&told, "packets_total")), (0, 20_002));
-    let in_parts = traffic.made();
-    // Some packets are of no flow.
-    let in_flows = |made: &BTreeMap<PathBuf, String>| {
-        let flows = made.iter().filter(|(path, _)| path.starts_with("flows"));
-        let rows = flows.flat_map(|(_, text)| text.lines());
-        let rows = rows.map(|row| serde_json::from_str::<serde_json::Value>(row).unwrap());
-        rows.map(|row| row["pkts_up"].as_u64().unwrap() + row["pkts_dn"].as_u64().unwrap()).sum::<u64>()
-    };
-    assert_eq!(in_flows(&in_parts), in_flows(&usual.made()) + 2);
-    fs::remove_dir_all(traffic.output()).unwrap();
-    let work = Work::start(traffic.settings());
-    traffic.parts.chunks(1).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
-    work.finish(true);
-    compare(&without_ids(in_parts), &without_ids(traffic.made()));
-}
-
-/// Where time goes back, the id of a flow also goes by the markers of the run, which a restart counts anew.
-fn without_ids(mut made: BTreeMap<PathBuf, String>) -> BTreeMap<PathBuf, String> {
-    for text in made.values_mut() {
-        let mut parts = text.split("\"flow_id\":\"");
-        let first = parts.next().unwrap_or_default().to_owned();
-        *text = first + &parts.map(|part| &part[16..]).collect::<String>();
-    }
-    made
 }
 
 /// Waits until so many files have been read.
@@ -569,26 +244,6 @@ fn rows_of_empty_buckets_are_there_whenever_it_stopped() {
         fs::remove_dir_all(traffic.output()).unwrap();
         fs::create_dir(traffic.output()).unwrap();
     }
-}
-
-#[test]
-fn a_day_without_packets_is_no_wild_time() {
-    let mut traffic = Traffic::new(1000);
-    let whole = traffic.folder.path().join("in").join(SENSOR).join("gap.pcap");
-    let mut out = PcapWriter::new(File::create(&whole).unwrap(), PcapLayout::default()).unwrap();
-    let mut nth = 0;
-    frames(&Spec { packets: 3000, hours: 1, ..Spec::default() }, |time, wire, frame| {
-        nth += 1;
-        let gap = if nth > 1200 { 3 * 86_400 * NS_PER_SECOND } else { 0 };
-        out.record(Timestamp(time.0 + gap), wire, frame)
-    })
-    .unwrap();
-    out.finish().unwrap();
-    (traffic.parts, traffic.whole) = (vec![whole.clone()], whole);
-    let work = Work::start(traffic.settings());
-    work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
-    assert_eq!(work.finish(true).packets, 3000);
-    compare(&traffic.made(), &traffic.expected());
 }
 
 #[test]

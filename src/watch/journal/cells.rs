@@ -1,0 +1,63 @@
+//! Values of this program in the cells of SQLite.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+
+use rusqlite::Row;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
+
+use super::known::{Own, State};
+use crate::time::Timestamp;
+use crate::watch::Identity;
+
+pub(super) fn ns(time: Option<Timestamp>) -> Option<i64> {
+    time.map(Timestamp::ns)
+}
+
+pub(super) fn time(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row.get::<_, Option<i64>>(at)?.map(Timestamp))
+}
+
+/// Names of files are bytes, of no encoding.
+pub(super) fn path(row: &Row<'_>, at: usize) -> rusqlite::Result<PathBuf> {
+    Ok(OsString::from_vec(row.get(at)?).into())
+}
+
+pub(super) fn identity(row: &Row<'_>, at: usize) -> rusqlite::Result<Identity> {
+    let (Bits(device), Bits(inode), Bits(size)) = (row.get(at)?, row.get(at + 1)?, row.get(at + 2)?);
+    Ok(Identity { device, inode, size, digest: row.get(at + 3)? })
+}
+
+pub(super) fn own(row: &Row<'_>) -> rusqlite::Result<Own> {
+    Ok(Own { records: path(row, 0)?, capture: path(row, 1)?, identity: identity(row, 2)? })
+}
+
+/// A number of 64 bits, kept as the signed one of the same bits: SQLite has no others.
+pub(super) struct Bits(pub(super) u64);
+
+impl ToSql for Bits {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.cast_signed().into())
+    }
+}
+
+impl FromSql for Bits {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Bits> {
+        Ok(Bits(value.as_i64()?.cast_unsigned()))
+    }
+}
+
+impl ToSql for State {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok((*self as i64).into())
+    }
+}
+
+impl FromSql for State {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<State> {
+        let number = value.as_i64()?;
+        let states = [State::Fed, State::Late, State::Quarantined, State::Done, State::Refused];
+        states.into_iter().find(|state| *state as i64 == number).ok_or(FromSqlError::OutOfRange(number))
+    }
+}
