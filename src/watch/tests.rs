@@ -3,10 +3,10 @@
 mod traffic;
 mod wild;
 
-use std::fs::{self};
+use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::{self};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use self::traffic::{SENSOR, Traffic, Work, compare};
