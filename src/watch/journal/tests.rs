@@ -340,9 +340,9 @@ fn refusal(make: impl FnOnce(&Path)) -> String {
 #[test]
 fn what_is_no_journal_of_this_version_is_refused_with_what_to_do() {
     let of = |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 4"));
+    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 5"));
     assert!(
-        newer.starts_with(": is of another version of this program (tables 4, not 3); to begin anew, move it"),
+        newer.starts_with(": is of another version of this program (tables 5, not 4); to begin anew, move it"),
         "{newer}"
     );
     let other = refusal(of("CREATE TABLE recipe (x)"));
@@ -404,7 +404,12 @@ fn a_journal_of_the_version_before_is_taken_over() {
     let output = tempfile::tempdir().unwrap();
     let journal = Journal::open(output.path()).unwrap();
     journal.fed("s", &fed(1)).unwrap();
-    journal.db.execute_batch("DROP TABLE own; DROP TABLE needed; PRAGMA user_version = 1").unwrap();
+    journal
+        .db
+        .execute_batch(
+            "DROP TABLE own; DROP TABLE needed; ALTER TABLE file DROP COLUMN refused; PRAGMA user_version = 1",
+        )
+        .unwrap();
     drop(journal);
     let journal = Journal::open(output.path()).unwrap();
     assert_eq!(steps(&journal, "s"), [Ok(1)]);
@@ -461,4 +466,34 @@ fn what_was_needed_is_known_of_every_time_to_turn_back_to() {
     let last = journal.sequence("s").unwrap()[2].place();
     journal.forget("s", last).unwrap();
     assert_eq!(needed(99), Timestamp::MIN, "no capture from before is left");
+}
+
+#[test]
+fn what_was_not_read_to_its_end_is_new_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path()).unwrap();
+    let known = |name: &str| Identity { device: 1, inode: 2, size: 3, digest: name.to_owned() };
+    let fed = |name: &str| Fed { path: name.into(), identity: known(name), first: None, next: None };
+    let places = ["a", "b"].map(|name| journal.fed("s", &fed(name)).unwrap());
+    let quiet = journal.quiet("s", Timestamp(7)).unwrap();
+    journal.unfed(places[0]).unwrap();
+    assert_eq!((journal.knows(&known("a")).unwrap(), journal.knows(&known("b")).unwrap()), (None, Some(State::Fed)));
+    let left: Vec<i64> = journal.sequence("s").unwrap().iter().map(Entry::place).collect();
+    assert_eq!(left, [places[1], quiet]);
+    assert!(journal.fed("s", &fed("a")).unwrap() > quiet);
+}
+
+#[test]
+fn what_goes_to_another_sensor_keeps_its_own_and_its_records() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = Journal::open(dir.path()).unwrap();
+    let identity = Identity { device: 1, inode: 2, size: 3, digest: "a".to_owned() };
+    let [from, to] = ["s/a", "t/a"].map(PathBuf::from);
+    assert_eq!(journal.whose(&identity).unwrap(), None);
+    journal.fed("s", &Fed { path: from.clone(), identity: identity.clone(), first: None, next: None }).unwrap();
+    let own = Own { records: "s/a".into(), capture: from.clone(), identity: identity.clone() };
+    journal.commit_own("s", &own, &[]).unwrap();
+    journal.moved_out(&identity, &from, &to).unwrap();
+    assert_eq!(journal.whose(&identity).unwrap(), Some(("s".to_owned(), to.clone())));
+    assert_eq!(journal.own_of(&identity).unwrap(), [Own { capture: to, ..own }]);
 }

@@ -260,7 +260,8 @@ fn whatever_lies_there_nothing_goes_that_may_not_and_no_more_than_has_to() {
                 }
                 _ => {}
             }
-            all.push((path, is, days));
+            let room = fs::symlink_metadata(&path).unwrap().blocks() * BLOCK;
+            all.push((path, is, days, room));
         }
         let case = format!("seed {seed}: age {age:?}, bytes {bytes:?}, free {free}: {all:?}");
         let before = fs::read_dir(&outside).unwrap().count();
@@ -271,31 +272,31 @@ fn whatever_lies_there_nothing_goes_that_may_not_and_no_more_than_has_to() {
         assert_eq!(looked.removed.len(), gone.len(), "{case}");
         assert_eq!(fs::read_dir(&outside).unwrap().count(), before, "{case}");
         let may_go = |is: Is| matches!(is, Is::Out | Is::Late);
-        assert!(gone.iter().all(|(_, is, _)| may_go(*is)), "{case}");
+        assert!(gone.iter().all(|(_, is, ..)| may_go(*is)), "{case}");
         // What is ours and still there counts, and no more is left than may be, but for what may not go.
         let ours = |is: Is| matches!(is, Is::Out | Is::Open | Is::Unread | Is::Late);
-        let left = |(path, is, _): &&(PathBuf, Is, u32)| ours(*is) && path.exists();
+        let left = |(path, is, ..): &&(PathBuf, Is, u32, u64)| ours(*is) && path.exists();
         let size = |days: u32| u64::from(days) * 1000;
-        let total: u64 = all.iter().filter(left).map(|(.., days)| size(*days)).sum();
-        let may_stay: Vec<_> = all.iter().filter(left).filter(|(_, is, _)| may_go(*is)).collect();
-        assert!(age.is_none_or(|age| may_stay.iter().all(|(.., days)| *days < age)), "too old: {case}");
+        let total: u64 = all.iter().filter(left).map(|(.., days, _)| size(*days)).sum();
+        let may_stay: Vec<_> = all.iter().filter(left).filter(|(_, is, ..)| may_go(*is)).collect();
+        assert!(age.is_none_or(|age| may_stay.iter().all(|(.., days, _)| *days < age)), "too old: {case}");
         assert!(bytes.is_none_or(|most| total <= most || may_stay.is_empty()), "too many: {case}");
         if begins < scene.settings.least_free {
-            gone.iter().for_each(|(.., days)| free = free.saturating_add(size(*days)));
+            gone.iter().for_each(|(.., room)| free = free.saturating_add(*room));
             assert!(free >= scene.settings.least_free || may_stay.is_empty(), "too full: {case}");
         }
         // The oldest go first, and none goes that need not: without the youngest of them something would be over.
-        if let Some((.., days)) = gone.iter().min_by_key(|(.., days)| *days) {
-            assert!(may_stay.iter().all(|(.., other)| other <= days), "not the oldest: {case}");
+        if let Some((.., days, _)) = gone.iter().min_by_key(|(.., days, _)| *days) {
+            assert!(may_stay.iter().all(|(.., other, _)| other <= days), "not the oldest: {case}");
             let over_age = age.is_some_and(|age| *days >= age);
             let over_bytes = bytes.is_some_and(|most| total + size(*days) > most);
             assert!(over_age || over_bytes || begins < scene.settings.least_free, "for nothing: {case}");
         }
         let open = all
             .iter()
-            .filter(|(_, is, days)| matches!(is, Is::Open | Is::Unread) && age.is_some_and(|age| *days >= age));
+            .filter(|(_, is, days, _)| matches!(is, Is::Open | Is::Unread) && age.is_some_and(|age| *days >= age));
         assert!(looked.kept_for_hours >= open.count() as u64, "not counted: {case}");
-        assert_eq!(looked.unread, gone.iter().filter(|(_, is, _)| *is == Is::Late).count() as u64, "{case}");
+        assert_eq!(looked.unread, gone.iter().filter(|(_, is, ..)| *is == Is::Late).count() as u64, "{case}");
     }
 }
 
