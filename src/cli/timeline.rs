@@ -66,6 +66,11 @@ pub(crate) struct Args {
     /// A flow that is silent for so many seconds is over.
     #[arg(long, value_name = "SECONDS", alias = "flow-timeout-seconds", default_value_t = 300, help_heading = "Flows")]
     flow_timeout: u32,
+    /// How long a packet waits for those before it that come late, in milliseconds, so that a SYN captured before the FIN in front of it
+    /// begins a flow behind it; at most 65,536 wait. Where later ones are of which flow is decided as they come, and they are counted; of
+    /// --mode correct. Default: 10.
+    #[arg(long, value_name = "MS", help_heading = "Flows")]
+    reorder: Option<u32>,
     /// Packets that are looked at together, behind which flows that are over are ended; of --mode original.
     #[arg(long, value_name = "N", alias = "chunk-read-size", default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Flows")]
     read_rows: u64,
@@ -215,6 +220,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
             if !shared.quiet {
                 summary::closing(&sum, began.elapsed(), "in the timeline", &closing(&written));
                 say(&self::sum(&written));
+                behind(&written).iter().for_each(|line| say(line));
             }
             return Ok(exit);
         }
@@ -225,6 +231,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         rows.iter().for_each(|rows| say(rows));
         say(&closing(&written));
         say(&sum(&written));
+        behind(&written).iter().for_each(|line| say(line));
     }
     Ok(exit)
 }
@@ -264,7 +271,12 @@ fn options(args: &Args) -> Options {
 }
 
 fn settings(args: &Args) -> correct::Settings {
-    correct::Settings { timeout: i64::from(args.flow_timeout) * 1_000_000, ..correct::Settings::default() }
+    let usual = correct::Settings::default();
+    correct::Settings {
+        timeout: i64::from(args.flow_timeout) * 1_000_000,
+        reorder: args.reorder.map_or(usual.reorder, |ms| i64::from(ms) * 1000),
+        ..usual
+    }
 }
 
 fn layout(args: &Args) -> Layout {
@@ -538,6 +550,15 @@ fn sum(summary: &Summary) -> String {
     let parts =
         parts.filter(|(packets, _)| *packets > 0).map(|(packets, what)| format!(" + {} {what}", count(packets)));
     format!("= {} in flows{}", count(summary.in_flows), parts.collect::<String>())
+}
+
+/// Packets that came too late to be put in order.
+fn behind(summary: &Summary) -> Option<String> {
+    let packets = things(summary.behind, "packet");
+    let line = format!(
+        "{packets} of these came behind later ones by more than --reorder puts right: of which flow they are was decided as they came"
+    );
+    (summary.behind > 0).then_some(line)
 }
 
 /// The closing line.

@@ -35,6 +35,8 @@ pub struct Summary {
     pub without_initiator: u64,
     /// Packets of flows. `packets = in_flows + apart`.
     pub in_flows: u64,
+    /// Those of them that came too late to be put in order; see [`Flow::behind`].
+    pub behind: u64,
     /// Packets in no flow, by [`Apart`].
     pub apart: [u64; Apart::COUNT],
 }
@@ -153,6 +155,7 @@ impl TimelineSink for Folders {
     fn flow(&mut self, flow: &Flow, hosts: &Hosts) -> Result<()> {
         self.summary.flows += 1;
         self.summary.in_flows += flow.total_packets;
+        self.summary.behind += flow.behind;
         self.summary.without_initiator += u64::from(flow.sides.is_none());
         self.sinks.iter_mut().try_for_each(|sink| sink.flow(flow, hosts))
     }

@@ -2,14 +2,17 @@
 //!
 //! # What is a flow
 //!
-//! A packet is of the flow of its two ends, ports included, if its TCP flags are known. Packets within 10 ms of each other are first put in the
-//! order of time; those that come later still are put in their place when the flow has ended, and its states are gone through again. A flow ends
-//! when
+//! A packet is of the flow of its two ends, ports included, if its TCP flags are known. Packets are first put in the order of time, as
+//! far as they come within a window of each other (10 ms, unless told otherwise; at most 65,536 packets wait), those of one microsecond as they
+//! were captured. So a SYN that was captured before the FIN or RST in front of it is behind that. A flow ends when
 //!
 //! - its ends have been silent for longer than the timeout, or for longer than [`LINGER`] once it is over;
 //! - a SYN with another number comes once it is over, or before it was open;
 //! - such a SYN comes while it is open and the other side answers it. Until then SYNs are held back; if the next packet is no answer, they
 //!   are `unexpected_syn` in the flow that goes on.
+//!
+//! What comes later still has no say in where its flow begins and ends, and is of the one that lasts. When that has ended, such packets are put in
+//! their place and its states are gone through again; [`Flow::behind`] says how many they are.
 //!
 //! So the tail of a connection, repeated FINs say, is of its flow, and the flow is handed over when nothing can be of it any more. That is
 //! looked at every 65,536 packets, by packet time, so what is handed over in which order follows from the packets alone.
@@ -66,6 +69,9 @@ pub const LINGER: i64 = 240_000_000;
 /// The longest silence inside a flow, unless told otherwise, in microseconds.
 pub const TIMEOUT: i64 = 300_000_000;
 
+/// How long a packet waits for earlier ones, unless told otherwise, in microseconds.
+pub const REORDER: i64 = 10_000;
+
 /// Bytes of packets in memory, unless told otherwise.
 pub const BUDGET: usize = 256 << 20;
 
@@ -97,6 +103,9 @@ type End = (Host, i64);
 pub struct Settings {
     /// The longest silence inside a flow, in microseconds; default [`TIMEOUT`].
     pub timeout: i64,
+    /// How long a packet waits for earlier ones, by the times of those behind it, in microseconds; default [`REORDER`]. At most
+    /// 65,536 packets wait.
+    pub reorder: i64,
     /// Bytes of packets in memory; default [`BUDGET`].
     pub budget: usize,
     /// Where the others go. Default: where the system has temporary files.
@@ -105,7 +114,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { timeout: TIMEOUT, budget: BUDGET, temporary: None }
+        Settings { timeout: TIMEOUT, reorder: REORDER, budget: BUDGET, temporary: None }
     }
 }
 
@@ -125,6 +134,8 @@ struct Live {
     last: i64,
     packets: u64,
     bytes: i64,
+    /// Packets that came behind later ones.
+    behind: u64,
     /// Who sent the first packet.
     first: usize,
 }
@@ -142,6 +153,8 @@ pub struct Correct {
     begun: u64,
     taken: u64,
     clock: i64,
+    /// What it was at the last look.
+    looked: i64,
 }
 
 impl Default for Correct {
@@ -156,7 +169,7 @@ impl Correct {
     pub fn new(settings: Settings) -> Correct {
         Correct {
             timeout: settings.timeout,
-            reorder: Reorder::default(),
+            reorder: Reorder::new(settings.reorder),
             places: HashMap::new(),
             rows: Rows::default(),
             free: Vec::new(),
@@ -165,6 +178,7 @@ impl Correct {
             begun: 0,
             taken: 0,
             clock: i64::MAX,
+            looked: i64::MIN,
         }
     }
 
@@ -194,6 +208,8 @@ impl Correct {
         let (ends, from) = if dst < src { ([dst, src], 1) } else { ([src, dst], 0) };
         let segment = segment(&packet);
         let at = self.place(ends, packet.time);
+        let live = &self.rows[at];
+        let behind = u64::from(packet.time < if live.number == 0 { self.looked } else { live.last });
         if self.rows[at].number != 0 && packet.time > self.deadline(&self.rows[at]) {
             self.end(at, !self.rows[at].connection.is_over(), hosts, sink)?;
         }
@@ -214,12 +230,15 @@ impl Correct {
             Anew::Perhaps => {
                 let live = &mut self.rows[at];
                 live.last = live.last.max(packet.time);
+                live.behind += behind;
                 live.held.push(packet);
                 return Ok(());
             }
             Anew::No => {}
         }
-        self.add(at, &packet, from, &segment)
+        self.add(at, &packet, from, &segment)?;
+        self.rows[at].behind += behind;
+        Ok(())
     }
 
     /// Adds a packet to the flow of a place, which it begins if there is none.
@@ -342,6 +361,7 @@ impl Live {
             end: all.last().map_or(0, |placed| placed.packet.time),
             total_packets: self.packets,
             total_bytes: self.bytes,
+            behind: self.behind,
             expected_seq: outcome.expected_seq.map(i64::from),
             expected_ack: outcome.expected_ack.map(i64::from),
             invalid_packet: outcome.invalid.and_then(|packet| u32::try_from(packet).ok()),
@@ -401,6 +421,7 @@ impl Machine for Correct {
             }
             if self.taken.is_multiple_of(LOOK) {
                 let now = std::mem::replace(&mut self.clock, i64::MAX);
+                self.looked = self.looked.max(now);
                 self.look(now, hosts, sink)?;
             }
         }

@@ -196,6 +196,9 @@ pub struct Flow {
     pub total_packets: u64,
     /// Their lengths.
     pub total_bytes: i64,
+    /// Packets that came behind later ones of theirs by more than the machine puts right, so that where the flow begins and ends was decided
+    /// without them; 0 in [`Mode::Original`](super::Mode::Original). Folders do not have it.
+    pub behind: u64,
     /// The number that its SYN+ACK's successor acknowledges, and that acknowledges its SYN.
     pub expected_seq: Option<i64>,
     /// What its SYN+ACK has to acknowledge.

@@ -324,7 +324,8 @@ impl TimelineSink for Told {
 /// The timeline of a capture: neither threads, nor the way it comes, nor what fits into memory shows.
 fn timeline_whole(bytes: &[u8]) -> u64 {
     let tell = |reader, threads, budget| {
-        let settings = timeline::correct::Settings { timeout: 60_000_000, budget, temporary: None };
+        let settings =
+            timeline::correct::Settings { timeout: 60_000_000, budget, ..timeline::correct::Settings::default() };
         let job = TimelineJob::default().engine(Engine::builder().threads(threads));
         let mut told = Told::default();
         let inputs = vec![Input::stream("any", reader)];

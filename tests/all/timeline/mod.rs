@@ -2,6 +2,7 @@
 
 mod cuts;
 mod folders;
+mod order;
 mod planted;
 mod reference;
 mod round_trip;

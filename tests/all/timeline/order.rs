@@ -1,0 +1,97 @@
+//! Packets that were captured out of order: within the window they make the flows that they would make in order, and beyond it they are counted.
+
+use pcap_compactor::views::timeline::correct::Settings;
+use pcap_compactor::views::timeline::{Flow, Packet, State};
+use proptest::prelude::*;
+
+use super::{ACK, FIN, RST, Row, handshake, packet, run};
+use crate::properties::cases;
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Closed,
+    Reset,
+    Open,
+}
+
+/// A connection that begins at this millisecond, a packet each.
+fn connection(ms: i64, number: i64, end: End) -> Vec<Row> {
+    let [client, server] = [number * 100_000, number * 100_000 + 50_000];
+    let mut rows = handshake(ms, client, server);
+    rows.push((ms + 3, true, ACK, client + 1, server + 1, 9));
+    match end {
+        End::Closed => rows.extend([
+            (ms + 4, false, FIN | ACK, server + 1, client + 10, 0),
+            (ms + 5, true, FIN | ACK, client + 10, server + 2, 0),
+            (ms + 6, false, ACK, server + 2, client + 11, 0),
+        ]),
+        End::Reset => rows.push((ms + 4, false, RST, server + 1, 0, 0)),
+        End::Open => {}
+    }
+    rows
+}
+
+/// Connections between the same ends, one right behind the other, each packet with how long it took to be captured; and places where a packet
+/// of a wild time stands among them.
+fn captured() -> impl Strategy<Value = Vec<Packet>> {
+    let end = prop_oneof![Just(End::Closed), Just(End::Reset), Just(End::Open)];
+    let connections = prop::collection::vec((end, 0..4_i64), 1..6);
+    let delays = prop::collection::vec(0..=10_000_i64, 45);
+    let wild = prop::collection::btree_set(0..45_usize, 0..5);
+    (connections, delays, wild).prop_map(|(connections, delays, wild)| {
+        let (mut rows, mut ms) = (Vec::new(), 0);
+        for (number, (end, pause)) in (1..).zip(connections) {
+            rows.extend(connection(ms, number, end));
+            ms = rows.last().map_or(0, |row: &Row| row.0) + 1 + pause;
+        }
+        let mut packets: Vec<Packet> = rows.iter().map(packet).collect();
+        let mut arrivals: Vec<(i64, Packet)> =
+            packets.drain(..).zip(delays).map(|(packet, delay)| (packet.time + delay, packet)).collect();
+        arrivals.sort_by_key(|(arrival, _)| *arrival);
+        let mut all = Vec::new();
+        for (n, (_, packet)) in arrivals.into_iter().enumerate() {
+            all.push(packet);
+            if wild.contains(&n) {
+                all.push(Packet { time: packet.time + 3_600_000_000, src_port: 1, dst_port: 2, ..packet });
+            }
+        }
+        all
+    })
+}
+
+fn behind(flows: &[Flow]) -> u64 {
+    flows.iter().map(|flow| flow.behind).sum()
+}
+
+proptest! {
+    #![proptest_config(cases(256))]
+
+    #[test]
+    fn within_the_window_it_is_as_if_packets_had_been_sorted(packets in captured()) {
+        let mut sorted = packets.clone();
+        sorted.sort_by_key(|packet| packet.time);
+        let flows = run(Settings::default(), &packets).flows;
+        prop_assert_eq!(behind(&flows), 0);
+        prop_assert_eq!(&flows, &run(Settings { reorder: 0, ..Settings::default() }, &sorted).flows);
+    }
+}
+
+/// A reset that comes behind the next connection, by 26 ms.
+fn late_reset() -> Vec<Packet> {
+    let mut rows = connection(0, 1, End::Reset);
+    let reset = rows.pop().unwrap();
+    rows.extend(connection(30, 2, End::Open));
+    rows.insert(5, reset);
+    rows.iter().map(packet).collect()
+}
+
+#[test]
+fn beyond_the_window_it_has_no_say_and_is_counted() {
+    let run = |ms: i64| run(Settings { reorder: ms * 1000, ..Settings::default() }, &late_reset()).flows;
+    let seen =
+        |flows: &[Flow]| flows.iter().map(|flow| (flow.state, flow.packets.len(), flow.behind)).collect::<Vec<_>>();
+    assert_eq!(seen(&run(26)), [(State::Aborted, 5, 0), (State::Ongoing, 4, 0)]);
+    let late = run(10);
+    assert_eq!((late.len(), behind(&late)), (2, 1), "{:?}", seen(&late));
+}
