@@ -690,3 +690,29 @@ fn a_filter_that_leaves_nothing_is_named() {
     assert!(ran.code == Some(0) && ran.said.contains("not one of its 9 packets passes --filter"), "{ran:?}");
     assert!(!ran.said.contains("sound IP"), "{ran:?}");
 }
+
+/// What lies elsewhere is checked, and noted.
+#[cfg(unix)]
+#[test]
+fn a_check_tells_of_links() {
+    use std::os::unix::fs::symlink;
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let [out, aside] = ["out", "aside"].map(|name| dir.path().join(name));
+    timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap()]);
+    std::fs::create_dir(&aside).unwrap();
+    for name in ["packets.csv", "flows", "manifest.json"] {
+        std::fs::rename(out.join(name), aside.join(name)).unwrap();
+        symlink(aside.join(name), out.join(name)).unwrap();
+    }
+    let ran = timeline(&["--check", out.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for name in ["packets.csv", "flows", "manifest.json"] {
+        let said = format!("note: {name}: is a symbolic link; ");
+        assert_eq!(ran.out.matches(&said).count(), 1, "{}", ran.out);
+    }
+    assert!(!ran.out.contains("is no part"), "{}", ran.out);
+    std::fs::remove_file(aside.join("packets.csv")).unwrap();
+    let ran = timeline(&["--check", out.to_str().unwrap()]);
+    assert!(ran.code == Some(3) && ran.out.contains("packets.csv: No such file"), "{}", ran.out);
+}

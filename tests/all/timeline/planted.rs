@@ -292,6 +292,10 @@ impl Damages<'_> {
                 self.parts(place, parts, ",");
                 continue;
             }
+            if let Some(first) = parts.first() {
+                let member = &self.text[first.clone()];
+                self.put(place, "its first member twice", first.clone(), &format!("{member},{member}"));
+            }
             for (n, part) in parts.iter().enumerate().filter(|(_, part)| leaves.contains(&part.end)) {
                 let cut = match parts.get(n + 1) {
                     Some(next) => part.start..next.start,

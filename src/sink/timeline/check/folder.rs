@@ -1,5 +1,6 @@
 //! A folder whose files are read, and what was found in it so far.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -12,6 +13,7 @@ use serde_json::Value;
 
 use super::findings::Findings;
 use super::stream::{Bounded, Elements, Held, LONGEST_ELEMENT, LONGEST_WHOLE, Members, Object, Whole, plain};
+use super::twice::Twice;
 use super::{MANIFEST, print};
 use crate::capture::Pieces;
 
@@ -32,6 +34,10 @@ pub(super) struct Folder<'f> {
     pub(super) findings: &'f mut Findings,
     /// Hashes of the names of files that were looked for.
     pub(super) known: HashSet<u64>,
+    /// Names of files and folders that are links.
+    pub(super) links: BTreeSet<String>,
+    /// Keys that files have twice.
+    pub(super) twice: Twice,
     /// Sums of what tells packets and flows from others.
     pub(super) packets: u64,
     pub(super) flows: u64,
@@ -48,6 +54,21 @@ impl Read for Inflated {
     }
 }
 
+impl<'f> Folder<'f> {
+    pub(super) fn new(path: &'f Path, findings: &'f mut Findings) -> Folder<'f> {
+        Folder {
+            path,
+            findings,
+            known: HashSet::new(),
+            links: BTreeSet::new(),
+            twice: Twice::default(),
+            packets: 0,
+            flows: 0,
+            has_packets: false,
+        }
+    }
+}
+
 impl Folder<'_> {
     pub(super) fn problem(&mut self, file: &str, what: impl fmt::Display, then: &str) {
         self.findings.problem(file, what, then);
@@ -61,6 +82,7 @@ impl Folder<'_> {
             return None;
         }
         self.known.insert(print(&name));
+        self.note_links(name);
         let path = self.path.join(name);
         // A pipe or a device may never end.
         if std::fs::metadata(&path).is_ok_and(|there| !there.is_file()) {
@@ -81,7 +103,23 @@ impl Folder<'_> {
         } else {
             Box::new(file)
         };
+        let is_json = name.ends_with(".json") || name.ends_with(".json.gz");
+        let text: Box<dyn Read> = if is_json { Box::new(self.twice.watch(name, text)) } else { text };
         Some(BufReader::with_capacity(1 << 16, text))
+    }
+
+    /// Notes where a file or a folder on the way to it is a link: what it leads to is not in the folder.
+    pub(super) fn note_links(&mut self, name: &str) {
+        let mut way = Path::new(name).ancestors().filter(|part| *part != Path::new("")).collect::<Vec<_>>();
+        way.reverse();
+        for part in way {
+            let is_link = std::fs::symlink_metadata(self.path.join(part)).is_ok_and(|there| there.is_symlink());
+            let part = part.to_string_lossy().into_owned();
+            if is_link && self.links.insert(part.clone()) {
+                let then = "a copy of the folder may lack what it leads to, and servers may refuse it";
+                self.findings.note(&part, "is a symbolic link", then);
+            }
+        }
     }
 
     /// Bytes of a file, as it lies there.

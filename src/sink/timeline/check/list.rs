@@ -336,14 +336,7 @@ pub(super) fn again(folder: &mut Folder<'_>, pairs: &HashSet<String>, mut take: 
     };
     // What cannot be read was told the first time.
     let mut quiet = super::findings::Findings::default();
-    let mut folder = Folder {
-        findings: &mut quiet,
-        path: folder.path,
-        known: HashSet::new(),
-        packets: 0,
-        flows: 0,
-        has_packets: false,
-    };
+    let mut folder = Folder::new(folder.path, &mut quiet);
     folder.members(INDEX, |held| Entries { held, take: find, rest: Map::new() });
     for (pair, file) in files {
         let Some(mut lines) = folder.pieces(&format!("indices/flow_list/{file}")) else { continue };

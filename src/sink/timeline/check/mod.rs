@@ -4,6 +4,11 @@
 //! packets; the index from the files that it names. What is held grows with hosts, pairs of hosts and keys of flows, by a few dozen bytes each,
 //! and not with packets: of these there are sums, by which it is seen that two files have the same, and what differs is looked for once more.
 //!
+//! In version 3.3 a row that is earlier than the one before it, in its file or in the file before, is told at every level, because viewers that
+//! search by time miss it. Raw packets have microseconds of their own. A row of a bin has no time but that of the bin, and viewers sum up what a
+//! bin has, so the order of rows inside a bin is not told. packets.csv of version 2.0 is in the order of the capture by its format, whatever
+//! the times; that some are earlier than those before them is noted.
+//!
 //! A folder of the original's is right if the original wrote it so: what it hides is told, and no problem.
 
 mod bins_of_flows;
@@ -22,11 +27,11 @@ mod started;
 mod strays;
 mod stream;
 mod totals;
+mod twice;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
 
-use hashbrown::HashSet;
 use serde_json::Value;
 
 pub use self::findings::Findings;
@@ -126,14 +131,9 @@ fn look(folder: &Path) -> Result<(Findings, Sums)> {
         }
     };
     findings.format = manifest["format"].as_str().unwrap_or_default().to_owned();
-    let mut folder = Folder {
-        path: folder,
-        findings: &mut findings,
-        known: HashSet::new(),
-        packets: 0,
-        flows: 0,
-        has_packets: false,
-    };
+    let mut folder = Folder::new(folder, &mut findings);
+    folder.twice.look(MANIFEST, &text);
+    folder.note_links(MANIFEST);
     let mut sums = Sums::default();
     match (manifest["format"].as_str(), manifest["version"].as_str()) {
         (Some("chunked"), Some("2.0")) => {
@@ -157,6 +157,7 @@ fn look(folder: &Path) -> Result<(Findings, Sums)> {
             folder.problem(MANIFEST, what, "viewers refuse it, or read it as another");
         }
     }
+    folder.twice.tell(folder.findings);
     Ok((findings.finish(), sums))
 }
 

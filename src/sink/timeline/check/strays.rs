@@ -19,7 +19,8 @@ pub(super) fn check(folder: &mut Folder<'_>, is_part: fn(&str) -> bool) {
         let path = entry.path().strip_prefix(folder.path).unwrap_or(entry.path());
         let names: Vec<_> = path.iter().map(|name| name.to_string_lossy()).collect();
         let name = names.join("/");
-        if entry.file_type().is_dir() || name == super::MANIFEST || folder.known.contains(&print(&name.as_str())) {
+        let is_known = folder.known.contains(&print(&name.as_str())) || folder.links.contains(&name);
+        if entry.file_type().is_dir() || name == super::MANIFEST || is_known {
             continue;
         }
         if is_part(&name) {
