@@ -87,7 +87,7 @@ pub(crate) struct Args {
     /// Write rows as another program does. bridge: the collector on a bridge that training sets for gateways were made with; every frame
     /// counts, by its captured bytes, and nothing is put right. JSON Lines.
     #[arg(long, value_enum, help_heading = "Output", conflicts_with_all = ["align", "local", "reorder", "times", "format", "bytes",
-        "root", "from", "to", "hour", "tunnels", "dedup"])]
+        "root", "by_sensor", "from", "to", "hour", "tunnels", "dedup", "filter", "no_pure_acks", "no_rst"])]
     dialect: Option<DialectArg>,
     /// With --dialect bridge, whose packets are `out`. Default: 10.200.0.1.
     #[arg(long, value_name = "ADDRESS", requires = "dialect", help_heading = "Output")]

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::ValueEnum;
 use pcap_compactor::Timestamp;
 use pcap_compactor::capture::{Input, beginning};
+use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::Progress;
 use pcap_compactor::engine::ledger::Amount;
 use pcap_compactor::sink::timeline::{About, Folders, Layout, Summary, VERSIONS, check};
@@ -71,9 +72,9 @@ pub(crate) struct Args {
     /// --mode correct. Default: 10.
     #[arg(long, value_name = "MS", help_heading = "Flows")]
     reorder: Option<u32>,
-    /// Packets that are looked at together, behind which flows that are over are ended; of --mode original.
-    #[arg(long, value_name = "N", alias = "chunk-read-size", default_value_t = 500_000, value_parser = clap::value_parser!(u64).range(1..), help_heading = "Flows")]
-    read_rows: u64,
+    /// Packets that are looked at together, behind which flows that are over are ended; of --mode original. Default: 500000.
+    #[arg(long, value_name = "N", alias = "chunk-read-size", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Flows")]
+    read_rows: Option<u64>,
 
     /// Only packets from or to these addresses, as they are named in the timeline.
     #[arg(long, value_name = "A,B", alias = "filter-ips", help_heading = "Packets")]
@@ -103,14 +104,17 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = LayoutArg::V2, help_heading = "Output")]
     layout: LayoutArg,
     /// Write nothing; say whether a folder of version 2.0, 3.3 or 5.0 is what viewers take, and what they would not show.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "inputs", "root", "data"], help_heading = "Output")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "inputs", "root", "sensor", "by_sensor", "data", "hour", "from", "to", "ip_map",
+        "mode", "flow_timeout", "reorder", "read_rows", "hosts", "max_records", "filter_time_start", "filter_time_end", "layout", "force",
+        "flows_per_file", "attack_context", "created", "tunnels", "dedup", "filter", "no_pure_acks", "no_rst", "threads", "no_pin", "io"],
+        help_heading = "Output")]
     check: Option<PathBuf>,
     /// Replace DIR if it is a timeline. A folder that holds anything else is never replaced.
     #[arg(long, help_heading = "Output")]
     force: bool,
-    /// Flows in a file.
-    #[arg(long, value_name = "N", alias = "chunk-size", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..), help_heading = "Output")]
-    flows_per_file: u32,
+    /// Flows in a file of version 2.0. Default: 200.
+    #[arg(long, value_name = "N", alias = "chunk-size", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Output")]
+    flows_per_file: Option<u32>,
     /// What the packets are thought to be of; the viewer shows it.
     #[arg(long, value_name = "TEXT", help_heading = "Output")]
     attack_context: Option<String>,
@@ -123,6 +127,10 @@ pub(crate) struct Args {
 }
 
 const INPUTS: &str = "Captures (pcap, pcapng), folders of them, or tables of packets (CSV), also inside gzip or zstd; or `-` for standard input";
+
+/// The original's defaults.
+const READ_ROWS: u64 = 500_000;
+const FLOWS_PER_FILE: u32 = 200;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum ModeArg {
@@ -151,6 +159,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         return args.check.as_deref().map_or(Ok(Exit::Usage), |folder| check_folder(folder, shared));
     };
     has_a_name(output)?;
+    refuse_idle_options(args)?;
     let sources = args.sources.with(&args.data);
     let range = sources.range()?;
     let choice = choice(args, range)?;
@@ -180,7 +189,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         context: args.attack_context.clone().filter(|context| !context.is_empty()),
         mode: mode(args),
     };
-    let flows_per_file = usize::try_from(args.flows_per_file).unwrap_or(usize::MAX);
+    let flows_per_file = usize::try_from(args.flows_per_file.unwrap_or(FLOWS_PER_FILE)).unwrap_or(usize::MAX);
     let progress = Arc::new(Progress::default());
     // Before anything is there that a signal could leave behind.
     interrupt::watch(&progress)?;
@@ -213,7 +222,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
             let exit = exit.max(complaints(&report, &outcome, shared.quiet));
             overlap(&report).iter().filter(|_| !shared.quiet).for_each(|line| say(line));
             if sum.captures == 0 {
-                anyhow::bail!("none of the inputs is a capture that can be read");
+                bail!("none of the inputs is a capture that can be read");
             }
             let written = sink.summary();
             sink.commit()?;
@@ -267,7 +276,11 @@ fn machine(args: &Args) -> Box<dyn Machine> {
 }
 
 fn options(args: &Args) -> Options {
-    Options { read_rows: args.read_rows, timeout_seconds: args.flow_timeout, choice: Choice::default() }
+    Options {
+        read_rows: args.read_rows.unwrap_or(READ_ROWS),
+        timeout_seconds: args.flow_timeout,
+        choice: Choice::default(),
+    }
 }
 
 fn settings(args: &Args) -> correct::Settings {
@@ -480,6 +493,25 @@ fn is_text(bytes: &[u8]) -> bool {
         && line.iter().all(|&byte| !byte.is_ascii_control() || b"\t\r".contains(&byte))
 }
 
+/// Refuses options that would change nothing beside the others.
+fn refuse_idle_options(args: &Args) -> Result<(), Usage> {
+    let idle = [
+        (
+            args.read_rows.is_some() && args.mode == ModeArg::Correct,
+            "--read-rows is of --mode original alone, whose flows end where a read chunk does; leave it out, or add --mode original",
+        ),
+        (
+            args.reorder.is_some() && args.mode == ModeArg::Original,
+            "--reorder is of --mode correct alone, for the original puts nothing in order; leave out one of the two",
+        ),
+        (
+            args.flows_per_file.is_some() && args.layout == LayoutArg::V3AndV5,
+            "--flows-per-file is about version 2.0, which --layout 3.3+5.0 does not write; leave it out, or take --layout all",
+        ),
+    ];
+    idle.into_iter().find(|(is_idle, _)| *is_idle).map_or(Ok(()), |(_, why)| Err(Usage(why.into())))
+}
+
 /// Refuses options about frames, of which a table has none.
 fn refuse_options_of_captures(reading: &Reading) -> Result<(), Usage> {
     let filter = &reading.filter;
@@ -488,6 +520,7 @@ fn refuse_options_of_captures(reading: &Reading) -> Result<(), Usage> {
         ("--filter", !filter.text().is_empty()),
         ("--no-pure-acks", filter.no_pure_acks),
         ("--no-rst", filter.no_rst),
+        ("--tunnels", reading.tunnels() == Tunnels::Outer),
     ];
     match given.into_iter().find(|(_, given)| *given) {
         Some((option, _)) => {

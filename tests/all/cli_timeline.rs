@@ -716,3 +716,37 @@ fn a_check_tells_of_links() {
     let ran = timeline(&["--check", out.to_str().unwrap()]);
     assert!(ran.code == Some(3) && ran.out.contains("packets.csv: No such file"), "{}", ran.out);
 }
+
+/// What would be passed over beside the other options is refused, with the way out.
+#[test]
+fn an_option_that_changes_nothing_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let table = file(dir.path(), "t.csv", b"timestamp,src_ip,dst_ip,src_port,dst_port,flags,length\n1,a,b,1,2,2,60\n");
+    let (capture, table) = (capture.to_str().unwrap(), table.to_str().unwrap());
+    let (out, page) = (dir.path().join("out"), dir.path().join("page.html"));
+    let (out, page) = (out.to_str().unwrap(), page.to_str().unwrap());
+    let cases: [(&[&str], &str); 14] = [
+        (&["timeline", capture, "-o", out, "--read-rows", "9"], "add --mode original"),
+        (&["timeline", table, "-o", out, "--chunk-read-size", "500000", "--mode", "correct"], "add --mode original"),
+        (&["timeline", capture, "-o", out, "--mode", "original", "--reorder", "9"], "leave out one of the two"),
+        (&["timeline", capture, "-o", out, "--layout", "3.3+5.0", "--flows-per-file", "9"], "take --layout all"),
+        (&["timeline", table, "-o", out, "--tunnels", "outer"], "--tunnels is about captures"),
+        (&["timeline", "--check", out, "--mode", "original"], "cannot be used with '--mode"),
+        (&["timeline", "--check", out, "--force"], "cannot be used with '--force"),
+        (&["timeline", "--check", out, "--from", "2024-01-01"], "cannot be used with '--from"),
+        (&["timeline", "--check", out, "--no-rst"], "cannot be used with '--no-rst"),
+        (&["buckets", capture, "--dialect", "bridge", "--filter", "tcp"], "cannot be used with '--filter"),
+        (&["buckets", capture, "--dialect", "bridge", "--no-pure-acks"], "cannot be used with '--no-pure-acks"),
+        (&["buckets", capture, "--dialect", "bridge", "--by-sensor"], "cannot be used with '--by-sensor"),
+        (&["view", capture, "--most-packets", "9"], "--save <FILE>"),
+        (&["view", capture, "--save", page, "--open"], "cannot be used with '--open"),
+    ];
+    for (arguments, said) in cases {
+        let ran = run(arguments);
+        assert!(ran.code == Some(2) && ran.said.contains(said), "{arguments:?}: {ran:?}");
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "nothing was written");
+    let ran = timeline(&[capture, "-o", out, "--mode", "original", "--read-rows", "9", "--flows-per-file", "9"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+}
