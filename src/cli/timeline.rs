@@ -322,7 +322,11 @@ fn selection(args: &Args, choice: &Choice) -> Result<Selection, Usage> {
 /// Says what is wrong with a folder.
 fn check_folder(folder: &Path, shared: &Shared) -> anyhow::Result<Exit> {
     let has_versions = VERSIONS.iter().any(|version| folder.join(version).is_dir());
-    if !folder.join("manifest.json").exists() && has_versions {
+    let has_manifest = |folder: &Path| folder.join("manifest.json").symlink_metadata().is_ok();
+    if !has_manifest(folder) && !has_versions {
+        bail!("{}: {}", folder.display(), no_timeline(folder, has_manifest));
+    }
+    if !has_manifest(folder) {
         let checked = check::check_versions(folder)?;
         let exits = checked.iter().map(|(version, findings)| tell_findings(folder, Some(version), findings, shared));
         let exits = exits.collect::<anyhow::Result<Vec<_>>>()?;
@@ -333,6 +337,39 @@ fn check_folder(folder: &Path, shared: &Shared) -> anyhow::Result<Exit> {
         return Ok(exits.into_iter().max().unwrap_or(Exit::Ok));
     }
     tell_findings(folder, None, &check::check(folder)?, shared)
+}
+
+/// What lies where a folder without a manifest should be, and the way out.
+fn no_timeline(path: &Path, has_manifest: impl Fn(&Path) -> bool) -> String {
+    const SHOWN: usize = 3;
+    let made = "`pcap-compactor timeline CAPTURE -o DIR` makes one";
+    let entries = match std::fs::read_dir(path) {
+        Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()),
+        Err(error) if path.symlink_metadata().is_err() => return format!("{error}; name the folder of a timeline"),
+        Err(_) if path.is_file() => {
+            let parent = path.ancestors().skip(1).find(|parent| has_manifest(parent));
+            let parent = parent.map_or_else(String::new, |parent| match parent.as_os_str().is_empty() {
+                true => ": .".to_owned(),
+                false => format!(": {}", parent.display()),
+            });
+            return format!("is a file, and --check is about folders; name the folder of a timeline{parent}");
+        }
+        Err(error) => return format!("cannot be read as a folder: {error}; name the folder of a timeline"),
+    };
+    let mut entries: Vec<PathBuf> = entries.collect();
+    entries.sort_unstable();
+    let named = |entries: &[PathBuf]| -> String {
+        let names: Vec<_> = entries.iter().filter_map(|entry| Some(entry.file_name()?.to_string_lossy())).collect();
+        let more = names.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("{}{more}", names.into_iter().take(SHOWN).collect::<Vec<_>>().join(", "))
+    };
+    let inside: Vec<PathBuf> = entries.iter().filter(|entry| has_manifest(entry)).cloned().collect();
+    match (entries.is_empty(), inside.is_empty()) {
+        (true, _) => format!("is an empty folder, and no timeline; {made}"),
+        (_, false) => format!("is no timeline, and has no manifest.json; name a folder in it: {}", named(&inside)),
+        (_, true) => format!("is no timeline: it has no manifest.json, but {}; {made}", named(&entries)),
+    }
 }
 
 /// Says what was found in a folder, or in one of its versions.

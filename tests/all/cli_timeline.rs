@@ -750,3 +750,32 @@ fn an_option_that_changes_nothing_is_refused() {
     let ran = timeline(&[capture, "-o", out, "--mode", "original", "--read-rows", "9", "--flows-per-file", "9"]);
     assert_eq!(ran.code, Some(0), "{}", ran.said);
 }
+
+/// What is no timeline is called what it is.
+#[test]
+fn a_check_of_something_else_says_what_it_is_and_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let [out, empty, other] = ["out", "empty", "other"].map(|name| dir.path().join(name));
+    timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap()]);
+    [&empty, &other].into_iter().for_each(|folder| std::fs::create_dir(folder).unwrap());
+    for name in ["a.txt", "b.txt", "c.txt", "d.txt"] {
+        file(&other, name, b"");
+    }
+    let manifest = out.join("manifest.json");
+    for (path, said) in [
+        (&capture, "is a file, and --check is about folders; name the folder of a timeline".to_owned()),
+        (
+            &manifest,
+            format!("is a file, and --check is about folders; name the folder of a timeline: {}", out.display()),
+        ),
+        (&empty, "is an empty folder, and no timeline; `pcap-compactor timeline CAPTURE -o DIR` makes one".into()),
+        (&other, "is no timeline: it has no manifest.json, but a.txt, b.txt, c.txt and 1 more; `pcap-compactor".into()),
+        (&dir.path().to_owned(), "is no timeline, and has no manifest.json; name a folder in it: out".into()),
+        (&dir.path().join("none"), "No such file or directory (os error 2); name the folder of a timeline".into()),
+    ] {
+        let ran = timeline(&["--check", path.to_str().unwrap()]);
+        let said = format!("{}: {said}", path.display());
+        assert!(ran.code == Some(1) && ran.said.contains(&said), "{said}\n{}", ran.said);
+    }
+}
