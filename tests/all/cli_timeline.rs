@@ -779,3 +779,17 @@ fn a_check_of_something_else_says_what_it_is_and_the_way_out() {
         assert!(ran.code == Some(1) && ran.said.contains(&said), "{said}\n{}", ran.said);
     }
 }
+
+#[test]
+fn packets_that_come_too_late_to_be_put_in_order_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut late = packets();
+    let first = late.remove(0);
+    late.push(Sent { time: first.time - 30 * SECOND / 1000, ..first });
+    let capture = file(dir.path(), "a.pcap", &pcap(&late));
+    let out = dir.path().join("out");
+    let run =
+        |ms: &str| timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap(), "--force", "--reorder", ms]);
+    let said = "1 packet of these came behind later ones";
+    assert!(run("20").said.contains(said) && !run("50").said.contains(said), "{:?}", run("20"));
+}
