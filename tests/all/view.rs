@@ -4,6 +4,7 @@
 //! where `CI` is set.
 
 mod made;
+mod times;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -655,27 +656,36 @@ fn parts_of_the_time_have_all_packets_at_every_scale_and_each_once() {
     assert_eq!(column(&one, "time")[0], column(flows, "start")[place]);
 }
 
+fn is_there(program: &str) -> bool {
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null());
+    command.output().is_ok_and(|out| out.status.success())
+}
+
+/// Says what is left out.
+fn left_out(missing: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{missing}");
+    writeln!(std::io::stderr(), "LEFT OUT: the page; {missing}").expect("standard error takes text");
+}
+
+/// node; nothing, said aloud, where it is missing.
+fn node() -> Option<()> {
+    is_there("node").then_some(()).or_else(|| {
+        left_out("there is no node");
+        None
+    })
+}
+
 /// node and Chromium; nothing, said aloud, where one is missing.
 fn browser() -> Option<String> {
-    let there = |program: &str| {
-        Command::new(program)
-            .arg("--version")
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output()
-            .is_ok_and(|out| out.status.success())
-    };
+    node()?;
     let named = std::env::var("CHROMIUM").ok();
     let known = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"].map(str::to_owned);
-    let browser = named.into_iter().chain(known).find(|program| there(program));
-    let missing = match &browser {
-        _ if !there("node") => "there is no node",
-        None => "there is no Chromium; CHROMIUM may name one",
-        Some(_) => return browser,
-    };
-    assert!(std::env::var_os("CI").is_none(), "{missing}");
-    writeln!(std::io::stderr(), "LEFT OUT: the page in a browser; {missing}").expect("standard error takes text");
-    None
+    let browser = named.into_iter().chain(known).find(|program| is_there(program));
+    if browser.is_none() {
+        left_out("there is no Chromium; CHROMIUM may name one");
+    }
+    browser
 }
 
 /// Tries the page of a folder, with what flows_index.json says of the flow of most packets.

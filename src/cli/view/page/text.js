@@ -34,7 +34,16 @@ export function duration(us) {
   return us < 1000 * DAY ? `${(us / DAY).toFixed(1)} days` : `${(us / DAY / 365.25).toFixed(1)} years`;
 }
 
-// Clock time, UTC, of offsets from the first packet.
+// Date and time, UTC, with `digits` behind the second; microseconds since 1970 for what no calendar here reaches.
+function calendar(us, digits) {
+  const fraction = ((us % 1000000n) + 1000000n) % 1000000n;
+  const date = new Date(Number((us - fraction) / 1000000n) * 1000);
+  if (Number.isNaN(date.getTime())) return ["", `${us} µs`];
+  const [day, time] = date.toISOString().split("T");
+  return [day, time.slice(0, 8) + (digits ? `.${String(fraction).padStart(6, "0").slice(0, digits)}` : "")];
+}
+
+// Clock time of offsets from the first packet.
 export class Clock {
   #first;
 
@@ -42,30 +51,23 @@ export class Clock {
     this.#first = BigInt(first);
   }
 
-  // Date and time with `digits` behind the second; microseconds since 1970 for what no calendar here reaches.
   parts(offset, digits = 6) {
-    const us = this.#first + BigInt(Math.round(offset));
-    const seconds = (us - (((us % 1000000n) + 1000000n) % 1000000n)) / 1000000n;
-    const date = new Date(Number(seconds) * 1000);
-    if (Number.isNaN(date.getTime())) return ["", `${us} µs`];
-    const fraction = String(((us % 1000000n) + 1000000n) % 1000000n).padStart(6, "0").slice(0, digits);
-    const [day, time] = date.toISOString().split("T");
-    return [day, time.slice(0, 8) + (digits ? `.${fraction}` : "")];
+    return calendar(this.#first + BigInt(Math.round(offset)), digits);
   }
   full(offset, digits) {
     return this.parts(offset, digits).join(" ").trim();
   }
 
-  // Where an axis has its marks, and what stands there.
+  // Where an axis has its marks, and what stands there: exact, also where times are beyond what a number counts.
   ticks(from, to, most) {
     const step = STEPS.find((step) => (to - from) / step <= most) ?? STEPS[STEPS.length - 1] * 10;
-    const first = Number(this.#first);
-    const phase = Number.isSafeInteger(first) ? first % step : 0;
+    const phase = this.#first % BigInt(step);
     const digits = step >= S ? 0 : Math.min(6, Math.ceil(6 - Math.log10(step) - 1e-9));
+    const place = (n) => n * step - Number(phase);
     const ticks = [];
-    for (let at = Math.ceil((from + phase) / step) * step - phase; at <= to && ticks.length < 100; at += step) {
-      const [day, time] = this.parts(at, digits);
-      ticks.push({ at, text: step >= DAY ? day : step >= 60 * S ? time.slice(0, 5) : time });
+    for (let n = Math.ceil((from + Number(phase)) / step); place(n) <= to && ticks.length < 100; n++) {
+      const [day, time] = calendar(this.#first - phase + BigInt(n) * BigInt(step), digits);
+      ticks.push({ at: place(n), text: !day ? time : step >= DAY ? day : step >= 60 * S ? time.slice(0, 5) : time });
     }
     return ticks;
   }
