@@ -1,6 +1,7 @@
 //! Timelines: the states of connections, the cut of flows, folders, and real captures.
 
 mod cuts;
+mod damage;
 mod folders;
 mod order;
 mod planted;
@@ -11,7 +12,7 @@ mod tshark;
 
 use pcap_compactor::Result;
 use pcap_compactor::views::timeline::correct::{Correct, Settings};
-use pcap_compactor::views::timeline::{Flow, Hosts, Machine, Packet, TimelineSink};
+use pcap_compactor::views::timeline::{Flow, Host, Hosts, Machine, Packet, TimelineSink};
 
 /// Keeps what it is told.
 #[derive(Default)]
@@ -59,15 +60,17 @@ pub(crate) fn hosts() -> Hosts {
     hosts
 }
 
-pub(crate) fn packet(&(ms, up, flags, seq, ack, payload): &Row) -> Packet {
-    let (client, server) = ((0, 40_000), (1, 80));
-    let (from, to) = if up { (client, server) } else { (server, client) };
+/// A host and a port.
+pub(crate) type End = (Host, i64);
+
+/// A TCP packet, so many milliseconds after [`START`].
+pub(crate) fn sent(ms: i64, src: End, dst: End, flags: i64, [seq, ack]: [i64; 2], payload: u32) -> Packet {
     Packet {
         time: START + ms * 1000,
-        src: from.0,
-        src_port: from.1,
-        dst: to.0,
-        dst_port: to.1,
+        src: src.0,
+        src_port: src.1,
+        dst: dst.0,
+        dst_port: dst.1,
         flags: Some(flags),
         seq,
         ack,
@@ -75,6 +78,12 @@ pub(crate) fn packet(&(ms, up, flags, seq, ack, payload): &Row) -> Packet {
         payload: Some(payload),
         protocol: Some(6),
     }
+}
+
+pub(crate) fn packet(&(ms, up, flags, seq, ack, payload): &Row) -> Packet {
+    let (client, server) = ((0, 40_000), (1, 80));
+    let (from, to) = if up { (client, server) } else { (server, client) };
+    sent(ms, from, to, flags, [seq, ack], payload)
 }
 
 /// What a machine makes of packets.

@@ -10,12 +10,9 @@ use pcap_compactor::sink::timeline::check::{Findings, check, check_versions};
 use pcap_compactor::sink::timeline::{About, Chunked, FlowList, Multires, Several};
 use pcap_compactor::views::timeline::correct::Settings;
 use pcap_compactor::views::timeline::original::{Options, Original};
-use pcap_compactor::views::timeline::{Choice, Correct, Host, Hosts, Machine, Mode, Packet, TimelineSink};
+use pcap_compactor::views::timeline::{Choice, Correct, Hosts, Machine, Mode, Packet, TimelineSink};
 
-use super::{ACK, FIN, PSH, RST, START, SYN};
-
-/// A host and a port.
-type End = (Host, i64);
+use super::{ACK, End, FIN, PSH, RST, START, SYN, sent};
 
 /// What is written down of a network.
 #[derive(Default)]
@@ -25,20 +22,8 @@ struct Tape {
 }
 
 impl Tape {
-    fn put(&mut self, ms: i64, src: End, dst: End, flags: i64, [seq, ack]: [i64; 2], payload: u32) {
-        self.packets.push(Packet {
-            time: START + ms * 1000,
-            src: src.0,
-            src_port: src.1,
-            dst: dst.0,
-            dst_port: dst.1,
-            flags: Some(flags),
-            seq,
-            ack,
-            length: 54 + i64::from(payload),
-            payload: Some(payload),
-            protocol: Some(6),
-        });
+    fn put(&mut self, ms: i64, src: End, dst: End, flags: i64, numbers: [i64; 2], payload: u32) {
+        self.packets.push(sent(ms, src, dst, flags, numbers, payload));
     }
 
     fn handshake(&mut self, ms: i64, a: End, b: End, [x, y]: [i64; 2]) {
