@@ -1,15 +1,14 @@
 //! The command `view`: the server as a script asks it, and the page as a browser shows it.
-//!
-//! The page is tried in Chromium by tests/page/check.mjs. Where node or the browser is missing, that is said on standard error, and fails
-//! where `CI` is set.
 
+mod browser;
+mod folders;
 mod made;
 mod times;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -103,18 +102,6 @@ fn small(folder: &Path) {
     }
     made.lone(START + 9_000_000, "10.0.0.1", "10.0.0.2");
     made.write(folder);
-}
-
-fn reference() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared");
-    let folder = std::env::var_os("PCAP_COMPACTOR_CORPUS").map_or(beside, PathBuf::from).join("reference/timearcs");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    let missing = format!("no folders in {}: set PCAP_COMPACTOR_CORPUS", folder.display());
-    assert!(std::env::var_os("CI").is_none(), "{missing}");
-    writeln!(std::io::stderr(), "LEFT OUT: folders of TimeArcs itself; {missing}").expect("standard error takes text");
-    None
 }
 
 #[test]
@@ -213,122 +200,6 @@ fn the_server_stops_at_a_signal_and_says_when_its_port_is_taken() {
     assert!(ran.said.contains(&format!("127.0.0.1:{port}: another program has this port")), "{ran:?}");
 }
 
-#[test]
-fn what_is_wrong_in_a_folder_is_named_with_its_place() {
-    let complaint = |spoil: &dyn Fn(&Path)| {
-        let dir = tempfile::tempdir().unwrap();
-        small(dir.path());
-        spoil(dir.path());
-        let ran =
-            run(["view".as_ref(), dir.path().as_os_str(), "--save".as_ref(), dir.path().join("page.html").as_os_str()]);
-        assert_eq!(ran.code, Some(1), "{ran:?}");
-        assert!(!dir.path().join("page.html").exists());
-        ran.said
-    };
-    let edit = |file: &'static str, from: &'static str, to: &'static str| {
-        complaint(&move |folder: &Path| {
-            let path = folder.join(file);
-            let text = fs::read_to_string(&path).unwrap();
-            assert!(text.contains(from), "{text}");
-            fs::write(path, text.replacen(from, to, 1)).unwrap();
-        })
-    };
-    let says = |said: String, parts: &[&str]| assert!(parts.iter().all(|part| said.contains(part)), "{said}");
-    let gone = |file: &'static str| complaint(&move |folder: &Path| fs::remove_file(folder.join(file)).unwrap());
-    says(gone("manifest.json"), &["no timeline folder"]);
-    says(gone("packets.csv"), &["packets.csv: cannot open"]);
-    says(gone("flows/flows_index.json"), &["flows_index.json: cannot read"]);
-    says(gone("flows/chunk_00000.json"), &["flows_index.json: flow 0 (flow_000001)", "chunk_00000.json: cannot read"]);
-    says(
-        edit("manifest.json", "\"2.0\"", "\"5.0\""),
-        &["manifest.json: this is version 5.0", "only version 2.0", "can be viewed"],
-    );
-    says(edit("manifest.json", "{", "["), &["manifest.json", "line 1"]);
-    says(edit("packets.csv", "src_port", "port"), &["packets.csv: line 1: there is no column src_port"]);
-    says(
-        edit("packets.csv", ",192.0.2.1,40000", ",192.0.2.1,forty"),
-        &["packets.csv: line 2: src_port \"forty\" is no"],
-    );
-    says(edit("packets.csv", ",1000,0,74,6", ""), &["packets.csv: line 2: it has only 7 fields"]);
-    let chunk = "flows/chunk_00000.json";
-    says(edit(chunk, "\"closed\"", "\"shut\""), &["chunk_00000.json: [0] (flow_000001): state \"shut\""]);
-    says(edit(chunk, "\"flow_000001\"", "\"flow_000009\""), &["chunk_00000.json: [0] is flow_000009", "flow_000001"]);
-    says(edit(chunk, "\"phase\":\"fin\"", "\"phase\":\"nif\""), &["phases, Closing [0]: phase \"nif\""]);
-    says(
-        edit(chunk, "\"seq_num\":1000", "\"seq_num\":1001"),
-        &["(flow_000001): phases, Establishment [0]: its packet is not among packets"],
-    );
-    let index = "flows/flows_index.json";
-    says(edit(index, "chunk_00000.json", "../manifest.json"), &["flow 0", "is no file name"]);
-    says(edit(index, "\"chunk_index\":0", "\"chunk_index\":7"), &["flow 0", "[7] is not there"]);
-}
-
-/// Damages files of a folder in many ways, one at a time: it is read or refused, and nothing else.
-fn damage(folder: &Path, files: &[&str]) {
-    let dir = tempfile::tempdir().unwrap();
-    let page = dir.path().join("page.html");
-    let mut seed = 7u64;
-    let mut dice = |n: usize| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) as usize % n
-    };
-    let (mut read, mut refused) = (0, 0);
-    for file in files {
-        let path = folder.join(file);
-        let whole = fs::read(&path).unwrap();
-        for turn in 0..40 {
-            let mut bytes = whole.clone();
-            let place = dice(bytes.len());
-            match turn % 4 {
-                0 => bytes.truncate(place),
-                1 => bytes[place] = dice(256) as u8,
-                // Digits become other digits, of all sizes.
-                2 => bytes
-                    .iter_mut()
-                    .skip(place)
-                    .filter(|byte| byte.is_ascii_digit())
-                    .take(3)
-                    .for_each(|byte| *byte = b'9'),
-                _ => drop(bytes.splice(place..place, b"-99999999".iter().copied().take(dice(9) + 1))),
-            }
-            fs::write(&path, bytes).unwrap();
-            let ran = run(["view".as_ref(), folder.as_os_str(), "--save".as_ref(), page.as_os_str()]);
-            match ran.code {
-                // What is not as many as the manifest says is partial.
-                Some(0 | 3) => read += 1,
-                Some(1) => refused += 1,
-                _ => panic!("{file}, turn {turn}: {ran:?}"),
-            }
-        }
-        fs::write(&path, whole).unwrap();
-    }
-    assert!(read > 10 && refused > 10, "{read} read, {refused} refused");
-}
-
-#[test]
-fn a_damaged_folder_is_read_or_refused_and_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
-    small(dir.path());
-    damage(dir.path(), &["manifest.json", "packets.csv", "flows/flows_index.json", "flows/chunk_00000.json"]);
-}
-
-#[test]
-fn a_damaged_folder_of_two_versions_is_read_or_refused_and_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
-    let capture = file(dir.path(), "a.pcap", &pcap(&mixed()));
-    let folder = dir.path().join("out");
-    timeline(&capture, &folder, "3.3+5.0");
-    let files = [
-        "v3.3/manifest.json",
-        "v3.3/resolutions/raw/index.json",
-        "v3.3/resolutions/raw/chunk_000000.csv",
-        "v5.0/manifest.json",
-        "v5.0/indices/flow_list/index.json",
-        "v5.0/indices/flow_list/10-0-0-1__9-0-0-1.csv",
-    ];
-    damage(&folder, &files);
-}
-
 /// `-` is standard output, as everywhere.
 #[test]
 fn a_page_goes_to_standard_output_by_its_usual_name() {
@@ -344,31 +215,6 @@ fn a_page_goes_to_standard_output_by_its_usual_name() {
     assert!(ran.out == fs::read_to_string(dir.path().join("page.html")).unwrap());
     assert!(ran.said.contains(" packets, 4 flows, "), "{}", ran.said);
     assert!(!dir.path().join("-").exists());
-}
-
-/// Files that would fill the memory are refused before they are read, whatever they hold.
-#[test]
-fn json_beyond_its_bound_is_refused_with_the_way_out() {
-    let dir = tempfile::tempdir().unwrap();
-    let page = dir.path().join("page.html");
-    for (name, long, at_most) in [
-        ("manifest.json", 17 << 20, "16.8 MB"),
-        ("flows/flows_index.json", 10 << 30, "1.1 GB"),
-        ("flows/chunk_00000.json", 10 << 30, "1.1 GB"),
-    ] {
-        let folder = dir.path().join("t");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir(&folder).unwrap();
-        small(&folder);
-        // A file of that size that takes no room.
-        fs::OpenOptions::new().write(true).open(folder.join(name)).unwrap().set_len(long).unwrap();
-        let ran = run(["view".as_ref(), folder.as_os_str(), "--save".as_ref(), page.as_os_str()]);
-        let place = folder.join(name).display().to_string();
-        let said = format!("{place}: it has ");
-        let bound = format!("at most {at_most} are read at once; view the capture that the folder is of");
-        assert!(ran.code == Some(1) && ran.said.contains(&said) && ran.said.contains(&bound), "{name}: {}", ran.said);
-        assert!(!page.exists());
-    }
 }
 
 #[test]
@@ -488,93 +334,6 @@ fn mixed() -> Vec<Sent> {
     packets
 }
 
-/// What a page shows of packets and flows, by names, without what only version 2.0 has.
-fn shown(scene: &Value, bins: &Value) -> (Vec<String>, Vec<String>) {
-    let host = |number: &f64| scene["hosts"].get(*number as usize).map_or("", |name| name.as_str().unwrap()).to_owned();
-    let names = |of: &Value, name: &str| -> Vec<String> { column(of, name).iter().map(host).collect() };
-    let text = |of: &Value, name: &str| -> Vec<String> { column(of, name).iter().map(f64::to_string).collect() };
-    let rows = |columns: Vec<Vec<String>>| -> Vec<String> {
-        let mut rows: Vec<String> = (0..columns[0].len())
-            .map(|row| columns.iter().map(|column| format!("{} ", column[row])).collect())
-            .collect();
-        rows.sort();
-        rows
-    };
-    let numbers = |of: &Value, list: &[&str]| -> Vec<Vec<String>> { list.iter().map(|name| text(of, name)).collect() };
-    let mut marks = numbers(bins, &["time", "class", "bytes", "flow"]);
-    marks.extend([names(bins, "src"), names(bins, "dst")]);
-    let flows = &scene["flows"];
-    let list = ["number", "start", "end", "initiatorPort", "responderPort", "packets", "bytes", "ending", "known"];
-    let mut lines = numbers(flows, &list);
-    lines.extend([names(flows, "initiator"), names(flows, "responder")]);
-    (rows(marks), rows(lines))
-}
-
-#[test]
-fn versions_3_3_and_5_0_together_show_what_2_0_does() {
-    let dir = tempfile::tempdir().unwrap();
-    let capture = file(dir.path(), "a.pcap", &pcap(&mixed()));
-    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
-    timeline(&capture, &old, "2.0");
-    timeline(&capture, &new, "3.3+5.0");
-    let all = "/bins?level=0&from=0&to=9000000000";
-    let [old, new] = [old, new].map(|folder| {
-        let served = Served::start(&folder);
-        (served.json("/scene"), served.json(all), served.json("/packets?flow=0"))
-    });
-    assert_eq!(shown(&new.0, &new.1), shown(&old.0, &old.1));
-    assert_eq!(new.0["packets"], 12);
-    for name in ["time", "seq", "ack", "length", "flags", "class", "forward"] {
-        assert_eq!(column(&new.2, name), column(&old.2, name), "{name}");
-    }
-    assert_eq!((&new.0["steps"], &new.0["origin"]["warnings"]), (&json!([]), &json!([])));
-    assert_eq!([&old.0, &new.0].map(|scene| scene["origin"]["steps"].as_bool()), [Some(true), Some(false)]);
-    let summary = new.0["origin"]["summary"].as_str().unwrap();
-    assert!(summary.contains("version 3.3 and 5.0: 12 packets, 3 flows"), "{summary}");
-}
-
-#[test]
-fn versions_3_3_and_5_0_are_shown_alone_and_what_is_wrong_in_them_is_named() {
-    let dir = tempfile::tempdir().unwrap();
-    let capture = file(dir.path(), "a.pcap", &pcap(&mixed()));
-    let folder = dir.path().join("out");
-    timeline(&capture, &folder, "3.3+5.0");
-    let page = dir.path().join("page.html");
-    let save = |folder: &Path| run(["view".as_ref(), folder.as_os_str(), "--save".as_ref(), page.as_os_str()]);
-    for (version, said) in [("v3.3", "12 packets, 0 flows"), ("v5.0", "11 packets, 3 flows")] {
-        let ran = save(&folder.join(version));
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert!(ran.said.contains(said), "{ran:?}");
-    }
-    let edit = |file: &str, from: &str, to: &str, says: &[&str], code: i32| {
-        let path = folder.join(file);
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{file}: {text}");
-        fs::write(&path, text.replacen(from, to, 1)).unwrap();
-        let ran = save(&folder);
-        assert_eq!(ran.code, Some(code), "{ran:?}");
-        assert!(says.iter().all(|part| ran.said.contains(part)), "{ran:?}");
-        fs::write(&path, text).unwrap();
-    };
-    let raw = "v3.3/resolutions/raw/chunk_000000.csv";
-    edit("v3.3/manifest.json", "\"3.3\"", "\"3.1\"", &["this is version 3.1, format multires_packets"], 1);
-    edit("v3.3/resolutions/raw/index.json", "chunk_000000.csv", "../x.csv", &["\"../x.csv\" is no file name"], 1);
-    edit(raw, "flags,", "flag,", &["chunk_000000.csv: line 1: there is no column flags"], 1);
-    edit(raw, ",PSH+ACK,", ",PSH+ACK,x", &["chunk_000000.csv: line 5: length \"x"], 1);
-    let index = "v5.0/indices/flow_list/index.json";
-    edit(index, "<->", "--", &["is not two hosts"], 1);
-    edit(index, "\"file\": \"", "\"file\": \"../", &["is no file name"], 1);
-    edit("v5.0/manifest.json", "\"total_flows\": 3", "\"total_flows\": 4", &["total_flows is 4, but 3 are there"], 3);
-    let lists = fs::read_dir(folder.join("v5.0/indices/flow_list")).unwrap();
-    let names = lists.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let list = names.filter(|name| name.ends_with(".csv")).min().unwrap();
-    let list = format!("v5.0/indices/flow_list/{list}");
-    edit(&list, "start_time", "start", &[".csv: line 1: the header is not"], 1);
-    edit(&list, ",\"0:", ",\"x:", &[".csv: line 2: delta \"x\" is no whole number"], 1);
-    // A packet that the table does not have.
-    edit(&list, ",\"0:2:", ",\"0:3:", &["1 packet of flows not among the packets"], 3);
-}
-
 #[test]
 fn what_was_cut_or_left_out_is_on_the_page_and_in_the_saved_one() {
     let dir = tempfile::tempdir().unwrap();
@@ -654,157 +413,4 @@ fn parts_of_the_time_have_all_packets_at_every_scale_and_each_once() {
     let one = get(&format!("/packets?flow={place}"));
     assert_eq!(column(&one, "time").len() as f64, listed[place]);
     assert_eq!(column(&one, "time")[0], column(flows, "start")[place]);
-}
-
-fn is_there(program: &str) -> bool {
-    let mut command = Command::new(program);
-    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null());
-    command.output().is_ok_and(|out| out.status.success())
-}
-
-/// Says what is left out.
-fn left_out(missing: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{missing}");
-    writeln!(std::io::stderr(), "LEFT OUT: the page; {missing}").expect("standard error takes text");
-}
-
-/// node; nothing, said aloud, where it is missing.
-fn node() -> Option<()> {
-    is_there("node").then_some(()).or_else(|| {
-        left_out("there is no node");
-        None
-    })
-}
-
-/// node and Chromium; nothing, said aloud, where one is missing.
-fn browser() -> Option<String> {
-    node()?;
-    let named = std::env::var("CHROMIUM").ok();
-    let known = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"].map(str::to_owned);
-    let browser = named.into_iter().chain(known).find(|program| is_there(program));
-    if browser.is_none() {
-        left_out("there is no Chromium; CHROMIUM may name one");
-    }
-    browser
-}
-
-/// Tries the page of a folder, with what flows_index.json says of the flow of most packets.
-fn try_page(browser: &str, folder: &Path) {
-    let read = |file: &str| -> Value { serde_json::from_slice(&fs::read(folder.join(file)).unwrap()).unwrap() };
-    let index = read("flows/flows_index.json");
-    let lines = fs::read_to_string(folder.join("packets.csv")).unwrap_or_default();
-    let mut hosts: Vec<&str> = lines.lines().skip(1).flat_map(|line| line.split(',').skip(1).take(2)).collect();
-    hosts.sort_unstable();
-    hosts.dedup();
-    let key = |flow: &Value| {
-        let number = |name: &str| flow[name].as_i64().unwrap();
-        (-number("totalPackets"), number("startTime"), flow["id"].as_str().unwrap().to_owned())
-    };
-    let flow = index.as_array().unwrap().iter().min_by_key(|flow| key(flow));
-    let (mut sections, mut listed) = (json!({}), 0);
-    if let Some(flow) = flow {
-        let chunk = read(&format!("flows/{}", flow["chunk_file"].as_str().unwrap()));
-        listed = chunk[flow["chunk_index"].as_u64().unwrap() as usize]["packets"].as_array().unwrap().len() as u64;
-        let count = |name: &str| flow[name].as_u64().unwrap();
-        let steps = [count("establishment_packets"), count("data_transfer_packets"), count("closing_packets")];
-        sections = json!({"Handshake": steps[0], "Data": steps[1], "Close": steps[2]});
-        let rest = listed - steps.iter().sum::<u64>();
-        if rest > 0 {
-            sections["No step"] = rest.into();
-        }
-    }
-    let packets = lines.lines().count().saturating_sub(1);
-    let thousands = |n: usize| if n < 1000 { n.to_string() } else { format!("{},{:03}", n / 1000, n % 1000) };
-    let dir = tempfile::tempdir().unwrap();
-    let limited = dir.path().join("limited.html");
-    if packets > 500 {
-        let save = [
-            "view".as_ref(),
-            folder.as_os_str(),
-            "--save".as_ref(),
-            limited.as_os_str(),
-            "--most-packets=500".as_ref(),
-        ];
-        assert_eq!(run(save).code, Some(0));
-    }
-    let expected = json!({
-        "limited": (packets > 500).then_some(limited),
-        "packets": thousands(packets), "flows": thousands(index.as_array().unwrap().len()), "hosts": thousands(hosts.len()),
-        "sections": sections, "listed": listed, "origin": "^A timeline folder of version 2.0: ",
-    });
-    let served = Served::start(folder);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/check.mjs");
-    let saved = dir.path().join("saved page.html");
-    let mut check = Command::new("node");
-    check.arg(script).arg(browser).arg(&served.url).arg(saved).arg(expected.to_string()).stdin(Stdio::null());
-    let out = check.output().unwrap();
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(out.status.success(), "{}: {}\n{}", folder.display(), text(&out.stderr), text(&out.stdout));
-    let told: Value = serde_json::from_slice(&out.stdout).unwrap();
-    assert_eq!(told["rows"].as_u64(), Some(listed.min(600)), "rows of the chosen flow");
-}
-
-#[test]
-fn a_browser_shows_folders_of_the_original() {
-    let (Some(browser), Some(reference)) = (browser(), reference()) else { return };
-    for folder in ["out_default", "out_edge_input", "out_edge_hexflags", "out_idle_input"] {
-        try_page(&browser, &reference.join(folder));
-    }
-}
-
-#[test]
-fn a_browser_shows_an_office_nothing_silence_of_centuries_and_names_that_would_be_markup() {
-    let Some(browser) = browser() else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let office = dir.path().join("office");
-    Made::office(30_000, 600_000_000, 1).write(&office);
-    try_page(&browser, &office);
-
-    let empty = dir.path().join("empty");
-    Made::default().write(&empty);
-    try_page(&browser, &empty);
-
-    let century = 100 * 365 * 86_400_000_000;
-    for (name, times) in
-        [("apart", [START - century, START + century]), ("extremes", [i64::MIN + 1, i64::MAX - 3_000_000])]
-    {
-        let mut made = Made::default();
-        for (time, client) in times.into_iter().zip(["10.0.0.1", "10.0.0.2"]) {
-            let ends = Ends { client, client_port: 1000, server: "192.0.2.1", server_port: 80 };
-            made.talk(time, 100, &ends, Kind::Graceful, 4);
-        }
-        let folder = dir.path().join(name);
-        made.write(&folder);
-        try_page(&browser, &folder);
-    }
-
-    let hostile = dir.path().join("<b>hostile");
-    let mut made = Made::default();
-    let ends = Ends {
-        client: "<img/src=x/onerror=boom=1>",
-        client_port: 1,
-        server: "</script><script>boom=1</script>\u{202e}",
-        server_port: 2,
-    };
-    made.talk(START, 1000, &ends, Kind::Graceful, 3);
-    made.write(&hostile);
-    try_page(&browser, &hostile);
-}
-
-/// Says how long the first picture takes and how many frames a second are drawn: `cargo test --release --test all million -- --ignored --nocapture`.
-/// Where `PAGE_FOLDER` names a folder, the scene is left there.
-#[test]
-#[ignore = "takes a minute, and tells times"]
-fn a_million_packets_are_drawn_and_panned() {
-    let Some(browser) = browser() else { return };
-    let dir = tempfile::tempdir().unwrap();
-    let folder = std::env::var_os("PAGE_FOLDER").map_or(dir.path().join("million"), PathBuf::from);
-    if !folder.exists() {
-        Made::office(1_000_000, 3_600_000_000, 100).write(&folder);
-    }
-    let served = Served::start(&folder);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/page/speed.mjs");
-    let out = Command::new("node").arg(script).arg(browser).arg(&served.url).stdin(Stdio::null()).output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    writeln!(std::io::stderr(), "{}", String::from_utf8_lossy(&out.stdout).trim()).unwrap();
 }

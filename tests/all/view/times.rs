@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use pcap_compactor::capture::{PcapLayout, PcapngWriter};
 use serde_json::{Value, json};
 
+use super::browser::node;
 use super::made::{Ends, Kind, Made, START};
-use super::{Served, column, node};
+use super::{Served, column};
 use crate::command::run;
 use crate::flows::{frame, pcap, segment};
 use crate::model::SECOND;

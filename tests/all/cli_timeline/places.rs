@@ -1,0 +1,127 @@
+//! Where `timeline` writes: whole or not at all, and in place of nothing but a timeline.
+
+use std::process::Stdio;
+
+use crate::command::{Ran, command};
+use crate::flows::pcap;
+use crate::run::file;
+
+use super::{packets, timeline};
+
+/// A folder goes into its place by its name, so the one that one stands in is not replaced.
+#[test]
+fn a_place_without_a_name_or_that_leads_nowhere_is_refused_with_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let inside = dir.path().join("here");
+    std::fs::create_dir(&inside).unwrap();
+    let run = |place: &str| {
+        let mut command = command(["timeline", capture.to_str().unwrap(), "--force", "-o", place]);
+        Ran::of(command.current_dir(&inside).output().unwrap())
+    };
+    for place in [".", "./", "..", "../here/..", "/"] {
+        let ran = run(place);
+        assert_eq!(ran.code, Some(2), "{place}: {}", ran.said);
+        assert!(ran.said.contains("name one in it, such as") && ran.said.contains("timeline"), "{}", ran.said);
+    }
+    assert_eq!((std::fs::read_dir(&inside).unwrap().count(), std::fs::read_dir(dir.path()).unwrap().count()), (0, 2));
+    assert_eq!(run("../here/out").code, Some(0));
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("nowhere", inside.join("loose")).unwrap();
+        let ran = run("loose");
+        assert_eq!(ran.code, Some(1), "{}", ran.said);
+        assert!(ran.said.contains("loose: cannot write: it is a link to what is not there; remove it"), "{}", ran.said);
+        assert!(!ran.said.contains("os error") && !inside.join("nowhere").exists(), "{}", ran.said);
+    }
+}
+
+/// A run that waits for its input is ended, and leaves nothing under a temporary name.
+#[cfg(unix)]
+#[test]
+fn nothing_stays_of_a_run_that_a_signal_ended() {
+    for (signal, code) in [("INT", 130), ("HUP", 129)] {
+        for arguments in [&["timeline", "-", "-o", "out"][..], &["flows", "-", "-o", "out.csv"]] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut run = command(arguments);
+            let mut child = run.current_dir(dir.path()).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            std::io::Write::write_all(&mut stdin, &pcap(&packets())).unwrap();
+            while std::fs::read_dir(dir.path()).unwrap().next().is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            let kill = std::process::Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+            assert!(kill.unwrap().success());
+            assert_eq!(child.wait().unwrap().code(), Some(code), "{signal} {arguments:?}");
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "{signal} {arguments:?}");
+        }
+    }
+}
+
+/// What a killed run left goes with the next run to the same place, and not while the run lives.
+#[cfg(unix)]
+#[test]
+fn a_killed_run_is_cleared_away_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let begun = |layout: &str| {
+        let mut run = command(["timeline", "-", "-o", "out", "--force", "--layout", layout]);
+        let mut child = run.current_dir(dir.path()).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, &pcap(&packets())).unwrap();
+        let under_way = format!(".{}-", child.id());
+        let marked = || {
+            let mut entries = std::fs::read_dir(dir.path()).unwrap().flatten();
+            entries.any(|entry| {
+                let ours = entry.file_name().to_string_lossy().contains(&under_way);
+                ours && entry.path().join(".under-way").exists()
+            })
+        };
+        while !marked() {
+            assert!(child.try_wait().unwrap().is_none(), "it runs");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        (child, stdin)
+    };
+    let next = || {
+        let mut run = command(["timeline", capture.to_str().unwrap(), "-o", "out", "--force"]);
+        let ran = Ran::of(run.current_dir(dir.path()).output().unwrap());
+        assert_eq!(ran.code, Some(0), "{}", ran.said);
+        ran.said
+    };
+    let there = || std::fs::read_dir(dir.path()).unwrap().count();
+    for layout in ["2.0", "all"] {
+        let (mut child, stdin) = begun(layout);
+        assert!(!next().contains("was killed"), "it lives");
+        assert_eq!(there(), 3, "capture, folder, and what is under way");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        drop(stdin);
+        assert_eq!(there(), 3);
+        let said = next();
+        assert_eq!(said.matches(".tmp: removed; a run that was killed had left it").count(), 1, "{said}");
+        assert_eq!(there(), 2);
+    }
+    assert_eq!(timeline(&["--check", dir.path().join("out").to_str().unwrap()]).code, Some(0));
+}
+
+/// Nothing of anybody else's is replaced, however deep it lies.
+#[test]
+fn a_stranger_in_a_timeline_keeps_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let out = dir.path().join("out");
+    let (capture, place) = (capture.to_str().unwrap(), out.to_str().unwrap());
+    let again = || timeline(&[capture, "-o", place, "--layout", "all", "--force"]);
+    assert_eq!(again().code, Some(0));
+    for name in ["v2.0/flows/sub", "v3.3/resolutions/raw/my.csv", "v5.0/indices/flow_list/notes.txt", "notes.txt"] {
+        let stranger = out.join(name);
+        std::fs::write(&stranger, "mine").unwrap();
+        let ran = again();
+        let said = format!("it holds {name}, which is no part of a timeline; name another folder");
+        assert!(ran.code == Some(1) && ran.said.contains(&said), "{ran:?}");
+        assert_eq!(std::fs::read_to_string(&stranger).unwrap(), "mine");
+        std::fs::remove_file(stranger).unwrap();
+    }
+    assert_eq!(again().code, Some(0));
+}
