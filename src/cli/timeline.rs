@@ -342,12 +342,14 @@ fn check_folder(folder: &Path, shared: &Shared) -> anyhow::Result<Exit> {
 /// What lies where a folder without a manifest should be, and the way out.
 fn no_timeline(path: &Path, has_manifest: impl Fn(&Path) -> bool) -> String {
     const SHOWN: usize = 3;
+    /// Folders around a file of a timeline.
+    const DEEPEST: usize = 3;
     let made = "`pcap-compactor timeline CAPTURE -o DIR` makes one";
     let entries = match std::fs::read_dir(path) {
         Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()),
         Err(error) if path.symlink_metadata().is_err() => return format!("{error}; name the folder of a timeline"),
         Err(_) if path.is_file() => {
-            let parent = path.ancestors().skip(1).find(|parent| has_manifest(parent));
+            let parent = path.ancestors().skip(1).take(DEEPEST).find(|parent| has_manifest(parent));
             let parent = parent.map_or_else(String::new, |parent| match parent.as_os_str().is_empty() {
                 true => ": .".to_owned(),
                 false => format!(": {}", parent.display()),
