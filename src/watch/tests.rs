@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::traffic::{SENSOR, Traffic, Work, compare};
+use super::Settings;
 use super::journal::Journal;
 use super::line::Order;
 use super::spans::hour;
@@ -218,6 +219,26 @@ fn what_was_completed_later_makes_no_other_file_late() {
         work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(part))));
         assert_eq!(work.finish(true).quarantined, 0);
     }
+    compare(&traffic.made(), &expected);
+}
+
+#[test]
+fn what_begins_before_a_file_that_grew_between_two_runs_has_its_hours() {
+    let traffic = Traffic::new(3000);
+    let expected = traffic.expected();
+    let settings = || Settings { stable: Duration::from_millis(100), ..traffic.settings() };
+    let (grows, before) = traffic.parts.split_last().unwrap();
+    let whole = fs::read(grows).unwrap();
+    fs::write(grows, &whole[..whole.len() / 2]).unwrap();
+    let work = Work::start(settings());
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(grows))));
+    // Hours without a packet are out now.
+    assert_eq!(work.finish(false).files, 1);
+    fs::write(grows, &whole).unwrap();
+    let work = Work::start(settings());
+    work.tell(Order::Complete(traffic.arrivals(before)));
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(grows))));
+    assert_eq!(work.finish(true).quarantined, 0);
     compare(&traffic.made(), &expected);
 }
 

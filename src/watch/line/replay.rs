@@ -89,11 +89,12 @@ impl LineFeed<'_> {
                     return Ok(Some(Next::Quiet(until)));
                 }
                 Entry::File { place, mut fed, became } => {
+                    // Also of one that is another now: hours may be out up to it.
+                    self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN));
                     let given_up = self.waiting.unreadable.get(&fed.identity).cloned();
                     let found = if given_up.is_none() { self.found(&fed)? } else { None };
                     if let Some(path) = found {
                         fed.path = path;
-                        self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN));
                         self.place = Some((place, became.is_none()));
                         self.reading = Some((fed.path.clone(), fed.identity));
                         return Ok(Some(Next::File { path: fed.path, next: fed.next }));
