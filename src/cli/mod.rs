@@ -216,3 +216,17 @@ pub(crate) fn say(line: &str) {
     // There is nowhere left to say that standard error is gone.
     let _ = writeln!(io::stderr(), "{}", text::printable(line));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_page_names_all_commands() {
+        let page = include_str!("../../packaging/pcap-compactor.1");
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name().replace('-', "\\-");
+            assert!(page.contains(&format!(".TP\n.B {name}\n")), "{name}");
+        }
+    }
+}
