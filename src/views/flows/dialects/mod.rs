@@ -26,7 +26,7 @@ use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::filter::Filter;
 pub use crate::sink::notation::Notation;
-use switches::nearest;
+use switches::among;
 pub use switches::{Switch, Value};
 pub use zone::Zone;
 
@@ -198,10 +198,7 @@ impl FromStr for Dialect {
             "nexus" => Ok(nexus::dialect()),
             "nf-v2" => Ok(nf::dialect(nf::Version::V2)),
             "nf-v3" => Ok(nf::dialect(nf::Version::V3)),
-            _ => {
-                let (all, nearest) = (Dialect::NAMES.join(", "), nearest(name, Dialect::NAMES));
-                Err(Error::config(format!("there is no dialect `{name}`; the nearest is `{nearest}`, of {all}")))
-            }
+            _ => Err(Error::config(format!("there is no dialect `{name}`; {}", among(name, &Dialect::NAMES)))),
         }
     }
 }

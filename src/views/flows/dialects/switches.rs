@@ -51,14 +51,16 @@ pub(super) fn find<T: Named>(switch: &str, value: &str) -> Result<T> {
     let found = T::ALL.iter().find(|(name, ..)| *name == value);
     found.map(|(_, value, _)| *value).ok_or_else(|| {
         let names: Vec<_> = T::ALL.iter().map(|(name, ..)| *name).collect();
-        let (nearest, all) = (nearest(value, names.iter().copied()), names.join(", "));
-        Error::config(format!("`{switch}` cannot be `{value}`; the nearest is `{nearest}`, of {all}"))
+        Error::config(format!("`{switch}` cannot be `{value}`; {}", among(value, &names)))
     })
 }
 
 /// There is no switch of this name among those.
 pub(super) fn unknown<'n>(name: &str, names: impl IntoIterator<Item = &'n str>) -> Error {
-    Error::config(format!("there is no switch `{name}`; the nearest is `{}`", nearest(name, names)))
+    let names: Vec<_> = names.into_iter().collect();
+    let there = nearest(name, names.iter().copied())
+        .map_or_else(|| format!("there are {}", names.join(", ")), |near| format!("the nearest is `{near}`"));
+    Error::config(format!("there is no switch `{name}`; {there}"))
 }
 
 /// Declares the switches of a program. What documents one is also what [`Switch::about`] says; `from` is its [source](Switch::source).
@@ -95,9 +97,20 @@ macro_rules! switches {
 }
 pub(super) use switches;
 
-/// The name that is the fewest letters away.
-pub(super) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> &'n str {
-    names.into_iter().min_by_key(|name| distance(word, name)).unwrap_or_default()
+/// What there is in place of a word, and what is meant if that shows.
+pub(super) fn among(word: &str, names: &[&str]) -> String {
+    let all = names.join(", ");
+    match nearest(word, names.iter().copied()) {
+        Some(near) => format!("the nearest is `{near}`, of {all}"),
+        None => format!("there are {all}"),
+    }
+}
+
+/// The name that is the fewest letters away, if no more than a third of them differ: what has less in common was not meant.
+pub(super) fn nearest<'n>(word: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
+    let letters = |text: &str| text.chars().count();
+    let (away, near) = names.into_iter().map(|name| (distance(word, name), name)).min_by_key(|(away, _)| *away)?;
+    (3 * away <= letters(word).max(letters(near))).then_some(near)
 }
 
 /// Letters to be put in, taken out or changed (Levenshtein).
@@ -112,4 +125,21 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_little_in_common_is_not_told_as_meant() {
+        let names = ["population", "sample"];
+        assert_eq!(among("popluation", &names), "the nearest is `population`, of population, sample");
+        assert_eq!(among("xyz", &names), "there are population, sample");
+        assert_eq!(nearest("ampl", names), Some("sample"), "two of six");
+        assert_eq!(nearest("amp", names), None, "three of six");
+        assert_eq!(nearest("x", []), None);
+        let said = unknown("velocity", names).to_string();
+        assert!(said.ends_with("there is no switch `velocity`; there are population, sample"), "{said}");
+    }
 }

@@ -41,10 +41,12 @@ impl FromStr for Zone {
             // Who names a city alone means the zone of it.
             let city = |zone: &&str| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(name));
             let mut names = names.iter().map(String::as_str);
-            let near = names.clone().find(city).unwrap_or_else(|| nearest(name, &mut names));
-            Error::config(format!(
-                "there is no time zone `{name}`; the nearest is `{near}`, as the IANA database has them"
-            ))
+            let near = names.clone().find(city).or_else(|| nearest(name, &mut names));
+            let near = near.map_or_else(
+                || "names are such as `Europe/Berlin`".to_owned(),
+                |near| format!("the nearest is `{near}`"),
+            );
+            Error::config(format!("there is no time zone `{name}`; {near}, as the IANA database has them"))
         })
     }
 }
@@ -83,9 +85,12 @@ mod tests {
 
     #[test]
     fn a_wrong_name_is_told_the_nearest() {
-        for (wrong, near) in
-            [("Europe/Belrin", "`Europe/Berlin`"), ("Moncton", "`America/Moncton`"), ("", "`"), ("UTC+2", "`")]
-        {
+        for (wrong, near) in [
+            ("Europe/Belrin", "is `Europe/Berlin`"),
+            ("Moncton", "is `America/Moncton`"),
+            ("", "are such as"),
+            ("1 Oak St", "are such as"),
+        ] {
             let said = wrong.parse::<Zone>().unwrap_err().to_string();
             assert!(said.contains(near) && said.contains("no time zone"), "{wrong}: {said}");
         }
