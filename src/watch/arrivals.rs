@@ -123,6 +123,7 @@ impl Default for Room {
 pub struct Arrivals {
     finished: Sender<PathBuf>,
     idle: Arc<AtomicBool>,
+    at_work: Arc<AtomicBool>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -153,17 +154,25 @@ impl Arrivals {
         std::fs::read_dir(folder).map_err(|error| Error::io("list", folder, error))?;
         let (finished, told) = unbounded();
         let (stop, stopped) = bounded(0);
-        let idle = Arc::default();
-        let lookout = Lookout::new(settings, events, told, stopped, seen, room, Arc::clone(&idle));
+        let (idle, at_work) = (Arc::default(), Arc::new(AtomicBool::new(true)));
+        let signs = (Arc::clone(&idle), Arc::clone(&at_work));
+        let lookout = Lookout::new(settings, events, told, stopped, seen, room, signs);
         let thread = thread::Builder::new().name("arrivals".into()).spawn(move || lookout.run());
         let thread = thread.map_err(|error| Error::io("watch", folder, error))?;
-        Ok(Arrivals { finished, idle, stop: Some(stop), thread: Some(thread) })
+        Ok(Arrivals { finished, idle, at_work, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Whether all files that are there have been told as complete.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.idle.load(Ordering::Acquire)
+    }
+
+    /// Whether it looks at files, and may have something to tell when it has: at the start until all that is there was looked at, and told if
+    /// it is complete.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        self.at_work.load(Ordering::Acquire)
     }
 
     /// Who writes a file of the folder says that it is complete. What does not lie in the folder, or is passed over by its name, is not told.

@@ -307,9 +307,9 @@ impl Router {
                 }
                 return self.finish(how, false, commands);
             }
-            // What still grows is not waited for.
+            // What still grows is not waited for; what was not looked at is, however many there are. That first: it is told before.
             let enough = if arrivals.is_idle() { SETTLING } else { SETTLING + self.settings.stable * 5 };
-            if once && seen.is_empty() && last_seen.elapsed() >= enough {
+            if once && !arrivals.is_at_work() && seen.is_empty() && last_seen.elapsed() >= enough {
                 let held = self.held.take().unwrap_or_default();
                 self.hear(Seen::Complete(held.into_values().collect()))?;
                 return self.finish(Stop::Finish, true, commands);

@@ -43,6 +43,8 @@ pub(super) struct Lookout {
     soonest: Instant,
     /// Everything that is there has been told.
     idle: Arc<AtomicBool>,
+    /// It does not wait.
+    at_work: Arc<AtomicBool>,
 }
 
 impl Lookout {
@@ -54,7 +56,7 @@ impl Lookout {
         stopped: Receiver<()>,
         seen: Sender<Seen>,
         room: Room,
-        idle: Arc<AtomicBool>,
+        (idle, at_work): (Arc<AtomicBool>, Arc<AtomicBool>),
     ) -> Lookout {
         let root = settings.folder.clone();
         let look = settings.look.max(SHORTEST);
@@ -84,6 +86,7 @@ impl Lookout {
             next: now,
             soonest: now,
             idle,
+            at_work,
         }
     }
 
@@ -96,6 +99,7 @@ impl Lookout {
             self.idle.store(self.files.next().is_none() && self.heard.is_empty() && is_told, Ordering::Release);
             let next = self.files.next().map_or(self.next, |due| due.min(self.next));
             let next = if is_told { next } else { next.min(now + SHORTEST) };
+            self.at_work.store(false, Ordering::Release);
             select! {
                 recv(self.stopped) -> _ => return,
                 recv(self.heard) -> heard => match heard {
@@ -112,6 +116,7 @@ impl Lookout {
                 },
                 default(next.saturating_duration_since(now)) => {}
             }
+            self.at_work.store(true, Ordering::Release);
             for _ in 1..TOGETHER {
                 let Ok(heard) = self.heard.try_recv() else { break };
                 self.hear(heard);
@@ -136,6 +141,7 @@ impl Lookout {
     }
 
     fn hear(&mut self, heard: Heard) {
+        self.at_work.store(true, Ordering::Release);
         let now = Instant::now();
         match heard {
             Heard::Appeared(path) => match self.kind(&path) {

@@ -6,7 +6,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, unbounded};
 
 use super::files::{Because, Files, Stamp};
 use super::trouble::Trouble;
@@ -399,7 +399,9 @@ fn without_events_the_folder_is_looked_through() {
     arrivals.finished(root.join("c.pcap"));
     let told = next(root, &seen);
     assert!(told == "complete c.pcap" || next(root, &seen) == "complete c.pcap", "{told}");
-    fs::remove_dir_all(root.join("s")).unwrap();
+    // At once: a look between the two would find them in the order in which they go.
+    let beside = tempfile::tempdir_in(root.parent().unwrap()).unwrap();
+    fs::rename(root.join("s"), beside.path().join("s")).unwrap();
     assert_eq!(next(root, &seen), "gone s/a.pcap");
     assert_eq!(next(root, &seen), "gone s/later/still/b.pcap");
     fs::write(root.join("c.pcap"), capture(10)).unwrap();
@@ -418,4 +420,31 @@ fn a_folder_that_is_not_there_is_an_error() {
     let settings = Settings::new(PathBuf::from("/no/such"), PathBuf::from("/nowhere"), Vec::new());
     let error = Arrivals::start(&settings, tell).unwrap_err();
     assert!(error.to_string().starts_with("/no/such: cannot list: "), "{error}");
+}
+
+#[test]
+fn it_is_at_work_until_what_was_there_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("a.pcap"), capture(1)).unwrap();
+    let settings = Settings {
+        stable: Duration::ZERO,
+        ..Settings::new(dir.path().to_owned(), dir.path().join("none"), Vec::new())
+    };
+    // Whoever tells has to wait until it is taken.
+    let (seen, sees) = bounded(0);
+    let arrivals = Arrivals::start(&settings, seen).unwrap();
+    let told = loop {
+        assert!(arrivals.is_at_work(), "and nothing was told");
+        match sees.recv_timeout(Duration::from_millis(50)) {
+            Ok(Seen::Complete(told)) => break told,
+            Ok(_) => {}
+            Err(error) => assert_eq!(error, RecvTimeoutError::Timeout),
+        }
+    };
+    assert_eq!(told.len(), 1);
+    let end = Instant::now() + LONG;
+    while arrivals.is_at_work() {
+        assert!(Instant::now() < end, "it has nothing to do");
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
