@@ -50,7 +50,7 @@ impl Watched {
         Watched { arrivals, seen, waiting: Vec::new(), dir }
     }
 
-    /// Nothing but one file, whose coming says that the folder is watched.
+    /// Nothing but two files: the coming of the first says that the folder is watched, that of the second that nothing more comes of the first.
     fn empty() -> Watched {
         let watched = Watched::new(STABLE, |_| {});
         loop {
@@ -59,8 +59,14 @@ impl Watched {
                 break;
             }
         }
-        while watched.seen.recv_timeout(QUIET).is_ok() {}
-        watched
+        let last = watched.path("second.pcap");
+        fs::write(&last, capture(0)).unwrap();
+        loop {
+            let seen = watched.seen.recv_timeout(LONG).expect("the second is seen in time");
+            if matches!(seen, Seen::Complete(arrivals) if arrivals.iter().any(|arrival| arrival.path == last)) {
+                break watched;
+            }
+        }
     }
 
     fn path(&self, name: &str) -> PathBuf {
