@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use self::cells::{Bits, identity, ns, own, path, time};
+use self::cells::{Bits, entry, identity, ns, own, path, time};
 pub(super) use self::known::Held;
 pub use self::known::{Aside, Became, Counts, Entry, Fed, Hour, Out, Own, State, Written};
 pub use self::lock::Lock;
@@ -32,6 +32,11 @@ use self::steps::{append, append_quiet, dismiss, forget_removed, note, sensor_of
 use super::Identity;
 use crate::error::{ErrorKind, Result};
 use crate::time::Timestamp;
+
+/// All of the sequence of a sensor.
+const SEQUENCE: &str = "SELECT place, until, path, device, inode, size, digest, first, next, packets, last, damage
+    FROM entry LEFT JOIN file ON file.id = entry.file
+    WHERE entry.sensor = (SELECT id FROM sensor WHERE name = ?1) ORDER BY place";
 
 /// How long a thread waits for another that writes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -134,22 +139,20 @@ impl Journal {
     /// # Errors
     /// The journal cannot be read.
     pub fn sequence(&self, sensor: &str) -> Result<Vec<Entry>> {
-        let sql = "SELECT place, until, path, device, inode, size, digest, first, next, packets, last, damage
-            FROM entry LEFT JOIN file ON file.id = entry.file
-            WHERE entry.sensor = (SELECT id FROM sensor WHERE name = ?1) ORDER BY place";
-        self.list(sql, [sensor], |row| {
-            let place = row.get(0)?;
-            if let Some(until) = row.get(1)? {
-                return Ok(Entry::Quiet { place, until: Timestamp(until) });
-            }
-            let fed =
-                Fed { path: path(row, 2)?, identity: identity(row, 3)?, first: time(row, 7)?, next: time(row, 8)? };
-            let became = match row.get(9)? {
-                Some(Bits(packets)) => Some(Became { packets, last: time(row, 10)?, damage: row.get(11)? }),
-                None => None,
-            };
-            Ok(Entry::File { place, fed, became })
-        })
+        self.list(SEQUENCE, [sensor], entry)
+    }
+
+    /// The first step of the sequence of a sensor that is as asked; what stands behind it is not read.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn first(&self, sensor: &str, mut is: impl FnMut(&Entry) -> bool) -> Result<Option<Entry>> {
+        let mut run = || {
+            let mut sql = self.db.prepare_cached(SEQUENCE)?;
+            let mut steps = sql.query_map([sensor], entry)?;
+            steps.find(|step| step.as_ref().map_or(true, &mut is)).transpose()
+        };
+        run().map_err(|error| self.failed(&error))
     }
 
     /// The latest packet of files that were taken out of the sequence of a sensor because nothing needed them any more.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-use super::known::{Own, State};
+use super::known::{Became, Entry, Fed, Own, State};
 use crate::time::Timestamp;
 use crate::watch::Identity;
 
@@ -31,6 +31,19 @@ pub(super) fn identity(row: &Row<'_>, at: usize) -> rusqlite::Result<Identity> {
 
 pub(super) fn own(row: &Row<'_>) -> rusqlite::Result<Own> {
     Ok(Own { records: path(row, 0)?, capture: path(row, 1)?, identity: identity(row, 2)? })
+}
+
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let place = row.get(0)?;
+    if let Some(until) = row.get(1)? {
+        return Ok(Entry::Quiet { place, until: Timestamp(until) });
+    }
+    let fed = Fed { path: path(row, 2)?, identity: identity(row, 3)?, first: time(row, 7)?, next: time(row, 8)? };
+    let became = match row.get(9)? {
+        Some(Bits(packets)) => Some(Became { packets, last: time(row, 10)?, damage: row.get(11)? }),
+        None => None,
+    };
+    Ok(Entry::File { place, fed, became })
 }
 
 /// A number of 64 bits, kept as the signed one of the same bits: SQLite has no others.

@@ -30,6 +30,9 @@ fn written(path: &str, hour: i64) -> Written {
 /// Files and moments of a sequence, without their places.
 fn steps(journal: &Journal, sensor: &str) -> Vec<std::result::Result<u64, i64>> {
     let sequence = journal.sequence(sensor).unwrap();
+    let mut asked = 0;
+    let second = journal.first(sensor, |_| (asked += 1, asked == 2).1).unwrap();
+    assert_eq!((second.as_ref(), asked), (sequence.get(1), sequence.len().min(2)));
     assert!(sequence.is_sorted_by(|a, b| a.place() < b.place()), "{sequence:?}");
     let step = |entry: &Entry| match entry {
         Entry::File { fed, .. } => Ok(fed.identity.inode),

@@ -53,7 +53,7 @@ impl LineFeed<'_> {
             }
             Entry::Quiet { until, .. } => *until >= needs,
         };
-        let first = self.journal.sequence(&self.line.sensor)?.into_iter().find(stays);
+        let first = self.journal.first(&self.line.sensor, stays)?;
         first.map_or(Ok(()), |first| self.journal.forget(&self.line.sensor, first.place()))
     }
 
