@@ -101,7 +101,7 @@ pub(super) fn write(folder: &AtomicFolder, name: &str, with: impl FnOnce(&mut Js
 pub(super) fn plain(name: &str) -> Result<&str> {
     let why = match () {
         () if !is_plain(name) => Some("for viewers know no quotes"),
-        () if name.contains("<->") => Some("for viewers part a pair of hosts there"),
+        () if name.as_bytes().windows(3).any(|three| three == b"<->") => Some("for viewers part a pair of hosts there"),
         () => None,
     };
     if let Some(why) = why {

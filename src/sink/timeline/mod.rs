@@ -2,6 +2,7 @@
 
 #[cfg(feature = "cli")]
 pub mod check;
+mod cells;
 mod chunked;
 mod flow_bins;
 mod flows;

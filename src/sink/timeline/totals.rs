@@ -90,10 +90,14 @@ impl Totals {
         of
     }
 
+    /// All hosts that were seen.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = Host> {
+        (0..).zip(&self.seen).filter(|(_, seen)| **seen).map(|(host, _)| host)
+    }
+
     /// Names of all hosts that were seen, sorted.
     pub(super) fn names<'h>(&self, hosts: &'h Hosts) -> Vec<&'h str> {
-        let seen = (0..).zip(&self.seen).filter(|(_, seen)| **seen);
-        let mut names: Vec<&str> = seen.map(|(host, _)| hosts.name(host)).collect();
+        let mut names: Vec<&str> = self.hosts().map(|host| hosts.name(host)).collect();
         names.sort_unstable();
         names
     }

@@ -6,10 +6,12 @@
 //! Bins begin at multiples of their width since 1970. A row stands for the packets of a bin from one host to another with the same flags,
 //! in the order of the first of them.
 
+use std::hash::BuildHasher;
 use std::path::Path;
 
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 
+use super::cells::{count, number};
 use super::json::Json;
 use super::manifest::{finished, iso, plain, source, span, time_range, write};
 use super::texts::Texts;
@@ -139,7 +141,7 @@ impl TimelineSink for Multires {
             write(&folder, &format!("resolutions/{name}/index.json"), |json| index(json, &table, width, range, None))?;
             written.push((name, width, single, table));
         }
-        let unique = self.totals.names(hosts).len();
+        let unique = self.totals.hosts().count();
         write(&folder, "manifest.json", |json| {
             json.open(b'{');
             json.text("version", "3.3");
@@ -180,11 +182,11 @@ impl TimelineSink for Multires {
     }
 }
 
-/// What cells of rows say, with what follows them.
+/// What cells of rows say: hosts with the comma behind them.
 struct Cells {
     hosts: Texts,
-    /// Names of flags.
-    flags: Vec<String>,
+    /// Names of flags, with nothing behind them.
+    flags: Texts,
     /// Their numbers, by value.
     numbers: HashMap<Option<i64>, u32>,
     /// Those that a header can have, by value.
@@ -197,12 +199,12 @@ impl Cells {
     /// # Errors
     /// One that was seen has a name that does not fit a cell.
     fn new(totals: &Totals, hosts: &Hosts) -> Result<Cells> {
-        totals.names(hosts).into_iter().try_for_each(|name| plain(name).map(drop))?;
+        totals.hosts().try_for_each(|host| plain(hosts.name(host)).map(drop))?;
         let hosts = Texts::of(hosts.names(), |name, out| {
             out.extend_from_slice(name.as_bytes());
             out.push(b',');
         });
-        Ok(Cells { hosts, flags: Vec::new(), numbers: HashMap::new(), usual: [None; 256] })
+        Ok(Cells { hosts, flags: Texts::default(), numbers: HashMap::new(), usual: [None; 256] })
     }
 
     /// The number of the name of flags.
@@ -213,21 +215,17 @@ impl Cells {
         }
         let number = *self.numbers.entry(flags).or_insert_with(|| {
             let name = flag_type(flags);
-            let known = self.flags.iter().position(|known| *known == name);
-            let number = known.unwrap_or_else(|| {
-                self.flags.push(name.into_owned());
-                self.flags.len() - 1
-            });
-            u32::try_from(number).expect("fewer than 2^32 names of flags")
+            let next = u32::try_from(self.flags.len()).expect("fewer than 2^32 names of flags");
+            let known = (0..next).find(|&known| self.flags.get(known) == name.as_bytes());
+            known.unwrap_or_else(|| {
+                self.flags.add(|out| out.extend_from_slice(name.as_bytes()));
+                next
+            })
         });
         if let Some(flags) = usual {
             self.usual[flags] = Some(number);
         }
         number
-    }
-
-    fn flags(&self, number: u32) -> &[u8] {
-        self.flags.get(number as usize).map_or(b"", |name| name.as_bytes())
     }
 }
 
@@ -244,26 +242,43 @@ const FEW: usize = 8;
 #[derive(Debug, Default)]
 struct Bin {
     start: i64,
+    /// Its last moment.
+    last: i64,
     rows: Vec<(Key, Sum)>,
-    /// Where keys are, once there are more than a few.
-    places: HashMap<Key, usize>,
+    /// Places of rows by their keys, once there are more than a few.
+    places: HashTable<u32>,
+    hasher: DefaultHashBuilder,
 }
 
 impl Bin {
     fn sum(&mut self, key: Key) -> &mut Sum {
-        let next = self.rows.len();
+        let Bin { rows, places, hasher, .. } = self;
+        let next = rows.len();
         let place = if next <= FEW {
-            self.rows.iter().position(|(known, _)| *known == key).unwrap_or(next)
+            rows.iter().position(|(known, _)| *known == key).unwrap_or(next)
         } else {
-            *self.places.entry(key).or_insert(next)
+            let known = |place: &u32| &rows[*place as usize].0;
+            let next = u32::try_from(next).expect("fewer than 2^32 rows of a bin fit into memory");
+            let hash = |key: &Key| hasher.hash_one(key);
+            let entry = places.entry(hash(&key), |place| *known(place) == key, |place| hash(known(place)));
+            *entry.or_insert(next).get() as usize
         };
         if place == next {
-            self.rows.push((key, (0, 0)));
+            rows.push((key, (0, 0)));
             if next == FEW {
-                self.places.extend(self.rows.iter().enumerate().map(|(place, (key, _))| (*key, place)));
+                for (place, (key, _)) in (0..).zip(&*rows) {
+                    let hash = |key: &Key| hasher.hash_one(key);
+                    places.insert_unique(hash(key), place, |&place| hash(&rows[place as usize].0));
+                }
             }
         }
-        &mut self.rows[place].1
+        &mut rows[place].1
+    }
+
+    /// Places it so that it holds a time.
+    fn begin(&mut self, time: i64, width: i64) {
+        let into = time.rem_euclid(width);
+        (self.start, self.last) = (time.saturating_sub(into), time.saturating_add(width - 1 - into));
     }
 
     fn clear(&mut self) {
@@ -280,6 +295,8 @@ struct Open {
     bin: Bin,
     table: Table,
     range: Option<(i64, i64)>,
+    /// What the rows of a bin begin with.
+    times: Vec<u8>,
 }
 
 /// Adds to the finest of levels; bins that are complete are written and go up.
@@ -290,13 +307,14 @@ fn add(
     (count, bytes): Sum,
     write: &mut impl FnMut(&mut Open, &Bin) -> Result<()>,
 ) -> Result<()> {
-    let Some(finest) = levels.last_mut() else { return Ok(()) };
-    let start = time.saturating_sub(time.rem_euclid(finest.level.1));
-    if start != finest.bin.start && !finest.bin.rows.is_empty() {
+    let Some(finest) = levels.last() else { return Ok(()) };
+    if !finest.bin.rows.is_empty() && !(finest.bin.start..=finest.bin.last).contains(&time) {
         close(levels, write)?;
     }
     let Some(finest) = levels.last_mut() else { return Ok(()) };
-    finest.bin.start = start;
+    if finest.bin.rows.is_empty() {
+        finest.bin.begin(time, finest.level.1);
+    }
     let sum = finest.bin.sum(key);
     *sum = (sum.0 + count, sum.1.saturating_add(bytes));
     Ok(())
@@ -320,7 +338,8 @@ fn close(levels: &mut [Open], write: &mut impl FnMut(&mut Open, &Bin) -> Result<
 
 impl Open {
     fn new(level: Level) -> Open {
-        Open { level, bin: Bin::default(), table: Table::new(level.0, BIN_HEADER, level.2), range: None }
+        let table = Table::new(level.0, BIN_HEADER, level.2);
+        Open { level, bin: Bin::default(), table, range: None, times: Vec::new() }
     }
 
     fn write(&mut self, bin: &Bin, folder: &AtomicFolder, cells: &Cells) -> Result<()> {
@@ -329,20 +348,21 @@ impl Open {
         if self.table.in_chunk >= ROWS {
             self.table.end_chunk(start, None)?;
         }
-        let mut times = Vec::new();
-        for n in [start, start, end] {
-            integer(n, &mut times);
-        }
+        let times = &mut self.times;
+        times.clear();
+        number(start, b',', times);
+        times.extend_from_within(..);
+        number(end, b',', times);
         let file = self.table.rows(bin.rows.len(), (start, end), folder)?;
         for rows in bin.rows.chunks(AT_ONCE) {
             file.append_with(|out| {
-                for &((src, dst, flags), (count, bytes)) in rows {
-                    out.extend_from_slice(&times);
-                    out.extend_from_slice(cells.hosts.get(src));
-                    out.extend_from_slice(cells.hosts.get(dst));
-                    integer(count, out);
-                    integer(bytes, out);
-                    out.extend_from_slice(cells.flags(flags));
+                for &((src, dst, flags), (packets, bytes)) in rows {
+                    out.extend_from_slice(times);
+                    cells.hosts.put(src, out);
+                    cells.hosts.put(dst, out);
+                    count(packets, b',', out);
+                    number(bytes, b',', out);
+                    cells.flags.put(flags, out);
                     out.push(b'\n');
                 }
             })?;
@@ -376,16 +396,15 @@ impl Raw {
         (self.slot, self.last) = (Some(slot), Some(row.time));
         let end = self.end(slot);
         self.table.rows(1, (begin, end), folder)?.append_with(|out| {
-            integer(row.time, out);
-            out.extend_from_slice(cells.hosts.get(row.src));
-            out.extend_from_slice(cells.hosts.get(row.dst));
+            number(row.time, b',', out);
+            cells.hosts.put(row.src, out);
+            cells.hosts.put(row.dst, out);
             for n in [row.src_port, row.dst_port, row.flags.unwrap_or(0)] {
-                integer(n, out);
+                number(n, b',', out);
             }
-            out.extend_from_slice(cells.flags(flags));
+            cells.flags.put(flags, out);
             out.push(b',');
-            out.extend_from_slice(itoa::Buffer::new().format(row.length).as_bytes());
-            out.push(b'\n');
+            number(row.length, b'\n', out);
         })
     }
 }
@@ -395,11 +414,6 @@ const RAW_HEADER: &[u8] = b"timestamp,src_ip,dst_ip,src_port,dst_port,flags,flag
 
 /// Rows that are appended at once.
 const AT_ONCE: usize = 256;
-
-fn integer(n: impl itoa::Integer, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
-    out.push(b',');
-}
 
 /// A file of a table: where what it tells begins and ends, and its rows.
 #[derive(Clone, Copy, Debug)]
@@ -442,16 +456,15 @@ impl Table {
 
     /// The file that is open.
     fn file(&mut self, folder: &AtomicFolder) -> Result<&mut Part> {
-        let file = match self.open.take() {
-            Some(file) => file,
-            None => {
+        match &mut self.open {
+            Some(file) => Ok(file),
+            none => {
                 let name = if self.single { "data.csv".to_owned() } else { chunk(self.chunks.len() - 1) };
                 let mut file = folder.file(&format!("resolutions/{}/{name}", self.name))?;
                 file.append(self.header)?;
-                file
+                Ok(none.insert(file))
             }
-        };
-        Ok(self.open.insert(file))
+        }
     }
 
     /// The next row will be in the next file, which begins at `next` where that is before the end of this.
