@@ -1,8 +1,8 @@
 //! Timelines as folders of files, which viewers open.
 
+mod cells;
 #[cfg(feature = "cli")]
 pub mod check;
-mod cells;
 mod chunked;
 mod flow_bins;
 mod flows;

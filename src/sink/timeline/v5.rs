@@ -10,6 +10,7 @@ use std::path::Path;
 
 use hashbrown::{HashMap, HashSet};
 
+use super::cells::number;
 use super::flow_bins::{self, Pairs, Short, WIDTHS};
 use super::json::Json;
 use super::manifest::{choice, finished, iso, items, plain, source, span, strings, time_range, write};
@@ -36,6 +37,8 @@ pub struct FlowList {
     with_numbers: bool,
     totals: Totals,
     times: Option<Times>,
+    /// The row of a flow.
+    text: Vec<u8>,
     lines: Option<Sorted<Line>>,
     flows: Option<Sorted<Short>>,
     pairs: Vec<Pair>,
@@ -70,6 +73,7 @@ impl FlowList {
             with_numbers,
             totals: Totals::default(),
             times: Some(Times::new(around)),
+            text: Vec::new(),
             lines: Some(Sorted::new(around)),
             flows: Some(Sorted::new(around)),
             pairs: Vec::new(),
@@ -95,28 +99,28 @@ impl FlowList {
         Ok(place)
     }
 
-    /// A row of the list.
-    fn line(&self, flow: &Flow, first: &Packet, low: Host) -> Vec<u8> {
-        let mut text = Vec::with_capacity(flow.packets.len() * 28 + 40);
+    /// Lays out a row of the list.
+    fn lay_out(&mut self, flow: &Flow, first: &Packet, low: Host) {
+        let text = &mut self.text;
+        text.clear();
         for n in [flow.start, first.src_port, first.dst_port, kind(flow) as i64] {
-            number(n, b',', &mut text);
+            number(n, b',', text);
         }
         text.push(b'"');
         for packet in &flow.packets {
-            number(packet.time.saturating_sub(flow.start), b':', &mut text);
-            number(packet.flags.unwrap_or(0), b':', &mut text);
+            number(packet.time.saturating_sub(flow.start), b':', text);
+            number(packet.flags.unwrap_or(0), b':', text);
             text.push(if packet.src == low { b'1' } else { b'0' });
             if self.with_numbers {
                 text.push(b':');
-                number(packet.seq, b':', &mut text);
-                number(packet.ack, b',', &mut text);
+                number(packet.seq, b':', text);
+                number(packet.ack, b',', text);
             } else {
                 text.push(b',');
             }
         }
         text.pop();
         text.extend_from_slice(b"\"\n");
-        text
     }
 
     /// Writes the files of all pairs; what the index is to say of them.
@@ -148,7 +152,7 @@ impl FlowList {
             text.extend_from_slice(HEADER);
             text.extend_from_slice(&line);
             let parts = known.bytes + HEADER.len() as u64 > self.part;
-            let file = if parts { format!("{name}_part{part}.csv") } else { format!("{name}.csv") };
+            let file = if parts { format!("{name}_part{part}.csv") } else { [&name, ".csv"].concat() };
             listed.push(Listed { pair, file, part, flows: 1, bytes: text.len() as u64 });
             Ok(())
         })?;
@@ -186,7 +190,7 @@ impl FlowList {
             json.item();
             json.open(b'{');
             let [a, b] = self.pairs[*pair as usize].hosts.map(|host| hosts.name(host));
-            json.text("pair", &format!("{a}<->{b}"));
+            json.text("pair", &[a, "<->", b].concat());
             json.text("file", file);
             json.int("count", *flows);
             json.int("size", *bytes);
@@ -211,9 +215,9 @@ impl TimelineSink for FlowList {
         let Some(first) = flow.packets.first() else { return Ok(()) };
         let place = self.pair(first.src, first.dst, hosts)?;
         let low = self.pairs[place as usize].hosts[0];
-        let text = self.line(flow, first, low);
+        self.lay_out(flow, first, low);
         let pair = &mut self.pairs[place as usize];
-        pair.bytes += text.len() as u64;
+        pair.bytes += self.text.len() as u64;
         pair.flows += 1;
         pair.first = pair.first.min((flow.start, flow.number));
         self.written += 1;
@@ -226,7 +230,7 @@ impl TimelineSink for FlowList {
             by_low: first.src == low,
         };
         self.flows.as_mut().ok_or_else(finished)?.push(short)?;
-        let line = Line { pair: place, start: flow.start, number: self.written, text };
+        let line = Line { pair: place, start: flow.start, number: self.written, text: self.text[..].into() };
         self.lines.as_mut().ok_or_else(finished)?.push(line)
     }
 
@@ -343,17 +347,20 @@ const MOST_OF_A_NAME: usize = 80;
 
 /// The name of a pair's file without its end, as nobody else has it: what is neither letter nor digit is `-`.
 fn file_name(names: [&str; 2], taken: &mut HashSet<String>) -> String {
-    let simple = |name: &str| -> String {
-        name.chars().take(MOST_OF_A_NAME).map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect()
-    };
-    let name = names.map(simple).join("__");
-    let mut free = name.clone();
+    let simple = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let [a, b] = names.map(|name| name.chars().take(MOST_OF_A_NAME).map(simple));
+    let mut name = String::with_capacity(2 * MOST_OF_A_NAME);
+    name.extend(a);
+    name.push_str("__");
+    name.extend(b);
+    let own = name.len();
     let mut number = 1;
-    while !taken.insert(free.to_ascii_lowercase()) {
+    while !taken.insert(name.to_ascii_lowercase()) {
         number += 1;
-        free = format!("{name}_{number}");
+        name.truncate(own);
+        name.push_str(&format!("_{number}"));
     }
-    free
+    name
 }
 
 /// What the index says of a file.
@@ -366,18 +373,13 @@ struct Listed {
     bytes: u64,
 }
 
-fn number(n: i64, behind: u8, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
-    out.push(behind);
-}
-
 /// A flow as a row, in the order of pairs and starts.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Line {
     pair: u32,
     start: i64,
     number: u64,
-    text: Vec<u8>,
+    text: Box<[u8]>,
 }
 
 impl Record for Line {
@@ -392,7 +394,7 @@ impl Record for Line {
 
     fn read(bytes: &mut &[u8]) -> Line {
         let (pair, start, number) = (take(bytes) as u32, unzigzag(take(bytes)), take(bytes));
-        Line { pair, start, number, text: bytes.to_vec() }
+        Line { pair, start, number, text: (*bytes).into() }
     }
 
     fn beside(&self) -> usize {
