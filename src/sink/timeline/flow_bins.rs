@@ -3,8 +3,7 @@
 //! Flows are put in the order of their start. Then one walk fills all bins: a level has one bin open, and hands it to the next coarser when the
 //! next begins. Bins begin at multiples of their width since the first packet; those without flows are not there.
 
-use hashbrown::HashMap;
-
+use super::cells::{count, number};
 use super::json::string;
 use super::texts::Texts;
 use crate::error::Result;
@@ -71,8 +70,28 @@ impl Record for Short {
     }
 }
 
-/// What a bin counts apart: the pair's place in the list, the kind, and whether the pair's second host sent the first packet.
-type Key = (u32, u8, bool);
+/// What a bin counts apart: the pair's place in the list, the kind, and whether the pair's second host sent the first packet. One number
+/// is compared sooner than three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key(u64);
+
+impl Key {
+    fn new(rank: u32, kind: u8, by_high: bool) -> Key {
+        Key(u64::from(rank) << 16 | u64::from(kind) << 8 | u64::from(by_high))
+    }
+
+    fn rank(self) -> u32 {
+        (self.0 >> 16) as u32
+    }
+
+    fn kind(self) -> u8 {
+        (self.0 >> 8) as u8
+    }
+
+    fn by_high(self) -> bool {
+        self.0 & 1 == 1
+    }
+}
 
 /// Flows, the earliest start and the latest end.
 type Sum = (u64, i64, i64);
@@ -81,7 +100,8 @@ type Sum = (u64, i64, i64);
 struct Level {
     width: i64,
     at: i64,
-    bin: HashMap<Key, Sum>,
+    /// As they come; a key may come again.
+    bin: Vec<(Key, Sum)>,
     file: Part,
     written: u64,
 }
@@ -107,12 +127,12 @@ pub(super) fn write(
     for (name, width, _) in WIDTHS {
         let mut file = folder.file(&format!("indices/flow_bins_{name}.json"))?;
         file.append(b"[")?;
-        levels.push(Level { width, at: 0, bin: HashMap::new(), file, written: 0 });
+        levels.push(Level { width, at: 0, bin: Vec::new(), file, written: 0 });
     }
     let mut leave = |level: &mut Level, bin: &[(Key, Sum)]| level.write(bin, first, pairs, &names);
     flows.each(|flow| {
         let rank = pairs.ranks.get(flow.pair as usize).copied().unwrap_or(u32::MAX);
-        let key = (rank, flow.kind, !flow.by_low);
+        let key = Key::new(rank, flow.kind, !flow.by_low);
         add(&mut levels, flow.start.saturating_sub(first), key, (1, flow.start, flow.end), &mut leave)
     })?;
     for from in 0..levels.len() {
@@ -132,7 +152,7 @@ fn add(
     levels: &mut [Level],
     time: i64,
     key: Key,
-    (flows, first, last): Sum,
+    sum: Sum,
     leave: &mut impl FnMut(&mut Level, &[(Key, Sum)]) -> Result<()>,
 ) -> Result<()> {
     let Some(finest) = levels.first_mut() else { return Ok(()) };
@@ -142,8 +162,7 @@ fn add(
     }
     let Some(finest) = levels.first_mut() else { return Ok(()) };
     finest.at = at;
-    let sum = finest.bin.entry(key).or_insert((0, first, last));
-    *sum = (sum.0 + flows, sum.1.min(first), sum.2.max(last));
+    finest.bin.push((key, sum));
     Ok(())
 }
 
@@ -153,11 +172,21 @@ fn close(levels: &mut [Level], leave: &mut impl FnMut(&mut Level, &[(Key, Sum)])
     if finest.bin.is_empty() {
         return Ok(());
     }
-    let mut bin: Vec<(Key, Sum)> = finest.bin.drain().collect();
-    bin.sort_unstable();
+    let mut bin = std::mem::take(&mut finest.bin);
+    // Bins of the finer level are in order already, and a stable sort makes use of that.
+    bin.sort_by_key(|&(key, _)| key);
+    bin.dedup_by(|(key, sum), (known, all)| {
+        let again = key == known;
+        if again {
+            *all = (all.0 + sum.0, all.1.min(sum.1), all.2.max(sum.2));
+        }
+        again
+    });
     leave(finest, &bin)?;
     let begin = finest.at.saturating_mul(finest.width);
-    bin.into_iter().try_for_each(|(key, sum)| add(others, begin, key, sum, leave))
+    bin.drain(..).try_for_each(|(key, sum)| add(others, begin, key, sum, leave))?;
+    finest.bin = bin;
+    Ok(())
 }
 
 impl Level {
@@ -172,9 +201,9 @@ impl Level {
             start.saturating_add(self.width)
         );
         self.file.append(head.as_bytes())?;
-        for (nth, sums) in bin.chunk_by(|(a, _), (b, _)| a.0 == b.0).enumerate() {
-            let Some(((rank, ..), _)) = sums.first() else { continue };
-            let hosts = pairs.hosts.get(*rank as usize).copied().unwrap_or_default();
+        for (nth, sums) in bin.chunk_by(|(a, _), (b, _)| a.rank() == b.rank()).enumerate() {
+            let Some((key, _)) = sums.first() else { continue };
+            let hosts = pairs.hosts.get(key.rank() as usize).copied().unwrap_or_default();
             self.file.append_with(|out| {
                 if nth > 0 {
                     out.push(b',');
@@ -190,13 +219,14 @@ impl Level {
 fn pair(hosts: [Host; 2], names: [&[u8]; 2], sums: &[(Key, Sum)], out: &mut Vec<u8>) {
     let mut sides = [[0_u64; KINDS.len()]; 2];
     let mut ranges = [None; KINDS.len()];
-    for &((_, kind, by_high), (flows, first, last)) in sums {
-        let kind = usize::from(kind).min(KINDS.len() - 1);
-        sides[usize::from(by_high)][kind] += flows;
+    for &(key, (flows, first, last)) in sums {
+        let kind = usize::from(key.kind()).min(KINDS.len() - 1);
+        sides[usize::from(key.by_high())][kind] += flows;
         let (start, end) = ranges[kind].unwrap_or((first, last));
         ranges[kind] = Some((first.min(start), last.max(end)));
     }
-    let count = |kind: usize| sides[0][kind] + sides[1][kind];
+    let both = |kind: usize| sides[0][kind] + sides[1][kind];
+    let some = |flows: u64| (flows > 0).then_some(flows);
     let quoted = |out: &mut Vec<u8>, name: &[u8]| {
         out.extend_from_slice(name);
         out.push(b':');
@@ -205,30 +235,29 @@ fn pair(hosts: [Host; 2], names: [&[u8]; 2], sums: &[(Key, Sum)], out: &mut Vec<
     out.extend_from_slice(b"<->");
     out.extend_from_slice(names[1].get(1..).unwrap_or_default());
     out.extend_from_slice(b":{\"graceful\":");
-    integer(count(1), out);
-    out.extend_from_slice(b",\"abortive\":");
-    integer(count(2), out);
-    out.extend_from_slice(b",\"invalid\":");
-    members(INVALID..KINDS.len(), |kind| (count(kind) > 0).then(|| count(kind)), integer, out);
+    count(both(1), b',', out);
+    out.extend_from_slice(b"\"abortive\":");
+    count(both(2), b',', out);
+    out.extend_from_slice(b"\"invalid\":");
+    members(INVALID..KINDS.len(), |kind| some(both(kind)), |flows, out| count(flows, b',', out), out);
     out.extend_from_slice(b",\"ongoing\":");
-    integer(count(3), out);
-    out.extend_from_slice(b",\"open\":");
-    integer(count(0), out);
-    out.extend_from_slice(b",\"initiated_by\":{");
+    count(both(3), b',', out);
+    out.extend_from_slice(b"\"open\":");
+    count(both(0), b',', out);
+    out.extend_from_slice(b"\"initiated_by\":{");
     quoted(out, names[0]);
-    members(0..KINDS.len(), |kind| (sides[0][kind] > 0).then(|| sides[0][kind]), integer, out);
+    members(0..KINDS.len(), |kind| some(sides[0][kind]), |flows, out| count(flows, b',', out), out);
     if hosts[0] != hosts[1] {
         out.push(b',');
         quoted(out, names[1]);
-        members(0..KINDS.len(), |kind| (sides[1][kind] > 0).then(|| sides[1][kind]), integer, out);
+        members(0..KINDS.len(), |kind| some(sides[1][kind]), |flows, out| count(flows, b',', out), out);
     }
     out.extend_from_slice(b"},\"ranges\":");
     let range = |(start, end): (i64, i64), out: &mut Vec<u8>| {
         out.push(b'[');
-        integer(start, out);
+        number(start, b',', out);
+        number(end, b']', out);
         out.push(b',');
-        integer(end, out);
-        out.push(b']');
     };
     members(0..KINDS.len(), |kind| ranges[kind], range, out);
     out.push(b'}');
@@ -239,7 +268,7 @@ fn unclosed(string: &[u8]) -> &[u8] {
     string.split_last().map_or(b"", |(_, rest)| rest)
 }
 
-/// Writes an object of what there is by kind.
+/// Writes an object of what there is by kind. What writes a value puts a comma behind it.
 fn members<T>(
     kinds: std::ops::Range<usize>,
     value: impl Fn(usize) -> Option<T>,
@@ -247,20 +276,16 @@ fn members<T>(
     out: &mut Vec<u8>,
 ) {
     out.push(b'{');
-    let mut is_first = true;
+    let empty = out.len();
     for kind in kinds {
         let Some(value) = value(kind) else { continue };
-        if !std::mem::replace(&mut is_first, false) {
-            out.push(b',');
-        }
         out.push(b'"');
         out.extend_from_slice(KINDS[kind].as_bytes());
         out.extend_from_slice(b"\":");
         write(value, out);
     }
+    if out.len() > empty {
+        out.pop();
+    }
     out.push(b'}');
-}
-
-fn integer(n: impl itoa::Integer, out: &mut Vec<u8>) {
-    out.extend_from_slice(itoa::Buffer::new().format(n).as_bytes());
 }
