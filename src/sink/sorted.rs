@@ -9,6 +9,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::flow::varint::{LONGEST, append, put, take};
 
 /// Bytes of records in memory, about.
 const RUN: usize = 32 << 20;
@@ -21,10 +22,12 @@ const PIECE: usize = 32 << 10;
 
 /// What is put in order. Records that are equal in order stay as they came only where nothing is equal: give each a number.
 pub(crate) trait Record: Ord + Sized {
+    /// What the next record is told by, the same to who writes and who reads: of numbers that rise, the last.
+    type Before: Default;
     /// Appends it.
-    fn write(&self, out: &mut Vec<u8>);
+    fn write(&self, before: &mut Self::Before, out: &mut Vec<u8>);
     /// Reads what [`Record::write`] wrote.
-    fn read(bytes: &mut &[u8]) -> Self;
+    fn read(before: &mut Self::Before, bytes: &mut &[u8]) -> Self;
     /// Bytes that it takes beside its own size.
     fn beside(&self) -> usize {
         0
@@ -55,6 +58,10 @@ impl<R: Record> Sorted<R> {
 
     /// Takes a record.
     pub(crate) fn push(&mut self, record: R) -> Result<()> {
+        if self.waiting.capacity() == 0 {
+            // To grow is to copy, into pages that were never used.
+            self.waiting.reserve_exact(self.most / size_of::<R>().max(1) + 1);
+        }
         self.bytes += size_of::<R>() + record.beside();
         self.waiting.push(record);
         if self.bytes >= self.most { self.put_away() } else { Ok(()) }
@@ -69,8 +76,8 @@ impl<R: Record> Sorted<R> {
         self.put_away()?;
         self.waiting = Vec::new();
         let Some(mut file) = self.file.take() else { return Ok(()) };
-        let mut runs: Vec<Run> =
-            self.runs.iter().map(|&(at, end)| Run { at, end, piece: Vec::new(), read: 0 }).collect();
+        let run = |&(at, end): &(u64, u64)| Run { at, end, piece: Vec::new(), read: 0, before: R::Before::default() };
+        let mut runs: Vec<Run<R>> = self.runs.iter().map(run).collect();
         // Runs overlap little, so most wait until the others have come to where they begin.
         let mut later = Vec::with_capacity(runs.len());
         for (number, run) in runs.iter_mut().enumerate() {
@@ -109,12 +116,14 @@ impl<R: Record> Sorted<R> {
     fn write(&self, mut file: &File, begin: u64) -> io::Result<u64> {
         file.seek(SeekFrom::Start(begin))?;
         let (mut bytes, mut end) = (Vec::with_capacity(GATHER + PIECE), begin);
+        let (mut text, mut before) = (Vec::new(), R::Before::default());
         for record in &self.waiting {
-            let at = bytes.len();
-            bytes.extend_from_slice(&[0; 8]);
-            record.write(&mut bytes);
-            let length = (bytes.len() - at - 8) as u64;
-            bytes[at..at + 8].copy_from_slice(&length.to_le_bytes());
+            text.clear();
+            record.write(&mut before, &mut text);
+            let mut length = [0; LONGEST];
+            let digits = put(&mut length, 0, text.len() as u64);
+            append(&mut bytes, &length, digits);
+            bytes.extend_from_slice(&text);
             if bytes.len() >= GATHER {
                 file.write_all(&bytes)?;
                 end += bytes.len() as u64;
@@ -125,7 +134,7 @@ impl<R: Record> Sorted<R> {
         Ok(end + bytes.len() as u64)
     }
 
-    fn next(&self, run: &mut Run, file: &mut File) -> Result<Option<R>> {
+    fn next(&self, run: &mut Run<R>, file: &mut File) -> Result<Option<R>> {
         run.next(file).map_err(|source| self.failed("read", source))
     }
 
@@ -135,47 +144,54 @@ impl<R: Record> Sorted<R> {
 }
 
 /// A run that is read.
-struct Run {
+struct Run<R: Record> {
     /// What is to be read next.
     at: u64,
     end: u64,
     piece: Vec<u8>,
     /// Bytes of the piece that are behind.
     read: usize,
+    before: R::Before,
 }
 
-impl Run {
-    fn next<R: Record>(&mut self, file: &mut File) -> io::Result<Option<R>> {
-        if !self.reach(8, file)? {
+impl<R: Record> Run<R> {
+    fn next(&mut self, file: &mut File) -> io::Result<Option<R>> {
+        // The last record may be shorter than a length can be.
+        self.reach(LONGEST, file)?;
+        let mut rest = &self.piece[self.read..];
+        if rest.is_empty() {
             return Ok(None);
         }
-        let length = self.piece[self.read..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes)) as usize;
-        self.read += 8;
+        let length = take(&mut rest) as usize;
+        self.read = self.piece.len() - rest.len();
         if !self.reach(length, file)? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         let mut bytes = &self.piece[self.read..self.read + length];
         self.read += length;
-        Ok(Some(R::read(&mut bytes)))
+        Ok(Some(R::read(&mut self.before, &mut bytes)))
     }
 
-    /// Reads on until so many bytes are there; false at the end.
+    /// Reads on until so many bytes are there; false where the run has fewer.
+    #[inline]
     fn reach(&mut self, bytes: usize, file: &mut File) -> io::Result<bool> {
         let missing = bytes.saturating_sub(self.piece.len() - self.read);
-        if missing == 0 {
-            return Ok(true);
+        if missing > 0 && self.at < self.end {
+            self.read_on(missing, file)?;
         }
+        Ok(self.piece.len() - self.read >= bytes)
+    }
+
+    #[cold]
+    fn read_on(&mut self, missing: usize, file: &mut File) -> io::Result<()> {
         let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
-        if missing > left {
-            return Ok(false);
-        }
         self.piece.drain(..std::mem::take(&mut self.read));
         let from = self.piece.len();
         self.piece.resize(from + missing.max(PIECE).min(left), 0);
         file.seek(SeekFrom::Start(self.at))?;
         file.read_exact(&mut self.piece[from..])?;
         self.at += (self.piece.len() - from) as u64;
-        Ok(true)
+        Ok(())
     }
 }
 
@@ -189,11 +205,17 @@ mod tests {
     struct Text(String);
 
     impl Record for Text {
-        fn write(&self, out: &mut Vec<u8>) {
+        type Before = usize;
+        fn write(&self, before: &mut usize, out: &mut Vec<u8>) {
+            out.extend_from_slice(&before.to_le_bytes());
             out.extend_from_slice(self.0.as_bytes());
+            *before = self.0.len();
         }
-        fn read(bytes: &mut &[u8]) -> Text {
-            Text(String::from_utf8(std::mem::take(bytes).to_vec()).unwrap())
+        fn read(before: &mut usize, bytes: &mut &[u8]) -> Text {
+            let (told, text) = std::mem::take(bytes).split_first_chunk().unwrap();
+            assert_eq!(usize::from_le_bytes(*told), *before, "readers know what the writer knew");
+            *before = text.len();
+            Text(String::from_utf8(text.to_vec()).unwrap())
         }
         fn beside(&self) -> usize {
             self.0.len()

@@ -88,12 +88,14 @@ struct Line {
 }
 
 impl Record for Line {
-    fn write(&self, out: &mut Vec<u8>) {
+    type Before = ();
+
+    fn write(&self, (): &mut (), out: &mut Vec<u8>) {
         out.extend_from_slice(&self.order.to_le_bytes());
         out.extend_from_slice(&self.text);
     }
 
-    fn read(bytes: &mut &[u8]) -> Line {
+    fn read((): &mut (), bytes: &mut &[u8]) -> Line {
         let (order, text) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
         Line { order: i64::from_le_bytes(*order), text: text.to_vec() }
     }

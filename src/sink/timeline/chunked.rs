@@ -54,7 +54,9 @@ struct Entry {
 }
 
 impl Record for Entry {
-    fn write(&self, out: &mut Vec<u8>) {
+    type Before = ();
+
+    fn write(&self, (): &mut (), out: &mut Vec<u8>) {
         for n in [self.start as u64, self.number, self.key.len() as u64] {
             out.extend_from_slice(&n.to_le_bytes());
         }
@@ -62,7 +64,7 @@ impl Record for Entry {
         out.extend_from_slice(&self.text);
     }
 
-    fn read(bytes: &mut &[u8]) -> Entry {
+    fn read((): &mut (), bytes: &mut &[u8]) -> Entry {
         let mut number = || {
             let (first, rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
             *bytes = rest;
@@ -332,9 +334,9 @@ mod tests {
         assert!(all.is_sorted());
         for entry in all {
             let mut bytes = Vec::new();
-            entry.write(&mut bytes);
+            entry.write(&mut (), &mut bytes);
             let mut rest = &bytes[..];
-            assert_eq!((Entry::read(&mut rest), rest), (entry, &[][..]));
+            assert_eq!((Entry::read(&mut (), &mut rest), rest), (entry, &[][..]));
         }
     }
 

@@ -7,7 +7,7 @@ use super::cells::{count, number};
 use super::json::string;
 use super::texts::Texts;
 use crate::error::Result;
-use crate::flow::varint::{LONGEST, put, take, unzigzag, zigzag};
+use crate::flow::varint::{LONGEST, append, put, take, unzigzag, zigzag};
 use crate::sink::folder::{AtomicFolder, Part};
 use crate::sink::sorted::{Record, Sorted};
 use crate::views::timeline::{Host, Hosts};
@@ -53,19 +53,24 @@ pub(super) struct Short {
 }
 
 impl Record for Short {
-    fn write(&self, out: &mut Vec<u8>) {
+    /// The start.
+    type Before = i64;
+
+    fn write(&self, before: &mut i64, out: &mut Vec<u8>) {
         let mut bytes = [0; 5 * LONGEST];
-        let mut at = put(&mut bytes, 0, zigzag(self.start));
+        let begun = std::mem::replace(before, self.start);
+        let mut at = put(&mut bytes, 0, zigzag(self.start.wrapping_sub(begun)));
         at = put(&mut bytes, at, self.number);
-        at = put(&mut bytes, at, zigzag(self.end));
+        at = put(&mut bytes, at, zigzag(self.end.wrapping_sub(self.start)));
         at = put(&mut bytes, at, self.pair.into());
         at = put(&mut bytes, at, u64::from(self.kind) << 1 | u64::from(self.by_low));
-        out.extend_from_slice(&bytes[..at]);
+        append(out, &bytes, at);
     }
 
-    fn read(bytes: &mut &[u8]) -> Short {
-        let (start, number) = (unzigzag(take(bytes)), take(bytes));
-        let (end, pair, kind) = (unzigzag(take(bytes)), take(bytes) as u32, take(bytes));
+    fn read(before: &mut i64, bytes: &mut &[u8]) -> Short {
+        let (start, number) = (before.wrapping_add(unzigzag(take(bytes))), take(bytes));
+        let (end, pair, kind) = (start.wrapping_add(unzigzag(take(bytes))), take(bytes) as u32, take(bytes));
+        *before = start;
         Short { start, number, end, pair, kind: (kind >> 1) as u8, by_low: kind & 1 == 1 }
     }
 }

@@ -1,10 +1,12 @@
-//! Times of packets that are looked at once more when the first and the last are known, in a temporary file: eight bytes each.
+//! Times of packets that are looked at once more when the first and the last are known, in a temporary file: each as what it is behind the
+//! one before, which is a byte or two.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::flow::varint::{LONGEST, append, put, take, unzigzag, zigzag};
 
 /// Bytes that are written and read at once.
 const GATHER: usize = 256 << 10;
@@ -13,44 +15,63 @@ const GATHER: usize = 256 << 10;
 #[derive(Debug)]
 pub(super) struct Times {
     folder: PathBuf,
-    /// None before the first.
-    out: Option<BufWriter<File>>,
-    count: u64,
+    /// None before there is more than is gathered.
+    file: Option<File>,
+    gathered: Vec<u8>,
+    last: i64,
 }
 
 impl Times {
     /// None yet; a temporary file will lie in `folder`.
     pub(super) fn new(folder: &Path) -> Times {
-        Times { folder: folder.to_owned(), out: None, count: 0 }
+        Times { folder: folder.to_owned(), file: None, gathered: Vec::new(), last: 0 }
     }
 
     pub(super) fn push(&mut self, time: i64) -> Result<()> {
-        let pushed = match &mut self.out {
-            Some(out) => out.write_all(&time.to_le_bytes()),
-            None => tempfile::tempfile_in(&self.folder).and_then(|file| {
-                let out = self.out.insert(BufWriter::with_capacity(GATHER, file));
-                out.write_all(&time.to_le_bytes())
-            }),
+        let mut bytes = [0; LONGEST];
+        let end = put(&mut bytes, 0, zigzag(time.wrapping_sub(self.last)));
+        append(&mut self.gathered, &bytes, end);
+        self.last = time;
+        if self.gathered.len() >= GATHER { self.put_away() } else { Ok(()) }
+    }
+
+    fn put_away(&mut self) -> Result<()> {
+        let file = match self.file.take() {
+            Some(file) => Ok(file),
+            None => tempfile::tempfile_in(&self.folder),
         };
-        self.count += 1;
-        pushed.map_err(|source| self.failed("write", source))
+        let written = file.and_then(|mut file| file.write_all(&self.gathered).map(|()| file));
+        self.file = Some(written.map_err(|source| self.failed("write", source))?);
+        self.gathered.clear();
+        Ok(())
     }
 
     /// Hands over all, as they came.
-    pub(super) fn each(mut self, mut take: impl FnMut(i64)) -> Result<()> {
-        let Some(out) = self.out.take() else { return Ok(()) };
-        let mut file = out.into_inner().map_err(|error| self.failed("write", error.into_error()))?;
-        let read = || -> io::Result<()> {
-            file.seek(SeekFrom::Start(0))?;
-            let mut bytes = BufReader::with_capacity(GATHER, file);
-            for _ in 0..self.count {
-                let mut time = [0; 8];
-                bytes.read_exact(&mut time)?;
-                take(i64::from_le_bytes(time));
+    pub(super) fn each(mut self, mut hand_over: impl FnMut(i64)) -> Result<()> {
+        let (mut bytes, gathered) = (Vec::new(), std::mem::take(&mut self.gathered));
+        let mut time = 0_i64;
+        let mut each = |bytes: &mut Vec<u8>, left: usize| {
+            let mut rest = &bytes[..];
+            while rest.len() > left {
+                time = time.wrapping_add(unzigzag(take(&mut rest)));
+                hand_over(time);
             }
-            Ok(())
+            bytes.drain(..bytes.len() - rest.len());
         };
-        read().map_err(|source| self.failed("read", source))
+        if let Some(mut file) = self.file.take() {
+            let mut read = || -> io::Result<()> {
+                file.rewind()?;
+                while (&file).take(GATHER as u64).read_to_end(&mut bytes)? > 0 {
+                    // The last may go on in what is read next.
+                    each(&mut bytes, LONGEST);
+                }
+                Ok(())
+            };
+            read().map_err(|source| self.failed("read", source))?;
+        }
+        bytes.extend_from_slice(&gathered);
+        each(&mut bytes, 0);
+        Ok(())
     }
 
     fn failed(&self, action: &'static str, source: io::Error) -> Error {
@@ -73,7 +94,8 @@ mod tests {
             times.each(|time| back.push(time)).unwrap();
             assert_eq!(back, all);
         }
-        let times = Times::new(&folder.path().join("none")).push(1);
-        assert!(times.unwrap_err().to_string().contains("temporary file"));
+        let mut times = Times::new(&folder.path().join("none"));
+        let pushed = (0..=GATHER).try_for_each(|_| times.push(1));
+        assert!(pushed.unwrap_err().to_string().contains("temporary file"));
     }
 }

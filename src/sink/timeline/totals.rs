@@ -157,6 +157,8 @@ pub(super) struct Bins {
     edges: [f64; BINS + 1],
     /// The first whole number that is not before each edge.
     begins: [i128; BINS + 1],
+    /// Edges that are not behind the last time that was added; the next is often between the same.
+    begun: usize,
     counts: [u64; BINS],
 }
 
@@ -166,12 +168,16 @@ impl Bins {
         let edges = std::array::from_fn(|n| first as f64 + n as f64 * width);
         // An edge is at or below a whole number if it is so rounded up, and numbers beyond 2^53 are compared as they are.
         let begins = edges.map(|edge: f64| edge.ceil() as i128);
-        Bins { first, last, edges, begins, counts: [0; BINS] }
+        Bins { first, last, edges, begins, begun: 0, counts: [0; BINS] }
     }
 
     pub(super) fn add(&mut self, time: i64) {
-        let begun = self.begins.partition_point(|&begin| begin <= i128::from(time));
-        if let Some(count) = begun.checked_sub(1).and_then(|bin| self.counts.get_mut(bin)) {
+        let time = i128::from(time);
+        let (before, behind) = self.begins.split_at(self.begun);
+        if before.last().is_some_and(|&begin| begin > time) || behind.first().is_some_and(|&begin| begin <= time) {
+            self.begun = self.begins.partition_point(|&begin| begin <= time);
+        }
+        if let Some(count) = self.begun.checked_sub(1).and_then(|bin| self.counts.get_mut(bin)) {
             *count += 1;
         }
     }

@@ -18,7 +18,7 @@ use super::texts::Texts;
 use super::totals::Totals;
 use super::{About, is_timeline};
 use crate::error::Result;
-use crate::flow::varint::{LONGEST, put, take, unzigzag, zigzag};
+use crate::flow::varint::{LONGEST, append, put, take, unzigzag, zigzag};
 use crate::sink::atomic::folder_of;
 use crate::sink::folder::{AtomicFolder, Part};
 use crate::sink::sorted::{Record, Sorted};
@@ -82,23 +82,38 @@ struct Row {
 }
 
 impl Record for Row {
-    fn write(&self, out: &mut Vec<u8>) {
+    /// Time and number.
+    type Before = (i64, u64);
+
+    fn write(&self, before: &mut (i64, u64), out: &mut Vec<u8>) {
         let mut bytes = [0; 8 * LONGEST];
-        let mut at = put(&mut bytes, 0, self.number);
-        for n in [self.time, self.src.into(), self.dst.into(), self.src_port, self.dst_port, self.length] {
+        let mut at = 0;
+        let (time, number) = std::mem::replace(before, (self.time, self.number));
+        for n in [
+            self.time.wrapping_sub(time),
+            self.number.wrapping_sub(number) as i64,
+            self.src_port,
+            self.dst_port,
+            self.length,
+        ] {
             at = put(&mut bytes, at, zigzag(n));
+        }
+        for host in [self.src, self.dst] {
+            at = put(&mut bytes, at, host.into());
         }
         if let Some(flags) = self.flags {
             at = put(&mut bytes, at, zigzag(flags));
         }
-        out.extend_from_slice(&bytes[..at]);
+        append(out, &bytes, at);
     }
 
-    fn read(bytes: &mut &[u8]) -> Row {
-        let number = take(bytes);
-        let [time, src, dst, src_port, dst_port, length] = std::array::from_fn(|_| unzigzag(take(bytes)));
+    fn read(before: &mut (i64, u64), bytes: &mut &[u8]) -> Row {
+        let [time, number, src_port, dst_port, length] = std::array::from_fn(|_| unzigzag(take(bytes)));
+        let [src, dst] = std::array::from_fn(|_| take(bytes) as Host);
         let flags = (!bytes.is_empty()).then(|| unzigzag(take(bytes)));
-        Row { time, number, src: src as Host, dst: dst as Host, src_port, dst_port, flags, length }
+        let (time, number) = (before.0.wrapping_add(time), before.1.wrapping_add(number as u64));
+        *before = (time, number);
+        Row { time, number, src, dst, src_port, dst_port, flags, length }
     }
 }
 

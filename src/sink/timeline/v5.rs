@@ -383,7 +383,9 @@ struct Line {
 }
 
 impl Record for Line {
-    fn write(&self, out: &mut Vec<u8>) {
+    type Before = ();
+
+    fn write(&self, (): &mut (), out: &mut Vec<u8>) {
         let mut bytes = [0; 3 * LONGEST];
         let mut at = put(&mut bytes, 0, self.pair.into());
         at = put(&mut bytes, at, zigzag(self.start));
@@ -392,7 +394,7 @@ impl Record for Line {
         out.extend_from_slice(&self.text);
     }
 
-    fn read(bytes: &mut &[u8]) -> Line {
+    fn read((): &mut (), bytes: &mut &[u8]) -> Line {
         let (pair, start, number) = (take(bytes) as u32, unzigzag(take(bytes)), take(bytes));
         Line { pair, start, number, text: (*bytes).into() }
     }

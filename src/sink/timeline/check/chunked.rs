@@ -230,7 +230,9 @@ struct Entry {
 }
 
 impl Record for Entry {
-    fn write(&self, out: &mut Vec<u8>) {
+    type Before = ();
+
+    fn write(&self, (): &mut (), out: &mut Vec<u8>) {
         for n in [self.place.1, self.number as u64, self.place.0.len() as u64] {
             out.extend_from_slice(&n.to_le_bytes());
         }
@@ -238,7 +240,7 @@ impl Record for Entry {
         out.extend_from_slice(self.text.as_bytes());
     }
 
-    fn read(bytes: &mut &[u8]) -> Entry {
+    fn read((): &mut (), bytes: &mut &[u8]) -> Entry {
         let mut number = || {
             let (first, rest) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
             *bytes = rest;
