@@ -333,7 +333,8 @@ impl Live {
     /// The flow, of whose packets these are the bytes.
     fn flow(&self, mut bytes: &[u8], by_timeout: bool, hosts: &Hosts) -> Flow {
         let mut before = Before::default();
-        let mut all: Vec<Placed> = std::iter::from_fn(|| before.read(&mut bytes)).collect();
+        let mut all: Vec<Placed> = Vec::with_capacity(usize::try_from(self.packets).unwrap_or(0));
+        all.extend(std::iter::from_fn(|| before.read(&mut bytes)));
         let mut outcome = self.connection.outcome();
         if !all.is_sorted_by_key(|placed| placed.packet.time) {
             // Some came too late to be put in order before, as where files overlap in time: now all are there.
@@ -366,6 +367,7 @@ impl Live {
             expected_ack: outcome.expected_ack.map(i64::from),
             invalid_packet: outcome.invalid.and_then(|packet| u32::try_from(packet).ok()),
             packets: Vec::with_capacity(all.len()),
+            steps: Vec::with_capacity(all.len()),
             ..Flow::default()
         };
         let mut unexplained: BTreeMap<u8, u64> = BTreeMap::new();
@@ -388,8 +390,8 @@ impl Live {
     }
 
     fn key(&self, hosts: &Hosts) -> String {
-        let [a, b] = self.ends.map(|(host, port)| format!("{}:{port}", hosts.name(host)));
-        if a <= b { format!("{a}-{b}") } else { format!("{b}-{a}") }
+        let [a, b] = self.ends.map(|(host, port)| [hosts.name(host), ":", itoa::Buffer::new().format(port)].concat());
+        if a <= b { [&a, "-", &b].concat() } else { [&b, "-", &a].concat() }
     }
 
     /// Who began it, by the SYN, or else by ports, or else by who spoke.

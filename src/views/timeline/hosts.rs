@@ -1,6 +1,6 @@
 //! The hosts of a timeline, by number in the order in which they were first seen.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 
 use hashbrown::HashMap;
 
@@ -13,7 +13,7 @@ pub struct Hosts {
     names: Vec<Box<str>>,
     numbers: HashMap<Box<str>, Host>,
     /// Those of addresses: most are of version 4, which are found sooner among themselves.
-    v4: HashMap<Ipv4Addr, Host>,
+    v4: HashMap<u32, Host>,
     v6: HashMap<Ipv6Addr, Host>,
 }
 
@@ -32,7 +32,7 @@ impl Hosts {
     /// The number of an address, as of its text.
     pub fn of_address(&mut self, address: IpAddr) -> Host {
         let known = match address {
-            IpAddr::V4(address) => self.v4.get(&address),
+            IpAddr::V4(address) => self.v4.get(&address.to_bits()),
             IpAddr::V6(address) => self.v6.get(&address),
         };
         if let Some(&number) = known {
@@ -40,7 +40,7 @@ impl Hosts {
         }
         let number = self.number(&address.to_string());
         match address {
-            IpAddr::V4(address) => self.v4.insert(address, number),
+            IpAddr::V4(address) => self.v4.insert(address.to_bits(), number),
             IpAddr::V6(address) => self.v6.insert(address, number),
         };
         number

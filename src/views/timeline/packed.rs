@@ -2,7 +2,7 @@
 
 use super::record::Packet;
 use super::verdict::Verdict;
-use crate::flow::varint::{LONGEST, put, take, unzigzag, zigzag};
+use crate::flow::varint::{LONGEST, append, put, take, unzigzag, zigzag};
 
 /// It was sent by the end that sorts behind.
 const FROM_HIGH: u8 = 1;
@@ -35,8 +35,8 @@ impl Before {
     pub(super) fn write(&mut self, placed: &Placed, out: &mut Vec<u8>) {
         let Placed { packet, from, verdict } = *placed;
         let mut head = (verdict as u8) << VERDICT;
-        let mut bytes = [0; 7 * LONGEST];
-        let mut at = 0;
+        let mut bytes = [0; 1 + 7 * LONGEST];
+        let mut at = 1;
         let mut signed = |n: i64| at = put(&mut bytes, at, zigzag(n));
         signed(packet.time.wrapping_sub(self.time));
         signed(packet.seq.wrapping_sub(self.seq[from]));
@@ -57,8 +57,8 @@ impl Before {
             head |= PROTOCOL;
             signed(protocol);
         }
-        out.push(head);
-        out.extend_from_slice(&bytes[..at]);
+        bytes[0] = head;
+        append(out, &bytes, at);
         self.advance(&packet, from);
     }
 
