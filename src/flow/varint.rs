@@ -24,8 +24,15 @@ pub(crate) fn append<const N: usize>(list: &mut Vec<u8>, record: &[u8; N], end: 
         list.extend_from_slice(record);
         list.truncate(length);
     } else {
-        list.extend_from_slice(&record[..end]);
+        append_exactly(list, &record[..end]);
     }
+}
+
+/// Not inlined, or both copies become one again, of any length.
+#[cold]
+#[inline(never)]
+fn append_exactly(list: &mut Vec<u8>, record: &[u8]) {
+    list.extend_from_slice(record);
 }
 
 /// Takes a number from the front; 0 where there is none.

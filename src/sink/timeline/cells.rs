@@ -1,10 +1,16 @@
 //! Cells of rows. Most are so short that a copy of known length, cut off where the cell ends, is quicker than one that has the cell's: that is
 //! a few instructions, the other a call.
 
-use crate::flow::varint::append;
-
 /// Bytes of a cell that is short, and of any number with what follows it.
 pub(super) const SHORT: usize = 32;
+
+/// Appends the first bytes of a cell, `length` of them.
+#[inline]
+pub(super) fn put(cell: &[u8; SHORT], length: usize, out: &mut Vec<u8>) {
+    let end = out.len() + length;
+    out.extend_from_slice(cell);
+    out.truncate(end);
+}
 
 /// Appends a number, and what follows it.
 #[inline]
@@ -20,6 +26,9 @@ pub(super) fn count(n: u64, behind: u8, out: &mut Vec<u8>) {
 
 #[inline]
 fn digits(mut left: u64, is_negative: bool, behind: u8, out: &mut Vec<u8>) {
+    if left < 10 && !is_negative {
+        return out.extend_from_slice(&[b'0' + left as u8, behind]);
+    }
     // From the back. A copy from where it begins is within the text, wherever that is.
     let mut text = [0; 2 * SHORT];
     let mut at = SHORT - 1;
@@ -41,7 +50,7 @@ fn digits(mut left: u64, is_negative: bool, behind: u8, out: &mut Vec<u8>) {
         text[at] = b'-';
     }
     let cell = text[at..].first_chunk::<SHORT>().expect("it begins in the first half of the text");
-    append(out, cell, SHORT - at);
+    put(cell, SHORT - at, out);
 }
 
 /// Two digits, by the number that they make.

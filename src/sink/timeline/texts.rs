@@ -1,7 +1,6 @@
 //! Texts by number, one behind the other: a million names are two blocks of memory.
 
-use super::cells::SHORT;
-use crate::flow::varint::append;
+use super::cells::{self, SHORT};
 
 /// See the module.
 #[derive(Debug)]
@@ -50,7 +49,7 @@ impl Texts {
     pub(super) fn put(&self, number: u32, out: &mut Vec<u8>) {
         let (begin, end) = self.place(number);
         match self.text.get(begin..).and_then(|rest| rest.first_chunk::<SHORT>()) {
-            Some(text) if end - begin <= SHORT => append(out, text, end - begin),
+            Some(text) if end - begin <= SHORT => cells::put(text, end - begin, out),
             _ => out.extend_from_slice(self.get(number)),
         }
     }
