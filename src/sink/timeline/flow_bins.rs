@@ -89,8 +89,8 @@ impl Key {
         (self.0 >> 16) as u32
     }
 
-    fn kind(self) -> u8 {
-        (self.0 >> 8) as u8
+    fn kind(self) -> usize {
+        usize::from((self.0 >> 8) as u8)
     }
 
     fn by_high(self) -> bool {
@@ -183,7 +183,7 @@ fn close(levels: &mut [Level], leave: &mut impl FnMut(&mut Level, &[(Key, Sum)])
     bin.dedup_by(|(key, sum), (known, all)| {
         let again = key == known;
         if again {
-            *all = (all.0 + sum.0, all.1.min(sum.1), all.2.max(sum.2));
+            *all = together(*all, *sum);
         }
         again
     });
@@ -213,7 +213,7 @@ impl Level {
                 if nth > 0 {
                     out.push(b',');
                 }
-                pair(hosts, hosts.map(|host| names.get(host)), sums, out);
+                pair(hosts, names, sums, out);
             })?;
         }
         self.file.append(b"}}")
@@ -221,50 +221,47 @@ impl Level {
 }
 
 /// Writes the flows of a pair in a bin.
-fn pair(hosts: [Host; 2], names: [&[u8]; 2], sums: &[(Key, Sum)], out: &mut Vec<u8>) {
-    let mut sides = [[0_u64; KINDS.len()]; 2];
-    let mut ranges = [None; KINDS.len()];
-    for &(key, (flows, first, last)) in sums {
-        let kind = usize::from(key.kind()).min(KINDS.len() - 1);
-        sides[usize::from(key.by_high())][kind] += flows;
-        let (start, end) = ranges[kind].unwrap_or((first, last));
-        ranges[kind] = Some((first.min(start), last.max(end)));
-    }
-    let both = |kind: usize| sides[0][kind] + sides[1][kind];
-    let some = |flows: u64| (flows > 0).then_some(flows);
-    let quoted = |out: &mut Vec<u8>, name: &[u8]| {
-        out.extend_from_slice(name);
-        out.push(b':');
+fn pair(hosts: [Host; 2], names: &Texts, sums: &[(Key, Sum)], out: &mut Vec<u8>) {
+    // Keys are in the order of kinds.
+    let kinds = || sums.chunk_by(|(a, _), (b, _)| a.kind() == b.kind()).filter_map(of_kind);
+    let both = |kind: usize| kinds().find(|&(known, _)| known == kind).map_or(0, |(_, (flows, ..))| flows);
+    let of_side = |by_high: bool| {
+        let side = sums.iter().filter(move |(key, _)| key.by_high() == by_high);
+        side.map(|&(key, (flows, ..))| (key.kind(), flows))
     };
-    out.extend_from_slice(unclosed(names[0]));
+    let comma = |flows: u64, out: &mut Vec<u8>| count(flows, b',', out);
+    out.extend_from_slice(unclosed(names.get(hosts[0])));
     out.extend_from_slice(b"<->");
-    out.extend_from_slice(names[1].get(1..).unwrap_or_default());
+    out.extend_from_slice(names.get(hosts[1]).get(1..).unwrap_or_default());
     out.extend_from_slice(b":{\"graceful\":");
     count(both(1), b',', out);
     out.extend_from_slice(b"\"abortive\":");
     count(both(2), b',', out);
     out.extend_from_slice(b"\"invalid\":");
-    members(INVALID..KINDS.len(), |kind| some(both(kind)), |flows, out| count(flows, b',', out), out);
+    let invalid = kinds().filter(|&(kind, _)| kind >= INVALID).map(|(kind, (flows, ..))| (kind, flows));
+    members(invalid, comma, out);
     out.extend_from_slice(b",\"ongoing\":");
     count(both(3), b',', out);
     out.extend_from_slice(b"\"open\":");
     count(both(0), b',', out);
     out.extend_from_slice(b"\"initiated_by\":{");
-    quoted(out, names[0]);
-    members(0..KINDS.len(), |kind| some(sides[0][kind]), |flows, out| count(flows, b',', out), out);
+    names.put(hosts[0], out);
+    out.push(b':');
+    members(of_side(false), comma, out);
     if hosts[0] != hosts[1] {
         out.push(b',');
-        quoted(out, names[1]);
-        members(0..KINDS.len(), |kind| some(sides[1][kind]), |flows, out| count(flows, b',', out), out);
+        names.put(hosts[1], out);
+        out.push(b':');
+        members(of_side(true), comma, out);
     }
     out.extend_from_slice(b"},\"ranges\":");
-    let range = |(start, end): (i64, i64), out: &mut Vec<u8>| {
+    let range = |(_, start, end): Sum, out: &mut Vec<u8>| {
         out.push(b'[');
         number(start, b',', out);
         number(end, b']', out);
         out.push(b',');
     };
-    members(0..KINDS.len(), |kind| ranges[kind], range, out);
+    members(kinds(), range, out);
     out.push(b'}');
 }
 
@@ -273,19 +270,23 @@ fn unclosed(string: &[u8]) -> &[u8] {
     string.split_last().map_or(b"", |(_, rest)| rest)
 }
 
-/// Writes an object of what there is by kind. What writes a value puts a comma behind it.
-fn members<T>(
-    kinds: std::ops::Range<usize>,
-    value: impl Fn(usize) -> Option<T>,
-    write: impl Fn(T, &mut Vec<u8>),
-    out: &mut Vec<u8>,
-) {
+/// All flows of a kind, of which these are the sums.
+fn of_kind(sums: &[(Key, Sum)]) -> Option<(usize, Sum)> {
+    let (key, _) = sums.first()?;
+    Some((key.kind(), sums.iter().map(|&(_, sum)| sum).reduce(together)?))
+}
+
+fn together(a: Sum, b: Sum) -> Sum {
+    (a.0 + b.0, a.1.min(b.1), a.2.max(b.2))
+}
+
+/// Writes an object by kind. What writes a value puts a comma behind it.
+fn members<T>(values: impl Iterator<Item = (usize, T)>, write: impl Fn(T, &mut Vec<u8>), out: &mut Vec<u8>) {
     out.push(b'{');
     let empty = out.len();
-    for kind in kinds {
-        let Some(value) = value(kind) else { continue };
+    for (kind, value) in values {
         out.push(b'"');
-        out.extend_from_slice(KINDS[kind].as_bytes());
+        out.extend_from_slice(KINDS.get(kind).map_or(b"", |name| name.as_bytes()));
         out.extend_from_slice(b"\":");
         write(value, out);
     }
