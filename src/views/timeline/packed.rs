@@ -58,6 +58,10 @@ impl Before {
             signed(protocol);
         }
         bytes[0] = head;
+        if out.capacity() == 0 {
+            // For a handful of packets; to begin with one is to grow with each.
+            out.reserve(64);
+        }
         append(out, &bytes, at);
         self.advance(&packet, from);
     }
