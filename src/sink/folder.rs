@@ -167,13 +167,16 @@ impl AtomicFolder {
         File::open(self.temporary.join(name)).map_err(|source| Error::io("open", &self.path.join(name), source))
     }
 
-    /// Makes the folder visible under its name, whole and on the disk.
+    /// Makes the folder visible under its name, whole and on the disk; one inside another that is under way is there when that is.
     ///
     /// # Errors
     /// It cannot be written or renamed, or its place has been taken meanwhile; then nothing is visible.
     pub fn commit(mut self) -> Result<()> {
         let failed = |source| Error::io("write", &self.path, source);
-        sync(&self.temporary).map_err(failed)?;
+        // Inside a folder that is under way it goes to the disk with that. Until then temporary files may vanish that would go there too.
+        if !folder_of(&self.path).join(MARK).exists() {
+            sync(&self.temporary).map_err(failed)?;
+        }
         vacant(&self.path, self.replaces, self.is_ours).map_err(failed)?;
         if let Some(mark) = self.mark.take() {
             // It is whole now: if it were left, that would be for people to look at.
@@ -425,6 +428,21 @@ mod tests {
         write(&path, false, "one").unwrap();
         assert_eq!(fs::read_to_string(path.join("a/ours")).unwrap(), "one");
         assert_eq!(names(&around.path().join("x")), ["y"]);
+    }
+
+    #[test]
+    fn a_folder_inside_another_appears_with_that() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("y");
+        let outer = AtomicFolder::create(&path, false, ours).unwrap();
+        write(&outer.place("v1"), false, "one").unwrap();
+        outer.file("ours").unwrap().close().unwrap();
+        assert!(!path.exists());
+        outer.commit().unwrap();
+        assert_eq!(
+            (names(&path), names(&path.join("v1"))),
+            (vec!["ours".into(), "v1".into()], vec!["a".into(), "ours".into()])
+        );
     }
 
     #[test]
