@@ -100,7 +100,9 @@ pub(super) struct Outcome {
     pub(super) ongoing: bool,
     /// The end that began it, if a SYN tells.
     pub(super) initiator: Option<usize>,
+    /// The number behind the SYN+ACK, the responder's if both answer.
     pub(super) expected_seq: Option<u32>,
+    /// The number behind the initiator's SYN, if it was seen.
     pub(super) expected_ack: Option<u32>,
     /// The packet that made it invalid or reset it, by its place.
     pub(super) invalid: Option<u64>,
@@ -434,9 +436,13 @@ impl Connection {
 
     /// What it came to, when nothing more comes.
     pub(super) fn outcome(&self) -> Outcome {
-        let answer = self.halves.iter().find(|half| half.answered).and_then(|half| half.isn);
         let initiator = self.opener.map(|(_, end)| end);
-        let question = initiator.and_then(|end| self.halves[end].isn);
+        // Where both ask and both answer, it is the responder's answer that counts.
+        let sides = initiator.map_or([0, 1], |end| [1 - end, end]);
+        let answer = sides.into_iter().find(|&end| self.halves[end].answered).and_then(|end| self.halves[end].isn);
+        // A SYN+ACK of its own is no question.
+        let asked = self.opener.filter(|(evidence, _)| *evidence == Evidence::Syn);
+        let question = asked.and_then(|(_, end)| self.halves[end].isn);
         let mut outcome = Outcome {
             state: self.state,
             close: self.close,

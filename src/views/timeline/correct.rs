@@ -17,7 +17,8 @@
 //! So the tail of a connection, repeated FINs say, is of its flow, and the flow is handed over when nothing can be of it any more. That is
 //! looked at every 65,536 packets, by packet time, so what is handed over in which order follows from the packets alone.
 //!
-//! Who began a flow: who sent the SYN; else who was sent the SYN+ACK; else who has the higher port; else who spoke first.
+//! Who began a flow: who sent the SYN; else who was sent the SYN+ACK; else who has the higher port; else who spoke first, by the times of
+//! its packets.
 //!
 //! # What a packet is in it
 //!
@@ -136,8 +137,6 @@ struct Live {
     bytes: i64,
     /// Packets that came behind later ones.
     behind: u64,
-    /// Who sent the first packet.
-    first: usize,
 }
 
 /// The machine.
@@ -246,7 +245,7 @@ impl Correct {
         let live = &mut self.rows[at];
         if live.number == 0 {
             self.begun += 1;
-            (live.number, live.first, live.last) = (self.begun, from, packet.time);
+            (live.number, live.last) = (self.begun, packet.time);
         }
         let verdict = live.connection.take(from, segment);
         let before = live.waiting.bytes.len();
@@ -345,10 +344,13 @@ impl Live {
             }
             outcome = connection.outcome();
         }
+        let first = all.first().map_or(0, |placed| placed.from);
+        let responder = outcome.initiator.map(|end| 1 - end);
+        let mut is_responders = false;
         let mut flow = Flow {
             number: self.number,
             key: self.key(hosts),
-            sides: Some(self.sides(outcome.initiator)),
+            sides: Some(self.sides(outcome.initiator, first)),
             guessed: outcome.initiator.is_none(),
             state: outcome.state,
             close: outcome.close,
@@ -378,7 +380,10 @@ impl Live {
             }
             match verdict {
                 Verdict::Syn => _ = flow.syn_packet.get_or_insert(place),
-                Verdict::SynAck => _ = flow.syn_ack_packet.get_or_insert(place),
+                // The one of the responder, if both answer.
+                Verdict::SynAck if flow.syn_ack_packet.is_none() || !is_responders && Some(from) == responder => {
+                    (flow.syn_ack_packet, is_responders) = (Some(place), Some(from) == responder);
+                }
                 _ => {}
             }
             let [(src, src_port), (dst, dst_port)] = [self.ends[from], self.ends[1 - from]];
@@ -394,12 +399,12 @@ impl Live {
         if a <= b { [&a, "-", &b].concat() } else { [&b, "-", &a].concat() }
     }
 
-    /// Who began it, by the SYN, or else by ports, or else by who spoke.
-    fn sides(&self, initiator: Option<usize>) -> Sides {
+    /// Who began it, by the SYN, or else by ports, or else by who spoke first.
+    fn sides(&self, initiator: Option<usize>, first: usize) -> Sides {
         let [low, high] = self.ends;
         let by_port = match low.1.cmp(&high.1) {
             std::cmp::Ordering::Less => 1,
-            std::cmp::Ordering::Equal => self.first,
+            std::cmp::Ordering::Equal => first,
             std::cmp::Ordering::Greater => 0,
         };
         let end = initiator.unwrap_or(by_port);

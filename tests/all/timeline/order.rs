@@ -1,10 +1,10 @@
 //! Packets that were captured out of order: within the window they make the flows that they would make in order, and beyond it they are counted.
 
 use pcap_compactor::views::timeline::correct::Settings;
-use pcap_compactor::views::timeline::{Flow, Packet, State};
+use pcap_compactor::views::timeline::{Flow, Hosts, Packet, Sides, State};
 use proptest::prelude::*;
 
-use super::{ACK, FIN, RST, Row, handshake, packet, run};
+use super::{ACK, FIN, RST, Row, SYN, handshake, packet, run, run_among};
 use crate::properties::cases;
 
 /// How a connection ends.
@@ -75,6 +75,68 @@ proptest! {
         prop_assert_eq!(behind(&flows), 0);
         prop_assert_eq!(&flows, &run(Settings { reorder: 0, ..Settings::default() }, &sorted).flows);
     }
+}
+
+/// Any packets of one pair of ends, one a millisecond, with how long each took to be captured.
+fn any_packets() -> impl Strategy<Value = Vec<(Row, i64)>> {
+    let flags = prop::sample::select(vec![SYN, SYN | ACK, ACK, ACK, FIN | ACK, FIN, RST, RST | ACK, SYN | RST]);
+    let number = || prop::sample::select(vec![100, 101, 110, 200, 201, 210]);
+    let row = (any::<bool>(), flags, number(), number(), prop::sample::select(vec![0_u32, 0, 9]));
+    let row = row.prop_map(|(up, flags, seq, ack, payload)| (0, up, flags, seq, ack, payload));
+    prop::collection::vec((row, 0..=10_000_i64), 1..14).prop_map(|mut rows| {
+        for (ms, (row, _)) in (0..).zip(&mut rows) {
+            row.0 = ms;
+        }
+        rows
+    })
+}
+
+/// Flows of hosts in the other order, as they are in the usual one.
+fn renamed(mut flows: Vec<Flow>) -> Vec<Flow> {
+    for flow in &mut flows {
+        flow.packets.iter_mut().for_each(|packet| *packet = other_way(*packet));
+        let turned = |sides: Sides| Sides { initiator: 1 - sides.initiator, responder: 1 - sides.responder, ..sides };
+        flow.sides = flow.sides.map(turned);
+    }
+    flows
+}
+
+/// A packet among hosts in the other order.
+fn other_way(packet: Packet) -> Packet {
+    Packet { src: 1 - packet.src, dst: 1 - packet.dst, ..packet }
+}
+
+proptest! {
+    #![proptest_config(cases(512))]
+
+    #[test]
+    fn a_flow_is_the_same_whichever_packet_or_host_came_first(rows in any_packets(), equal_ports in any::<bool>()) {
+        let sent = |row: &Row| match packet(row) {
+            packet if equal_ports => Packet { src_port: 179, dst_port: 179, ..packet },
+            packet => packet,
+        };
+        let sorted: Vec<Packet> = rows.iter().map(|(row, _)| sent(row)).collect();
+        let mut arrivals: Vec<(i64, Packet)> = rows.iter().map(|(row, delay)| (row.0 * 1000 + delay, sent(row))).collect();
+        arrivals.sort_by_key(|(arrival, _)| *arrival);
+        let shuffled: Vec<Packet> = arrivals.into_iter().map(|(_, packet)| packet).collect();
+        let flows = run(Settings { reorder: 0, ..Settings::default() }, &sorted).flows;
+        prop_assert_eq!(&flows, &run(Settings::default(), &shuffled).flows);
+        let mut hosts = Hosts::default();
+        ["10.0.0.10", "10.0.0.9"].into_iter().for_each(|name| _ = hosts.number(name));
+        let swapped: Vec<Packet> = shuffled.into_iter().map(other_way).collect();
+        let others = renamed(run_among(&hosts, Settings::default(), &swapped).flows);
+        prop_assert_eq!(&flows, &others);
+    }
+}
+
+/// Of equal ports and without a SYN, who spoke first began it, also where that came too late to be put in order.
+#[test]
+fn who_spoke_first_is_told_by_time() {
+    let rows = [(9000, true, ACK, 50, 60, 5), (9001, false, ACK, 60, 55, 5), (0, false, ACK, 55, 50, 5)];
+    let packets = rows.map(|row| Packet { src_port: 179, dst_port: 179, ..packet(&row) });
+    let sides = |reorder| run(Settings { reorder, ..Settings::default() }, &packets).flows.remove(0).sides;
+    assert_eq!(sides(10_000).map(|sides| sides.initiator), Some(1));
+    assert_eq!(sides(10_000), sides(10_000_000));
 }
 
 /// A reset that comes when packets of the next connection have gone on, 20 ms behind its begin.

@@ -426,3 +426,25 @@ proptest! {
         }
     }
 }
+
+/// In a simultaneous open both ask and both answer: what counts is the question of who asked first, and the other's answer.
+#[test]
+fn of_two_answers_the_responders_counts() {
+    for up in [true, false] {
+        let [asks, answers] = [(0, up, SYN, 100, 0, 0), (1, !up, SYN, 200, 0, 0)];
+        let [mine, theirs] = [(2, up, SYN | ACK, 100, 201, 0), (3, !up, SYN | ACK, 200, 101, 0)];
+        let both = flow(&[asks, answers, mine, theirs]);
+        assert_eq!((both.expected_ack, both.expected_seq), (Some(101), Some(201)), "{up}");
+        assert_eq!((both.syn_packet, both.syn_ack_packet), (Some(0), Some(3)), "{up}");
+        let early = flow(&[asks, answers, mine]);
+        assert_eq!(
+            (early.expected_ack, early.expected_seq, early.syn_ack_packet),
+            (Some(101), Some(101), Some(2)),
+            "{up}"
+        );
+        // Nobody's SYN was captured.
+        let unasked = flow(&[(0, up, SYN | ACK, 100, 200, 0), (1, !up, SYN | ACK, 200, 101, 0)]);
+        assert_eq!((unasked.expected_ack, unasked.expected_seq), (None, Some(101)), "{up}");
+        assert_eq!((unasked.syn_packet, unasked.syn_ack_packet), (None, Some(0)), "{up}");
+    }
+}
