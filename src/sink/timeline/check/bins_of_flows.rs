@@ -1,7 +1,7 @@
 //! The bins of flows of version 5.0 against its lists.
 
 use hashbrown::{HashMap, HashSet};
-use serde::de::MapAccess;
+use serde::de::{IgnoredAny, MapAccess};
 use serde_json::{Map, Value};
 
 use super::findings::short;
@@ -58,6 +58,7 @@ pub(super) fn check(
             None => folder.problem(INDEX, format_args!("{name} has no file"), "its bins are not drawn"),
         }
     }
+    order(folder, resolutions);
     let named: Vec<(usize, &str)> =
         (0..).zip(WIDTHS).filter_map(|(at, (name, ..))| Some((at, resolutions.get(name)?["file"].as_str()?))).collect();
     locate(folder, seen, &named, range, with_ends);
@@ -77,6 +78,49 @@ fn limits(folder: &mut Folder<'_>, name: &str, told: &Value, at: usize) {
         _ => {
             let what = format_args!("{key} of {name} is {}, and no number of minutes", told[key]);
             folder.problem(INDEX, what, "viewers never take these bins");
+        }
+    }
+}
+
+/// Of the resolutions, the names in the order in which they stand.
+#[derive(Default)]
+struct Names(Vec<String>);
+
+impl Members for Names {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
+        self.0.push(name);
+        map.next_value::<IgnoredAny>().map(drop)
+    }
+}
+
+/// An index of which the resolutions are wanted.
+#[derive(Default)]
+struct Index(Names);
+
+impl Members for Index {
+    fn member<'de, A: MapAccess<'de>>(&mut self, name: String, map: &mut A) -> Result<(), A::Error> {
+        match name.as_str() {
+            "resolutions" => self.0 = map.next_value_seed(Object(Names::default()))?,
+            _ => _ = map.next_value::<IgnoredAny>()?,
+        }
+        Ok(())
+    }
+}
+
+/// Viewers take the first resolution, as they stand, whose limit is not below the time range. So limits have to rise. They pass over
+/// 10min, and take hour where none fits.
+fn order(folder: &mut Folder<'_>, resolutions: &Map<String, Value>) {
+    let Some(Index(Names(names))) = folder.members(INDEX, |_| Index::default()) else { return };
+    let mut highest: Option<(f64, &str)> = None;
+    for name in names.iter().filter(|name| *name != "10min") {
+        let limit = resolutions.get(name).and_then(|told| told["use_when_range_minutes_lte"].as_f64());
+        let Some(limit) = limit else { continue };
+        match highest {
+            Some((other, before)) if other >= limit => {
+                let what = format_args!("{name}, for up to {limit} minutes, stands behind {before}, for up to {other}");
+                folder.problem(INDEX, what, "viewers take the first that fits, and never these bins");
+            }
+            _ => highest = Some((limit, name)),
         }
     }
 }

@@ -88,6 +88,7 @@ fn of_flags(folder: &mut Folder<'_>, seen: &Seen, tcp: i64) -> u64 {
     let mut stats: BTreeMap<String, u64> = BTreeMap::new();
     let then = "viewers of stored totals show that number";
     for (name, n) in totals::flags(folder) {
+        totals::no_packets(folder, &name, &n);
         match n.as_u64() {
             Some(n) => _ = stats.insert(name, n),
             None => folder.problem(totals::FLAGS, format_args!("{name} is {n}, and no number of packets"), then),

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::MANIFEST;
 use super::findings::{Findings, short};
 use super::folder::Folder;
+use crate::capture::days_from_civil;
 
 /// What every manifest says beside, null where there is none.
 const TOLD: [&str; 5] = ["created", "source_file", "source_files", "attack_context", "filter_applied"];
@@ -34,9 +35,41 @@ pub(super) fn check(folder: &mut Folder<'_>, manifest: &Value, structure: &[(&st
     for name in TOLD.into_iter().filter(|name| manifest.get(name).is_none()) {
         folder.findings.lacks(MANIFEST, name, "");
     }
+    created(folder, manifest);
     sources(folder, manifest);
     context(folder, &manifest["attack_context"]);
     filter(folder, &manifest["filter_applied"], manifest);
+}
+
+/// The time of making: as Python writes it, of whatever zone.
+pub(super) fn created(folder: &mut Folder<'_>, manifest: &Value) {
+    let created = &manifest["created"];
+    if !created.is_null() && !created.as_str().is_some_and(is_time) {
+        let what = format_args!("created is {}, and no time such as 2026-11-20T22:57:42.026103", short(created));
+        folder.problem(MANIFEST, what, "nobody can tell when it was made");
+    }
+}
+
+fn is_time(text: &str) -> bool {
+    let Some((date, time)) = text.split_at_checked(10) else { return false };
+    let Some((clock, rest)) = time.split_at_checked(9) else { return false };
+    let [date, clock] = [(date, "-"), (clock.strip_prefix(['T', ' ']).unwrap_or_default(), ":")].map(|(text, by)| {
+        let parts: Vec<u32> = text.split(by).map_while(digits).collect();
+        <[u32; 3]>::try_from(parts).ok()
+    });
+    let is_date = date.is_some_and(|[year, month, day]| days_from_civil(year.into(), month, day).is_some());
+    let is_clock = clock.is_some_and(|[hour, minute, second]| hour < 24 && minute < 60 && second < 60);
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => fraction.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => rest,
+    };
+    let is_zone = zone.is_empty() || zone == "Z" || zone.starts_with(['+', '-']) && zone.len() == 6;
+    is_date && is_clock && is_zone
+}
+
+/// A number of nothing but digits.
+fn digits(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok()).flatten()
 }
 
 /// The one source, or null where there are several.

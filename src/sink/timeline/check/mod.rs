@@ -52,8 +52,8 @@ pub fn check(folder: &Path) -> Result<Findings> {
     look(folder).map(|(findings, _)| findings)
 }
 
-/// Checks the versions of a folder that hold the same side by side, `v2.0`, `v3.3` and `v5.0`, those of which are there; and where each is
-/// sound, whether they have the same packets and flows.
+/// Checks the versions of a folder that hold the same side by side, `v2.0`, `v3.3` and `v5.0`, those of which are there: whether the last two
+/// are both there, as viewers need them, and where each is sound, whether they have the same packets and flows.
 ///
 /// # Errors
 /// As [`check`].
@@ -66,6 +66,14 @@ pub fn check_versions(folder: &Path) -> Result<Vec<(&'static str, Findings)>> {
             let (findings, of) = look(&inside)?;
             *sum = findings.is_clean().then_some(of);
             checked.push((version, findings));
+        }
+    }
+    // Viewers take packets from the one and flows from the other.
+    for (version, other) in [(VERSIONS[1], VERSIONS[2]), (VERSIONS[2], VERSIONS[1])] {
+        let is_there = checked.iter().any(|(known, _)| *known == other);
+        if let (Some((_, findings)), false) = (checked.iter_mut().find(|(known, _)| *known == version), is_there) {
+            let of = if other == VERSIONS[1] { "packets" } else { "flows" };
+            findings.problems.push(format!("{MANIFEST}: {other} is missing beside it; viewers have no {of} to show"));
         }
     }
     let [v2, v3, v5] = sums;

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::findings::Findings;
 use super::folder::{Folder, UNTOLD};
 use super::level::{Chunk, Level, Names};
-use super::{MANIFEST, recount};
+use super::{MANIFEST, manifest, recount};
 
 /// The names that viewers know, and their widths in microseconds, the narrowest first.
 const LEVELS: [(&str, i64); 8] = [
@@ -19,10 +19,11 @@ const LEVELS: [(&str, i64); 8] = [
     ("hours", 3_600_000_000),
 ];
 
-pub(super) fn check(folder: &mut Folder<'_>, manifest: &Value) {
-    let [packets, hosts] = ["total_packets", "unique_ips"].map(|name| folder.number(MANIFEST, manifest, name));
-    let range = folder.range(manifest);
-    let Some(resolutions) = manifest["resolutions"].as_object() else {
+pub(super) fn check(folder: &mut Folder<'_>, says: &Value) {
+    let [packets, hosts] = ["total_packets", "unique_ips"].map(|name| folder.number(MANIFEST, says, name));
+    let range = folder.range(says);
+    manifest::created(folder, says);
+    let Some(resolutions) = says["resolutions"].as_object() else {
         return folder.problem(MANIFEST, "resolutions is no object", "viewers show nothing");
     };
     if !resolutions.contains_key("hours") {
@@ -41,9 +42,9 @@ pub(super) fn check(folder: &mut Folder<'_>, manifest: &Value) {
     let mut names = Names::default();
     recount::recount(folder, &mut names, finest, coarser);
     let source = finest.name;
-    let says = |what: &str| format!("{what}, by {source},");
-    folder.findings.equal(MANIFEST, &says("total_packets"), &packets, &finest.packets, "viewers print that number");
-    folder.findings.equal(MANIFEST, &says("unique_ips"), &hosts, &(finest.hosts.len() as i64), "viewers print it");
+    let by = |what: &str| format!("{what}, by {source},");
+    folder.findings.equal(MANIFEST, &by("total_packets"), &packets, &finest.packets, "viewers print that number");
+    folder.findings.equal(MANIFEST, &by("unique_ips"), &hosts, &(finest.hosts.len() as i64), "viewers print it");
     folder.has_packets = finest.width == 1;
     if finest.width == 1 {
         let then = "viewers show another stretch of time at first";

@@ -80,6 +80,14 @@ pub(super) fn flags_are(folder: &mut Folder<'_>, seen: &BTreeMap<String, i64>) {
     for name in names {
         let (says, is) = (says.get(name).unwrap_or(&Value::Null), seen.get(name).copied().unwrap_or(0));
         folder.findings.equal(FLAGS, name, says, &is.into(), THEN);
+        no_packets(folder, name, says);
+    }
+}
+
+/// Tells of flags of which there are no packets: only those of packets are there.
+pub(super) fn no_packets(folder: &mut Folder<'_>, name: &str, says: &Value) {
+    if says.as_u64() == Some(0) {
+        folder.problem(FLAGS, format_args!("{name} is 0, and no packet has these flags"), THEN);
     }
 }
 
