@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::folders::{clean, write, write_chunks};
 use super::reference::about;
-use super::{ACK, FIN, SYN, handshake, hosts, packet};
+use super::{ACK, FIN, Row, SYN, handshake, hosts, packet};
 
 fn edit(path: &Path, from: &str, to: &str) {
     edit_behind(path, "", from, to);
@@ -76,6 +76,9 @@ fn each_kind_of_damage_is_found() {
         (1, "indices/flow_list/index.json", "\"count\": 1", "\"count\": 2", "count of"),
         (1, "indices/flow_list/index.json", "10.0.0.10<->10.0.0.9", "10.0.0.9<->10.0.0.10", "not in order"),
         (1, "indices/flow_list/index.json", "__10-0-0-9.csv", "__10-0-0-8.csv", "No such file"),
+        (1, "ips/flag_stats.json", "\"SYN\": 1", "\"SYN\": 1, \"RST\": 0", "RST is 0, and no packet has these flags"),
+        (0, "manifest.json", "\"created\": \"2026-11-20T", "\"created\": \"2026-13-20T", "no time such as"),
+        (1, "manifest.json", "\"created\": \"2026", "\"created\": \"yesterday", "no time such as"),
         (1, "indices/flow_bins_index.json", "\"hour\"", "\"hours\"", "hour is missing"),
         (1, "indices/flow_bins_index.json", "\"bins_with_data\": 1", "\"bins_with_data\": 2", "bins_with_data"),
         (1, "indices/flow_bins_1s.json", "\"graceful\":1,\"ab", "\"graceful\":2,\"ab", "were begun"),
@@ -205,6 +208,7 @@ fn each_kind_of_damage_to_chunks_is_found() {
         ("ips/unique_ips.json", "\"a\",", "", "unique_ips"),
         ("ips/ip_stats.json", "\"sent_bytes\":114", "\"sent_bytes\":115", "ip_stats"),
         ("ips/flag_stats.json", "\"ACK\":1", "\"ACK\":2", "flag_stats"),
+        ("ips/flag_stats.json", "\"ACK\":1", "\"ACK\":1,\"RST\":0", "RST is 0, and no packet has these flags"),
         ("indices/bins.json", "\"count\":1", "\"count\":2", "packets, of"),
         (index, "\"chunk_index\":0", "\"chunk_index\":1", "does not know flow 0"),
         (index, "chunk_00000", "chunk_00001", "No such file"),
@@ -350,6 +354,162 @@ fn what_the_original_does_not_list_is_told() {
     let problems = check(&folder).unwrap().problems;
     let said = "packets.csv: line 2, 10.0.0.10:80-10.0.0.9:40000: it has 4 packets of these ends, and flows have 5";
     assert!(problems.len() == 1 && problems[0].starts_with(said), "{problems:?}");
+}
+
+/// A step is of a packet of its own, and steps are in the order of their packets.
+#[test]
+fn a_step_that_is_listed_twice_or_too_late_is_found() {
+    let mut rows = handshake(0, 100, 500);
+    rows.extend([
+        (3, true, ACK, 101, 501, 10),
+        (3, true, ACK, 111, 501, 10),
+        (4, false, FIN | ACK, 501, 121, 0),
+        (4, true, FIN | ACK, 121, 502, 0),
+        (5, false, ACK, 502, 122, 0),
+    ]);
+    // Which phase, what is done with its steps, what is said.
+    type Change = (&'static str, fn(&mut Vec<Value>), &'static str);
+    let changes: [Change; 5] = [
+        ("dataTransfer", |steps| steps[0] = steps[1].clone(), "packet 1 of dataTransfer is of another step too"),
+        ("closing", |steps| steps.push(steps[2].clone()), "packet 3 of closing is of another step too"),
+        ("closing", |steps| steps.swap(0, 1), "packet 1 of closing is listed before that of the step before"),
+        ("dataTransfer", |steps| steps.swap(0, 1), "packet 1 of dataTransfer is listed before that of the step before"),
+        ("closing", |steps| steps[2]["packet"]["length"] = 7.into(), "packet 2 of closing is not among packets"),
+    ];
+    let packets: Vec<Packet> = rows.iter().map(packet).collect();
+    for (phase, change, said) in changes {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("x");
+        write_chunks(&folder, &packets, &hosts(), Mode::Correct);
+        clean(&folder);
+        let [chunk, index] = ["flows/chunk_00000.json", "flows/flows_index.json"].map(|name| folder.join(name));
+        let [mut flows, mut entries]: [Value; 2] =
+            [&chunk, &index].map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap());
+        let steps = flows[0]["phases"][phase].as_array_mut().unwrap();
+        change(steps);
+        // The index counts with it.
+        let count = if phase == "closing" { "closing_packets" } else { "data_transfer_packets" };
+        entries[0][count] = steps.len().into();
+        std::fs::write(&chunk, flows.to_string()).unwrap();
+        std::fs::write(&index, entries.to_string()).unwrap();
+        let problems = check(&folder).unwrap().problems;
+        assert!(problems.iter().any(|problem| problem.contains(said)), "{said}: {problems:#?}");
+    }
+}
+
+/// A packet that was captured twice is two steps of the original's.
+#[test]
+fn packets_that_are_alike_are_steps_of_their_own() {
+    let rows = behind_handshake(&[(3, true, ACK, 101, 501, 10), (3, true, ACK, 101, 501, 10)]);
+    let dir = tempfile::tempdir().unwrap();
+    for mode in [Mode::Original, Mode::Correct] {
+        let folder = dir.path().join(format!("{mode:?}"));
+        write_chunks(&folder, &rows, &hosts(), mode);
+        clean(&folder);
+    }
+}
+
+fn behind_handshake(rows: &[Row]) -> Vec<Packet> {
+    handshake(0, 100, 500).iter().chain(rows).map(packet).collect()
+}
+
+/// The numbers that a flow expects are those behind its SYN and its SYN+ACK, as far as it has them and, in the original, waits for them.
+#[test]
+fn what_a_handshake_expects_is_told_where_it_is_otherwise() {
+    let last = (1 << 31) + 1;
+    let tries: [(&[Row], Mode, Value, Value); 6] = [
+        (
+            &[(0, true, SYN | ACK, 100, 200, 0), (1, false, SYN | ACK, 200, 101, 0)],
+            Mode::Correct,
+            Value::Null,
+            101.into(),
+        ),
+        (
+            &[(0, true, SYN, 1, 0, 0), (1, false, FIN, 7, 0, 0), (2, false, SYN | ACK, last, 2, 0)],
+            Mode::Original,
+            2.into(),
+            Value::Null,
+        ),
+        (
+            &[(0, true, SYN, 1, 0, 0), (1, false, ACK, 7, 2, 0), (2, false, SYN | ACK, last, 2, 0)],
+            Mode::Original,
+            2.into(),
+            Value::Null,
+        ),
+        (
+            &[(0, false, FIN, 7, 0, 0), (1, true, SYN, 1, 0, 0), (2, false, SYN | ACK, 9, 2, 0)],
+            Mode::Original,
+            2.into(),
+            10.into(),
+        ),
+        (&[(0, false, SYN | ACK, 9, 2, 0), (1, true, SYN, 1, 0, 0)], Mode::Original, 2.into(), Value::Null),
+        (
+            &[
+                (0, true, SYN, 100, 0, 0),
+                (1, false, SYN, 200, 0, 0),
+                (2, true, SYN | ACK, 100, 201, 0),
+                (3, false, SYN | ACK, 200, 101, 0),
+            ],
+            Mode::Correct,
+            101.into(),
+            201.into(),
+        ),
+    ];
+    for (rows, mode, ack, seq) in tries {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("x");
+        write_chunks(&folder, &rows.iter().map(packet).collect::<Vec<_>>(), &hosts(), mode);
+        assert_eq!(check(&folder).unwrap().problems, [""; 0], "{rows:?}");
+        let chunk = folder.join("flows/chunk_00000.json");
+        let flows: Value = serde_json::from_slice(&std::fs::read(&chunk).unwrap()).unwrap();
+        assert_eq!((&flows[0]["expectedAckNum"], &flows[0]["expectedSeqNum"]), (&ack, &seq), "{rows:?}");
+        for name in ["expectedAckNum", "expectedSeqNum"] {
+            for other in [Value::Null, 77.into(), 201.into(), 101.into(), (last + 1).into()] {
+                let mut changed = flows.clone();
+                changed[0][name] = other;
+                std::fs::write(&chunk, changed.to_string()).unwrap();
+                let problems = check(&folder).unwrap().problems;
+                let is_told = problems.iter().any(|problem| problem.contains(&format!("{name} is ")));
+                assert_eq!(is_told, changed != flows, "{rows:?} {changed:#}");
+            }
+        }
+    }
+}
+
+/// Viewers take the first resolution that fits, so limits have to rise in the order of the file.
+#[test]
+fn resolutions_that_no_viewer_comes_to_are_found() {
+    let packets = behind_handshake(&[]);
+    let dir = tempfile::tempdir().unwrap();
+    let [_, folder] = write(dir.path(), &packets, &hosts(), PART);
+    clean(&folder);
+    let index = folder.join("indices/flow_bins_index.json");
+    let text = std::fs::read_to_string(&index).unwrap();
+    let told: Value = serde_json::from_str(&text).unwrap();
+    let ordered = |names: &[&str]| {
+        let members: Vec<_> = names.iter().map(|name| format!("\"{name}\": {}", told["resolutions"][name])).collect();
+        let mut rest = told.clone();
+        rest["resolutions"] = "here".into();
+        rest.to_string().replace("\"here\"", &format!("{{{}}}", members.join(", ")))
+    };
+    let problems = |text: &str| {
+        std::fs::write(&index, text).unwrap();
+        check(&folder).unwrap().problems
+    };
+    // No viewer takes 10min, and hour is taken where none fits.
+    for names in [["1s", "10s", "1min", "10min", "hour"], ["hour", "10min", "1s", "10s", "1min"]] {
+        assert_eq!(problems(&ordered(&names)), [""; 0], "{names:?}");
+    }
+    let reversed = problems(&ordered(&["hour", "10min", "1min", "10s", "1s"]));
+    let said = "10s, for up to 120 minutes, stands behind 1min, for up to 1440; viewers take the first that fits, and never these bins";
+    assert!(
+        reversed.len() == 1 && reversed[0].contains(said) && reversed[0].ends_with("(and 1 more like it)"),
+        "{reversed:?}"
+    );
+    let limit = |from: &str, to: &str| text.replacen(&format!("lte\": {from}"), &format!("lte\": {to}"), 1);
+    assert_eq!(problems(&limit("10", "11")), [""; 0]);
+    assert_eq!(problems(&limit("10", "120")).len(), 1);
+    assert_eq!(problems(&limit("1440", "5")).len(), 1);
 }
 
 /// Neither a string nor a list without end is held whole.

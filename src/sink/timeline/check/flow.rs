@@ -1,6 +1,6 @@
 //! A flow of version 2.0 in its file: against its entry in the index, and against itself. Its packets are read one by one.
 
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 use serde::de::MapAccess;
 use serde_json::{Map, Value};
 
@@ -68,8 +68,8 @@ struct Listed {
     count: u64,
     bytes: i64,
     times: Option<(i64, i64)>,
-    prints: HashSet<u64>,
-    last: u64,
+    prints: Vec<u64>,
+
     /// The ends of the first.
     key: String,
     /// Its ports, and its pair of hosts in the order of their text.
@@ -89,8 +89,7 @@ impl<'s> Flow<'s> {
     fn packet(&mut self, packet: &Value) {
         let place = self.packets.count;
         self.packets.count += 1;
-        self.packets.last = print(&packet.to_string());
-        self.packets.prints.insert(self.packets.last);
+        self.packets.prints.push(print(&packet.to_string()));
         if let Err(why) = self.told(packet) {
             self.wrong.get_or_insert_with(|| format!("packet {place}: {why}"));
         }
@@ -245,17 +244,65 @@ pub(super) fn compare(findings: &mut Findings, file: &str, flow: Flow<'_>, entry
         if Some(steps.len() as u64) != entry[count].as_u64() {
             tell(phase, &format!("{} packets are of {phase}, and {} in the index", steps.len(), entry[count]));
         }
-        if let Some(place) = steps.iter().position(|(step, _)| !packets.prints.contains(step)) {
-            tell("listed", &format!("packet {place} of {phase} is not among packets"));
-        }
     }
-    alone(&mut tell, &flow, &steps, &packets);
+    let places = places(&mut tell, &steps, &packets);
+    alone(&mut tell, &flow, &steps, &places, &packets);
     ends(&mut tell, &flow, &packets);
     totals(&mut tell, &flow, &steps, &packets, sums)
 }
 
+/// Where the packets of steps are in the list, by phase, up to one that is no packet of its own or not in the order of the list. Packets that
+/// are alike stand for one another.
+fn places(tell: &mut impl FnMut(&str, &str), steps: &[Vec<(u64, u8)>; 3], packets: &Listed) -> [Vec<usize>; 3] {
+    let mut left: HashMap<u64, u64> = HashMap::new();
+    packets.prints.iter().for_each(|&packet| *left.entry(packet).or_default() += 1);
+    let mut places: [Vec<usize>; 3] = Default::default();
+    for (((phase, ..), steps), places) in PHASES.into_iter().zip(steps).zip(&mut places) {
+        let mut ahead = packets.prints.iter().enumerate();
+        for (number, (step, _)) in steps.iter().enumerate() {
+            let wrong = match left.get_mut(step) {
+                None => "is not among packets",
+                Some(0) => "is of another step too",
+                Some(left) => {
+                    *left -= 1;
+                    match ahead.find(|(_, packet)| *packet == step) {
+                        Some((place, _)) => {
+                            places.push(place);
+                            continue;
+                        }
+                        None => "is listed before that of the step before",
+                    }
+                }
+            };
+            tell("listed", &format!("packet {number} of {phase} {wrong}"));
+            break;
+        }
+    }
+    places
+}
+
+/// Whether a handshake was under way at its SYN+ACK: a SYN had come, and since then neither an ACK that ended it nor a FIN or RST.
+fn is_asked(steps: &[Vec<(u64, u8)>; 3], places: &[Vec<usize>; 3], answer: u64) -> bool {
+    let called = |number: u8| {
+        let steps = steps[0].iter().zip(&places[0]).filter(move |((_, of), _)| *of == number);
+        steps.map(|((step, _), place)| (*step, *place))
+    };
+    let Some(answer) = called(1).filter(|(step, _)| *step == answer).map(|(_, place)| place).last() else {
+        return false;
+    };
+    let asked = called(0).map(|(_, place)| place).filter(|&place| place < answer).max();
+    let ended = called(2).map(|(_, place)| place).chain(places[2].iter().copied());
+    asked.is_some() && asked > ended.filter(|&place| place < answer).max()
+}
+
 /// The packets that stand out, and the numbers that follow from them.
-fn alone(tell: &mut impl FnMut(&str, &str), flow: &Value, steps: &[Vec<(u64, u8)>; 3], packets: &Listed) {
+fn alone(
+    tell: &mut impl FnMut(&str, &str),
+    flow: &Value,
+    steps: &[Vec<(u64, u8)>; 3],
+    places: &[Vec<usize>; 3],
+    packets: &Listed,
+) {
     let invalid = &flow["invalidPacket"];
     if !invalid.is_null() && !packets.prints.contains(&print(&invalid.to_string())) {
         tell("invalidPacket", "invalidPacket is not among packets");
@@ -274,21 +321,16 @@ fn alone(tell: &mut impl FnMut(&str, &str), flow: &Value, steps: &[Vec<(u64, u8)
         }
     }
     let [syn, answer] = [&flow["synPacket"], &flow["synAckPacket"]];
-    let by_syn = syn["seq_num"].as_i64().map(|seq| seq.saturating_add(1));
-    let by_answer = answer["seq_num"].as_i64().map(|seq| seq.saturating_add(1));
-    let is_correct = flow["unexplained"].is_object();
-    // Where both sides ask, or both answer, either number may be meant.
-    let is_one = |number: u8| steps[0].iter().filter(|(_, of)| *of == number).count() < 2;
-    let follows = matches!(steps[0][..], [(_, 0), (_, 1), ..]);
-    for (name, is, of) in [("expectedAckNum", by_syn, 0), ("expectedSeqNum", by_answer, 1)] {
+    let behind = |packet: &Value| packet["seq_num"].as_i64().map(|seq| seq.saturating_add(1));
+    // The original expects nothing of a SYN+ACK that no SYN waits for.
+    let expects = flow["unexplained"].is_object() || is_asked(steps, places, print(&answer.to_string()));
+    for (name, is) in [("expectedAckNum", behind(syn)), ("expectedSeqNum", behind(answer).filter(|_| expects))] {
         let says = &flow[name];
-        // The original does not count modulo 2^32, and expects nothing of a SYN+ACK that does not follow the SYN.
         let is_sound = match (says.as_i64(), is) {
-            (Some(_), Some(_)) if !is_one(of) => true,
+            // The original does not count modulo 2^32.
             (Some(says), Some(is)) => (i128::from(says) - i128::from(is)).rem_euclid(1 << 32) == 0,
             (None, None) => says.is_null(),
-            (None, Some(_)) => says.is_null() && name == "expectedSeqNum" && !is_correct && !follows,
-            (Some(_), None) => false,
+            _ => false,
         };
         if !is_sound {
             tell(name, &format!("{name} is {says}, and by the handshake {}", short(&is)));
@@ -338,7 +380,7 @@ fn totals(
         }
     }
     let broken_off = flow["invalidReason"].as_str().is_some_and(|why| BROKEN_OFF.contains(&why))
-        && packets.last == print(&flow["invalidPacket"].to_string());
+        && packets.prints.last() == Some(&print(&flow["invalidPacket"].to_string()));
     match total.checked_sub(packets.count) {
         Some(0) => {}
         Some(unlisted) if broken_off => {
