@@ -14,7 +14,7 @@ use pcap_compactor::capture::{Input, beginning};
 use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::Progress;
 use pcap_compactor::engine::ledger::Amount;
-use pcap_compactor::sink::timeline::{About, Folders, Layout, Summary, VERSIONS, check};
+use pcap_compactor::sink::timeline::{About, Folders, Layout, Summary, VERSIONS, check, timeline_around};
 use pcap_compactor::views::groups::Window;
 use pcap_compactor::views::timeline::original::{Options, Original};
 use pcap_compactor::views::timeline::table::{self, Names, TableReport};
@@ -159,6 +159,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         return args.check.as_deref().map_or(Ok(Exit::Usage), |folder| check_folder(folder, shared));
     };
     has_a_name(output)?;
+    is_in_no_timeline(output)?;
     refuse_idle_options(args)?;
     let sources = args.sources.with(&args.data);
     let range = sources.range()?;
@@ -468,6 +469,17 @@ fn has_a_name(output: &Path) -> Result<(), Usage> {
             );
             Err(Usage(text))
         }
+    }
+}
+
+/// Refuses places inside a timeline, which would be none any more.
+fn is_in_no_timeline(output: &Path) -> Result<(), Usage> {
+    match timeline_around(output) {
+        Some(around) => {
+            let (output, around) = (output.display(), around.display());
+            Err(Usage(format!("--output {output} lies in {around}, which is a timeline; name a place outside it")))
+        }
+        None => Ok(()),
     }
 }
 

@@ -19,7 +19,7 @@ mod v5;
 
 pub use chunked::Chunked;
 pub use folders::{Folders, Layout, Summary, VERSIONS};
-pub use names::{are_timelines, is_timeline};
+pub use names::{are_timelines, is_timeline, timeline_around};
 pub use several::Several;
 pub use v3::Multires;
 pub use v5::{FlowList, PART};

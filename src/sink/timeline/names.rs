@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
@@ -37,6 +37,22 @@ pub fn are_timelines(folder: &Path) -> Result<(), String> {
         only_parts(&entry.path(), &format!("{version}/"))?;
     }
     Ok(())
+}
+
+/// The timeline around a place: a folder on the way to it that has a manifest of one, or holds nothing but versions of one.
+#[must_use]
+pub fn timeline_around(place: &Path) -> Option<PathBuf> {
+    let place = std::path::absolute(place).ok()?;
+    let around = place.parent()?;
+    // What is not there yet is in what is.
+    let there = around.ancestors().find(|folder| folder.exists())?.canonicalize().ok()?;
+    let holds_versions = |folder: &Path| {
+        let has_one = VERSIONS.iter().any(|version| names_a_format(&folder.join(version).join("manifest.json")));
+        has_one && are_timelines(folder).is_ok()
+    };
+    let is_one = |folder: &&Path| names_a_format(&folder.join("manifest.json")) || holds_versions(folder);
+    // Of a version among others, the folder around all.
+    there.ancestors().filter(is_one).last().map(Path::to_owned)
 }
 
 fn stranger(name: &str) -> String {

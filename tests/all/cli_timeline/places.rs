@@ -105,6 +105,33 @@ fn a_killed_run_is_cleared_away_by_the_next() {
     assert_eq!(timeline(&["--check", dir.path().join("out").to_str().unwrap()]).code, Some(0));
 }
 
+/// What is written into a timeline would make it none, and nothing would replace it any more.
+#[test]
+fn a_place_inside_a_timeline_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let place = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+    let run = |name: &str, more: &[&str]| timeline(&[&[capture.to_str().unwrap(), "-o", &place(name)], more].concat());
+    for (layout, inner) in
+        [("2.0", ["a/v2.0", "a/inner", "a/flows/x/y"]), ("3.3+5.0", ["a/v2.0", "a/inner", "a/v3.3/x"])]
+    {
+        assert_eq!(run("a", &["--layout", layout, "--force"]).code, Some(0));
+        for name in inner {
+            let ran = run(name, &["--force"]);
+            assert!(
+                ran.code == Some(2) && ran.said.contains("/a, which is a timeline; name a place outside it"),
+                "{ran:?}"
+            );
+            assert!(!std::path::Path::new(&place(name)).exists());
+        }
+        assert_eq!(run("a", &["--layout", layout, "--force"]).code, Some(0), "it is still one");
+    }
+    // A version beside what is no timeline is a folder like others.
+    std::fs::create_dir(place("work")).unwrap();
+    std::fs::write(place("work/notes.txt"), "mine").unwrap();
+    assert_eq!(["work/v2.0", "work/other"].map(|name| run(name, &[]).code), [Some(0); 2]);
+}
+
 /// Nothing of anybody else's is replaced, however deep it lies.
 #[test]
 fn a_stranger_in_a_timeline_keeps_it() {
