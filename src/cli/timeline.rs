@@ -57,7 +57,8 @@ pub(crate) struct Args {
     /// The original's name for INPUT.
     #[arg(long, value_name = "FILE", num_args = 1.., hide = true)]
     data: Vec<PathBuf>,
-    /// Addresses of a table's numbers: JSON such as {"10.0.0.1": 1}. Numbers that are not in it stay.
+    /// Addresses of a table's numbers: JSON such as {"10.0.0.1": 1}. Numbers that are not in it stay. Two addresses of one number are
+    /// refused; with --mode original the last has it.
     #[arg(long, value_name = "FILE")]
     ip_map: Option<PathBuf>,
 
@@ -165,7 +166,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let range = sources.range()?;
     let choice = choice(args, range)?;
     let created = created(args)?;
-    let names = args.ip_map.as_deref().map_or(Ok(Names::default()), names)?;
+    let names = args.ip_map.as_deref().map_or(Ok(Names::default()), |path| names(path, mode(args)))?;
     let (found, exit) = sources.find("timeline", range, shared)?;
     found.spare(vec![("--output", output.clone())], &[("--ip-map", args.ip_map.as_deref())])?;
     if found.units.iter().any(|unit| unit.sensor.is_some()) {
@@ -450,11 +451,16 @@ fn created(args: &Args) -> anyhow::Result<Timestamp> {
     Ok(Timestamp(i64::try_from(now.as_nanos()).unwrap_or(i64::MAX)))
 }
 
-fn names(path: &Path) -> anyhow::Result<Names> {
+/// The addresses of numbers. Of two with one number the original takes the last.
+fn names(path: &Path, mode: Mode) -> anyhow::Result<Names> {
     let file = File::open(path).with_context(|| format!("{}: cannot open", path.display()))?;
-    serde_json::from_reader(BufReader::new(file)).with_context(|| {
+    let names: Names = serde_json::from_reader(BufReader::new(file)).with_context(|| {
         format!("{}: cannot be read as a map of addresses, such as {{\"10.0.0.1\": 1}}", path.display())
-    })
+    })?;
+    if let (Mode::Correct, Some((number, [a, b]))) = (mode, names.clash()) {
+        bail!("{}: {a} and {b} both have the number {number}; give each its own", path.display());
+    }
+    Ok(names)
 }
 
 /// Refuses places without a name of their own: the folder that is made goes into its place by that, and around it others lie.

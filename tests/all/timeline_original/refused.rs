@@ -111,6 +111,26 @@ fn a_map_that_is_none_is_refused() {
     }
 }
 
+/// Two addresses of one number cannot be told apart; the original takes the last.
+#[test]
+fn two_addresses_of_one_number_are_refused_but_by_the_original() {
+    let rows = table(&[row(T, "1", "2", (1, 2), ACK)]);
+    let place = Place::new(&[
+        ("in.csv", rows.as_bytes()),
+        ("map.json", br#"{"10.0.0.1": 1, "10.0.0.2": 2, "10.0.0.3": 1, "10.0.0.4": 2}"#),
+    ]);
+    let run = |mode: &str| {
+        let mut command = command(["timeline", "in.csv", "--ip-map", "map.json", "-o", "out", "--mode", mode]);
+        Ran::of(command.current_dir(place.0.path()).output().unwrap())
+    };
+    let ran = run("correct");
+    let said = "map.json: 10.0.0.1 and 10.0.0.3 both have the number 1; give each its own";
+    assert!(ran.code == Some(1) && ran.said.contains(said), "{ran:?}");
+    assert_eq!(place.names(), ["in.csv", "map.json"]);
+    assert_eq!(run("original").code, Some(0));
+    assert!(place.text("out/packets.csv").contains(",10.0.0.3,10.0.0.4,"));
+}
+
 #[test]
 fn a_folder_is_replaced_only_if_it_is_a_timeline_and_only_when_asked() {
     let place = Place::new(&[("in.csv", small().as_bytes())]);

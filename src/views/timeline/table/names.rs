@@ -11,9 +11,20 @@ use super::super::{Host, Hosts};
 
 /// Addresses by number.
 #[derive(Clone, Debug, Default)]
-pub struct Names(HashMap<i64, Box<str>>);
+pub struct Names {
+    by_number: HashMap<i64, Box<str>>,
+    clash: Option<(i64, [Box<str>; 2])>,
+}
 
-/// From `{"10.0.0.1": 1, ...}`; of several addresses with one number the last has it.
+impl Names {
+    /// The first number that several addresses have, and the first two of these; the last has it, as in the original.
+    #[must_use]
+    pub fn clash(&self) -> Option<(i64, [&str; 2])> {
+        self.clash.as_ref().map(|(number, [a, b])| (*number, [&**a, &**b]))
+    }
+}
+
+/// From `{"10.0.0.1": 1, ...}`; of several addresses with one number the last has it, and [`Names::clash`] tells of it.
 impl<'de> Deserialize<'de> for Names {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Names, D::Error> {
         struct Map;
@@ -32,7 +43,14 @@ impl<'de> Deserialize<'de> for Names {
                         None => entries.push((name, number)),
                     }
                 }
-                Ok(Names(entries.into_iter().map(|(name, number)| (number, name.into())).collect()))
+                let mut names = Names::default();
+                for (name, number) in entries {
+                    let before = names.by_number.insert(number, name.as_str().into());
+                    if let Some(before) = before.filter(|_| names.clash.is_none()) {
+                        names.clash = Some((number, [before, name.into()]));
+                    }
+                }
+                Ok(names)
             }
         }
         from.deserialize_map(Map)
@@ -82,7 +100,7 @@ fn host(cell: &[u8], names: &Names, hosts: &mut Hosts) -> Option<Host> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.".contains(&byte));
     let name = match number(cell) {
         Number::None => Cow::Borrowed(""),
-        Number::Is(n) if is_number => match names.0.get(&n) {
+        Number::Is(n) if is_number => match names.by_number.get(&n) {
             Some(name) => Cow::Borrowed(&**name),
             None => Cow::Owned(n.to_string()),
         },
@@ -110,7 +128,8 @@ mod tests {
 
     #[test]
     fn a_number_is_translated_and_text_stays() {
-        let names = Names(HashMap::from([(1, "10.0.0.1".into()), (2, "fe80::1".into())]));
+        let by_number = HashMap::from([(1, "10.0.0.1".into()), (2, "fe80::1".into())]);
+        let names = Names { by_number, clash: None };
         let mut hosts = Hosts::default();
         let cells = ["1", "2.0", "007", "10.0.0.9", "1.2.3", "nan", "", "1e5", "café", "inf"];
         let named = cells.map(|cell| {
