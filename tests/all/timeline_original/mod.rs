@@ -46,6 +46,7 @@ pub(super) struct Kept {
     pub(super) packets: Vec<Packet>,
     pub(super) flows: Vec<Flow>,
     pub(super) finished: u32,
+    pub(super) hosts: usize,
 }
 
 impl TimelineSink for Kept {
@@ -58,8 +59,9 @@ impl TimelineSink for Kept {
         self.flows.push(flow.clone());
         Ok(())
     }
-    fn finish(&mut self, _: &Hosts) -> Result<()> {
+    fn finish(&mut self, hosts: &Hosts) -> Result<()> {
         self.finished += 1;
+        self.hosts = hosts.names().len();
         Ok(())
     }
 }

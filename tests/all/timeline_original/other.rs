@@ -58,6 +58,46 @@ fn the_correct_machine_gets_no_times_of_other_units_and_no_flags_in_hexadecimal(
     assert_eq!((kept.packets.len(), kept.finished, faults), (2, 1, vec![]));
 }
 
+/// A host is one that has packets, so what is left out enters none.
+#[test]
+fn a_row_that_is_left_out_enters_no_host() {
+    for ends in [[&b"\xff"[..], b"b"], [b"a", b"\xff"], [b"\xff", b"\xff"]] {
+        let row = [format!("{T},").as_bytes(), ends[0], b",", ends[1], b",1,2,2,1,0,60,6\n"].concat();
+        let place = Place::new(&[("in.csv", &[super::HEADER.as_bytes(), b"\n", &row].concat())]);
+        let (mut kept, inputs) = (Kept::default(), [Input::File(place.path("in.csv"))]);
+        for mode in [Mode::Correct, Mode::Original] {
+            let reports = table::run(
+                &inputs,
+                &Names::default(),
+                mode,
+                &Progress::default(),
+                &mut Chosen::new(Choice::default(), Passes),
+                &mut kept,
+            )
+            .unwrap();
+            let faults: Vec<_> = reports.iter().flat_map(|report| &report.remarks).map(|remark| remark.fault).collect();
+            assert_eq!((faults, reports[0].packets, kept.hosts), (vec![Fault::NotText], 0, 0), "{ends:?}");
+        }
+    }
+}
+
+/// The original makes a number of a protocol before it looks for the name, and finds none.
+#[test]
+fn the_original_knows_no_protocol_by_name() {
+    for (mode, protocols) in [("correct", 1), ("original", 0)] {
+        let place =
+            Place::new(&[("in.csv", table(&[row(T, "a", "b", (1, 2), SYN).replace(",60,6", ",60,TCP")]).as_bytes())]);
+        let ran = crate::command::Ran::of(
+            crate::command::command(["timeline", "in.csv", "-o", "out", "--mode", mode])
+                .current_dir(place.0.path())
+                .output()
+                .unwrap(),
+        );
+        assert_eq!(place.json("out/manifest.json")["total_flows"], protocols, "{ran:?}");
+        assert_eq!(ran.said.contains("no decimal number in column protocol"), mode == "original", "{}", ran.said);
+    }
+}
+
 #[test]
 fn the_correct_machine_gets_protocols_by_name_and_only_what_is_chosen() {
     let rows = ["6", "TCP", "udp", "", "SCTP"]

@@ -136,12 +136,17 @@ impl Columns {
             }
             packet.flags = packet.flags.filter(|_| cell(Column::FlagType) != b"INVALID");
         }
+        // Before either is entered: a host of no packet is none.
+        let is_text = |column: &Column| std::str::from_utf8(cell(*column)).is_ok();
         let mut host = |column| self.recent.host(cell(column), names, hosts);
-        let (Some(src), Some(dst)) = (host(Column::SrcIp), host(Column::DstIp)) else {
-            let column = if std::str::from_utf8(cell(Column::SrcIp)).is_err() { Column::SrcIp } else { Column::DstIp };
-            report.remark(Fault::NotText, line, || says(column));
-            return Ok(None);
+        let ends = match [Column::SrcIp, Column::DstIp].iter().find(|column| !is_text(column)) {
+            None => host(Column::SrcIp).zip(host(Column::DstIp)),
+            Some(column) => {
+                report.remark(Fault::NotText, line, || says(*column));
+                None
+            }
         };
+        let Some((src, dst)) = ends else { return Ok(None) };
         self.has_unit = true;
         Ok(Some(Packet { src, dst, ..packet }))
     }
