@@ -218,6 +218,13 @@ fn a_page_goes_to_standard_output_by_its_usual_name() {
 }
 
 #[test]
+fn a_limit_of_a_saved_page_is_refused_of_a_server_with_the_reason() {
+    let ran = run(["view", "nowhere.pcap", "--most-packets", "10"]);
+    let said = "--most-packets is about a saved page, for the server shows all; leave it out, or add --save FILE";
+    assert!(ran.code == Some(2) && ran.said.contains(said), "{ran:?}");
+}
+
+#[test]
 fn a_saved_page_is_the_same_every_time_holds_what_it_may_and_asks_for_nothing() {
     let dir = tempfile::tempdir().unwrap();
     small(dir.path());

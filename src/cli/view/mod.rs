@@ -56,13 +56,22 @@ pub(crate) struct Args {
     /// Write the page into one file, with all it shows, and do not serve it; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     save: Option<PathBuf>,
-    /// Packets that a saved page may hold; with more, it shows them in bins, and flows without their packets.
-    #[arg(long, value_name = "N", default_value_t = 200_000, requires = "save")]
-    most_packets: usize,
+    /// Packets that a saved page may hold; with more, it shows them in bins, and flows without their packets. Of --save alone: the server
+    /// shows all. Default: 200000.
+    #[arg(long, value_name = "N")]
+    most_packets: Option<usize>,
 }
+
+/// Packets that a saved page may hold, unless told otherwise.
+const MOST_PACKETS: usize = 200_000;
 
 /// Runs `view`.
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    if args.most_packets.is_some() && args.save.is_none() {
+        let text = "--most-packets is about a saved page, for the server shows all; leave it out, or add --save FILE";
+        return Err(Usage(text.into()).into());
+    }
+    let most_packets = args.most_packets.unwrap_or(MOST_PACKETS);
     let progress = Arc::new(Progress::default());
     interrupt::watch(&progress)?;
     // Before what may take long, because the port may be taken.
@@ -77,7 +86,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         things(scene.hosts().len() as u64, "host")
     );
     let title = args.input.file_name().map_or_else(|| args.input.to_string_lossy(), |name| name.to_string_lossy());
-    let page = Page::new(scene, title.into_owned(), origin, args.most_packets);
+    let page = Page::new(scene, title.into_owned(), origin, most_packets);
     match (server, &args.save) {
         (Some(server), _) => serve(server, page, args.open, shared, &said).map(|()| exit),
         (None, Some(path)) if is_stdout(path) => {
@@ -88,7 +97,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
                 written => written.context("standard output: cannot write")?,
             }
             if !shared.quiet {
-                say(&format!("{said}{}", beyond(packets, args.most_packets)));
+                say(&format!("{said}{}", beyond(packets, most_packets)));
             }
             Ok(exit)
         }
@@ -98,7 +107,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
             written.with_context(|| format!("{}: cannot write", path.display()))?;
             file.commit()?;
             if !shared.quiet {
-                say(&format!("{}: {said}{}", path.display(), beyond(packets, args.most_packets)));
+                say(&format!("{}: {said}{}", path.display(), beyond(packets, most_packets)));
             }
             Ok(exit)
         }
