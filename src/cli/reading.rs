@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use clap::ValueEnum;
-use pcap_compactor::capture::{Input, Io};
+use pcap_compactor::capture::{Input, Io, Skipped};
 use pcap_compactor::config::Measure;
 use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::{Builder, Progress};
@@ -91,6 +91,17 @@ impl Sources {
 
     /// The captures of a command, and whether some that were named are left out, which has then been said.
     pub(crate) fn find(&self, command: &str, range: Option<Window>, shared: &Shared) -> anyhow::Result<(Found, Exit)> {
+        self.find_or(command, range, shared, |_| None)
+    }
+
+    /// The same, with a way out for what is left out.
+    pub(crate) fn find_or(
+        &self,
+        command: &str,
+        range: Option<Window>,
+        shared: &Shared,
+        way: impl Fn(&Skipped) -> Option<String>,
+    ) -> anyhow::Result<(Found, Exit)> {
         let found = self.look_for(command, range)?;
         let mut exit = Exit::Ok;
         for error in &found.failed {
@@ -100,7 +111,8 @@ impl Sources {
         for skipped in &found.skipped {
             exit = exit.max(weight(skipped));
             if weight(skipped) != Exit::Ok || !shared.quiet {
-                say(&format!("{skipped}; it is left out"));
+                let way = way(skipped).map_or_else(String::new, |way| format!("; {way}"));
+                say(&format!("{skipped}; it is left out{way}"));
             }
         }
         if found.units.iter().all(|unit| unit.inputs.is_empty()) {

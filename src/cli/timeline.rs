@@ -33,12 +33,15 @@ use super::{Exit, Shared, Usage, interrupt, say, taken, times};
 A table of packets is CSV with the columns timestamp (microseconds since 1970), src_ip, dst_ip, src_port, dst_port, flags (decimal) \
 and length, and maybe seq_num, ack_num, protocol and seg_len (bytes of payload); others are passed over. It may be inside gzip or zstd. \
 Several are read as one stream, in their order. A row that no packet can be of (a port of 70000, say, or too few cells) is left out, counted \
-and named; --mode original takes it as it is. packets.csv of version 2.0 makes the same timeline as the capture that it is of.
+and named; --mode original takes it as it is. packets.csv of version 2.0 makes the same timeline as the capture that it is of; that of \
+--mode original does so but for TCP packets whose header was cut, whose flags are INVALID there and come back as NONE, since the original \
+reads no flag_type.
 
 --mode original does what tcp_data_loader_streaming.py of TimeArcs does, its mistakes included, byte for byte. There a flow ends where \
 a read chunk does, so its result depends on --read-rows. Two things are not as there. It lets pandas guess one type for a column of a \
 chunk of --read-rows rows, here cells are read one by one: a column that holds both numbers and text differs (`1` is then a name beside \
-names, and `2.0` no number beside text). And of a row with more cells than the header it loses the chunk, here the row alone.
+names, and `2.0` no number beside text). And of a row with more cells than the header it loses the chunk, here the row alone. A \
+protocol is a number: `TCP` in its column is in no flow, as there; --mode correct knows names.
 
 packets.csv of version 2.0 has packets in the order in which they were captured, or stand in tables, whatever their times.
 
@@ -127,7 +130,7 @@ pub(crate) struct Args {
     reading: Reading,
 }
 
-const INPUTS: &str = "Captures (pcap, pcapng), folders of them, or tables of packets (CSV), also inside gzip or zstd; or `-` for standard input";
+const INPUTS: &str = "Captures (pcap, pcapng), folders of captures, or tables of packets (CSV), each by its own name, also inside gzip or zstd; or `-` for standard input";
 
 /// The original's defaults.
 const READ_ROWS: u64 = 500_000;
@@ -167,7 +170,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let choice = choice(args, range)?;
     let created = created(args)?;
     let names = args.ip_map.as_deref().map_or(Ok(Names::default()), |path| names(path, mode(args)))?;
-    let (found, exit) = sources.find("timeline", range, shared)?;
+    let (found, exit) = sources.find_or("timeline", range, shared, |skipped| of_a_table(&skipped.path))?;
     found.spare(vec![("--output", output.clone())], &[("--ip-map", args.ip_map.as_deref())])?;
     if found.units.iter().any(|unit| unit.sensor.is_some()) {
         return Err(Usage(
@@ -530,6 +533,16 @@ fn kind(inputs: &[Input]) -> anyhow::Result<Kind> {
     // Who reads captures tells what is damaged, and where.
     let other = if is_damaged { Kind::Captures } else { Kind::Tables };
     Ok(known.map_or(other, |(kind, _)| kind))
+}
+
+/// The way out for a table that is left out because it lies in a folder; nothing for what is no table of packets.
+fn of_a_table(path: &Path) -> Option<String> {
+    let beginning = beginning(&Input::File(path.to_owned())).ok()??;
+    let header = beginning.bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let mut cells = header.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+    let has_ends = cells.any(|cell| cell == b"src_ip") && cells.any(|cell| cell == b"dst_ip");
+    (has_ends && is_text(&beginning.bytes))
+        .then(|| "of a folder captures alone are read, so name tables one by one".into())
 }
 
 /// Whether there is a whole line of text, which tells what this is: less may be the begin of anything.

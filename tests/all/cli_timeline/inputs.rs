@@ -209,3 +209,18 @@ fn packets_of_a_table_without_numbers_are_those_of_flows() {
     let ran = shown(&text.replacen(",101,501,", ",101,502,", 1));
     assert!(ran.code == Some(3) && ran.said.contains("1 packet of flows not among those of packets.csv"), "{ran:?}");
 }
+
+/// Of a folder captures are read; who has tables in it is told the way.
+#[test]
+fn tables_in_a_folder_are_left_out_with_the_way_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let two = dir.path().join("two");
+    std::fs::create_dir(&two).unwrap();
+    file(&two, "a.csv", b"timestamp,src_ip,dst_ip,src_port,dst_port,flags,length\n1700000000000000,a,b,1,2,2,60\n");
+    file(&two, "b.txt", b"notes, and more\n");
+    let out = dir.path().join("out");
+    let ran = timeline(&[two.to_str().unwrap(), "-o", out.to_str().unwrap()]);
+    assert!(ran.code == Some(1) && !out.exists(), "{ran:?}");
+    let way = "a.csv: is not a capture; it is left out; of a folder captures alone are read, so name tables one by one";
+    assert!(ran.said.contains(way) && ran.said.matches("name tables").count() == 1, "{}", ran.said);
+}
