@@ -324,7 +324,7 @@ fn an_option_that_changes_nothing_is_refused() {
         (&["buckets", capture, "--dialect", "bridge", "--filter", "tcp"], "cannot be used with '--filter"),
         (&["buckets", capture, "--dialect", "bridge", "--no-pure-acks"], "cannot be used with '--no-pure-acks"),
         (&["buckets", capture, "--dialect", "bridge", "--by-sensor"], "cannot be used with '--by-sensor"),
-        (&["view", capture, "--most-packets", "9"], "--save <FILE>"),
+        (&["view", capture, "--most-packets", "9"], "add --save FILE"),
         (&["view", capture, "--save", page, "--open"], "cannot be used with '--open"),
     ];
     for (arguments, said) in cases {
