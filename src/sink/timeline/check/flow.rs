@@ -287,7 +287,7 @@ fn is_asked(steps: &[Vec<(u64, u8)>; 3], places: &[Vec<usize>; 3], answer: u64) 
         let steps = steps[0].iter().zip(&places[0]).filter(move |((_, of), _)| *of == number);
         steps.map(|((step, _), place)| (*step, *place))
     };
-    let Some(answer) = called(1).filter(|(step, _)| *step == answer).map(|(_, place)| place).last() else {
+    let Some(answer) = called(1).filter(|(step, _)| *step == answer).map(|(_, place)| place).next_back() else {
         return false;
     };
     let asked = called(0).map(|(_, place)| place).filter(|&place| place < answer).max();
