@@ -251,7 +251,7 @@ fn a_capture_that_takes_long_is_named_and_only_its_own_sensor_waits() {
     let said = site.path("said");
     let mut strace = Command::new("strace");
     strace.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(&capture);
-    strace.args(["-etrace=read", &format!("-einject=read:delay_enter=8000000:when={MIDDLE}")]);
+    strace.args(["-etrace=read", &format!("-einject=read:delay_enter=25000000:when={MIDDLE}")]);
     strace.arg(watch.get_program()).args(watch.get_args()).stderr(fs::File::create(&said).unwrap());
     // It ends with what it traces, which is ended by the number that it tells.
     let mut strace = strace.spawn().unwrap();
