@@ -3,5 +3,6 @@
 pub mod buckets;
 pub mod flows;
 pub mod groups;
+pub(crate) mod in_order;
 pub(crate) mod rows;
 pub mod timeline;

@@ -20,13 +20,12 @@ pub(super) struct Seen {
     later: bool,
     /// SYN, SYN with ACK, FIN, RST.
     flags: [bool; 4],
-    new_flow: Option<usize>,
     dns: Messages,
 }
 
 impl Seen {
     #[inline]
-    pub(super) fn of(packet: &Packet, frame: &[u8], way: Way, bytes: u32, new_flow: Option<usize>) -> Seen {
+    pub(super) fn of(packet: &Packet, frame: &[u8], way: Way, bytes: u32) -> Seen {
         let later = packet.fragment == Fragment::Later;
         let has_ports = matches!(packet.protocol, protocol::TCP | protocol::UDP | protocol::SCTP) && !later;
         let flags = if packet.has_flags { packet.tcp_flags } else { 0 };
@@ -46,7 +45,6 @@ impl Seen {
             vlan: packet.vlan.is_some(),
             later,
             flags: [syn && !ack, syn && ack, flags & tcp_flag::FIN != 0, flags & tcp_flag::RST != 0],
-            new_flow,
             dns: dns::messages(packet, frame),
         }
     }
@@ -71,9 +69,6 @@ impl Seen {
         counts.syn_ack += syn_ack;
         counts.fin += fin;
         counts.rst += rst;
-        if let Some(kind) = self.new_flow {
-            counts.new_flows[kind] += 1;
-        }
         counts.dns_queries += u64::from(self.dns.queries);
         counts.dns_responses += u64::from(self.dns.responses);
         counts.dns_nxdomain += u64::from(self.dns.nxdomain);

@@ -115,15 +115,15 @@ impl Series {
         true
     }
 
-    /// A packet of this time, which was counted, is not the first of its flow: an earlier one is, whose bucket is open. So this one's is.
-    #[cold]
-    pub(super) fn take_back(&mut self, time: i64, kind: usize) {
+    /// Counts a flow of TCP, UDP or others that begins with a packet of this time, which was counted.
+    #[inline]
+    pub(super) fn begins(&mut self, time: i64, kind: usize) {
         let bucket = match (self.span[0]..self.span[1]).contains(&time) {
             true => Some(&mut self.bucket),
             false => self.open.get_mut(&self.number_of(time)),
         };
         if let Some(flows) = bucket.and_then(|bucket| bucket.counts.new_flows.get_mut(kind)) {
-            *flows = flows.saturating_sub(1);
+            *flows += 1;
         }
     }
 
@@ -206,12 +206,10 @@ impl Series {
         self.open.len() > MOST
     }
 
-    /// Hands over the earliest bucket that is open beside the current one.
+    /// The end of the earliest bucket that is open beside the current one.
     #[cold]
-    pub(super) fn leave_first(&mut self, rows: &mut Vec<Row>) {
-        if let Some(first) = self.open.keys().next() {
-            self.leave(self.start(first.saturating_add(1)), rows);
-        }
+    pub(super) fn first_end(&self) -> i64 {
+        self.open.keys().next().map_or(i64::MIN, |first| self.start(first.saturating_add(1)))
     }
 
     /// Hands over all buckets, and empty ones up to `to`.

@@ -4,11 +4,15 @@
 //! over. The clock is the latest time that two packets in a row have reached: one wild time moves nothing, and would make all packets
 //! behind it late if it did. The price is that a row waits for two packets. The clock does not pass the beginning of the next file,
 //! which may lie in this one.
+//!
+//! Which packets begin a flow is told in the order of time. So packets wait until the clock is behind them by the window, and then count as
+//! new in their bucket, which is still open; at most [`MOST`](crate::views::in_order::MOST) wait, and of those that come behind what waited, it is
+//! told as they come. A packet that is late for a width has no say in it, so all widths have the same flows.
 
 use std::sync::Arc;
 
 use super::Settings;
-use super::known::{Flows, New};
+use super::known::{Flows, Step};
 use super::row::Row;
 use super::seen::Seen;
 use super::series::Series;
@@ -20,6 +24,7 @@ use crate::engine::view::{Batch, Mark, Part, ShardView};
 use crate::prefetch::prefetch;
 use crate::table::FlowTable;
 use crate::time::Timestamp;
+use crate::views::in_order::InOrder;
 
 /// What is handed over at a marker.
 #[derive(Debug, Default)]
@@ -34,7 +39,11 @@ pub(super) struct Shard {
     sides: Sides,
     series: Vec<Series>,
     flows: Flows,
+    /// Packets of which it is to be told whether a flow begins with them.
+    waiting: InOrder<Step>,
     clock: i64,
+    /// No packet that is not late comes before.
+    now: i64,
     /// Time of the last packet; none in front of a file.
     last: Option<i64>,
     next_file: i64,
@@ -50,7 +59,9 @@ impl Shard {
             sides: Sides::new(&settings.local),
             series: settings.widths.iter().map(|&width| Series::new(width, settings.gap_limit, origin, from)).collect(),
             flows: Flows::default(),
+            waiting: InOrder::default(),
             clock: i64::MIN,
+            now: i64::MIN,
             last: None,
             next_file: i64::MAX,
             left: Left::default(),
@@ -69,36 +80,63 @@ impl Shard {
             Measure::Wire => packet.wire,
             Measure::Captured => packet.captured,
         };
-        let new = self.flows.is_new(flow, packet);
-        let seen = Seen::of(packet, frame, self.sides.way(packet, frame), bytes, new.map(|new| new.kind));
-        let instead = new.and_then(|New { kind, instead }| Some((instead?, kind)));
+        let seen = Seen::of(packet, frame, self.sides.way(packet, frame), bytes);
         // A packet that is late for a narrow bucket may be in time for a wide one.
-        let mut counted = false;
+        let (mut counted, mut late) = (false, false);
         for series in &mut self.series {
-            if series.add(time, &seen) {
-                counted = true;
-                if let Some((later, kind)) = instead {
-                    series.take_back(later, kind);
-                }
-            }
-            if series.is_crowded() {
-                series.leave_first(&mut self.left.rows);
+            match series.add(time, &seen) {
+                true => counted = true,
+                false => late = true,
             }
         }
-        if counted {
-            self.left.outcome.kept += amount;
-        } else {
-            self.left.outcome.late += amount;
-            if let Some((later, _)) = instead {
-                self.flows.stays(flow, later);
+        match counted {
+            true => self.left.outcome.kept += amount,
+            false => self.left.outcome.late += amount,
+        }
+        if !late {
+            self.flows.wait(flow);
+            self.waiting.push(time, Step::of(flow, packet));
+        }
+        for nth in 0..self.series.len() {
+            if self.series[nth].is_crowded() {
+                self.relieve(nth);
             }
         }
         let reached = self.last.replace(time).map_or(i64::MIN, |last| last.min(time));
         if reached > self.clock {
             self.clock = reached;
-            let now = reached.saturating_sub(self.settings.reorder).min(self.next_file);
-            for series in self.series.iter_mut().filter(|series| series.is_due(now)) {
-                series.leave(now, &mut self.left.rows);
+            self.now = reached.saturating_sub(self.settings.reorder).min(self.next_file);
+            self.pass(self.now);
+        } else if self.waiting.is_crowded() {
+            self.told(self.now.saturating_sub(1));
+        }
+    }
+
+    /// Nothing before this time is waited for.
+    #[inline]
+    fn pass(&mut self, now: i64) {
+        self.told(now.saturating_sub(1));
+        for series in self.series.iter_mut().filter(|series| series.is_due(now)) {
+            series.leave(now, &mut self.left.rows);
+        }
+    }
+
+    /// The earliest bucket of a width leaves, though it is not over.
+    #[cold]
+    fn relieve(&mut self, nth: usize) {
+        let end = self.series[nth].first_end();
+        self.told(end.saturating_sub(1));
+        self.series[nth].leave(end, &mut self.left.rows);
+    }
+
+    /// Tells of packets up to a time, and of those that find no room to wait, whether flows begin with them.
+    #[inline]
+    fn told(&mut self, until: i64) {
+        while self.waiting.next().is_some_and(|time| time <= until || self.waiting.is_crowded())
+            && let Some((time, step)) = self.waiting.pop()
+        {
+            if let Some(kind) = self.flows.take(time, &step) {
+                self.series.iter_mut().for_each(|series| series.begins(time, kind));
             }
         }
     }
@@ -113,7 +151,7 @@ impl Shard {
 impl ShardView for Shard {
     fn file(&mut self, _: u32, next: Timestamp) {
         self.next_file = next.0;
-        (self.last, self.clock) = (None, i64::MIN);
+        (self.last, self.clock, self.now) = (None, i64::MIN, i64::MIN);
     }
 
     fn packets(&mut self, batch: &Batch<'_>) {
@@ -127,18 +165,17 @@ impl ShardView for Shard {
     }
 
     fn mark(&mut self, _: Mark, _: &FlowTable) -> Option<Part> {
-        self.flows.expire(self.clock);
+        self.flows.expire(self.now);
         self.hand_over()
     }
 
     fn quiet(&mut self, until: Timestamp) {
-        for series in self.series.iter_mut().filter(|series| series.is_due(until.0)) {
-            series.leave(until.0, &mut self.left.rows);
-        }
+        self.pass(until.0);
     }
 
     fn close(&mut self, before: Option<Timestamp>, _: &FlowTable) -> Option<Part> {
         if before.is_none() {
+            self.told(i64::MAX);
             let to = self.settings.clip.map(|clip| clip.end.0).filter(|to| *to != i64::MAX);
             for series in &mut self.series {
                 series.finish(to, &mut self.left.rows);

@@ -2,87 +2,40 @@
 //!
 //! The clock is what two packets in a row have reached: one alone may have a wild time, and then those behind it would not be put in order.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
-
 use super::record::Packet;
+use crate::views::in_order::InOrder;
 
-/// Packets that wait at most; beyond that the earliest goes on.
-const MOST: usize = 65_536;
-
-/// See the module. Most packets come in order: those stand in a line. The others stay where they are put; what is kept in order of
-/// them is small.
+/// See the module.
 #[derive(Debug)]
 pub(super) struct Reorder {
     /// Microseconds that a packet waits, by the times of those behind it.
     window: i64,
-    /// In order, with their numbers.
-    line: VecDeque<(u64, Packet)>,
-    /// Time, number and place of the others that wait.
-    order: BinaryHeap<Reverse<(i64, u64, usize)>>,
-    packets: Vec<Packet>,
-    free: Vec<usize>,
-    numbered: u64,
+    waiting: InOrder<Packet>,
     newest: i64,
     clock: i64,
 }
 
 impl Reorder {
     pub(super) fn new(window: i64) -> Reorder {
-        Reorder {
-            window,
-            line: VecDeque::new(),
-            order: BinaryHeap::new(),
-            packets: Vec::new(),
-            free: Vec::new(),
-            numbered: 0,
-            newest: i64::MIN,
-            clock: i64::MIN,
-        }
+        Reorder { window, waiting: InOrder::default(), newest: i64::MIN, clock: i64::MIN }
     }
 
     /// Takes a packet as it comes.
     pub(super) fn push(&mut self, packet: Packet) {
         self.clock = packet.time.min(self.newest);
         self.newest = packet.time;
-        let number = self.numbered;
-        self.numbered += 1;
-        if self.line.back().is_none_or(|(_, last)| last.time <= packet.time) {
-            return self.line.push_back((number, packet));
-        }
-        let place = self.free.pop().unwrap_or(self.packets.len());
-        self.order.push(Reverse((packet.time, number, place)));
-        match self.packets.get_mut(place) {
-            Some(free) => *free = packet,
-            None => self.packets.push(packet),
-        }
+        self.waiting.push(packet.time, packet);
     }
 
     /// The next packet whose time has come.
     pub(super) fn pop(&mut self) -> Option<Packet> {
-        let time = self.first_in_line().into_iter().chain(self.first_of_others()).min()?.0;
-        let waiting = self.line.len() + self.order.len();
-        let due = time <= self.clock.saturating_sub(self.window) || waiting > MOST;
+        let due = self.waiting.next()? <= self.clock.saturating_sub(self.window) || self.waiting.is_crowded();
         if due { self.flush() } else { None }
     }
 
     /// The next packet, when no more come. Of those of one time, the first goes first.
     pub(super) fn flush(&mut self) -> Option<Packet> {
-        let in_line = self.first_in_line();
-        if in_line.is_some() && self.first_of_others().is_none_or(|other| in_line < Some(other)) {
-            return self.line.pop_front().map(|(_, packet)| packet);
-        }
-        let Reverse((_, _, place)) = self.order.pop()?;
-        self.free.push(place);
-        self.packets.get(place).copied()
-    }
-
-    fn first_in_line(&self) -> Option<(i64, u64)> {
-        self.line.front().map(|(number, packet)| (packet.time, *number))
-    }
-
-    fn first_of_others(&self) -> Option<(i64, u64)> {
-        self.order.peek().map(|&Reverse((time, number, _))| (time, number))
+        self.waiting.pop().map(|(_, packet)| packet)
     }
 }
 

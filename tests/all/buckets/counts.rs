@@ -8,7 +8,7 @@ use super::{MS, ethernet, written};
 use crate::command::run;
 use crate::flows::{pcap, segment};
 use crate::model::SECOND;
-use crate::model::flows::{ACK, SYN, Sent};
+use crate::model::flows::{ACK, FIN, SYN, Sent};
 use crate::run::file;
 use crate::traffic::START;
 
@@ -118,8 +118,22 @@ fn a_flow_is_new_where_it_begins() {
     let late = [at(150, answer.clone()), at(90, syn.clone()), at(160, answer.clone())];
     assert_eq!(new(&late, SECOND), [[100, 0, 1], [100, 100, 0], [1000, 0, 1]]);
     // Too late for the narrow bucket, and not for the wide one.
-    let later = [at(150, answer.clone()), at(420, answer.clone()), at(430, answer), at(90, syn)];
+    let later = [at(150, answer.clone()), at(420, answer.clone()), at(430, answer.clone()), at(90, syn.clone())];
     let rows = new(&later, 100 * MS);
     assert_eq!(rows.iter().map(|row| row[2]).sum::<i64>(), 2, "{rows:?}");
     assert!(rows.contains(&vec![100, 100, 1]) && rows.contains(&vec![1000, 0, 1]), "{rows:?}");
+    // The SYN of the next flow is captured before the FINs in front of it.
+    let fin = |ms, up| at(ms, segment(0, up, FIN | ACK, 200, 600, 0));
+    let anew = [at(0, syn.clone()), at(10, answer.clone()), at(300, syn.clone()), fin(200, true), fin(210, false)];
+    let rows = new(&anew, SECOND);
+    assert!(rows.contains(&vec![100, 300, 1]) && rows.contains(&vec![1000, 0, 2]), "{rows:?}");
+    // The first packet of a flow is late for all, or for one width: the flow begins with the first that is not.
+    let other = Sent { src: (answer.src.0, 7), ..answer.clone() };
+    for (ms, late) in [(-3000, 2), (20, 2)] {
+        let packets = [at(150, syn.clone()), at(420, syn.clone()), at(430, syn.clone()), at(ms, other.clone())];
+        let packets = [&packets[..], &[at(440, other.clone()), at(450, other.clone())]].concat();
+        let rows = new(&packets, 100 * MS);
+        let of = |width: i64| rows.iter().filter(|row| row[0] == width).map(|row| row[2]).sum::<i64>();
+        assert_eq!((of(100), of(1000)), (late, late), "{ms}: {rows:?}");
+    }
 }

@@ -45,62 +45,40 @@ impl How {
     }
 }
 
-/// What is known of a 5-tuple.
-struct Known {
-    last: i64,
-    closed: bool,
-    /// The packet that is new, and whether it came behind a FIN or RST.
-    first: usize,
-    anew: bool,
-}
+/// When a 5-tuple was last seen, and whether a FIN or RST was.
+type Known = (i64, bool);
 
-/// Which packets open a flow: the earliest of their 5-tuple in a while, or a SYN behind a FIN or RST.
+/// Which packets open a flow: the first of their 5-tuple in a while, or a SYN behind a FIN or RST.
 #[derive(Default)]
 struct Flows {
     known: BTreeMap<(u8, [(IpAddr, u16); 2]), Known>,
-    new: Vec<bool>,
+    /// Time and number of those that wait.
+    waiting: BTreeSet<(i64, usize)>,
+    new: BTreeSet<usize>,
 }
 
 impl Flows {
-    /// Takes the next packet; `counts` says that its bucket is open.
-    fn take(&mut self, packets: &[Sent], counts: bool) {
-        let n = self.new.len();
-        let packet = &packets[n];
-        let mut ends = [packet.src, packet.dst];
-        ends.sort_unstable();
-        let timeout = match packet.protocol {
-            6 => 300,
-            17 => 120,
-            _ => 60,
-        };
-        let has = |flags: u8, those: u8| packet.protocol == 6 && packet.flags & flags == those;
-        let (opens, closes) = (has(SYN | ACK, SYN), has(FIN, FIN) || has(RST, RST));
-        self.new.push(false);
-        let known = self.known.entry((packet.protocol, ends)).or_insert(Known {
-            last: i64::MIN / 2,
-            closed: false,
-            first: n,
-            anew: false,
-        });
-        let earlier = packets[known.first].time - packet.time;
-        if earlier > 0 {
-            if !known.anew && earlier <= timeout * SECOND {
-                known.closed |= closes;
-                if counts {
-                    self.new[known.first] = false;
-                    self.new[n] = true;
-                    known.first = n;
-                }
+    /// Takes the packets before a time that have waited, in the order of time.
+    fn take(&mut self, packets: &[Sent], before: i64) {
+        while let Some(&(time, n)) = self.waiting.first().filter(|(time, _)| *time < before) {
+            self.waiting.pop_first();
+            let packet = &packets[n];
+            let mut ends = [packet.src, packet.dst];
+            ends.sort_unstable();
+            let timeout = match packet.protocol {
+                6 => 300,
+                17 => 120,
+                _ => 60,
+            };
+            let has = |flags: u8, those: u8| packet.protocol == 6 && packet.flags & flags == those;
+            let (opens, closes) = (has(SYN | ACK, SYN), has(FIN, FIN) || has(RST, RST));
+            let (last, closed) = self.known.entry((packet.protocol, ends)).or_insert((i64::MIN / 2, false));
+            let is_new = time - *last > timeout * SECOND || *closed && opens;
+            if is_new {
+                self.new.insert(n);
             }
-            return;
+            (*last, *closed) = (time.max(*last), *closed && !is_new || closes);
         }
-        let was_silent = packet.time - known.last > timeout * SECOND;
-        let is_new = was_silent || known.closed && opens;
-        if is_new {
-            (self.new[n], known.first, known.anew) = (true, n, !was_silent);
-        }
-        known.closed = known.closed && !is_new || closes;
-        known.last = known.last.max(packet.time);
     }
 }
 
@@ -116,11 +94,11 @@ fn model(packets: &[Sent], how: &How) -> String {
     let (mut clock, mut last) = (i64::MIN, None::<i64>);
     for (n, packet) in packets.iter().enumerate() {
         let is_late = next.is_some_and(|next| number(packet.time) < next);
-        flows.take(packets, !is_late);
         if is_late {
             *late.entry(*buckets.keys().last().unwrap()).or_default() += 1;
         } else {
             buckets.entry(number(packet.time)).or_default().push(n);
+            flows.waiting.insert((packet.time, n));
         }
         let reached = last.replace(packet.time).map_or(i64::MIN, |last| last.min(packet.time));
         if reached <= clock {
@@ -128,6 +106,7 @@ fn model(packets: &[Sent], how: &How) -> String {
         }
         clock = reached;
         let now = clock.saturating_sub(how.reorder);
+        flows.take(packets, now);
         while let Some((&first, _)) = buckets.range(next.unwrap_or(i64::MIN)..).next() {
             if origin + (first + 1) * how.width <= now {
                 next = Some(first + 1);
@@ -140,6 +119,7 @@ fn model(packets: &[Sent], how: &How) -> String {
             break;
         }
     }
+    flows.take(packets, i64::MAX);
     let new = flows.new;
     let mut text = String::new();
     let mut next = None;
@@ -165,7 +145,7 @@ fn line(
     n: u64,
     packets: &[(usize, &Sent)],
     late: u64,
-    new: &[bool],
+    new: &BTreeSet<usize>,
 ) {
     write!(text, "{},{},{n}", origin + at * how.width, how.width).unwrap();
     let count = |is: &dyn Fn(usize, &Sent) -> bool| packets.iter().filter(|(n, packet)| is(*n, packet)).count() as u64;
@@ -193,9 +173,9 @@ fn line(
         count(&|_, packet| is_tcp(packet) && packet.flags & (SYN | ACK) == SYN | ACK),
         count(&|_, packet| is_tcp(packet) && packet.flags & FIN != 0),
         count(&|_, packet| is_tcp(packet) && packet.flags & RST != 0),
-        count(&|n, packet| new[n] && is_tcp(packet)),
-        count(&|n, packet| new[n] && packet.protocol == 17),
-        count(&|n, packet| new[n] && !matches!(packet.protocol, 6 | 17)),
+        count(&|n, packet| new.contains(&n) && is_tcp(packet)),
+        count(&|n, packet| new.contains(&n) && packet.protocol == 17),
+        count(&|n, packet| new.contains(&n) && !matches!(packet.protocol, 6 | 17)),
     ]);
     // Over TCP the header is enough, for in front of it stands how long the rest is.
     let needed = |packet: &Sent| if is_tcp(packet) { 14 } else { QUERY.len() as u32 };
