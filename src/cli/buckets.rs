@@ -1,7 +1,8 @@
 //! `buckets`: captures in; one row a stretch of time, and a ledger out.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -258,26 +259,36 @@ fn goes_on(args: &Args, path: &Path, sensors: bool) -> anyhow::Result<bool> {
     if last != *b"\n" {
         return Err(refuse("its last row is not whole, so nothing can be added").into());
     }
-    if args.format() == Format::Csv {
-        let header = header(args.mono_origin.is_some(), sensors);
-        let mut there = vec![0; header.len()];
-        if file.read_exact(&mut there).is_err() || there != header.as_bytes() {
-            return Err(refuse("has other columns, so no rows can be added").into());
+    let mut lines = BufReader::new(file.take(64 << 10)).lines();
+    let mut line = || lines.next().transpose().with_context(|| format!("{}: cannot read", path.display()));
+    let columns = header(args.mono_origin.is_some(), sensors);
+    let columns: Vec<&str> = columns.trim_end().split(',').collect();
+    let first = line()?.unwrap_or_default();
+    // Whether times are whole numbers, where there are any; nothing if these are other rows.
+    let whole = match args.format() {
+        Format::Csv if first == columns.join(",") => {
+            let row = line()?.unwrap_or_default();
+            Some(row.split(',').nth(usize::from(sensors)).map(|start| !start.contains('.')))
         }
-    }
-    let mut row = Vec::new();
-    let read = file.take(512).read_to_end(&mut row);
-    read.with_context(|| format!("{}: cannot read", path.display()))?;
-    let row = String::from_utf8_lossy(&row);
-    if args.format() != Format::Csv && !row.starts_with('{') {
-        return Err(refuse("holds no JSON Lines, so none can be added").into());
-    }
-    let start = match args.format() {
-        Format::Csv => row.split(',').nth(usize::from(sensors)),
-        _ => row.split_once("\"start\":").and_then(|(_, rest)| rest.split(',').next()),
+        Format::Csv => None,
+        _ => {
+            let row: BTreeMap<String, serde_json::Value> = serde_json::from_str(&first).unwrap_or_default();
+            let names: BTreeSet<&str> = columns.into_iter().chain(["type"]).collect();
+            match row.get("type").and_then(serde_json::Value::as_str) {
+                None if args.dialect.is_some() && row.contains_key("bucket_ms") => Some(None),
+                Some("bucket") if args.dialect.is_none() && row.keys().map(String::as_str).eq(names) => {
+                    Some(row.get("start").map(|start| !start.is_f64()))
+                }
+                // Of a capture without packets.
+                Some("metrics") if args.dialect.is_none() => Some(None),
+                _ => None,
+            }
+        }
     };
-    let whole = args.writing.times() == Times::Nanoseconds;
-    if start.is_some_and(|start| !start.is_empty() && start.contains('.') == whole) {
+    let Some(whole) = whole else {
+        return Err(refuse("holds other rows, or other columns, so no rows can be added").into());
+    };
+    if whole.is_some_and(|whole| whole != (args.writing.times() == Times::Nanoseconds)) {
         return Err(refuse("has times of the other unit, see --times, so no rows can be added").into());
     }
     Ok(false)

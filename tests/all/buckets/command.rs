@@ -43,8 +43,9 @@ fn nothing_is_added_to_what_is_not_whole_or_of_other_columns() {
         ("cut.csv", "start", "not whole"),
         ("other.csv", "foo,bar\n1,2\n", "other columns"),
         ("short.csv", "1\n", "other columns"),
-        ("table.jsonl", "start,width\n", "no JSON Lines"),
-        ("ns.jsonl", "{\"type\":\"bucket\",\"start\":1697716800000000000,\"width\":1}\n", "the other unit"),
+        ("table.jsonl", "start,width\n", "other rows"),
+        ("flows.jsonl", "{\"type\":\"flow\",\"start\":1.5}\n", "other rows"),
+        ("few.jsonl", "{\"type\":\"bucket\",\"start\":1697716800.5,\"width\":1}\n", "other columns"),
     ] {
         let place = file(folder.path(), name, there.as_bytes());
         let ran = add(&place, &[]);
@@ -52,12 +53,18 @@ fn nothing_is_added_to_what_is_not_whole_or_of_other_columns() {
         assert!(ran.said.contains(why) && ran.said.contains(name), "{}", ran.said);
         assert_eq!(std::fs::read_to_string(place).unwrap(), there);
     }
-    let place = folder.path().join("rows.csv");
-    assert_eq!(add(&place, &[]).code, Some(0));
-    assert_eq!(add(&place, &["--mono-origin", "5"]).code, Some(2));
-    let ran = add(&place, &["--times", "ns"]);
-    assert!(ran.code == Some(2) && ran.said.contains("the other unit"), "{}", ran.said);
-    assert_eq!(add(&place, &[]).code, Some(0));
+    for place in ["rows.csv", "rows.jsonl"].map(|name| folder.path().join(name)) {
+        assert_eq!(add(&place, &[]).code, Some(0));
+        assert_eq!(add(&place, &["--mono-origin", "5"]).code, Some(2));
+        let ran = add(&place, &["--times", "ns"]);
+        assert!(ran.code == Some(2) && ran.said.contains("the other unit"), "{}", ran.said);
+        assert_eq!(add(&place, &[]).code, Some(0));
+    }
+    // The bridge's rows and ours do not go together.
+    let [ours, theirs] = ["rows.jsonl", "bridge.jsonl"].map(|name| folder.path().join(name));
+    let bridge = ["--dialect", "bridge"];
+    assert_eq!([add(&theirs, &bridge).code, add(&theirs, &bridge).code], [Some(0); 2]);
+    assert_eq!([add(&ours, &bridge).code, add(&theirs, &[]).code], [Some(2); 2]);
 }
 
 #[test]
