@@ -35,9 +35,9 @@ fn shows(path: &Path, times: &[i64]) {
         assert_eq!(packets, times.len() as f64, "{}, level {level}", path.display());
     }
     let starts = column(&scene["flows"], "start");
-    for flow in 0..starts.len() {
+    for (flow, start) in starts.iter().enumerate() {
         let of = served.json(&format!("/packets?flow={flow}"));
-        assert_eq!(column(&of, "time")[0], starts[flow], "{}, flow {flow}", path.display());
+        assert_eq!(column(&of, "time")[0], *start, "{}, flow {flow}", path.display());
     }
     #[cfg(target_os = "linux")]
     assert!(super::peak(&served.child) < 200 << 20, "{}: {} bytes", path.display(), super::peak(&served.child));
@@ -124,13 +124,16 @@ const ticks = JSON.parse(list).map(([first, from, to]) => new Clock(first).ticks
 console.log(JSON.stringify(ticks.map((ticks) => ticks.map(({ at, text }) => [at, text]))));
 "#;
 
+/// The first time of a page, what is seen of it, and names of moments, from there.
+type Axis = (&'static str, f64, f64, &'static [(f64, &'static str)]);
+
 #[test]
 fn an_axis_names_the_moments_it_stands_at() {
     if node().is_none() {
         return;
     }
     let all = 18_446_744_073_709_551_615.0;
-    let cases: [(&str, f64, f64, &[(f64, &str)]); 9] = [
+    let cases: [Axis; 9] = [
         ("0", 0.0, 9.0, &[(0.0, "00:00:00.000000"), (2.0, "00:00:00.000002")]),
         ("-1", -1.0, 8.0, &[(-1.0, "23:59:59.999998"), (1.0, "00:00:00.000000")]),
         ("-86400000000", 0.0, 400_000_000_000.0, &[(0.0, "1969-12-31"), (86_400_000_000.0, "1970-01-01")]),
