@@ -23,7 +23,7 @@ use self::waiting::{Coming, Waiting};
 use super::Settings;
 use super::arrivals::Arrival;
 use super::health::Health;
-use super::journal::Journal;
+use super::journal::{Journal, State};
 use super::output::Output;
 use super::pipeline::Permits;
 use super::products::Making;
@@ -102,9 +102,16 @@ impl Line {
                     }
                     Err(error) => {
                         // Those that were late are known by now; the others wait as before.
-                        let waits = |coming: &Coming| !matches!(journal.knows(&coming.arrival.identity), Ok(Some(_)));
-                        waiting.files.extend(coming.into_iter().filter(waits).map(Coming::keyed));
-                        Err(error)
+                        let knows = |coming: &Coming| journal.knows(&coming.arrival.identity).ok().flatten();
+                        let (known, new): (Vec<_>, Vec<_>) =
+                            coming.into_iter().partition(|coming| knows(coming).is_some());
+                        waiting.files.extend(new.into_iter().map(Coming::keyed));
+                        // One has two names, and was read under the other meanwhile, by another line.
+                        let taken = known.into_iter().filter(|coming| knows(coming) == Some(State::Fed));
+                        let taken: Vec<Arrival> = taken.map(|coming| coming.arrival).collect();
+                        let is_taken = !taken.is_empty();
+                        waiting.orders.extend(is_taken.then_some(Order::Complete(taken)));
+                        if is_taken { Ok(Why::Again) } else { Err(error) }
                     }
                 },
                 passed => passed,

@@ -1,6 +1,6 @@
 //! The order of arrivals: complete files wait here until all that begin before them have been read.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -105,13 +105,17 @@ impl LineFeed<'_> {
         failed
     }
 
+    /// What is known of a file, if it is not to be read.
+    fn known(&self, arrival: &Arrival) -> Result<Option<State>> {
+        // One that only gets no records by itself is still to be read for hours.
+        let is_new = |state: &State| *state == State::Refused && self.line.settings.by_hour().next().is_some();
+        Ok(self.journal.knows(&arrival.identity)?.filter(|state| !is_new(state)))
+    }
+
     /// Puts a file into its place, unless it is known or cannot be read.
     fn look_at(&mut self, arrival: Arrival) -> Result<()> {
         self.waiting.vanished.remove(&arrival.identity);
-        let known = self.journal.knows(&arrival.identity)?;
-        // One that only gets no records by itself is still to be read for hours.
-        let is_new = |state: &State| *state == State::Refused && self.line.settings.by_hour().next().is_some();
-        if let Some(state) = known.filter(|state| !is_new(state)) {
+        if let Some(state) = self.known(&arrival)? {
             if let Some((sensor, path)) = self.journal.whose(&arrival.identity)?
                 && sensor != arrival.sensor
             {
@@ -250,38 +254,56 @@ impl LineFeed<'_> {
 
     /// The next file, if one waits; while it settles, of those that are not late.
     pub(super) fn file(&mut self, settles: bool) -> Result<Option<Next>> {
-        let first = match settles {
-            true => self.waiting.files.range((self.position, PathBuf::new())..).next().map(|(key, _)| key.clone()),
-            false => self.waiting.files.keys().next().cloned(),
-        };
-        let Some((key, coming)) = first.and_then(|first| self.waiting.files.remove_entry(&first)) else {
-            return Ok(None);
-        };
-        let path = key.1.clone();
-        let next = self.waiting.files.range(&key..).next().map(|((first, _), _)| *first);
-        let growing = self.waiting.growing.values().copied().min();
-        // Where none is known, it begins no later than any clock can show: what is of a later time is wild.
-        let next = [next, growing, Some(tomorrow())].into_iter().flatten().min();
-        if coming.replaces || coming.first.is_some_and(|first| first < self.position) {
-            let later = self.waiting.files.split_off(&(self.position, PathBuf::new()));
-            let late = std::mem::replace(&mut self.waiting.files, later);
-            return self.leave(Why::TurnBack([coming].into_iter().chain(late.into_values()).collect())).map(Some);
-        }
-        let first = coming.first;
-        let fed = Fed { path: path.clone(), identity: coming.arrival.identity.clone(), first, next };
-        let place = match self.journal.fed(&self.line.sensor, &fed) {
-            Ok(place) => place,
-            Err(error) => {
-                self.waiting.files.insert(key, coming);
-                return Err(error);
+        loop {
+            let first = match settles {
+                true => self.waiting.files.range((self.position, PathBuf::new())..).next().map(|(key, _)| key.clone()),
+                false => self.waiting.files.keys().next().cloned(),
+            };
+            let Some((key, coming)) = first.and_then(|first| self.waiting.files.remove_entry(&first)) else {
+                return Ok(None);
+            };
+            if coming.replaces || coming.first.is_some_and(|first| first < self.position) {
+                let late = self.late(coming);
+                return self.leave(Why::TurnBack(late)).map(Some);
             }
-        };
-        self.read.insert(path.clone());
-        self.reading = Some((path.clone(), fed.identity));
-        self.place = Some((place, true));
-        self.position = self.position.max(first.unwrap_or(Timestamp::MIN));
-        self.line.health.queue(&self.line.sensor, self.waiting.count());
-        Ok(Some(Next::File { path, next }))
+            let next = self.waiting.files.range(&key..).next().map(|((first, _), _)| *first);
+            let growing = self.waiting.growing.values().copied().min();
+            // Where none is known, it begins no later than any clock can show: what is of a later time is wild.
+            let next = [next, growing, Some(tomorrow())].into_iter().flatten().min();
+            let (path, first) = (key.1.clone(), coming.first);
+            let fed = Fed { path: path.clone(), identity: coming.arrival.identity.clone(), first, next };
+            let place = match self.journal.fed(&self.line.sensor, &fed) {
+                Ok(place) => place,
+                Err(error) => {
+                    let arrival = coming.arrival.clone();
+                    self.waiting.files.insert(key.clone(), coming);
+                    if self.known(&arrival)?.is_none() {
+                        return Err(error);
+                    }
+                    // It has two names, and was read under the other meanwhile, maybe by another line.
+                    self.look_at(arrival)?;
+                    self.waiting.files.remove(&key);
+                    continue;
+                }
+            };
+            self.read.insert(path.clone());
+            self.reading = Some((path.clone(), fed.identity));
+            self.place = Some((place, true));
+            self.position = self.position.max(first.unwrap_or(Timestamp::MIN));
+            self.line.health.queue(&self.line.sensor, self.waiting.count());
+            return Ok(Some(Next::File { path, next }));
+        }
+    }
+
+    /// Takes out a file that needs hours to be made again, and with it all that wait and are late. Of one that has two names, the second waits on.
+    fn late(&mut self, coming: Coming) -> Vec<Coming> {
+        let later = self.waiting.files.split_off(&(self.position, PathBuf::new()));
+        let waiting = std::mem::replace(&mut self.waiting.files, later);
+        let mut seen = HashSet::new();
+        let all = [coming].into_iter().chain(waiting.into_values());
+        let (late, again): (Vec<_>, Vec<_>) = all.partition(|coming| seen.insert(coming.arrival.identity.clone()));
+        self.waiting.files.extend(again.into_iter().map(Coming::keyed));
+        late
     }
 }
 

@@ -1,0 +1,57 @@
+//! Files that have two names.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::traffic::{Traffic, Work, compare};
+use super::wait;
+use crate::watch::Identity;
+use crate::watch::journal::{Fed, Journal};
+use crate::watch::line::Order;
+
+pub(super) fn without(parts: &[PathBuf], one: &Path) -> Vec<PathBuf> {
+    parts.iter().filter(|part| *part != one).cloned().collect()
+}
+
+#[test]
+fn a_file_with_two_names_is_read_once() {
+    let traffic = Traffic::new(3000);
+    let (twice, late) = (&traffic.parts[10], &traffic.parts[12]);
+    let names = [twice, late].map(|part| {
+        let second = part.with_extension("copy.pcap");
+        fs::hard_link(part, &second).unwrap();
+        [part.clone(), second]
+    });
+    let others = [without(&traffic.parts, late), names[0][1..].to_vec()].concat();
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&others)));
+    wait(&work, traffic.parts.len() as u64 - 1);
+    work.tell(Order::Complete(traffic.arrivals(&names[1])));
+    let ended = work.finish(true);
+    assert_eq!((ended.files, ended.packets, ended.quarantined), (traffic.parts.len() as u64, 3000, 0));
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn a_file_that_another_sensor_takes_meanwhile_stays_there() {
+    let traffic = Traffic::new(3000);
+    let (late, theirs) = (&traffic.parts[10], traffic.folder.path().join("theirs.pcap"));
+    fs::hard_link(late, &theirs).unwrap();
+    let others = without(&traffic.parts, late);
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&others)));
+    wait(&work, others.len() as u64);
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(late))));
+    // It waits until no more late ones come.
+    thread::sleep(Duration::from_millis(200));
+    let fed = Fed { path: theirs, identity: Identity::of(late).unwrap(), first: None, next: None };
+    Journal::open(&traffic.output()).unwrap().fed("other", &fed).unwrap();
+    let health = Arc::clone(&work.health);
+    assert_eq!(work.finish(true).files, others.len() as u64);
+    let troubles = health.status().troubles;
+    let said = format!("{}: was read as of the sensor other", late.display());
+    assert!(troubles.iter().any(|trouble| trouble.text.starts_with(&said)), "{troubles:?}");
+}
