@@ -162,9 +162,7 @@ impl Journal {
     pub fn forgotten(&self, sensor: &str) -> Result<Option<Timestamp>> {
         let sql = "WITH this AS (SELECT id, forgotten FROM sensor WHERE name = ?1)
             SELECT max(last) FROM
-                (SELECT last FROM file WHERE sensor = (SELECT id FROM this) AND state = ?2 AND NOT EXISTS
-                    (SELECT 1 FROM file AS newer WHERE newer.sensor = file.sensor AND newer.path = file.path AND newer.id > file.id
-                        AND newer.first <= file.last)
+                (SELECT last FROM file WHERE sensor = (SELECT id FROM this) AND state = ?2
                 UNION ALL SELECT forgotten FROM this)";
         let last = value::<Option<i64>>(&self.db, sql, params![sensor, State::Done]);
         Ok(last.map_err(|error| self.failed(&error))?.map(Timestamp))
@@ -173,14 +171,26 @@ impl Journal {
     /// Replaces the sequence of a sensor, and how far the named products of it are.
     ///
     /// Entries stand in the order in which they are given and get new places, which [`Journal::sequence`] tells; their old ones do not
-    /// matter. Files that are no longer among them are [`State::Done`].
+    /// matter. Files that are no longer among them are [`State::Done`]; of those that were replaced, nothing is known any more.
     ///
     /// # Errors
     /// A file is there twice, or in the sequence of another sensor; the journal cannot be written. Then nothing is replaced.
-    pub fn turn_back(&self, sensor: &str, entries: &[Entry], out_until: &[(String, Out)]) -> Result<()> {
+    pub fn turn_back(
+        &self,
+        sensor: &str,
+        entries: &[Entry],
+        replaced: &[Identity],
+        out_until: &[(String, Out)],
+    ) -> Result<()> {
         self.change(|db| {
             let sensor = sensor_of(db, sensor)?;
             dismiss(db, sensor, i64::MAX)?;
+            let mut sql = db.prepare_cached(
+                "DELETE FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4 AND sensor = ?5",
+            )?;
+            for Identity { device, inode, size, digest } in replaced {
+                sql.execute(params![Bits(*device), Bits(*inode), Bits(*size), digest, sensor])?;
+            }
             for entry in entries {
                 match entry {
                     Entry::File { fed, became, .. } => append(db, sensor, fed, became.as_ref())?,
@@ -468,7 +478,7 @@ impl Journal {
                 refused IS NOT NULL, EXISTS (SELECT 1 FROM own WHERE (own.device, own.inode, own.size, own.digest, own.path) =
                     (file.device, file.inode, file.size, file.digest, file.path))
             FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2, ?3, ?4) AND removed = 0 AND NOT EXISTS
-                (SELECT 1 FROM file AS newer WHERE newer.device = file.device AND newer.inode = file.inode AND newer.id > file.id)
+                (SELECT 1 FROM file AS newer WHERE newer.device = file.device AND newer.inode = file.inode AND newer.size = file.size AND newer.id > file.id)
             ORDER BY file.id";
         self.list(sql, params![State::Fed, State::Done, State::Late, State::Refused], |row| {
             let (id, sensor, read) = (row.get(0)?, row.get(1)?, row.get(7)?);

@@ -1,6 +1,7 @@
 //! Lines against whole runs over the same packets.
 
 mod names;
+mod replaced;
 mod traffic;
 mod wild;
 

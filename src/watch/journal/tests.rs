@@ -154,7 +154,7 @@ fn a_line_that_turns_back_has_its_new_order_and_how_far_it_is_at_once() {
     entries.retain(|entry| !matches!(entry, Entry::File { fed, .. } if fed.identity.inode == 4));
     entries.insert(1, file(2));
     let back = [("groups".to_owned(), out(20)), ("flows".to_owned(), out(10))];
-    journal.turn_back("a", &entries, &back).unwrap();
+    journal.turn_back("a", &entries, &[], &back).unwrap();
     assert_eq!(steps(&journal, "a"), [Ok(1), Ok(2), Ok(3), Err(50)]);
     assert_eq!(
         ["groups", "flows", "buckets"].map(|product| journal.out("a", product).unwrap().until.ns()),
@@ -167,7 +167,7 @@ fn a_line_that_turns_back_has_its_new_order_and_how_far_it_is_at_once() {
     assert!(journal.aside().unwrap().is_empty());
 
     // The file of another sensor, at the end: nothing of it all happens.
-    assert!(journal.turn_back("a", &[file(8), file(7)], &[("groups".to_owned(), out(1))]).is_err());
+    assert!(journal.turn_back("a", &[file(8), file(7)], &[], &[("groups".to_owned(), out(1))]).is_err());
     assert_eq!(steps(&journal, "a"), [Ok(1), Ok(2), Ok(3), Err(50)]);
     assert_eq!((journal.out("a", "groups").unwrap(), journal.knows(&identity(8)).unwrap()), (out(20), None));
 }
@@ -263,7 +263,7 @@ fn threads_with_connections_of_their_own_wait_for_one_another() {
 fn turn(journal: &Journal, mut done: impl FnMut(i64) -> bool) {
     for n in 1.. {
         let entries: Vec<Entry> = (0..n as u64 % 5).map(file).collect();
-        journal.turn_back("a", &entries, &[("groups".to_owned(), out(n))]).unwrap();
+        journal.turn_back("a", &entries, &[], &[("groups".to_owned(), out(n))]).unwrap();
         if !done(n) {
             return;
         }
@@ -462,7 +462,7 @@ fn what_was_needed_is_known_of_every_time_to_turn_back_to() {
     }
     assert_eq!([9, 10, 29, 99].map(needed), [Timestamp::MIN, Timestamp(3), Timestamp(13), Timestamp(23)]);
     // What was out further on is not any more.
-    journal.turn_back("s", &[file(1)], &[("flows".into(), out(20))]).unwrap();
+    journal.turn_back("s", &[file(1)], &[], &[("flows".into(), out(20))]).unwrap();
     assert_eq!(needed(99), Timestamp(13));
     journal.quiet("s", Timestamp(50)).unwrap();
     journal.fed("s", &fed(40)).unwrap();

@@ -8,51 +8,66 @@ use super::aside::tomorrow;
 use super::waiting::Coming;
 use crate::error::Result;
 use crate::time::Timestamp;
-use crate::watch::Product;
 use crate::watch::arrivals::Arrival;
 use crate::watch::journal::{Entry, Fed, Journal, Out, State};
 use crate::watch::spans::hour;
+use crate::watch::{Identity, Product};
 
-/// Puts files, the earliest first, in their places in the sequence; hours from there on are not out any more.
+/// Puts files in their places in the sequence; hours from there on are not out any more.
 ///
-/// Tells how many are too late for that.
+/// Tells how many are too late for that, or are gone though hours to come need them.
 pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>) -> Result<u64> {
-    let mut late = 0;
-    let sequence = journal.sequence(&line.sensor)?;
-    // What was read of a file that is another now is not there any more.
-    let replaced: HashMap<PathBuf, Option<Timestamp>> =
+    let newer: HashMap<PathBuf, Option<Timestamp>> =
         coming.iter().map(|coming| (coming.arrival.path.clone(), coming.first)).collect();
-    let is_other = |entry: &Entry| matches!(entry, Entry::File { fed, .. } if replaced.contains_key(&fed.path));
-    let earliest = |entry: &Entry| match entry {
+    let has_lost_its_name = |entry: &mut Entry| name(entry).is_some_and(|path| newer.contains_key(path));
+    let mut sequence = journal.sequence(&line.sensor)?;
+    let mut replaced: Vec<Entry> = sequence.extract_if(.., has_lost_its_name).collect();
+    // What begins behind a file has its name, as in a ring of files, and does not stand in its place: its records stay, and it is gone.
+    let is_behind = |entry: &mut Entry| match entry {
         Entry::File { fed, became, .. } => {
-            let first = *replaced.get(&fed.path)?;
-            // What begins behind it has its name, as in a ring of files, and does not stand in its place: its records stay.
             let last = became.as_ref().and_then(|became| became.last);
-            fed.first.filter(|_| last.zip(first).is_none_or(|(last, first)| last >= first))
+            last.zip(newer.get(&fed.path).copied().flatten()).is_some_and(|(last, first)| last < first)
         }
-        Entry::Quiet { .. } => None,
+        Entry::Quiet { .. } => false,
     };
-    let before = sequence.iter().filter_map(earliest).min();
-    let sequence: Vec<Entry> = sequence.into_iter().filter(|entry| !is_other(entry)).collect();
-    let mut from = None;
-    while let Some(Coming { arrival: Arrival { path, identity, .. }, first, .. }) = coming.first() {
-        from = turns_to(line, journal, &sequence, first.unwrap_or(Timestamp::MIN))?;
-        if from.is_some() {
-            break;
+    let mut gone: Vec<Entry> = replaced.extract_if(.., is_behind).collect();
+    let began: HashMap<PathBuf, Timestamp> = replaced
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::File { fed, .. } => Some((fed.path.clone(), fed.first?)),
+            Entry::Quiet { .. } => None,
+        })
+        .collect();
+    // Hours change from its first packet on, or from that of what it was before. One without packets changes none.
+    let changes =
+        |coming: &Coming| [coming.first, began.get(&coming.arrival.path).copied()].into_iter().flatten().min();
+    coming.sort_by_key(changes);
+    let mut late = 0;
+    let mut turn = None;
+    let mut takes = Vec::with_capacity(coming.len());
+    for coming in coming {
+        if let (None, Some(first)) = (turn, changes(&coming)) {
+            turn = turns_to(line, journal, (&sequence, &gone), first)?.map(|from| (first, from));
+            if turn.is_none() {
+                let Arrival { path, identity, .. } = &coming.arrival;
+                let reason = "it begins before hours that are out, and captures of these are gone";
+                line.health.late_file(&line.sensor);
+                line.health.trouble(format!("{}: late: {reason}", path.display()));
+                tracing::warn!(path = %path.display(), sensor = %line.sensor, "late: {reason}");
+                journal.set_aside(&line.sensor, path, identity, State::Late, reason)?;
+                late += 1;
+                // Nothing is read in place of what it was.
+                gone.extend(replaced.extract_if(.., |entry| name(entry) == Some(path)));
+                continue;
+            }
         }
-        let reason = "it begins before hours that are out, and captures of these are gone";
-        line.health.late_file(&line.sensor);
-        line.health.trouble(format!("{}: late: {reason}", path.display()));
-        tracing::warn!(path = %path.display(), sensor = %line.sensor, "late: {reason}");
-        journal.set_aside(&line.sensor, path, identity, State::Late, reason)?;
-        coming.remove(0);
-        late += 1;
+        takes.push(coming);
     }
-    let Some((first, from)) = coming.first().map(|coming| coming.first.unwrap_or(Timestamp::MIN)).zip(from) else {
+    if takes.is_empty() {
         return Ok(late);
-    };
-    let first = before.map_or(first, |before| before.min(first));
-    let from = Timestamp(hour(first.0)).min(from);
+    }
+    let coming = takes;
+    let (first, from) = turn.unwrap_or((Timestamp::MAX, Timestamp::MAX));
     tracing::info!(sensor = %line.sensor, files = coming.len(), "files begin before what was read: hours are made again");
     let mut outs = Vec::new();
     for product in line.settings.by_hour() {
@@ -96,24 +111,61 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
     }
     let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
     let entries: Vec<Entry> = order.into_iter().filter_map(|at| entries[at].take()).collect();
-    journal.turn_back(&line.sensor, &entries, &outs)?;
+    let until = outs.iter().map(|(_, out)| out.until).min().unwrap_or(Timestamp::MIN);
+    for entry in &gone {
+        if let Entry::File { fed, became, .. } = entry
+            && became.as_ref().and_then(|became| became.last).is_none_or(|last| last >= until)
+        {
+            let (path, why) = (fed.path.display(), "another has its name, and hours that are not out need it");
+            tracing::warn!(%path, sensor = %line.sensor, "{why}");
+            line.health.lost(&line.sensor, &fed.path, why);
+            line.health.trouble(format!("{path}: {why}; what they have of it is lost"));
+            late += 1;
+        }
+    }
+    // What no hour has of them is to be read if they are there again.
+    let is_in_none =
+        |entry: &mut Entry| matches!(entry, Entry::File { fed, .. } if fed.first.is_none_or(|first| first >= until));
+    replaced.extend(gone.extract_if(.., is_in_none));
+    let replaced: Vec<Identity> = replaced.into_iter().filter_map(file).map(|fed| fed.identity).collect();
+    journal.turn_back(&line.sensor, &entries, &replaced, &outs)?;
     Ok(late)
+}
+
+/// The name of a file of the sequence.
+fn name(entry: &Entry) -> Option<&PathBuf> {
+    match entry {
+        Entry::File { fed, .. } => Some(&fed.path),
+        Entry::Quiet { .. } => None,
+    }
+}
+
+fn file(entry: Entry) -> Option<Fed> {
+    match entry {
+        Entry::File { fed, .. } => Some(fed),
+        Entry::Quiet { .. } => None,
+    }
 }
 
 /// The hour from which hours have to be made again for a packet at a time, if the captures of all of them are held: flows that had ended may
 /// go on with it. Where only those of its own hour on are held, that one; a flow that goes on is then cut at its begin.
-fn turns_to(line: &Line, journal: &Journal, sequence: &[Entry], first: Timestamp) -> Result<Option<Timestamp>> {
+fn turns_to(
+    line: &Line,
+    journal: &Journal,
+    entries: (&[Entry], &[Entry]),
+    first: Timestamp,
+) -> Result<Option<Timestamp>> {
     let reach = line.settings.by_hour().map(Product::reach).max().unwrap_or(0);
     for from in [first.0.saturating_sub(reach), first.0].map(|time| Timestamp(hour(time))) {
-        if can_turn_back(line, journal, sequence, from)? {
+        if can_turn_back(line, journal, entries, from)? {
             return Ok(Some(from));
         }
     }
     Ok(None)
 }
 
-/// Whether no hour from a time on is out, or the captures of all of them are held.
-fn can_turn_back(line: &Line, journal: &Journal, sequence: &[Entry], from: Timestamp) -> Result<bool> {
+/// Whether no hour from a time on is out, or the captures of all of them are held: those of the sequence, and not those that are gone.
+fn can_turn_back(line: &Line, journal: &Journal, entries: (&[Entry], &[Entry]), from: Timestamp) -> Result<bool> {
     let mut is_out = false;
     for product in line.settings.by_hour() {
         is_out |= journal.out(&line.sensor, &product.name())?.until > from;
@@ -122,13 +174,12 @@ fn can_turn_back(line: &Line, journal: &Journal, sequence: &[Entry], from: Times
         return Ok(true);
     }
     let forgotten = journal.forgotten(&line.sensor)?.is_some_and(|last| last >= from);
-    let gone = sequence.iter().any(|entry| match entry {
-        Entry::File { fed, became, .. } => {
-            let reaches = became.as_ref().is_none_or(|became| became.last.is_some_and(|last| last >= from));
-            // One that has become another is told anew, and read anew.
-            reaches && !fed.path.exists()
-        }
+    let reaches = |entry: &&Entry| match entry {
+        Entry::File { became, .. } => became.as_ref().is_none_or(|became| became.last.is_some_and(|last| last >= from)),
         Entry::Quiet { .. } => false,
-    });
-    Ok(!gone && !forgotten)
+    };
+    let (sequence, gone) = entries;
+    // One that has become another is told anew, and read anew.
+    let mut held = sequence.iter().filter(reaches).filter_map(name);
+    Ok(!forgotten && !gone.iter().any(|entry| reaches(&entry)) && held.all(|path| path.exists()))
 }

@@ -1,0 +1,126 @@
+//! Files that become others, and come back.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::names::without;
+use super::traffic::{Traffic, Work, compare};
+use super::wait;
+use crate::watch::Identity;
+use crate::watch::journal::Journal;
+use crate::watch::line::{Ended, Order};
+
+/// A line that is told of all files at once, and ends.
+fn run(traffic: &Traffic, parts: &[PathBuf], close: bool) -> Ended {
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(parts)));
+    work.finish(close)
+}
+
+fn half(bytes: &[u8]) -> &[u8] {
+    &bytes[..bytes.len() / 2]
+}
+
+#[test]
+fn a_late_file_has_its_hours_though_a_newer_one_is_replaced_meanwhile() {
+    let traffic = Traffic::new(3000);
+    let (late, last) = (&traffic.parts[10], traffic.parts.last().unwrap());
+    let whole = fs::read(last).unwrap();
+    fs::write(last, half(&whole)).unwrap();
+    let others = without(&traffic.parts, late);
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&others)));
+    wait(&work, others.len() as u64);
+    fs::write(last, &whole).unwrap();
+    work.tell(Order::Complete(traffic.arrivals(&[late.clone(), last.clone()])));
+    assert_eq!(work.finish(true).quarantined, 0);
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn a_capture_that_is_again_what_it_was_is_read_again() {
+    let traffic = Traffic::new(3000);
+    let expected = traffic.expected();
+    let changes = &traffic.parts[10];
+    let (whole, identity) = (fs::read(changes).unwrap(), Identity::of(changes).unwrap());
+    run(&traffic, &traffic.parts, true);
+    for bytes in [half(&whole), &whole] {
+        fs::write(changes, bytes).unwrap();
+        let ended = run(&traffic, std::slice::from_ref(changes), true);
+        assert_eq!((ended.files, ended.quarantined), (1, 0));
+    }
+    assert_eq!(Identity::of(changes).unwrap(), identity);
+    compare(&traffic.made(), &expected);
+    let held = Journal::open(&traffic.output()).unwrap().held().unwrap();
+    assert!(held.iter().any(|held| held.identity == identity), "its age would never be looked at");
+}
+
+#[test]
+fn a_capture_whose_name_another_had_for_a_while_is_read_again() {
+    let traffic = Traffic::new(3000);
+    let (changes, before) = (&traffic.parts[10], traffic.folder.path().join("before"));
+    let files = traffic.parts.len() as u64;
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+    wait(&work, files);
+    fs::rename(changes, &before).unwrap();
+    fs::write(changes, half(&fs::read(&before).unwrap())).unwrap();
+    for nth in 1..=2 {
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(changes))));
+        wait(&work, files + nth);
+        if nth == 1 {
+            fs::rename(&before, changes).unwrap();
+        }
+    }
+    assert_eq!(work.finish(true).quarantined, 0);
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn a_ring_that_is_too_small_says_so_and_reads_what_is_there_again() {
+    let traffic = Traffic::new(3000);
+    let (parts, before) = (&traffic.parts, traffic.folder.path().join("before"));
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&parts[..4])));
+    wait(&work, 4);
+    // No hour is out.
+    fs::rename(&parts[0], &before).unwrap();
+    fs::rename(&parts[4], &parts[0]).unwrap();
+    work.tell(Order::Complete(traffic.arrivals(&parts[..1])));
+    wait(&work, 5);
+    let troubles = work.health.status().troubles;
+    assert!(troubles.iter().any(|trouble| trouble.text.contains("another has its name")), "{troubles:?}");
+    assert!(!work.health.healthy().0);
+    fs::rename(&parts[0], &parts[4]).unwrap();
+    fs::rename(&before, &parts[0]).unwrap();
+    work.tell(Order::Complete(traffic.arrivals(parts)));
+    work.finish(true);
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn hours_are_not_made_again_without_what_a_ring_has_overwritten() {
+    let traffic = Traffic::new(3000);
+    let (before, after) = traffic.parts.split_at(15);
+    run(&traffic, before, true);
+    let made = traffic.made();
+    // It begins in an hour that is out, and so does what it takes the name of.
+    fs::rename(&after[0], &before[3]).unwrap();
+    assert_eq!(run(&traffic, &before[3..4], true).quarantined, 1);
+    compare(&traffic.made(), &made);
+}
+
+#[test]
+fn a_file_that_was_emptied_makes_no_other_late() {
+    let traffic = Traffic::new(3000);
+    let expected = traffic.expected();
+    let (empties, late) = (&traffic.parts[10], &traffic.parts[12]);
+    let whole = fs::read(empties).unwrap();
+    run(&traffic, &without(&traffic.parts, late), false);
+    fs::write(empties, "").unwrap();
+    assert_eq!(run(&traffic, std::slice::from_ref(empties), false).quarantined, 0);
+    assert_eq!(run(&traffic, std::slice::from_ref(late), true).quarantined, 0);
+    fs::write(empties, &whole).unwrap();
+    assert_eq!(run(&traffic, std::slice::from_ref(empties), true).quarantined, 0);
+    compare(&traffic.made(), &expected);
+}
