@@ -106,11 +106,12 @@ impl Line {
                         let (known, new): (Vec<_>, Vec<_>) =
                             coming.into_iter().partition(|coming| knows(coming).is_some());
                         waiting.files.extend(new.into_iter().map(Coming::keyed));
-                        // One has two names, and was read under the other meanwhile, by another line.
-                        let taken = known.into_iter().filter(|coming| knows(coming) == Some(State::Fed));
-                        let taken: Vec<Arrival> = taken.map(|coming| coming.arrival).collect();
-                        let is_taken = !taken.is_empty();
-                        waiting.orders.extend(is_taken.then_some(Order::Complete(taken)));
+                        let known: Vec<_> =
+                            known.into_iter().filter(|coming| knows(coming) != Some(State::Late)).collect();
+                        // It has two names, and was read under the other meanwhile, by another line.
+                        let is_taken = known.iter().any(|coming| knows(coming) != Some(State::Refused));
+                        let again: Vec<Arrival> = known.into_iter().map(|coming| coming.arrival).collect();
+                        waiting.orders.extend((!again.is_empty()).then_some(Order::Complete(again)));
                         if is_taken { Ok(Why::Again) } else { Err(error) }
                     }
                 },
