@@ -33,6 +33,8 @@ fn a_late_file_has_its_hours_though_a_newer_one_is_replaced_meanwhile() {
     wait(&work, others.len() as u64);
     fs::write(last, &whole).unwrap();
     work.tell(Order::Complete(traffic.arrivals(&[late.clone(), last.clone()])));
+    // At the end it waits for no others that are late.
+    wait(&work, others.len() as u64 + 2);
     assert_eq!(work.finish(true).quarantined, 0);
     compare(&traffic.made(), &traffic.expected());
 }
