@@ -17,7 +17,12 @@ pub enum Next {
         next: Option<Timestamp>,
     },
     /// No packet before this time will come: what is over by then leaves, though no packet says so.
-    Quiet(Timestamp),
+    Quiet {
+        /// The time.
+        until: Timestamp,
+        /// Whether it is known that a packet will come behind it.
+        follows: bool,
+    },
     /// Nothing.
     End,
 }

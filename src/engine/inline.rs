@@ -47,7 +47,7 @@ pub(super) fn stream(engine: &Engine, feed: &mut dyn Feed, views: &mut [&mut dyn
                 }
                 Err((path, error)) => feed.read(&path, None, Some(error))?,
             },
-            Next::Quiet(until) => run.quiet(until)?,
+            Next::Quiet { until, follows } => run.quiet(until, follows)?,
             Next::End => break,
         }
     }
@@ -135,11 +135,11 @@ impl<'r, 'v> Run<'r, 'v> {
         Ok((Some(file), failed))
     }
 
-    /// No packet before `until` will come.
-    fn quiet(&mut self, until: Timestamp) -> Result<()> {
+    /// No packet before `until` will come; whether one behind it will is known.
+    fn quiet(&mut self, until: Timestamp, follows: bool) -> Result<()> {
         let Run { views, worker, .. } = self;
         merge(vec![worker.close(Some(until))], views)?;
-        worker.quiet(until);
+        worker.quiet(until, follows);
         let mark = Mark { newest: until, last: until, next_file: Timestamp::MAX, fragments: 0 };
         merge(vec![worker.mark(mark)], views)
     }

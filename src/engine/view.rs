@@ -122,8 +122,9 @@ pub trait ShardView: Send {
         None
     }
 
-    /// No packet before `until` will come, though none from then on has come yet. A marker follows, which is of no file.
-    fn quiet(&mut self, _until: Timestamp) {}
+    /// No packet before `until` will come, though none from then on has come yet; `follows` is whether it is known that one will.
+    /// A marker comes next, which is of no file.
+    fn quiet(&mut self, _until: Timestamp, _follows: bool) {}
 
     /// Moves the ids of flows that it has come to need no more since it was last asked to `flows`; asked behind each marker.
     /// The table then forgets them if no view [keeps](ShardView::keeps) them, and may forget others that none does.

@@ -62,9 +62,9 @@ impl Worker {
         self.close(Some(Timestamp::MIN))
     }
 
-    /// Tells the views that no packet before a time will come.
-    pub(super) fn quiet(&mut self, until: Timestamp) {
-        self.views.iter_mut().for_each(|view| view.quiet(until));
+    /// Tells the views that no packet before a time will come, and whether it is known that one will behind it.
+    pub(super) fn quiet(&mut self, until: Timestamp, follows: bool) {
+        self.views.iter_mut().for_each(|view| view.quiet(until, follows));
     }
 
     /// Takes a marker inside a file; a part for each view that has one.

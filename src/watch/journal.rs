@@ -34,7 +34,8 @@ use crate::error::{ErrorKind, Result};
 use crate::time::Timestamp;
 
 /// All of the sequence of a sensor.
-const SEQUENCE: &str = "SELECT place, until, path, device, inode, size, digest, first, next, packets, last, damage
+const SEQUENCE: &str =
+    "SELECT place, until, path, device, inode, size, digest, first, next, packets, last, damage, follows
     FROM entry LEFT JOIN file ON file.id = entry.file
     WHERE entry.sensor = (SELECT id FROM sensor WHERE name = ?1) ORDER BY place";
 
@@ -96,14 +97,14 @@ impl Journal {
         })
     }
 
-    /// Appends to the sequence of a sensor that the wall clock spoke, and returns the place.
+    /// Appends to the sequence of a sensor that the wall clock spoke, and whether it was known that a packet follows; returns the place.
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub fn quiet(&self, sensor: &str, until: Timestamp) -> Result<i64> {
+    pub fn quiet(&self, sensor: &str, until: Timestamp, follows: bool) -> Result<i64> {
         self.note(|db| {
             let sensor = sensor_of(db, sensor)?;
-            append_quiet(db, sensor, until)
+            append_quiet(db, sensor, until, follows)
         })
     }
 
@@ -194,7 +195,7 @@ impl Journal {
             for entry in entries {
                 match entry {
                     Entry::File { fed, became, .. } => append(db, sensor, fed, became.as_ref())?,
-                    Entry::Quiet { until, .. } => append_quiet(db, sensor, *until)?,
+                    Entry::Quiet { until, follows, .. } => append_quiet(db, sensor, *until, *follows)?,
                 };
             }
             forget_removed(db)?;

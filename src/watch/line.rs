@@ -230,7 +230,7 @@ impl Line {
                 }
                 // What comes for these hours has to turn back.
                 if until > feed.position {
-                    journal.quiet(&self.sensor, until)?;
+                    journal.quiet(&self.sensor, until, false)?;
                 }
                 Ok(Why::Finished)
             }

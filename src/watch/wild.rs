@@ -157,9 +157,9 @@ impl ShardView for Shard {
         self.shard.mark(Mark { newest: believed(mark.newest), last: believed(mark.last), ..mark }, table)
     }
 
-    fn quiet(&mut self, until: Timestamp) {
+    fn quiet(&mut self, until: Timestamp, follows: bool) {
         self.newest = self.newest.max(until.0);
-        self.shard.quiet(until);
+        self.shard.quiet(until, follows);
     }
 
     fn ended(&mut self, flows: &mut Vec<u32>) {

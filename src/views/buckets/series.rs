@@ -222,6 +222,14 @@ impl Series {
         }
     }
 
+    /// Hands over the empty buckets that end at or before `until`; those that are full have left.
+    pub(super) fn fill(&mut self, until: i64, rows: &mut Vec<Row>) {
+        let current = (self.span[0] < self.span[1]).then_some(self.current);
+        let open = current.into_iter().chain(self.open.keys().next().copied()).min();
+        let until = self.number_of(until);
+        self.hole(open.map_or(until, |open| open.min(until)), rows);
+    }
+
     /// A row for the empty buckets in front of one.
     fn hole(&mut self, number: i64, rows: &mut Vec<Row>) {
         let Some(next) = self.next.filter(|next| *next < number) else { return };

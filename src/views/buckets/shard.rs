@@ -169,8 +169,12 @@ impl ShardView for Shard {
         self.hand_over()
     }
 
-    fn quiet(&mut self, until: Timestamp) {
+    fn quiet(&mut self, until: Timestamp, follows: bool) {
         self.pass(until.0);
+        // The gap is one between packets, though the one behind it is yet to come.
+        if follows {
+            self.series.iter_mut().for_each(|series| series.fill(until.0, &mut self.left.rows));
+        }
     }
 
     fn close(&mut self, before: Option<Timestamp>, _: &FlowTable) -> Option<Part> {

@@ -36,7 +36,7 @@ pub(super) fn own(row: &Row<'_>) -> rusqlite::Result<Own> {
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let place = row.get(0)?;
     if let Some(until) = row.get(1)? {
-        return Ok(Entry::Quiet { place, until: Timestamp(until) });
+        return Ok(Entry::Quiet { place, until: Timestamp(until), follows: row.get(12)? });
     }
     let fed = Fed { path: path(row, 2)?, identity: identity(row, 3)?, first: time(row, 7)?, next: time(row, 8)? };
     let became = match row.get(9)? {

@@ -47,6 +47,8 @@ pub enum Entry {
         place: i64,
         /// No packet before this comes behind it.
         until: Timestamp,
+        /// It was known that one from then on does.
+        follows: bool,
     },
 }
 

@@ -16,7 +16,7 @@ pub(super) const OWN: &str = ".pcap-compactor";
 const NAME: &str = "watch.sqlite";
 
 /// The version of the tables; another one when they change.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 /// `place` is never used twice, also not behind the end of a sequence that was taken back.
 const TABLES: &str = "
@@ -87,6 +87,14 @@ const FOURTH: &str = "
     PRAGMA user_version = 4;
 ";
 
+/// Since version 5: where the wall clock spoke, whether a packet was known to follow; and places at which files of records by the capture
+/// are being written or removed.
+const FIFTH: &str = "
+    ALTER TABLE entry ADD COLUMN follows INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE unsettled (records BLOB PRIMARY KEY) STRICT, WITHOUT ROWID;
+    PRAGMA user_version = 5;
+";
+
 /// See [`Journal::open`].
 pub(super) fn open(output: &Path) -> Result<Journal> {
     fs::create_dir_all(output).map_err(|source| Error::io("make the folder", output, source))?;
@@ -129,7 +137,7 @@ fn prepare(db: &Connection, path: &Path) -> Result<()> {
             }
             transaction.commit()?;
         }
-        for (before, tables) in [(1, SECOND), (2, THIRD), (3, FOURTH)] {
+        for (before, tables) in [(1, SECOND), (2, THIRD), (3, FOURTH), (4, FIFTH)] {
             if version(db)? == before {
                 let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
                 if version(&transaction)? == before {

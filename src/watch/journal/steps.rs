@@ -21,8 +21,9 @@ pub(super) fn append(db: &Connection, sensor: i64, fed: &Fed, became: Option<&Be
     db.prepare_cached("INSERT INTO entry (sensor, file) VALUES (?1, ?2)")?.insert([sensor, file])
 }
 
-pub(super) fn append_quiet(db: &Connection, sensor: i64, until: Timestamp) -> rusqlite::Result<i64> {
-    db.prepare_cached("INSERT INTO entry (sensor, until) VALUES (?1, ?2)")?.insert([sensor, until.ns()])
+pub(super) fn append_quiet(db: &Connection, sensor: i64, until: Timestamp, follows: bool) -> rusqlite::Result<i64> {
+    let sql = "INSERT INTO entry (sensor, until, follows) VALUES (?1, ?2, ?3)";
+    db.prepare_cached(sql)?.insert(params![sensor, until.ns(), follows])
 }
 
 /// Notes a file, in place of what was known of it, and returns its row.

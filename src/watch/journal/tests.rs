@@ -50,7 +50,7 @@ fn what_was_noted_is_there_when_it_is_opened_again() {
     let before = {
         let journal = Journal::open(output.path()).unwrap();
         let place = journal.fed("a", &fed(1)).unwrap();
-        journal.quiet("a", Timestamp(-5)).unwrap();
+        journal.quiet("a", Timestamp(-5), true).unwrap();
         journal.fed("a", &odd).unwrap();
         journal.fed("b", &fed(3)).unwrap();
         journal.read(place, &became).unwrap();
@@ -60,7 +60,7 @@ fn what_was_noted_is_there_when_it_is_opened_again() {
     };
     let journal = Journal::open(output.path()).unwrap();
     assert_eq!(journal.sequence("a").unwrap(), before);
-    let [Entry::File { fed: first, became: Some(read), .. }, Entry::Quiet { until, .. }, last] = &before[..] else {
+    let [Entry::File { fed: first, became: Some(read), .. }, Entry::Quiet { until, follows: true, .. }, last] = &before[..] else {
         panic!("{before:?}");
     };
     assert_eq!((first, read, *until), (&fed(1), &became, Timestamp(-5)));
@@ -144,7 +144,7 @@ fn a_line_that_turns_back_has_its_new_order_and_how_far_it_is_at_once() {
     for n in [1, 3, 4] {
         journal.fed("a", &fed(n)).unwrap();
     }
-    journal.quiet("a", Timestamp(50)).unwrap();
+    journal.quiet("a", Timestamp(50), false).unwrap();
     journal.fed("b", &fed(7)).unwrap();
     for product in ["groups", "flows", "buckets"] {
         journal.commit("a", product, out(100), None).unwrap();
@@ -343,9 +343,9 @@ fn refusal(make: impl FnOnce(&Path)) -> String {
 #[test]
 fn what_is_no_journal_of_this_version_is_refused_with_what_to_do() {
     let of = |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 5"));
+    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 6"));
     assert!(
-        newer.starts_with(": is of another version of this program (tables 5, not 4); to begin anew, move it"),
+        newer.starts_with(": is of another version of this program (tables 6, not 5); to begin anew, move it"),
         "{newer}"
     );
     let other = refusal(of("CREATE TABLE recipe (x)"));
@@ -410,7 +410,7 @@ fn a_journal_of_the_version_before_is_taken_over() {
     journal
         .db
         .execute_batch(
-            "DROP TABLE own; DROP TABLE needed; ALTER TABLE file DROP COLUMN refused; PRAGMA user_version = 1",
+            "DROP TABLE own; DROP TABLE needed; ALTER TABLE file DROP COLUMN refused; ALTER TABLE entry DROP COLUMN follows; DROP TABLE unsettled; PRAGMA user_version = 1",
         )
         .unwrap();
     drop(journal);
@@ -464,7 +464,7 @@ fn what_was_needed_is_known_of_every_time_to_turn_back_to() {
     // What was out further on is not any more.
     journal.turn_back("s", &[file(1)], &[], &[("flows".into(), out(20))]).unwrap();
     assert_eq!(needed(99), Timestamp(13));
-    journal.quiet("s", Timestamp(50)).unwrap();
+    journal.quiet("s", Timestamp(50), false).unwrap();
     journal.fed("s", &fed(40)).unwrap();
     let last = journal.sequence("s").unwrap()[2].place();
     journal.forget("s", last).unwrap();
@@ -478,7 +478,7 @@ fn what_was_not_read_to_its_end_is_new_again() {
     let known = |name: &str| Identity { device: 1, inode: 2, size: 3, digest: name.to_owned() };
     let fed = |name: &str| Fed { path: name.into(), identity: known(name), first: None, next: None };
     let places = ["a", "b"].map(|name| journal.fed("s", &fed(name)).unwrap());
-    let quiet = journal.quiet("s", Timestamp(7)).unwrap();
+    let quiet = journal.quiet("s", Timestamp(7), false).unwrap();
     journal.unfed(places[0]).unwrap();
     assert_eq!((journal.knows(&known("a")).unwrap(), journal.knows(&known("b")).unwrap()), (None, Some(State::Fed)));
     let left: Vec<i64> = journal.sequence("s").unwrap().iter().map(Entry::place).collect();

@@ -113,8 +113,10 @@ impl LineFeed<'_> {
             None => return Ok(Err(Some(left))),
         }
         self.speak(Timestamp(due));
-        self.journal.quiet(&self.line.sensor, Timestamp(due))?;
-        Ok(Ok(Next::Quiet(Timestamp(due))))
+        // Then the empty buckets up to there are of their hour, which is still open.
+        let follows = growing.is_some();
+        self.journal.quiet(&self.line.sensor, Timestamp(due), follows)?;
+        Ok(Ok(Next::Quiet { until: Timestamp(due), follows }))
     }
 }
 

@@ -84,9 +84,9 @@ impl LineFeed<'_> {
     pub(super) fn replayed(&mut self) -> Result<Option<Next>> {
         while let Some(entry) = self.replay.pop_front() {
             match entry {
-                Entry::Quiet { until, .. } => {
+                Entry::Quiet { until, follows, .. } => {
                     self.speak(until);
-                    return Ok(Some(Next::Quiet(until)));
+                    return Ok(Some(Next::Quiet { until, follows }));
                 }
                 Entry::File { place, mut fed, became } => {
                     // Also of one that is another now: hours may be out up to it.

@@ -56,8 +56,8 @@ impl ShardView for FilteredShard {
         self.shard.mark(mark, table)
     }
 
-    fn quiet(&mut self, until: Timestamp) {
-        self.shard.quiet(until);
+    fn quiet(&mut self, until: Timestamp, follows: bool) {
+        self.shard.quiet(until, follows);
     }
 
     fn ended(&mut self, flows: &mut Vec<u32>) {

@@ -8,6 +8,7 @@ mod failing_disk;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -202,6 +203,45 @@ fn a_quiet_sensor_closes_its_hours_by_the_wall_clock() {
     // It goes on as if nothing had been.
     assert_eq!(site.once("out"), Some(0));
     same(&site.records("out"), &expected);
+}
+
+/// A place with captures of two hours of which the last minute of the first and the first of the second are silent; and how many are before.
+fn silent_around_the_hour() -> (Site, usize) {
+    let mut site = Site::new(3000, 2);
+    let minute = |part: &PathBuf| -> u64 { part.file_stem().unwrap().to_str().unwrap()[8..].parse().unwrap() };
+    let second = site.parts.iter().rposition(|part| minute(part) % 60 == 0).unwrap();
+    site.parts.drain(second - 1..=second);
+    (site, second - 1)
+}
+
+#[test]
+fn empty_buckets_in_front_of_a_file_that_grows_are_of_their_hour() {
+    let (mut site, before) = silent_around_the_hour();
+    site.products = vec!["buckets:1s@csv", "flows"];
+    let expected = site.expected(&site.parts);
+    for killed in [false, true] {
+        let output = format!("out{killed}");
+        fs::remove_dir_all(site.path("in/gate")).unwrap();
+        fs::create_dir(site.path("in/gate")).unwrap();
+        site.parts[..before].iter().for_each(|part| site.arrive(part, true));
+        let grows = &site.parts[before];
+        let bytes = fs::read(grows).unwrap();
+        let (begin, rest) = bytes.split_at(bytes.len() / 2);
+        let mut growing = File::create(site.path("in/gate").join(grows.file_name().unwrap())).unwrap();
+        growing.write_all(begin).unwrap();
+        let watcher = site.start(&output, &[]);
+        until("the first hour of buckets is out", || !site.records(&output).is_empty());
+        if killed {
+            watcher.kill();
+        } else {
+            watcher.end();
+        }
+        growing.write_all(rest).unwrap();
+        drop(growing);
+        site.parts[before + 1..].iter().for_each(|part| site.arrive(part, true));
+        assert_eq!(site.once(&output), Some(0));
+        same(&site.records(&output), &expected);
+    }
 }
 
 #[test]
