@@ -272,11 +272,18 @@ fn machine(status: &Status, style: Style) -> String {
     }
     if status.kept_for_hours > 0 {
         let kept = things(status.kept_for_hours, "capture");
-        table.row(["kept".into(), format!("{kept} past the time, for hours that are not out")]);
+        table.row(["kept".into(), format!("{kept} past the time, which hours that are not out need")]);
     }
     if status.removed_unread > 0 {
         let removed = things(status.removed_unread, "capture");
         table.row(["removed".into(), format!("{removed} that came too late, or whose records had no place")]);
+    }
+    if status.removed_needed > 0 {
+        let removed = things(status.removed_needed, "capture");
+        table.row([
+            "removed".into(),
+            format!("{removed} that hours to come need; a restart cuts flows that began there"),
+        ]);
     }
     if let Some(bytes_held) = status.resident {
         table.row(["memory".into(), bytes(bytes_held)]);

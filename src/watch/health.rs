@@ -41,6 +41,7 @@ pub struct Health {
     free: AtomicU64,
     kept_for_hours: AtomicU64,
     removed_unread: AtomicU64,
+    removed_needed: AtomicU64,
     queue: Arc<Queue>,
     stopping: AtomicBool,
     capture: Mutex<Option<Capture>>,
@@ -120,6 +121,7 @@ impl Health {
             free: AtomicU64::new(UNKNOWN),
             kept_for_hours: AtomicU64::new(0),
             removed_unread: AtomicU64::new(0),
+            removed_needed: AtomicU64::new(0),
             queue: Arc::default(),
             stopping: AtomicBool::new(false),
             capture: Mutex::default(),
@@ -251,6 +253,11 @@ impl Health {
     /// So many captures were removed for their age or size that had come too late to be read, or whose records had no place.
     pub fn removed_unread(&self, captures: u64) {
         self.removed_unread.fetch_add(captures, Relaxed);
+    }
+
+    /// So many captures were removed that hours to come need: flows that began there are cut if the watcher begins anew.
+    pub fn removed_needed(&self, captures: u64) {
+        self.removed_needed.fetch_add(captures, Relaxed);
     }
 
     /// Our own capture runs, or does not though it should.

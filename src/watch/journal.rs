@@ -488,6 +488,14 @@ impl Journal {
         })
     }
 
+    /// Whether a capture was removed from here.
+    pub(super) fn was_removed(&self, identity: &Identity) -> Result<bool> {
+        let Identity { device, inode, size, digest } = identity;
+        let sql = "SELECT removed FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4";
+        let removed = value(&self.db, sql, params![Bits(*device), Bits(*inode), Bits(*size), digest]).optional();
+        Ok(removed.map_err(|error| self.failed(&error))?.unwrap_or(false))
+    }
+
     /// Notes that captures were removed. Of one that is no part of a sequence nothing has to be known any more.
     pub(super) fn removed_captures(&self, ids: &[i64]) -> Result<()> {
         self.change(|db| {

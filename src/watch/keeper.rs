@@ -1,10 +1,13 @@
 //! What is removed when, and how much room there is.
 //!
 //! A capture goes when it is over its age or there are too many bytes of captures, the oldest first; but only if this pipeline was given it, it is
-//! still the file that it was, all of its packets are in hours that are out for all products by the hour, and the records are out that it has
-//! by itself, or it was told that it gets none. Until then it stays, and is counted. So it is also where room is made because the disk is full. A capture in which a flow began that
-//! still lives may go: that flow is cut if the pipeline is begun anew, and nothing else. One that came too late, or gets no records by itself, goes by the same rules;
-//! that is counted, too.
+//! still the file that it was, all of its packets are in hours that are out for all products by the hour, no hour to come needs them, and the
+//! records are out that it has by itself, or it was told that it gets none. Until then it stays, and is counted. What lives for ever does not hold
+//! captures for ever: those of more than [`LONGEST`] before the hours to come go.
+//!
+//! Where room is made because the disk is full, those go, too, that only hours to come need; they are counted and named. A flow that began
+//! there is then cut if the pipeline is begun anew, and nothing else. A capture that came too late, or gets no records by itself, goes by the same
+//! rules; that is counted, too.
 //!
 //! Records go with their hours, when these are out: for their age file by file, for their size all of an hour, the oldest first; reports of what could not be read, and these files, by how long they lie there.
 //!
@@ -29,6 +32,10 @@ use super::settings::{Settings, WhenFull};
 use crate::capture::hour_folder;
 use crate::error::Result;
 use crate::time::{NS_PER_SECOND, Timestamp};
+use crate::watch::wild::DAY;
+
+/// How long before the hours to come a capture may end and still stay for them, nanoseconds.
+const LONGEST: i64 = DAY;
 
 /// Bytes of a block, as files are measured in.
 const BLOCK: u64 = 512;
@@ -38,9 +45,9 @@ const BLOCK: u64 = 512;
 pub struct Looked {
     /// Files that were removed, and their bytes.
     pub removed: Vec<(PathBuf, u64)>,
-    /// Captures that are over their age or size and stay, because their hours are not out.
+    /// Captures that are over their age or size and stay, because their hours are not out, or hours to come need them.
     pub kept_for_hours: u64,
-    /// Captures that were removed though a flow that still lives began there or before.
+    /// Captures that were removed though hours to come need them: a flow that still lives began there or before.
     pub needed: u64,
     /// Captures that were removed though records lack them: they had come too late, or the records that they were to have by themselves had no place.
     pub unread: u64,
@@ -123,7 +130,7 @@ impl Keeper {
     fn say(&mut self, looked: &Looked) {
         if looked.kept_for_hours > 0 && self.kept_for_hours == 0 {
             let captures = looked.kept_for_hours;
-            tracing::warn!(captures, "captures that are over their age or size stay: their hours are not out");
+            tracing::warn!(captures, "captures that are over their age or size stay: hours that are not out need them");
         }
         if looked.needed > 0 {
             let captures = looked.needed;
@@ -152,7 +159,8 @@ impl Keeper {
         let mut gone = Vec::new();
         for (last_change, held) in held {
             let over = is_over(keep.captures, last_change, now) || keep.capture_bytes.is_some_and(|most| total > most);
-            if !(over || makes_room && free < least_free) {
+            let is_full = makes_room && free < least_free;
+            if !(over || is_full) {
                 break;
             }
             let out = match outs.get(&held.sensor) {
@@ -160,7 +168,10 @@ impl Keeper {
                 None => *outs.entry(held.sensor.clone()).or_insert(self.out(journal, &held.sensor)?),
             };
             let is_out = held.read && held.last.is_none_or(|last| last < out.until);
-            if !is_out || self.by_capture && !(held.own || held.refused) {
+            let is_needed = held.last.is_some_and(|last| last >= out.needs);
+            let is_near = held.last.is_some_and(|last| last.0 >= out.until.0.saturating_sub(LONGEST));
+            let stays = !is_out || is_needed && is_near && !is_full;
+            if stays || self.by_capture && !(held.own || held.refused) {
                 looked.kept_for_hours += u64::from(over);
                 continue;
             }
@@ -180,7 +191,10 @@ impl Keeper {
                     // What a file held is free later, on some file systems; more would go than has to.
                     free = free.saturating_add(if there.nlink() == 1 { there.blocks() * BLOCK } else { 0 });
                     looked.unread += u64::from(held.late || self.by_capture && held.refused);
-                    looked.needed += u64::from(held.last.is_some_and(|last| last >= out.needs));
+                    if is_needed {
+                        looked.needed += 1;
+                        tracing::warn!(path = %held.path.display(), sensor = held.sensor, "is removed though a live flow began there or before");
+                    }
                     looked.removed.push((held.path, there.size()));
                     gone.push(held.id);
                 }

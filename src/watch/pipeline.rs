@@ -334,6 +334,7 @@ impl Router {
             Ok(looked) => {
                 self.health.disk_free(looked.free);
                 self.health.removed_unread(looked.unread);
+                self.health.removed_needed(looked.needed);
                 self.health.kept_for_hours(usize::try_from(looked.kept_for_hours).unwrap_or(usize::MAX));
                 if looked.low {
                     let message = format!("{} bytes are free, less than {}", looked.free, self.settings.least_free);

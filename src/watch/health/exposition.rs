@@ -74,6 +74,8 @@ impl Health {
             .sample(&[], self.kept_for_hours.load(Relaxed));
         text.counter("captures_removed_unread_total", "Captures that came too late to be read and were removed.")
             .sample(&[], self.removed_unread.load(Relaxed));
+        text.counter("captures_removed_needed_total", "Captures that were removed though hours to come need them.")
+            .sample(&[], self.removed_needed.load(Relaxed));
         if let Some(capture) = *lock(&self.capture) {
             text.gauge("capture_running", "Whether tcpdump runs.").sample(&[], u8::from(capture.running));
             text.counter("capture_begun_total", "How often tcpdump began.").sample(&[], capture.begun);

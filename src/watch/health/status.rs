@@ -40,6 +40,9 @@ pub struct Status {
     /// Captures that came too late to be read, or whose records had no place, and were removed for their age or size.
     #[serde(default)]
     pub removed_unread: u64,
+    /// Captures that were removed though hours to come need them.
+    #[serde(default)]
+    pub removed_needed: u64,
     /// Our own capture, if there is one.
     pub capture: Option<CaptureStatus>,
     /// Memory of the process in bytes, where the system tells.
@@ -207,6 +210,7 @@ impl Health {
             least_free: self.least_free.load(Relaxed),
             kept_for_hours: self.kept_for_hours.load(Relaxed),
             removed_unread: self.removed_unread.load(Relaxed),
+            removed_needed: self.removed_needed.load(Relaxed),
             capture: lock(&self.capture).map(|capture| CaptureStatus {
                 running: capture.running,
                 begun: capture.begun,

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 use super::*;
-use crate::watch::journal::{Became, Fed, Own, State, Written};
+use crate::watch::journal::{Became, Entry, Fed, Own, State, Written};
 use crate::watch::{Identity, Product};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -314,8 +314,35 @@ fn too_many_bytes_go_oldest_first() {
 }
 
 #[test]
-fn a_capture_in_which_a_live_flow_began_may_go_and_is_counted() {
-    let scene = Scene::new(|settings| settings.keep.captures = Some(DAY));
+fn a_capture_that_hours_to_come_need_stays_for_a_day_of_them_or_until_the_disk_is_full() {
+    for is_full in [false, true] {
+        let scene = Scene::new(|settings| {
+            settings.keep.captures = Some(DAY);
+            settings.keep.capture_bytes = Some(1);
+            (settings.least_free, settings.when_full) = (1000, WhenFull::DropOldest);
+        });
+        scene.capture("needed", 3, HOUR);
+        scene.capture("open", 2, 0);
+        let look = |free| scene.keeper().look_at(&scene.journal, scene.now, &|_, _| Ok(free)).unwrap();
+        let looked = look(1000);
+        assert_eq!((names(&looked), looked.kept_for_hours, looked.needed), (Vec::<&str>::new(), 2, 0));
+        let after = |hours: i64| {
+            ["groups", "flows"].iter().for_each(|product| scene.out(product, BEGAN + hours * HOUR, BEGAN - HOUR));
+            look(1000)
+        };
+        let looked = if is_full {
+            look(999)
+        } else {
+            assert_eq!(after(23).kept_for_hours, 2);
+            after(24)
+        };
+        assert_eq!((names(&looked), looked.kept_for_hours, looked.needed), (vec!["needed"], 1, 1));
+    }
+}
+
+#[test]
+fn a_capture_that_is_removed_is_known_no_more_than_it_has_to_be() {
+    let mut scene = Scene::new(|settings| settings.keep.captures = Some(DAY));
     let done = scene.capture("done", 4, 5 * HOUR);
     scene.capture("needed", 3, HOUR);
     scene.journal.forget("s", done + 1).unwrap();
@@ -323,8 +350,14 @@ fn a_capture_in_which_a_live_flow_began_may_go_and_is_counted() {
     scene.journal.set_aside("s", &late, &scene.file(&late, 8), State::Late, "").unwrap();
     scene.journal.set_aside("s", &torn, &scene.file(&torn, 9), State::Quarantined, "").unwrap();
     let looked = scene.look();
-    assert_eq!((names(&looked), looked.needed, looked.unread), (vec!["late", "done", "needed"], 1, 1));
+    assert_eq!((names(&looked), looked.kept_for_hours, looked.unread), (vec!["late", "done"], 1, 1));
+    (scene.settings.least_free, scene.settings.when_full) = (1, WhenFull::DropOldest);
+    let looked = scene.keeper().look_at(&scene.journal, scene.now, &|_, _| Ok(0)).unwrap();
+    assert_eq!((names(&looked), looked.needed), (vec!["needed"], 1));
     assert_eq!(scene.left(), ["torn"]);
+    let held = scene.journal.sequence("s").unwrap();
+    let [Entry::File { fed, .. }] = &held[..] else { panic!("{held:?}") };
+    assert!(scene.journal.was_removed(&fed.identity).unwrap());
     assert_eq!(scene.journal.aside().unwrap().len(), 1, "what is removed is listed no more");
     let counts = scene.journal.counts().unwrap();
     assert_eq!((counts.fed, counts.done, scene.journal.sequence("s").unwrap().len()), (0, 0, 1));

@@ -114,6 +114,11 @@ impl LineFeed<'_> {
                         self.ended.quarantined += 1;
                     } else if fed.path.exists() {
                         tracing::info!(path, sensor = %self.line.sensor, "has become another, and is read anew");
+                    } else if self.journal.was_removed(&fed.identity)? {
+                        // It was to go though it was needed, and was counted then.
+                        let why = "was removed to make room, and flows that began there or before are cut";
+                        self.line.health.trouble(format!("{path}: {why}"));
+                        tracing::warn!(path, sensor = %self.line.sensor, "{why}");
                     } else {
                         self.line.health.trouble(format!("{path}: is gone, and what hours to come have of it is lost"));
                         let why = "it is gone, and hours that are not out need it";

@@ -255,3 +255,37 @@ fn a_second_watcher_is_refused_and_the_first_is_named() {
     }
     assert_eq!(first.end(), Some(0));
 }
+
+#[test]
+fn captures_that_hours_to_come_need_stay_past_their_time() {
+    let (site, before) = silent_around_the_hour();
+    let expected = site.expected(&site.parts);
+    // All but the last of the first hour is out by the second capture of the second, while flows go on.
+    let (early, rest) = site.parts.split_at(before + 5);
+    early.iter().for_each(|part| site.arrive(part, true));
+    let keep = ["--keep-captures", "1s", "--keep-capture-bytes", "1kB", "--look", "1s"];
+    let watcher = site.start("out", &keep);
+    let there = || fs::read_dir(site.path("in/gate")).unwrap().count();
+    until("old captures go", || there() < early.len());
+    assert!(there() > 1, "those stay that are needed");
+    watcher.kill();
+    rest.iter().for_each(|part| site.arrive(part, true));
+    assert_eq!(site.once("out"), Some(0), "none is missed");
+    same(&site.records("out"), &expected);
+}
+
+#[test]
+fn what_was_removed_to_make_room_is_not_lost() {
+    let (site, before) = silent_around_the_hour();
+    site.parts[..before + 5].iter().for_each(|part| site.arrive(part, true));
+    let full = ["--least-free", "4000TB", "--when-full", "drop-oldest", "--look", "1s"];
+    let removed = |what: &str| site.status("out").map_or(0, |status| status[what].as_u64().unwrap());
+    let watcher = site.start("out", &full);
+    until("what is needed goes, too", || removed("removed_needed") > 0);
+    watcher.kill();
+    let watcher = site.start("out", &full);
+    let troubles = || site.status("out").map_or(String::new(), |status| status["troubles"].to_string());
+    until("it is said to be gone", || troubles().contains("was removed to make room"));
+    assert!(!site.failed("out").contains("lost"), "{}", site.failed("out"));
+    assert_eq!(watcher.end(), Some(0));
+}
