@@ -28,7 +28,7 @@ use self::cells::{Bits, entry, identity, ns, own, path, time};
 pub(super) use self::known::Held;
 pub use self::known::{Aside, Became, Counts, Entry, Fed, Hour, Out, Own, State, Written};
 pub use self::lock::Lock;
-use self::steps::{append, append_quiet, dismiss, forget_removed, note, sensor_of, set_out, value, write};
+use self::steps::{append, append_quiet, dismiss, forget_removed, note, sensor_of, set_out, settle, value, write};
 use super::Identity;
 use crate::error::{ErrorKind, Result};
 use crate::time::Timestamp;
@@ -255,6 +255,28 @@ impl Journal {
         })
     }
 
+    /// Notes that files at the place of records by the capture are about to be written or removed. [`Journal::commit_own`] and
+    /// [`Journal::disown`] say that it is done.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn unsettle(&self, sensor: &str, records: &Path) -> Result<()> {
+        let sql = "INSERT OR IGNORE INTO unsettled (records) VALUES (?1)";
+        self.change(|db| {
+            // So that the next start has a line for it.
+            sensor_of(db, sensor)?;
+            db.prepare_cached(sql)?.execute([records.as_os_str().as_bytes()]).map(drop)
+        })
+    }
+
+    /// Places of records by the capture where files were being written or removed when somebody was stopped.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn unsettled(&self) -> Result<Vec<PathBuf>> {
+        self.list("SELECT records FROM unsettled ORDER BY records", [], |row| path(row, 0))
+    }
+
     /// Notes that the records which a capture has by itself are out: these files, with their products, are on the disk. What had its records there
     /// has them no more.
     ///
@@ -269,6 +291,7 @@ impl Journal {
             let [records, capture] = [records, capture].map(|path| path.as_os_str().as_bytes());
             let own = params![records, capture, Bits(*device), Bits(*inode), Bits(*size), digest];
             db.prepare_cached(sql)?.execute(own)?;
+            settle(db, records)?;
             let sql = "UPDATE file SET refused = NULL WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4";
             db.prepare_cached(sql)?.execute(params![Bits(*device), Bits(*inode), Bits(*size), digest]).map(drop)
         })
@@ -331,7 +354,8 @@ impl Journal {
             let mut sql = db.prepare_cached("DELETE FROM hour WHERE path = ?1")?;
             files.iter().try_for_each(|file| sql.execute([file.as_os_str().as_bytes()]).map(drop))?;
             let sql = "DELETE FROM own WHERE records = ?1";
-            db.prepare_cached(sql)?.execute([records.as_os_str().as_bytes()]).map(drop)
+            db.prepare_cached(sql)?.execute([records.as_os_str().as_bytes()])?;
+            settle(db, records.as_os_str().as_bytes())
         })
     }
 

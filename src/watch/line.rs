@@ -204,6 +204,9 @@ impl Line {
             why: None,
         };
         self.health.line_began(&self.sensor);
+        if settings.by_capture() {
+            feed.settle()?;
+        }
         feed.skip_to(journal.sequence(&self.sensor)?, needs);
         let engine = Engine::builder().progress(progress).build();
         let mut views = Vec::new();

@@ -94,6 +94,11 @@ pub(super) fn set_out(db: &Connection, sensor: i64, product: &str, out: Out) -> 
     db.prepare_cached(sql)?.execute(row).map(drop)
 }
 
+/// Nothing is under way at a place of records by the capture any more.
+pub(super) fn settle(db: &Connection, records: &[u8]) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM unsettled WHERE records = ?1")?.execute([records]).map(drop)
+}
+
 /// The one value that a statement returns.
 pub(super) fn value<T: FromSql>(db: &Connection, sql: &str, params: impl rusqlite::Params) -> rusqlite::Result<T> {
     db.prepare_cached(sql)?.query_row(params, |row| row.get(0))

@@ -448,6 +448,19 @@ fn a_place_has_the_records_of_the_last_capture_and_a_capture_may_have_several_pl
     assert_eq!(journal.own_at(Path::new("s/x")).unwrap(), Some(second));
     journal.disown(Path::new("s/x"), &["flows/s/x.csv".into()]).unwrap();
     assert_eq!((journal.own_at(Path::new("s/x")).unwrap(), journal.written().unwrap()), (None, vec![]));
+    // What is begun there is known until it is done.
+    for done in [true, false] {
+        journal.unsettle("new", Path::new("new/x")).unwrap();
+        journal.unsettle("new", Path::new("new/x")).unwrap();
+        assert_eq!(journal.unsettled().unwrap(), [Path::new("new/x")]);
+        assert_eq!(journal.sensors().unwrap(), ["new", "s"]);
+        if done {
+            journal.commit_own("new", &own("new/x", &fed(3)), &[]).unwrap();
+        } else {
+            journal.disown(Path::new("new/x"), &[]).unwrap();
+        }
+        assert_eq!(journal.unsettled().unwrap(), [] as [PathBuf; 0]);
+    }
 }
 
 #[test]

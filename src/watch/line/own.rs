@@ -1,6 +1,6 @@
 //! Records that a capture has by itself: they are made when it has come, whatever its place among the others.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use super::aside::last_packet;
 use super::feeding::{FORGET, LineFeed};
@@ -35,18 +35,33 @@ impl LineFeed<'_> {
             if own.capture == arrival.path || !is_here || has_it() {
                 continue;
             }
-            let files = files(&self.line.settings, &own.records);
-            match self.remove(&files) {
-                Ok(()) => self.journal.disown(&own.records, &files)?,
+            if let Err(error) = self.clear(&own.records) {
                 // They are tried again when the capture is told again.
-                Err(error) => tracing::warn!(sensor = %self.line.sensor, "{error}"),
+                tracing::warn!(sensor = %self.line.sensor, "{error}");
             }
         }
         Ok(())
     }
 
-    fn remove(&self, files: &[PathBuf]) -> Result<()> {
-        files.iter().try_for_each(|file| self.output.remove(file))
+    /// Removes what lies at a place of records; nobody has records there then.
+    fn clear(&self, records: &Path) -> Result<()> {
+        let files = files(&self.line.settings, records);
+        self.journal.unsettle(&self.line.sensor, records)?;
+        files.iter().try_for_each(|file| self.output.remove(file))?;
+        self.journal.disown(records, &files)
+    }
+
+    /// Clears places where files were being written or removed when the watcher was stopped: of what is there nobody knows whose it is. The
+    /// captures are told at the start, and what is wanted there is made again.
+    pub(super) fn settle(&self) -> Result<()> {
+        let unsettled = self.journal.unsettled()?.into_iter();
+        for records in unsettled.filter(|records| records.starts_with(&*self.line.sensor)) {
+            // Where that cannot be done, others are made, and it is tried again when the line begins again.
+            if let Err(error) = self.clear(&records) {
+                tracing::warn!(sensor = %self.line.sensor, "{error}");
+            }
+        }
+        Ok(())
     }
 
     /// Makes the own records of the first capture that wants some; whether there was one.
@@ -78,7 +93,8 @@ impl LineFeed<'_> {
         }
         self.reading = Some((path.clone(), arrival.identity.clone()));
         self.begin();
-        let made = make(&self.line.settings, self.output, &arrival, &self.progress);
+        let appears = || self.journal.unsettle(&self.line.sensor, &records);
+        let made = make(&self.line.settings, self.output, &arrival, &self.progress, appears);
         self.permit = None;
         let made = match made {
             Ok(made) => made,
@@ -107,9 +123,7 @@ impl LineFeed<'_> {
                 }
                 // Without bytes it has none, and what had its name before has none there either.
                 if made.is_empty() {
-                    let files = files(&self.line.settings, &records);
-                    self.remove(&files)?;
-                    self.journal.disown(&records, &files)?;
+                    self.clear(&records)?;
                 }
                 let own = Own { records, capture: path, identity: arrival.identity.clone() };
                 self.journal.commit_own(&self.line.sensor, &own, &made)?;

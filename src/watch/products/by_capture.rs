@@ -34,8 +34,8 @@ pub(in crate::watch) struct Made {
     pub(in crate::watch) files: Vec<(String, Written)>,
 }
 
-/// Reads a capture once, and writes what all products by the capture have of it, in place of what is there. Of a file without bytes
-/// nothing is written.
+/// Reads a capture once, and writes what all products by the capture have of it, in place of what is there; `before` is called when files
+/// are about to appear. Of a file without bytes nothing is written.
 ///
 /// The inner error is the capture's: it cannot be read to an end, so nothing is written.
 pub(in crate::watch) fn make(
@@ -43,6 +43,7 @@ pub(in crate::watch) fn make(
     output: &Output,
     arrival: &Arrival,
     progress: &Arc<Progress>,
+    before: impl FnOnce() -> Result<()>,
 ) -> Result<std::result::Result<Made, Error>> {
     let sensor: Arc<str> = arrival.sensor.as_str().into();
     let mut sheets = Vec::new();
@@ -66,6 +67,7 @@ pub(in crate::watch) fn make(
     let mut files = Vec::new();
     if report.capture.status != Status::Empty {
         let first = report.capture.first_time.unwrap_or(Timestamp(0));
+        before()?;
         for sheet in sheets {
             sheet.commit(first, &mut files)?;
         }

@@ -144,6 +144,46 @@ fn fails(site: &Site, expected: &BTreeMap<PathBuf, Vec<u8>>, output: &str, call:
     ran.code != Some(0)
 }
 
+#[test]
+fn a_kill_while_records_of_a_capture_appear_or_go_leaves_none_too_many_or_too_few() {
+    if !can_trace() {
+        return;
+    }
+    let mut site = site();
+    site.products = vec!["flows:nexus@csv/capture", "buckets:1s@csv/capture"];
+    let expected = site.expected(&site.parts);
+    let folder = site.path("in/gate");
+    // From the names that captures have to others, or back.
+    let rename = |back: bool| {
+        for part in &site.parts {
+            let name = part.file_name().unwrap();
+            let (here, other) = (folder.join(name), folder.join(format!("other_{}", name.to_str().unwrap())));
+            if back { fs::rename(other, here) } else { fs::rename(here, other) }.unwrap();
+        }
+    };
+    let turns = (1..=8).map(|turn| ("renameat", turn)).chain((1..=4).map(|turn| ("unlinkat", turn)));
+    let mut between = BTreeSet::new();
+    for (call, turn) in turns {
+        let output = format!("{call}{turn}");
+        fs::remove_dir_all(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        site.parts.iter().for_each(|part| site.arrive(part, true));
+        if call == "unlinkat" {
+            assert_eq!(site.once(&output), Some(0));
+        }
+        rename(false);
+        let options = [format!("-etrace={call}"), format!("-einject={call}:signal=KILL:when={turn}")];
+        let (ran, _) = traced(&site, &output, &options);
+        rename(true);
+        if ran.code != Some(0) && site.records(&output).len() % 2 == 1 {
+            between.insert(call);
+        }
+        assert_eq!(site.once(&output), Some(0), "{output}: {ran:?}");
+        same(&site.records(&output), &expected);
+    }
+    assert_eq!(between.len(), 2, "the records of a capture are never there by half: {between:?}");
+}
+
 /// Lets a read of a capture fail, of the reads of a thread this one and, with a plus, all behind it.
 fn read_fails(capture: &Path, turn: &str) -> Vec<String> {
     let path = format!("-P{}", capture.display());
