@@ -1,7 +1,9 @@
 //! `status`: how the watcher of an output folder is, and what it came to.
 
 use std::collections::BTreeMap;
-use std::fs::{File, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -85,7 +87,11 @@ fn look(output: &Path) -> anyhow::Result<Told> {
     if !path.exists() && !journal.exists() {
         bail!("{}: no watcher has written there; name the folder that is its --output", output.display());
     }
-    let mut status: Option<Status> = match std::fs::read(&path) {
+    let read = || {
+        let mut text = Vec::new();
+        open(&path)?.read_to_end(&mut text).map(|_| text)
+    };
+    let mut status: Option<Status> = match read() {
         Ok(text) => Some(serde_json::from_slice(&text).with_context(|| format!("{}: is no status", path.display()))?),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).with_context(|| format!("{}: cannot read", path.display())),
@@ -104,8 +110,17 @@ fn look(output: &Path) -> anyhow::Result<Told> {
     Ok(told)
 }
 
-/// Seconds for which a watcher may say nothing: three times as long as one does to which nothing happens.
-const SILENCE: i64 = 3 * watch::HEARTBEAT.as_secs() as i64;
+/// Opens a file for reading. A pipe in its place is not waited for.
+fn open(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+}
+
+/// Seconds for which a watcher may write nothing: as long as one does to which nothing happens, and a moment.
+const SILENCE: i64 = (watch::HEARTBEAT.as_secs() + watch::TICK.as_secs()) as i64;
 
 /// One that runs and has not written for long hangs, or cannot write: then not all is well, whatever it said last.
 fn is_of_now(status: &mut Status, now: SystemTime) {
@@ -117,13 +132,15 @@ fn is_of_now(status: &mut Status, now: SystemTime) {
     }
     if silent > SILENCE {
         status.healthy = false;
-        status.reasons.insert(0, format!("it has not said how it is for {silent} s: it hangs, or its disk is full"));
+        status
+            .reasons
+            .insert(0, format!("it has written nothing for {silent} s: it hangs, or its output cannot be written"));
     }
 }
 
 /// Whether somebody has the lock. It is tried, for a moment, so two who look at once could see each other: then it is free.
 fn is_locked(path: &Path) -> anyhow::Result<bool> {
-    let file = match File::open(path) {
+    let file = match open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(error).with_context(|| format!("{}: cannot read", path.display())),
@@ -348,7 +365,7 @@ mod tests {
     #[test]
     fn a_watcher_that_says_nothing_is_not_well() {
         let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-        for (time, well) in [(999_920, true), (999_900, false), (1_000_500, true)] {
+        for (time, well) in [(999_965, true), (999_964, false), (1_000_500, true)] {
             let mut status =
                 Status { time, healthy: true, ..Health::new(std::time::Duration::from_secs(60), 0).status() };
             status.reasons.clear();

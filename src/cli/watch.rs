@@ -31,9 +31,9 @@ use knobs::Knobs;
 use tap::Tap;
 
 /// How often is looked whether something is to be done of which nobody tells, and whether the status is another.
-const TICK: Duration = Duration::from_secs(5);
+pub(super) const TICK: Duration = Duration::from_secs(5);
 
-/// How often the status is written though nothing has happened.
+/// How long nothing is written of the status at most, though nothing has happened.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// How long a stop at once may take.
@@ -81,7 +81,7 @@ impl Args {
     fn knobs(&self) -> anyhow::Result<Knobs> {
         let mut knobs = self.knobs.over(self.settings.as_deref())?;
         if let Some(path) = &self.config {
-            knobs.groups = Some(Config::load(path)?);
+            knobs.groups = Some(Config::load(path).map_err(|error| Usage(error.to_string()))?);
         }
         Ok(knobs)
     }
@@ -89,6 +89,8 @@ impl Args {
 
 /// Runs `watch`.
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
+    // Whoever changes the settings just now says so; that is no reason to end.
+    let signals = Signals::new([SIGHUP])?;
     let knobs = args.knobs()?;
     if args.print_settings {
         text::print(&knobs.to_toml()?)?;
@@ -98,7 +100,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if args.once && knobs.capture.is_some() {
         return Err(Usage("--once works off what is there; it does not go with a capture".into()).into());
     }
-    let signals = signals()?;
+    let signals = heard(signals)?;
     // A file that may grow no more is an error of the write, which is told and leaves nothing half-written.
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     let server = settings.listen.map(listen).transpose()?;
@@ -113,16 +115,18 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     }
     speak(&knobs, shared)?;
     let health = Arc::new(Health::new(settings.rotation, settings.least_free));
+    let output = settings.output.clone();
+    let folder = settings.folder.clone();
+    let start = if args.once { Pipeline::start_once } else { Pipeline::start };
+    // What it refuses is all that is said.
+    let work = start(settings, Arc::clone(&health))?;
     if let Some(server) = server {
         info!(target: PART, "metrics are at http://{}/metrics", server.address());
         serve(server, Arc::clone(&health))?;
     }
     for product in &knobs.products {
-        info!(target: PART, "{} -> {}: {product}", settings.folder.display(), settings.output.display());
+        info!(target: PART, "{} -> {}: {product}", folder.display(), output.display());
     }
-    let output = settings.output.clone();
-    let start = if args.once { Pipeline::start_once } else { Pipeline::start };
-    let work = start(settings, Arc::clone(&health))?;
     let tap = match capture {
         Some((capture, folder)) => Some(Tap::open(capture, folder, &health).map_err(explained)?),
         None => None,
@@ -134,8 +138,8 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
 }
 
 /// Signals, as they come. From here on they do nothing by themselves.
-fn signals() -> anyhow::Result<Receiver<i32>> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+fn heard(mut signals: Signals) -> anyhow::Result<Receiver<i32>> {
+    [SIGINT, SIGTERM].into_iter().try_for_each(|signal| signals.add_signal(signal))?;
     let (tell, told) = unbounded();
     let hear = move || signals.forever().try_for_each(|signal| tell.send(signal));
     thread::Builder::new().name("signals".into()).spawn(hear)?;
@@ -342,7 +346,7 @@ impl Watch<'_> {
     /// Writes how it is, for `status`, if that is news.
     fn status(&mut self) {
         let now = self.health.status();
-        let is_known = |(before, at): &(How, Instant)| now.is_as(before) && at.elapsed() < HEARTBEAT;
+        let is_known = |(before, at): &(How, Instant)| now.is_as(before) && at.elapsed() + TICK < HEARTBEAT;
         if self.written.as_ref().is_some_and(is_known) {
             return;
         }

@@ -5,7 +5,7 @@
 //! the back of its journal.
 
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
@@ -24,6 +24,17 @@ pub(super) struct Output {
 }
 
 impl Output {
+    /// Makes the folder, if it is not there.
+    pub(super) fn make(path: &Path) -> Result<()> {
+        let made = fs::create_dir_all(path).map_err(|error| match path.is_symlink() && !path.exists() {
+            true => {
+                io::Error::new(io::ErrorKind::NotFound, "it is a link to nothing; make the folder that it leads to")
+            }
+            false => error,
+        });
+        made.map_err(|source| Error::io("make the folder", path, source))
+    }
+
     /// Opens the folder, which has to be there.
     pub(super) fn open(path: &Path) -> Result<Output> {
         let opened = openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
@@ -153,7 +164,6 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
     use std::os::unix::fs::symlink;
 
     use super::*;

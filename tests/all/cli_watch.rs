@@ -127,7 +127,17 @@ fn get(address: &str, path: &str) -> (String, String) {
 fn wrong_words_are_refused_with_the_right_ones() {
     let site = Site::new();
     fs::write(site.path("bad.toml"), "rotatoin = \"60s\"\n").unwrap();
-    let cases: [(&[&str], &str); 17] = [
+    fs::write(site.path("minutes.toml"), "window_seconds = 60\n").unwrap();
+    let cases: [(&[&str], &str); 20] = [
+        (&["--settings", "missing.toml"], "missing.toml: cannot read: "),
+        (
+            &["captures", "-o", "records", "--product", "groups", "--config", "missing.toml"],
+            "missing.toml: cannot read",
+        ),
+        (
+            &["captures", "-o", "records", "--product", "groups", "--config", "minutes.toml"],
+            "windows of groups are whole hours here",
+        ),
         (&[], "name the folder to watch"),
         (&["captures"], "name the folder for records"),
         (&["captures", "-o", "records"], "name what is to be made (--product)"),
@@ -161,8 +171,66 @@ fn wrong_words_are_refused_with_the_right_ones() {
     for (arguments, told) in cases {
         let ran = site.ran(arguments);
         assert!(ran.code == Some(2) && ran.said.contains(told), "{arguments:?}: {ran:?}");
+        assert_eq!(ran.said.lines().count(), 1, "it is all that is said: {ran:?}");
     }
     assert!(!site.path("records").exists(), "nothing is made for a wrong word");
+}
+
+#[test]
+fn an_output_that_cannot_be_taken_is_all_that_is_said() {
+    let site = Site::new();
+    let once = ["captures", "-o", "records", "--once", "--product"];
+    std::os::unix::fs::symlink("nowhere", site.path("records")).unwrap();
+    let ran = site.ran(&[&once[..], &["groups"]].concat());
+    assert!(ran.code == Some(1) && ran.said.contains("it is a link to nothing; make the folder"), "{ran:?}");
+    fs::create_dir(site.path("nowhere")).unwrap();
+    assert_eq!(site.ran(&[&once[..], &["groups"]].concat()).code, Some(0));
+    let ran = site.ran(&[&once[..], &["flows"]].concat());
+    assert!(ran.code == Some(2) && ran.said.contains("its hours were made with other settings"), "{ran:?}");
+    assert_eq!(ran.said.lines().count(), 1, "{ran:?}");
+}
+
+#[test]
+fn a_pipe_in_the_place_of_a_status_is_not_waited_for() {
+    for name in ["status.json", "watch.lock"] {
+        let site = Site::new();
+        let own = site.path("records/.pcap-compactor");
+        fs::create_dir_all(&own).unwrap();
+        fs::write(own.join("status.json"), "").unwrap();
+        let _ = fs::remove_file(own.join(name));
+        assert!(Command::new("mkfifo").arg(own.join(name)).status().unwrap().success());
+        if name == "watch.lock" {
+            fs::remove_file(own.join("status.json")).unwrap();
+            fs::write(own.join("watch.sqlite"), "").unwrap();
+        }
+        let mut status = command(["status", "records"]);
+        let child = status.current_dir(site.0.path()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let mut running = Running { child, log: site.path("said") };
+        fs::write(&running.log, "").unwrap();
+        assert_eq!(running.code(), Some(1), "{name}");
+        let mut said = String::new();
+        running.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(said.contains(&format!("{name}: cannot read: it is no regular file")), "{said}");
+    }
+}
+
+#[test]
+fn settings_that_are_said_to_have_changed_while_they_are_read_end_nothing() {
+    let site = Site::new();
+    let pipe = site.path("settings.toml");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let watch = site.watch(&["captures", "-o", "records", "--product", "groups", "--settings", "settings.toml"]);
+    let mut running = Running::start(&site, watch);
+    // Nobody waits for it longer than it waits for us.
+    let mut writer = fs::OpenOptions::new().write(true).open(&pipe).unwrap();
+    running.signal("HUP");
+    fs::write(site.path("whole.toml"), "grace = \"2s\"\n").unwrap();
+    fs::rename(site.path("whole.toml"), &pipe).unwrap();
+    writer.write_all(b"grace = \"1s\"\n").unwrap();
+    drop(writer);
+    running.until("settings.toml: read again");
+    running.signal("TERM");
+    assert_eq!(running.code(), Some(0), "{}", running.said());
 }
 
 #[test]

@@ -346,7 +346,8 @@ impl Knobs {
 
 /// The keys of a settings file.
 fn read(path: &Path) -> anyhow::Result<Table> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("{}: cannot read", path.display()))?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| Usage(format!("{}: cannot read: {error}", path.display())))?;
     let refused = |error: &toml::de::Error| {
         let feeds = |end: usize| text.bytes().take(end).filter(|&byte| byte == b'\n').count();
         let line = 1 + error.span().map_or(0, |span| feeds(span.start));
@@ -366,7 +367,12 @@ fn told(message: &str) -> String {
             let nearest = nearest.map_or(String::new(), |name| format!("; the nearest is `{name}`"));
             format!("there is no setting `{key}`{nearest}")
         }
-        _ => message.replace('\n', " "),
+        _ => {
+            let message = message.replace('\n', " ");
+            let of_number =
+                ["usize", "u64", "u32"].iter().find_map(|kind| message.strip_suffix(&format!("expected {kind}")));
+            of_number.map_or(message.clone(), |what| format!("{what}expected a whole number"))
+        }
     }
 }
 
@@ -423,6 +429,8 @@ mod tests {
             ),
             ("rotation = \"1 week\"", "line 1: `1 week` is no time"),
             ("workers = ", "line 1: "),
+            ("workers = \"2\"", "line 1: invalid type: string \"2\", expected a whole number"),
+            ("tries = -1", "expected a whole number"),
             ("when_full = \"panic\"", "unknown variant `panic`"),
             ("tries = 0", "--tries 0 is out of bounds: 1 to 1000"),
             ("rotation = \"2d\"", "--rotation 2d is out of bounds: 1s to 1d"),

@@ -28,7 +28,7 @@ pub struct Lock {
 impl Lock {
     /// See [`Journal::lock`](super::Journal::lock).
     pub(super) fn take(output: &Path, folder: &Path) -> Result<Lock> {
-        fs::create_dir_all(output).map_err(|source| Error::io("make the folder", output, source))?;
+        Output::make(output)?;
         let name = Path::new(OWN).join(NAME);
         let mut file = Output::open(output)?.open_file(&name)?;
         let path = output.join(name);

@@ -1,6 +1,5 @@
 //! The tables of a journal, and opening them.
 
-use std::fs;
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
@@ -97,7 +96,7 @@ const FIFTH: &str = "
 
 /// See [`Journal::open`].
 pub(super) fn open(output: &Path) -> Result<Journal> {
-    fs::create_dir_all(output).map_err(|source| Error::io("make the folder", output, source))?;
+    Output::make(output)?;
     let folder = Output::open(output)?.folder(Path::new(OWN))?;
     let path = output.join(OWN).join(NAME);
     if path.is_symlink() {
