@@ -60,7 +60,9 @@ fn what_was_noted_is_there_when_it_is_opened_again() {
     };
     let journal = Journal::open(output.path()).unwrap();
     assert_eq!(journal.sequence("a").unwrap(), before);
-    let [Entry::File { fed: first, became: Some(read), .. }, Entry::Quiet { until, follows: true, .. }, last] = &before[..] else {
+    let [Entry::File { fed: first, became: Some(read), .. }, Entry::Quiet { until, follows: true, .. }, last] =
+        &before[..]
+    else {
         panic!("{before:?}");
     };
     assert_eq!((first, read, *until), (&fed(1), &became, Timestamp(-5)));
