@@ -187,8 +187,12 @@ fn quiet(mut records: BTreeMap<PathBuf, Vec<u8>>) -> BTreeMap<PathBuf, Vec<u8>> 
 /// Tells where two outputs differ first.
 fn same(made: &BTreeMap<PathBuf, Vec<u8>>, expected: &BTreeMap<PathBuf, Vec<u8>>) {
     assert_eq!(made.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
-    let differs = made.iter().find(|(path, bytes)| expected.get(*path) != Some(bytes));
-    assert_eq!(differs.map(|(path, _)| path), None);
+    for (path, bytes) in made {
+        let [made, expected] = [bytes, &expected[path]].map(|bytes| String::from_utf8_lossy(bytes));
+        let differs = made.lines().zip(expected.lines()).enumerate().find(|(_, (made, expected))| made != expected);
+        let lines = (made.lines().count(), expected.lines().count());
+        assert!(made == expected, "{}: {lines:?} lines, the first that differ {differs:?}", path.display());
+    }
 }
 
 #[test]
@@ -227,17 +231,18 @@ fn empty_buckets_in_front_of_a_file_that_grows_are_of_their_hour() {
         site.parts[..before].iter().for_each(|part| site.arrive(part, true));
         let grows = &site.parts[before];
         let bytes = fs::read(grows).unwrap();
-        let (begin, rest) = bytes.split_at(bytes.len() / 2);
+        let watcher = site.start(&output, &["--stable", "100ms"]);
+        let read = || site.status(&output).is_some_and(|status| status["sensors"][0]["files"] == before);
+        until("the first hour is read", read);
         let mut growing = File::create(site.path("in/gate").join(grows.file_name().unwrap())).unwrap();
-        growing.write_all(begin).unwrap();
-        let watcher = site.start(&output, &[]);
+        growing.write_all(&bytes).unwrap();
         until("the first hour of buckets is out", || !site.records(&output).is_empty());
         if killed {
             watcher.kill();
         } else {
             watcher.end();
         }
-        growing.write_all(rest).unwrap();
+        // It was complete but for being closed.
         drop(growing);
         site.parts[before + 1..].iter().for_each(|part| site.arrive(part, true));
         assert_eq!(site.once(&output), Some(0));
