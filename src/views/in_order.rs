@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 
 /// So many wait at most; beyond that the earliest goes on.
-pub(crate) const MOST: usize = 65_536;
+const MOST: usize = 65_536;
 
 /// So far from the end of the line a place in it is looked for: one wild time does not send all that come behind it elsewhere.
 const NEAR: usize = 8;

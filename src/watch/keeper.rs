@@ -3,7 +3,7 @@
 //! A capture goes when it is over its age or there are too many bytes of captures, the oldest first; but only if this pipeline was given it, it is
 //! still the file that it was, all of its packets are in hours that are out for all products by the hour, no hour to come needs them, and the
 //! records are out that it has by itself, or it was told that it gets none. Until then it stays, and is counted. What lives for ever does not hold
-//! captures for ever: those of more than [`LONGEST`] before the hours to come go.
+//! captures for ever: those of more than `LONGEST` before the hours to come go.
 //!
 //! Where room is made because the disk is full, those go, too, that only hours to come need; they are counted and named. A flow that began
 //! there is then cut if the pipeline is begun anew, and nothing else. A capture that came too late, or gets no records by itself, goes by the same

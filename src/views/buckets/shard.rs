@@ -6,8 +6,7 @@
 //! which may lie in this one.
 //!
 //! Which packets begin a flow is told in the order of time. So packets wait until the clock is behind them by the window, and then count as
-//! new in their bucket, which is still open; at most [`MOST`](crate::views::in_order::MOST) wait, and of those that come behind what waited, it is
-//! told as they come. A packet that is late for a width has no say in it, so all widths have the same flows.
+//! new in their bucket, which is still open; at most 65,536 wait, and of those that come later still it is told as they come. A packet that is late for a width has no say in it, so all widths have the same flows.
 
 use std::sync::Arc;
 
