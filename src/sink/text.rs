@@ -24,7 +24,7 @@ pub(super) struct Writing<'t> {
 }
 
 /// The decimal digits of 00 to 99.
-static PAIRS: [[u8; 2]; 100] = {
+pub(super) static PAIRS: [[u8; 2]; 100] = {
     let mut pairs = [[0; 2]; 100];
     let mut n = 0;
     while n < pairs.len() {

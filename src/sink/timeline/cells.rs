@@ -1,6 +1,8 @@
 //! Cells of rows. Most are so short that a copy of known length, cut off where the cell ends, is quicker than one that has the cell's: that is
 //! a few instructions, the other a call.
 
+use crate::sink::text::PAIRS;
+
 /// Bytes of a cell that is short, and of any number with what follows it.
 pub(super) const SHORT: usize = 32;
 
@@ -52,17 +54,6 @@ fn digits(mut left: u64, is_negative: bool, behind: u8, out: &mut Vec<u8>) {
     let cell = text[at..].first_chunk::<SHORT>().expect("it begins in the first half of the text");
     put(cell, SHORT - at, out);
 }
-
-/// Two digits, by the number that they make.
-const PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[0; 2]; 100];
-    let mut n = 0;
-    while n < pairs.len() {
-        pairs[n] = [b'0' + (n / 10) as u8, b'0' + (n % 10) as u8];
-        n += 1;
-    }
-    pairs
-};
 
 #[cfg(test)]
 mod tests {
