@@ -1,5 +1,8 @@
 //! `timeline`: packets in; a folder that viewers open out.
 
+mod checking;
+mod closing;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::net::IpAddr;
@@ -14,17 +17,19 @@ use pcap_compactor::capture::{Input, beginning};
 use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::Progress;
 use pcap_compactor::engine::ledger::Amount;
-use pcap_compactor::sink::timeline::{About, Folders, Layout, Summary, VERSIONS, check, timeline_around};
+use pcap_compactor::sink::timeline::{About, Folders, Layout, timeline_around};
 use pcap_compactor::views::groups::Window;
 use pcap_compactor::views::timeline::original::{Options, Original};
 use pcap_compactor::views::timeline::table::{self, Names, TableReport};
 use pcap_compactor::views::timeline::view::{Selection, TimelineJob};
 use pcap_compactor::views::timeline::{Choice, Chosen, Correct, Machine, Mode, TimelineSink, correct};
 
+use self::checking::check_folder;
+use self::closing::{behind, closing, rows_of, sum};
 use super::progress::Bar;
 use super::reading::{Reading, Sources};
 use super::summary::{self, Sum, complaints, overlap};
-use super::text::{print, printable, things};
+use super::text::things;
 use super::{Exit, Shared, Usage, interrupt, say, taken, times};
 
 /// Arguments of `timeline`.
@@ -324,92 +329,6 @@ fn selection(args: &Args, choice: &Choice) -> Result<Selection, Usage> {
     Ok(Selection { clip, hosts, most: choice.most })
 }
 
-/// Says what is wrong with a folder.
-fn check_folder(folder: &Path, shared: &Shared) -> anyhow::Result<Exit> {
-    let has_versions = VERSIONS.iter().any(|version| folder.join(version).is_dir());
-    let has_manifest = |folder: &Path| folder.join("manifest.json").symlink_metadata().is_ok();
-    if !has_manifest(folder) && !has_versions {
-        bail!("{}: {}", folder.display(), no_timeline(folder, has_manifest));
-    }
-    if !has_manifest(folder) {
-        let checked = check::check_versions(folder)?;
-        let exits = checked.iter().map(|(version, findings)| tell_findings(folder, Some(version), findings, shared));
-        let exits = exits.collect::<anyhow::Result<Vec<_>>>()?;
-        let beside = check::beside_versions(folder)?;
-        let beside = beside.iter().filter(|_| !shared.quiet);
-        let note = |name: &String| format!("note: {}: it is no version; viewers do not read it\n", printable(name));
-        print(&beside.map(note).collect::<String>())?;
-        return Ok(exits.into_iter().max().unwrap_or(Exit::Ok));
-    }
-    tell_findings(folder, None, &check::check(folder)?, shared)
-}
-
-/// What lies where a folder without a manifest should be, and the way out.
-fn no_timeline(path: &Path, has_manifest: impl Fn(&Path) -> bool) -> String {
-    const SHOWN: usize = 3;
-    /// Folders around a file of a timeline.
-    const DEEPEST: usize = 3;
-    let made = "`pcap-compactor timeline CAPTURE -o DIR` makes one";
-    let entries = match std::fs::read_dir(path) {
-        Ok(entries) => entries.filter_map(Result::ok).map(|entry| entry.path()),
-        Err(error) if path.symlink_metadata().is_err() => return format!("{error}; name the folder of a timeline"),
-        Err(_) if path.is_file() => {
-            let parent = path.ancestors().skip(1).take(DEEPEST).find(|parent| has_manifest(parent));
-            let parent = parent.map_or_else(String::new, |parent| match parent.as_os_str().is_empty() {
-                true => ": .".to_owned(),
-                false => format!(": {}", parent.display()),
-            });
-            return format!("is a file, and --check is about folders; name the folder of a timeline{parent}");
-        }
-        Err(error) => return format!("cannot be read as a folder: {error}; name the folder of a timeline"),
-    };
-    let mut entries: Vec<PathBuf> = entries.collect();
-    entries.sort_unstable();
-    let named = |entries: &[PathBuf]| -> String {
-        let names: Vec<_> = entries.iter().filter_map(|entry| Some(entry.file_name()?.to_string_lossy())).collect();
-        let more = names.len().saturating_sub(SHOWN);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("{}{more}", names.into_iter().take(SHOWN).collect::<Vec<_>>().join(", "))
-    };
-    let inside: Vec<PathBuf> = entries.iter().filter(|entry| has_manifest(entry)).cloned().collect();
-    match (entries.is_empty(), inside.is_empty()) {
-        (true, _) => format!("is an empty folder, and no timeline; {made}"),
-        (_, false) => format!("is no timeline, and has no manifest.json; name a folder in it: {}", named(&inside)),
-        (_, true) => format!("is no timeline: it has no manifest.json, but {}; {made}", named(&entries)),
-    }
-}
-
-/// Says what was found in a folder, or in one of its versions.
-fn tell_findings(
-    folder: &Path,
-    version: Option<&str>,
-    findings: &check::Findings,
-    shared: &Shared,
-) -> anyhow::Result<Exit> {
-    let (place, version, of) = match version {
-        Some(version) => (folder.join(version), format!("{version}/"), format!("{version}: ")),
-        None => (folder.to_owned(), String::new(), String::new()),
-    };
-    let mut out = String::new();
-    for problem in &findings.problems {
-        out.push_str(&format!("{version}{}\n", printable(problem)));
-    }
-    if findings.more > 0 {
-        out.push_str(&format!("{of}and {} more\n", findings.more));
-    }
-    for hidden in findings.hidden.iter().filter(|_| !shared.quiet) {
-        out.push_str(&format!("not shown: {of}{}\n", printable(hidden)));
-    }
-    for note in findings.notes.iter().filter(|_| !shared.quiet) {
-        out.push_str(&format!("note: {version}{}\n", printable(note)));
-    }
-    if findings.is_clean() && !shared.quiet {
-        out.push_str(&format!("{}: {} is in order\n", place.display(), findings.format));
-    }
-    print(&out)?;
-    Ok(if findings.is_clean() { Exit::Ok } else { Exit::Partial })
-}
-
 fn mode(args: &Args) -> Mode {
     match args.mode {
         ModeArg::Correct => Mode::Correct,
@@ -620,63 +539,6 @@ fn tell(reports: &[TableReport]) -> Exit {
         }
     }
     exit
-}
-
-/// What became of the rows of tables, which add up to all; nothing where all are packets.
-fn rows_of(reports: &[TableReport]) -> Option<String> {
-    let (mut rows, mut packets, mut left_out) = (0, 0, Vec::<(&str, u64)>::new());
-    for report in reports {
-        rows += report.rows;
-        packets += report.packets;
-        for remark in report.remarks.iter().filter(|remark| remark.fault.leaves_out()) {
-            let name = remark.fault.name();
-            match left_out.iter_mut().find(|(other, _)| *other == name) {
-                Some((_, sum)) => *sum += remark.rows,
-                None => left_out.push((name, remark.rows)),
-            }
-        }
-    }
-    let count = super::text::count;
-    let parts: Vec<String> = left_out.iter().map(|(name, rows)| format!("{} {name}", count(*rows))).collect();
-    let sum = format!("{} = {} + left out: {}", things(rows, "row"), things(packets, "packet"), parts.join(", "));
-    (rows > packets).then_some(sum)
-}
-
-/// What became of the packets, which add up to all.
-fn sum(summary: &Summary) -> String {
-    let parts = summary.apart.into_iter().zip([
-        "not TCP",
-        "of TCP without its header, cut or later fragments",
-        "of TCP without ports or names of hosts",
-    ]);
-    let count = super::text::count;
-    let parts =
-        parts.filter(|(packets, _)| *packets > 0).map(|(packets, what)| format!(" + {} {what}", count(packets)));
-    format!("= {} in flows{}", count(summary.in_flows), parts.collect::<String>())
-}
-
-/// Packets that came too late to be put in order.
-fn behind(summary: &Summary) -> Option<String> {
-    let packets = things(summary.behind, "packet");
-    let line = format!(
-        "{packets} of these came behind later ones by more than --reorder puts right: of which flow they are was decided as they came"
-    );
-    (summary.behind > 0).then_some(line)
-}
-
-/// The closing line.
-fn closing(summary: &Summary) -> String {
-    let Summary { packets, tcp, hosts, flows, without_initiator, .. } = *summary;
-    let hidden = match without_initiator {
-        0 => String::new(),
-        n => format!(
-            "; who began {} of them is not known, and viewers hide {}",
-            super::text::count(n),
-            if n == 1 { "it" } else { "them" }
-        ),
-    };
-    let [packets, hosts, flows] = [things(packets, "packet"), things(hosts as u64, "host"), things(flows, "flow")];
-    format!("{packets}, {} of TCP, of {hosts} in {flows}{hidden}", super::text::count(tcp))
 }
 
 #[cfg(test)]
