@@ -202,6 +202,13 @@ fn long() -> Site {
     site
 }
 
+/// Has the captures of a place arrive; the records of an undisturbed run, and where the first capture lies.
+fn there(site: &Site) -> (BTreeMap<PathBuf, Vec<u8>>, PathBuf) {
+    let expected = site.expected(&site.parts);
+    site.parts.iter().for_each(|part| site.arrive(part, true));
+    (expected, site.path("in/gate").join(site.parts[0].file_name().unwrap()))
+}
+
 /// Behind the looks at its ends, in the middle of such a capture.
 const MIDDLE: usize = 14;
 
@@ -211,9 +218,7 @@ fn a_capture_that_breaks_off_once_is_read_again_whole() {
         return;
     }
     let site = long();
-    let expected = site.expected(&site.parts);
-    site.parts.iter().for_each(|part| site.arrive(part, true));
-    let capture = site.path("in/gate").join(site.parts[0].file_name().unwrap());
+    let (expected, capture) = there(&site);
     for turn in [MIDDLE, MIDDLE + 3] {
         let output = format!("out{turn}");
         let (ran, trace) = traced(&site, &output, &read_fails(&capture, &turn.to_string()));
@@ -257,9 +262,7 @@ fn a_capture_that_hours_to_come_need_is_read_again_and_else_missed() {
         return;
     }
     let site = long();
-    let expected = site.expected(&site.parts);
-    site.parts.iter().for_each(|part| site.arrive(part, true));
-    let capture = site.path("in/gate").join(site.parts[0].file_name().unwrap());
+    let (expected, capture) = there(&site);
     for output in ["out", "given-up"] {
         let watcher: Watcher = site.start(output, &["--stable", "100ms"]);
         until("it is read", || site.status(output).is_some_and(|status| status["sensors"][0]["files"] == 1));
