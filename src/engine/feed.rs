@@ -4,7 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::FileReport;
 use crate::error::{Error, Result};
-use crate::time::Timestamp;
+use crate::time::{NS_PER_SECOND, Timestamp};
+
+/// Nanoseconds by which a file may begin before the end of those in front of it though nobody said so: packets come out of order, and of two files
+/// one ends in the middle of that. The clock of such a run stays so far behind the last packet.
+pub const DISORDER: i64 = NS_PER_SECOND;
 
 /// What comes next in such a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +17,8 @@ pub enum Next {
     File {
         /// Where it is.
         path: PathBuf,
-        /// When the file behind it begins, which may be before this one ends; nothing if none is known.
+        /// When the file behind it begins, which may be before this one ends; nothing if none is known. Then none may begin earlier than
+        /// [`DISORDER`] before what was read.
         next: Option<Timestamp>,
     },
     /// No packet before this time will come: what is over by then leaves, though no packet says so.

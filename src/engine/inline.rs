@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::feed::{Feed, Next};
+use super::feed::{DISORDER, Feed, Next};
 use super::plan::{Plan, Planned};
 use super::reader::{BATCH, Reader};
 use super::view::{Mark, View};
@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 /// Runs the files of a plan.
 pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> Result<Report> {
     let mut report = Report { failed: plan.failed, ..Report::default() };
-    let mut run = Run::new(engine, views);
+    let mut run = Run::new(engine, views, 0);
     let mut files: VecDeque<Planned> = plan.files;
     while let Some(file) = files.pop_front() {
         let (read, failed) = run.file(file)?;
@@ -30,7 +30,7 @@ pub(super) fn run(engine: &Engine, plan: Plan, views: &mut [&mut dyn View]) -> R
 /// Runs the files of a feed, which hears of each; the report has no files, for there is no end to them.
 pub(super) fn stream(engine: &Engine, feed: &mut dyn Feed, views: &mut [&mut dyn View]) -> Result<Report> {
     let mut report = Report::default();
-    let mut run = Run::new(engine, views);
+    let mut run = Run::new(engine, views, DISORDER);
     let mut number = 0;
     loop {
         match feed.next()? {
@@ -65,12 +65,15 @@ struct Run<'r, 'v> {
     packets: Vec<Packet>,
     marks: bool,
     batches: bool,
+    /// How far the clock stays behind the last packet, nanoseconds.
+    behind: i64,
 }
 
 impl<'r, 'v> Run<'r, 'v> {
-    fn new(engine: &'r Engine, views: &'r mut [&'v mut dyn View]) -> Run<'r, 'v> {
+    fn new(engine: &'r Engine, views: &'r mut [&'v mut dyn View], behind: i64) -> Run<'r, 'v> {
         Run {
             engine,
+            behind,
             worker: Worker::new(views),
             decoder: Decoder::new(engine.tunnels),
             records: Records::default(),
@@ -93,7 +96,8 @@ impl<'r, 'v> Run<'r, 'v> {
         merge(vec![worker.begin(number, first, next)], views)?;
         let mut reader =
             Reader::new(path, capture, self.decoder, engine.dedup, engine.filter.clone(), &engine.progress)
-                .with_marks(self.marks.then_some(next));
+                .with_marks(self.marks.then_some(next))
+                .behind(self.behind, first);
         let mut watermark = engine.lateness_ns.map(Watermark::new);
         let mut failed = None;
         loop {

@@ -31,6 +31,8 @@ pub(super) struct Reader<'p> {
     progress: &'p Progress,
     told: u64,
     marks: Option<Marks>,
+    /// How far behind the last record markers say that it is, and before which they do not for that.
+    behind: (i64, Timestamp),
 }
 
 /// How far it is to the next marker, and what it will say.
@@ -49,13 +51,30 @@ impl<'p> Reader<'p> {
         progress: &'p Progress,
     ) -> Reader<'p> {
         let dedup = (dedup > 0).then(|| Dedup::new(dedup));
-        Reader { path, capture, decoder, dedup, filter, tally: Tally::default(), progress, told: 0, marks: None }
+        Reader {
+            path,
+            capture,
+            decoder,
+            dedup,
+            filter,
+            tally: Tally::default(),
+            progress,
+            told: 0,
+            marks: None,
+            behind: (0, Timestamp::MIN),
+        }
     }
 
     /// Sets markers, for views that want them; `next_file` is when the next file begins.
     pub(super) fn with_marks(mut self, next_file: Option<Timestamp>) -> Reader<'p> {
         let mark = |next_file| Mark { newest: Timestamp::MIN, last: Timestamp::MIN, next_file, fragments: 0 };
         self.marks = next_file.map(|next_file| Marks { records: 0, mark: mark(next_file) });
+        self
+    }
+
+    /// Lets markers stay so far behind the last record, in nanoseconds, but not behind the first one for that.
+    pub(super) fn behind(mut self, ns: i64, first: Timestamp) -> Reader<'p> {
+        self.behind = (ns, first);
         self
     }
 
@@ -84,7 +103,9 @@ impl<'p> Reader<'p> {
         if let Some(marks) = &mut self.marks {
             marks.records += list.len();
             marks.mark.newest = list.iter().fold(marks.mark.newest, |newest, record| newest.max(record.time));
-            marks.mark.last = list.last().map_or(marks.mark.last, |record| record.time);
+            let (behind, first) = self.behind;
+            let stays = |time: Timestamp| Timestamp(time.0.saturating_sub(behind)).max(first.min(time));
+            marks.mark.last = list.last().map_or(marks.mark.last, |record| stays(record.time));
         }
         let read = list.iter().fold(Amount::default(), |sum, record| sum + Amount::one(record.wire, record.captured));
         let mut refused = Amount::default();

@@ -8,7 +8,7 @@ mod replay;
 mod turning;
 mod waiting;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -167,8 +167,11 @@ impl Line {
         let margins: Vec<i64> = hours.iter().map(|(_, margin)| *margin).collect();
         let of_margin = hours.clone();
         let (health, sensor) = (Arc::clone(&self.health), Arc::clone(&self.sensor));
+        let clock = Rc::new(Cell::new(Timestamp::MIN));
+        let tells = Rc::clone(&clock);
         let hears = move |news: News| match news {
-            News::Live(flows) => {
+            News::Clock(now, flows) => {
+                tells.set(Timestamp(now));
                 health.live_flows(&sensor, flows);
                 Ok(())
             }
@@ -196,6 +199,7 @@ impl Line {
             place: None,
             reading: None,
             position: Timestamp::MIN,
+            clock,
             top: Timestamp::MIN,
             spoken: i64::MIN,
             margins: margins.iter().copied().chain([0]).collect(),

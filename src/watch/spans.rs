@@ -42,7 +42,8 @@ pub(super) type Hears = Rc<RefCell<dyn FnMut(News) -> Result<()>>>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum News {
     Passed(Passed),
-    Live(usize),
+    /// What the clock shows, and how many 5-tuples are live.
+    Clock(i64, usize),
 }
 
 /// See the module.
@@ -200,7 +201,7 @@ impl ShardView for Shard {
             }
         }
         self.expire();
-        told.push(News::Live(self.live));
+        told.push(News::Clock(self.clock, self.live));
         Some(Box::new(told))
     }
 

@@ -1,5 +1,6 @@
 //! What the engine's run is fed with: what the journal has, then files in their order, and where none come, the wall clock.
 
+use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,8 @@ pub(super) struct LineFeed<'l> {
     pub(super) reading: Option<(PathBuf, Identity)>,
     /// No file may begin before this.
     pub(super) position: Timestamp,
+    /// What the run's clock shows: what is over by then has left.
+    pub(super) clock: Rc<Cell<Timestamp>>,
     /// The latest packet.
     pub(super) top: Timestamp,
     /// What the wall clock said last, in packet time.
@@ -88,10 +91,14 @@ impl LineFeed<'_> {
 
     /// When, in packet time, something is complete next if no packet comes.
     fn due(&self) -> Option<i64> {
-        let end = hour(self.top.0).checked_add(HOUR).filter(|_| self.top > Timestamp::MIN)?;
-        // Behind the margin, so that the clock has passed it.
-        let ends = self.margins.iter().map(|margin| end.saturating_add(*margin));
-        ends.filter(|end| *end > self.spoken).min()
+        let last = hour(self.top.0).checked_add(HOUR).filter(|_| self.top > Timestamp::MIN)?;
+        // Each product's next hour that the clock has not passed by the margin, up to that of the latest packet.
+        let now = self.position.max(self.clock.get()).0.max(self.spoken);
+        let ends = self.margins.iter().filter_map(|margin| {
+            let end = hour(now.saturating_sub(*margin)).saturating_add(HOUR).min(last).saturating_add(*margin);
+            Some(end).filter(|end| *end > now)
+        });
+        ends.min()
     }
 
     /// The wall clock speaks, if it is time; else how long it is until then.
@@ -210,7 +217,7 @@ impl Feed for LineFeed<'_> {
             if !self.waiting.own.is_empty() {
                 continue;
             }
-            let settling = self.settling();
+            let settling = self.settling()?;
             if let Some(next) = self.file(settling.is_some())? {
                 self.begin();
                 return Ok(next);
@@ -257,6 +264,7 @@ impl Feed for LineFeed<'_> {
         // What is no packet of any view may be the last of the file; a wild time is not.
         let last = report.as_ref().and_then(|report| last_packet(report, self.seen.newest()));
         self.top = self.top.max(last.unwrap_or(Timestamp::MIN));
+        self.position = self.position.max(self.clock.get());
         if !is_new {
             return Ok(());
         }

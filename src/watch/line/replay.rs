@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::feeding::LineFeed;
 use super::waiting::SETTLING;
-use crate::engine::feed::Next;
+use crate::engine::feed::{DISORDER, Next};
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::watch::Identity;
@@ -32,8 +32,11 @@ impl LineFeed<'_> {
             match entry {
                 Entry::Quiet { until, .. } => self.speak(until),
                 Entry::File { fed, became, .. } => {
-                    self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN));
-                    self.top = self.top.max(became.and_then(|became| became.last).unwrap_or(Timestamp::MIN));
+                    let last = became.and_then(|became| became.last).unwrap_or(Timestamp::MIN);
+                    // As far as the clock was at the end of it, if no file behind it was known.
+                    let clock = Timestamp(last.0.saturating_sub(DISORDER)).min(fed.next.unwrap_or(Timestamp::MAX));
+                    self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN)).max(clock);
+                    self.top = self.top.max(last);
                 }
             }
         }
@@ -116,7 +119,7 @@ impl LineFeed<'_> {
                         tracing::info!(path, sensor = %self.line.sensor, "has become another, and is read anew");
                     } else if self.journal.was_removed(&fed.identity)? {
                         // It was to go though it was needed, and was counted then.
-                        let why = "was removed to make room, and flows that began there or before are cut";
+                        let why = "was removed though it was needed, and flows that began there or before are cut";
                         self.line.health.trouble(format!("{path}: {why}"));
                         tracing::warn!(path, sensor = %self.line.sensor, "{why}");
                     } else {

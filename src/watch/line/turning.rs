@@ -47,10 +47,13 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
     let mut takes = Vec::with_capacity(coming.len());
     for coming in coming {
         if let (None, Some(first)) = (turn, changes(&coming)) {
-            turn = turns_to(line, journal, (&sequence, &gone), first)?.map(|from| (first, from));
-            if turn.is_none() {
+            let from = turns_to(line, first);
+            if can_turn_back(line, journal, (&sequence, &gone), from)? {
+                turn = Some((first, from));
+            } else {
                 let Arrival { path, identity, .. } = &coming.arrival;
-                let reason = "it begins before hours that are out, and captures of these are gone";
+                let reason =
+                    "it begins before hours that are out, and captures of these, or of flows in them, are gone";
                 line.health.late_file(&line.sensor);
                 line.health.trouble(format!("{}: late: {reason}", path.display()));
                 tracing::warn!(path = %path.display(), sensor = %line.sensor, "late: {reason}");
@@ -147,39 +150,69 @@ fn file(entry: Entry) -> Option<Fed> {
     }
 }
 
-/// The hour from which hours have to be made again for a packet at a time, if the captures of all of them are held: flows that had ended may
-/// go on with it. Where only those of its own hour on are held, that one; a flow that goes on is then cut at its begin.
-fn turns_to(
-    line: &Line,
-    journal: &Journal,
-    entries: (&[Entry], &[Entry]),
-    first: Timestamp,
-) -> Result<Option<Timestamp>> {
+/// The hour from which hours have to be made again for a packet at a time: flows that had ended may go on with it.
+fn turns_to(line: &Line, first: Timestamp) -> Timestamp {
     let reach = line.settings.by_hour().map(Product::reach).max().unwrap_or(0);
-    for from in [first.0.saturating_sub(reach), first.0].map(|time| Timestamp(hour(time))) {
-        if can_turn_back(line, journal, entries, from)? {
-            return Ok(Some(from));
-        }
-    }
-    Ok(None)
+    Timestamp(hour(first.0.saturating_sub(reach)))
 }
 
-/// Whether no hour from a time on is out, or the captures of all of them are held: those of the sequence, and not those that are gone.
-fn can_turn_back(line: &Line, journal: &Journal, entries: (&[Entry], &[Entry]), from: Timestamp) -> Result<bool> {
-    let mut is_out = false;
+/// From where captures are needed to make hours from a time on again, where any of these is out.
+fn needed(line: &Line, journal: &Journal, from: Timestamp) -> Result<Option<Timestamp>> {
+    let mut needs = None;
     for product in line.settings.by_hour() {
-        is_out |= journal.out(&line.sensor, &product.name())?.until > from;
+        if journal.out(&line.sensor, &product.name())?.until > from {
+            let of_product = journal.needed(&line.sensor, &product.name(), from)?;
+            needs = Some(needs.map_or(of_product, |needs: Timestamp| needs.min(of_product)));
+        }
     }
-    if !is_out {
-        return Ok(true);
+    Ok(needs)
+}
+
+/// Whether no hour from a time on is out, or all captures are held that they are made of: those of the sequence, and not those that are gone.
+/// Without one, flows in them that are whole would be cut.
+fn can_turn_back(line: &Line, journal: &Journal, entries: (&[Entry], &[Entry]), from: Timestamp) -> Result<bool> {
+    let Some(needs) = needed(line, journal, from)? else { return Ok(true) };
+    let (sequence, gone) = entries;
+    if journal.forgotten(&line.sensor)?.is_some_and(|last| last >= needs)
+        || gone.iter().any(|entry| reaches(entry, needs))
+    {
+        return Ok(false);
     }
-    let forgotten = journal.forgotten(&line.sensor)?.is_some_and(|last| last >= from);
-    let reaches = |entry: &&Entry| match entry {
+    // One that has become another is told anew, and read anew.
+    let mut held = sequence.iter().filter(|entry| reaches(entry, needs)).filter_map(name);
+    Ok(held.all(|path| path.exists()))
+}
+
+/// Whether a file has packets from a time on, as far as is known.
+fn reaches(entry: &Entry, from: Timestamp) -> bool {
+    match entry {
         Entry::File { became, .. } => became.as_ref().is_none_or(|became| became.last.is_some_and(|last| last >= from)),
         Entry::Quiet { .. } => false,
-    };
-    let (sequence, gone) = entries;
-    // One that has become another is told anew, and read anew.
-    let mut held = sequence.iter().filter(reaches).filter_map(name);
-    Ok(!forgotten && !gone.iter().any(|entry| reaches(&entry)) && held.all(|path| path.exists()))
+    }
+}
+
+/// Whether a file that begins at a time has come too late as things stand, and would not if captures were there again that nobody was to remove.
+pub(super) fn lacks(line: &Line, journal: &Journal, first: Timestamp) -> Result<bool> {
+    let from = turns_to(line, first);
+    let Some(needs) = needed(line, journal, from)? else { return Ok(false) };
+    if journal.forgotten(&line.sensor)?.is_some_and(|last| last >= needs) {
+        return Ok(false);
+    }
+    let mut is_away = false;
+    for entry in journal.sequence(&line.sensor)?.iter().filter(|entry| reaches(entry, needs)) {
+        if let Entry::File { fed, .. } = entry
+            && !fed.path.exists()
+        {
+            if journal.was_removed(&fed.identity)? {
+                return Ok(false);
+            }
+            is_away = true;
+        }
+    }
+    Ok(is_away)
+}
+
+/// Whether a file that was too late is so no more: captures that were away are there again.
+pub(super) fn is_in_time(line: &Line, journal: &Journal, first: Timestamp) -> Result<bool> {
+    can_turn_back(line, journal, (&journal.sequence(&line.sensor)?, &[]), turns_to(line, first))
 }

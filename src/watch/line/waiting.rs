@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::aside::{begins, quarantine, tomorrow};
 use super::feeding::LineFeed;
+use super::turning::{is_in_time, lacks};
 use super::{Order, Why};
 use crate::engine::feed::Next;
 use crate::error::{Error, Result};
@@ -49,6 +50,10 @@ pub(super) struct Waiting {
     pub(super) vanished: HashMap<Identity, (PathBuf, Instant)>,
     /// Where files lie now that were read under another name.
     pub(super) moved: HashMap<Identity, PathBuf>,
+    /// Another name of a file, by the one that the journal has.
+    pub(super) names: HashMap<PathBuf, PathBuf>,
+    /// A file that was read has gone, for the time being maybe.
+    pub(super) is_away: bool,
     /// What the line was told while it could not work.
     pub(super) orders: VecDeque<Order>,
     /// When something came last.
@@ -91,6 +96,8 @@ impl LineFeed<'_> {
                 self.waiting.growing.remove(&path);
                 self.waiting.failing.remove(&path);
                 self.waiting.broke.remove(&path);
+                self.waiting.is_away |= self.read.contains(&path);
+                failed = self.loses(&path);
                 let own = self.waiting.own.remove(&path).map(|arrival| arrival.identity);
                 let gone = self.waiting.files.extract_if(.., |(_, waiting), _| *waiting == path);
                 let gone: Vec<_> = gone.map(|(_, coming)| coming.arrival.identity).chain(own).collect();
@@ -115,6 +122,7 @@ impl LineFeed<'_> {
     /// Puts a file into its place, unless it is known or cannot be read.
     fn look_at(&mut self, arrival: Arrival) -> Result<()> {
         self.waiting.vanished.remove(&arrival.identity);
+        self.again_in_time(&arrival)?;
         if let Some(state) = self.known(&arrival)? {
             if let Some((sensor, path)) = self.journal.whose(&arrival.identity)?
                 && sensor != arrival.sensor
@@ -125,13 +133,15 @@ impl LineFeed<'_> {
             if state != State::Quarantined {
                 self.wants_own(&arrival)?;
             }
-            // It may have got another name, also one under which another was read.
-            if self.journal.moved(&arrival.identity, &arrival.path)? {
-                tracing::info!(path = %arrival.path.display(), sensor = %self.line.sensor, "was read under another name");
-                self.read.insert(arrival.path.clone());
-                self.waiting.moved.insert(arrival.identity, arrival.path);
+            // It may have got another name, also one under which another was read; or have two.
+            let before = self.journal.whose(&arrival.identity)?.map(|(_, path)| path);
+            if let Some(before) = before.filter(|before| *before != arrival.path)
+                && Identity::of(&before).is_ok_and(|identity| identity == arrival.identity)
+            {
+                self.waiting.names.insert(before, arrival.path);
+                return Ok(());
             }
-            return Ok(());
+            return self.moved(arrival.identity, arrival.path);
         }
         let path = &arrival.path;
         match begins(path) {
@@ -145,6 +155,56 @@ impl LineFeed<'_> {
                 self.waiting.files.extend([Coming { arrival, first, replaces }.keyed()]);
             }
             Err(error) => self.failed(arrival, &error)?,
+        }
+        Ok(())
+    }
+
+    /// Notes where a file that is known lies now.
+    fn moved(&mut self, identity: Identity, path: PathBuf) -> Result<()> {
+        if self.journal.moved(&identity, &path)? {
+            tracing::info!(path = %path.display(), sensor = %self.line.sensor, "was read under another name");
+            self.read.insert(path.clone());
+            self.waiting.moved.insert(identity, path);
+        }
+        Ok(())
+    }
+
+    /// A file loses a name; it may have another.
+    fn loses(&mut self, path: &Path) -> Result<()> {
+        self.waiting.names.retain(|_, other| other != path);
+        let Some(other) = self.waiting.names.remove(path) else { return Ok(()) };
+        match Identity::of(&other) {
+            Ok(identity) if self.journal.whose(&identity)?.is_some_and(|(_, known)| known == path) => {
+                self.moved(identity, other)
+            }
+            // What became of that is told as well.
+            _ => Ok(()),
+        }
+    }
+
+    /// Files that were too late are taken after all where what they lacked is there: one that is told again, and all when a file comes back.
+    fn again_in_time(&mut self, arrival: &Arrival) -> Result<()> {
+        let known = self.journal.knows(&arrival.identity)?;
+        let is_back = self.waiting.is_away && matches!(known, Some(State::Fed | State::Done));
+        if !is_back && known != Some(State::Late) {
+            return Ok(());
+        }
+        let sensor = &*self.line.sensor;
+        let late = self.journal.aside()?.into_iter();
+        for aside in late.filter(|aside| aside.state == State::Late && aside.sensor == sensor) {
+            let is_told = aside.identity == arrival.identity;
+            let path = if is_told { &arrival.path } else { &aside.path };
+            if !is_told && (!is_back || Identity::of(path).ok().as_ref() != Some(&aside.identity)) {
+                continue;
+            }
+            let Ok(Some(first)) = begins(path) else { continue };
+            if !is_in_time(self.line, self.journal, first)? {
+                continue;
+            }
+            tracing::info!(path = %path.display(), sensor, "was too late, and is not any more: the captures that it needs are there again");
+            let replaces = self.read.contains(path);
+            let arrival = Arrival { sensor: sensor.to_owned(), path: path.clone(), identity: aside.identity };
+            self.waiting.files.extend([Coming { arrival, first: Some(first), replaces }.keyed()]);
         }
         Ok(())
     }
@@ -240,16 +300,23 @@ impl LineFeed<'_> {
 
     /// How long to wait before turning back: files that come in disorder come together, and each turn reads much again. Those that are not late
     /// do not wait for that.
-    pub(super) fn settling(&mut self) -> Option<Duration> {
+    pub(super) fn settling(&mut self) -> Result<Option<Duration>> {
         let first = self.waiting.files.first_key_value().map(|((first, _), _)| *first);
         let is_late = first.is_some_and(|first| first > Timestamp::MIN && first < self.position);
         if !is_late || self.waiting.finish.is_some() {
             self.waiting.late = None;
-            return None;
+            return Ok(None);
         }
         let heard = self.waiting.heard.map_or(Duration::MAX, |heard| heard.elapsed());
         let late = self.waiting.late.get_or_insert_with(Instant::now).elapsed();
-        Some(SETTLING.saturating_sub(heard).min(LONGEST_SETTLING.saturating_sub(late))).filter(|wait| !wait.is_zero())
+        let left = LONGEST_SETTLING.saturating_sub(late);
+        let wait = SETTLING.saturating_sub(heard).min(left);
+        if !wait.is_zero() {
+            return Ok(Some(wait));
+        }
+        // What it needs may be between two names.
+        let lacks = !left.is_zero() && first.map_or(Ok(false), |first| lacks(self.line, self.journal, first))?;
+        Ok(lacks.then_some(left.min(SETTLING)))
     }
 
     /// The next file, if one waits; while it settles, of those that are not late.

@@ -102,8 +102,13 @@ impl Traffic {
 
     /// What whole runs make of it, by path.
     pub(super) fn expected(&self) -> BTreeMap<PathBuf, String> {
+        self.expected_of(std::slice::from_ref(&self.whole))
+    }
+
+    /// The same of other captures.
+    pub(super) fn expected_of(&self, captures: &[PathBuf]) -> BTreeMap<PathBuf, String> {
         let mut made = BTreeMap::new();
-        let inputs = || vec![Input::file(&self.whole)];
+        let inputs = || captures.iter().map(Input::file).collect();
         let batch = self.folder.path().join("batch");
         let mut files = Files::new(&batch, Format::Jsonl, Times::Seconds, true);
         Job::new(Config::default()).sensor(Some(SENSOR.into())).run(inputs(), &mut files).unwrap();

@@ -291,7 +291,7 @@ fn what_was_removed_to_make_room_is_not_lost() {
     watcher.kill();
     let watcher = site.start("out", &full);
     let troubles = || site.status("out").map_or(String::new(), |status| status["troubles"].to_string());
-    until("it is said to be gone", || troubles().contains("was removed to make room"));
+    until("it is said to be gone", || troubles().contains("was removed though it was needed"));
     assert!(!site.failed("out").contains("lost"), "{}", site.failed("out"));
     assert_eq!(watcher.end(), Some(0));
 }

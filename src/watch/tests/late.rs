@@ -1,0 +1,155 @@
+//! Files that come late, and what they need.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use super::names::without;
+use super::traffic::{SENSOR, Traffic, Work, compare};
+use super::wait;
+use crate::capture::{Capture, Io, PcapLayout, PcapWriter, Records};
+use crate::time::{NS_PER_SECOND, Timestamp};
+use crate::watch::journal::Journal;
+use crate::watch::line::Order;
+use crate::watch::spans::hour;
+
+/// Parts a capture in two of the same time: every second packet.
+fn halves(part: &PathBuf) -> [PathBuf; 2] {
+    let paths = ["eth0", "eth1"].map(|name| part.with_extension(format!("{name}.pcap")));
+    let mut files = paths.each_ref().map(|path| PcapWriter::new(File::create(path).unwrap(), PcapLayout::default()));
+    let (mut capture, mut records) = (Capture::open(part, Io::Auto).unwrap(), Records::default());
+    let mut nth = 0;
+    while capture.fill(&mut records, 64).unwrap() {
+        for record in records.list() {
+            let from = record.offset as usize;
+            let frame = &records.bytes()[from..from + record.captured as usize];
+            files[nth % 2].as_mut().unwrap().record(record.time, record.wire, frame).unwrap();
+            nth += 1;
+        }
+    }
+    files.into_iter().for_each(|file| drop(file.unwrap().finish().unwrap()));
+    fs::remove_file(part).unwrap();
+    paths
+}
+
+#[test]
+fn captures_that_overlap_make_the_same_one_by_one() {
+    let traffic = Traffic::new(20_000);
+    let parts: Vec<PathBuf> = traffic.parts.iter().flat_map(halves).collect();
+    let work = Work::start(traffic.settings());
+    // Around the end of an hour, and in the last one.
+    let alone = |nth: usize| (54..62).contains(&nth) || nth + 4 >= parts.len();
+    let mut told = 0;
+    for (nth, part) in parts.iter().enumerate() {
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(part))));
+        told += 1;
+        if alone(nth) {
+            wait(&work, told);
+        }
+    }
+    wait(&work, told);
+    let ended = work.finish(true);
+    assert_eq!((ended.quarantined, ended.packets), (0, 20_000));
+    compare(&traffic.made(), &traffic.expected_of(&parts));
+}
+
+#[test]
+fn a_late_file_cuts_no_flow_that_is_out_whole() {
+    let traffic = Traffic::new(20_000);
+    let at = traffic.parts.len() - 10;
+    let others = without(&traffic.parts, &traffic.parts[at]);
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&others)));
+    work.finish(true);
+    let made = traffic.made();
+    let first = |part: &PathBuf| Capture::open(part, Io::Auto).unwrap().first_time().unwrap().unwrap();
+    let from = Timestamp(hour(first(&traffic.parts[at]).0 - 600 * NS_PER_SECOND));
+    let journal = Journal::open(&traffic.output()).unwrap();
+    let products = ["groups", "flows", "flows-cic", "buckets-1s"];
+    let needs = products.map(|product| journal.needed(SENSOR, product, from).unwrap()).into_iter().min().unwrap();
+    // In front of the hours that are made again, and with a flow in them.
+    let gone = traffic.parts.windows(2).rfind(|two| first(&two[0]) <= needs && first(&two[1]) <= from);
+    let gone = &gone.unwrap()[0];
+    assert!(first(gone) < from);
+    fs::remove_file(gone).unwrap();
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[at..=at])));
+    let health = Arc::clone(&work.health);
+    assert_eq!(work.finish(true).quarantined, 1);
+    let troubles = health.status().troubles;
+    assert!(troubles.iter().any(|trouble| trouble.text.contains(": late: ")), "{troubles:?}");
+    compare(&traffic.made(), &made);
+}
+
+#[test]
+fn a_late_file_waits_for_a_capture_that_is_away_for_a_moment() {
+    let traffic = Traffic::new(5000);
+    let (away, late) = (&traffic.parts[30], &traffic.parts[12]);
+    let others = without(&traffic.parts, late);
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&others)));
+    wait(&work, others.len() as u64);
+    let elsewhere = traffic.folder.path().join("elsewhere");
+    fs::rename(away, &elsewhere).unwrap();
+    work.tell(Order::Gone(away.clone()));
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(late))));
+    thread::sleep(Duration::from_secs(3));
+    fs::rename(&elsewhere, away).unwrap();
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(away))));
+    wait(&work, traffic.parts.len() as u64);
+    assert_eq!(work.finish(true).quarantined, 0);
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn a_file_that_was_too_late_has_its_hours_when_what_it_needs_is_back() {
+    let traffic = Traffic::new(5000);
+    let (away, late) = (&traffic.parts[30], &traffic.parts[12]);
+    let elsewhere = traffic.folder.path().join("elsewhere");
+    let others = without(&traffic.parts, late);
+    let hand_in = |parts: &[PathBuf]| {
+        let work = Work::start(traffic.settings());
+        work.tell(Order::Complete(traffic.arrivals(parts)));
+        work.finish(true)
+    };
+    hand_in(&others);
+    fs::rename(away, &elsewhere).unwrap();
+    assert_eq!(hand_in(std::slice::from_ref(late)).quarantined, 1);
+    // Told again, with nothing changed, it stays.
+    assert_eq!(hand_in(std::slice::from_ref(late)).files, 0);
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Gone(away.clone()));
+    fs::rename(&elsewhere, away).unwrap();
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(away))));
+    wait(&work, 1);
+    work.finish(true);
+    compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn a_file_that_loses_one_of_two_names_is_held() {
+    let traffic = Traffic::new(5000);
+    let (twice, late) = (&traffic.parts[20], &traffic.parts[12]);
+    let second = twice.with_extension("link.pcap");
+    let others = without(&traffic.parts, late);
+    for keeps in [twice, &second] {
+        let work = Work::start(traffic.settings());
+        work.tell(Order::Complete(traffic.arrivals(&others)));
+        wait(&work, others.len() as u64);
+        fs::hard_link(twice, &second).unwrap();
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(&second))));
+        let loses = if keeps == twice { &second } else { twice };
+        thread::sleep(Duration::from_millis(100));
+        fs::remove_file(loses).unwrap();
+        work.tell(Order::Gone(loses.clone()));
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(late))));
+        wait(&work, traffic.parts.len() as u64);
+        assert_eq!(work.finish(true).quarantined, 0);
+        compare(&traffic.made(), &traffic.expected());
+        if keeps == twice {
+            fs::remove_dir_all(traffic.output()).unwrap();
+        }
+    }
+}
