@@ -382,6 +382,19 @@ impl Journal {
         Ok(self.list(sql, known, |row| Ok((row.get(0)?, path(row, 1)?)))?.pop())
     }
 
+    /// Another file of a sensor that was read and holds, as far as its ends tell, the same packets, under another name.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn like(&self, sensor: &str, identity: &Identity, path: &Path) -> Result<Option<PathBuf>> {
+        let Identity { device, inode, size, digest } = identity;
+        let sql =
+            "SELECT path FROM file WHERE size = ?3 AND digest = ?4 AND NOT (device = ?1 AND inode = ?2) AND path <> ?6
+            AND sensor = (SELECT id FROM sensor WHERE name = ?5) AND packets > 0 ORDER BY id LIMIT 1";
+        let known = params![Bits(*device), Bits(*inode), Bits(*size), digest, sensor, path.as_os_str().as_bytes()];
+        Ok(self.list(sql, known, |row| cells::path(row, 0))?.pop())
+    }
+
     /// Notes that a file has gone to the folder of another sensor; it stays with its own, and so do its records.
     ///
     /// # Errors

@@ -82,6 +82,17 @@ enum Why {
 }
 
 impl Line {
+    /// Says of a new file that another holds the same: each is a capture by itself, and what both hold counts twice.
+    fn tells_double(&self, journal: &Journal, arrival: &Arrival) -> Result<()> {
+        let Arrival { path, identity, .. } = arrival;
+        if let Some(other) = journal.like(&self.sensor, identity, path)? {
+            let what = format!("holds what {} held, which was read: these packets count twice", other.display());
+            tracing::warn!(path = %path.display(), sensor = %self.sensor, "{what}");
+            self.health.trouble(format!("{}: {what}", path.display()));
+        }
+        Ok(())
+    }
+
     /// Works until it is told to end.
     pub(super) fn run(self) -> Result<Ended> {
         // The output first: it is not made anew here if it is gone.

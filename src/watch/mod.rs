@@ -36,9 +36,11 @@
 //! can still be in an hour to come (`spans.rs`), in the same order, and what is out already is not written again. An hour's file is written before the
 //! journal says so; if that is lost, the same bytes are written again in its place.
 //!
-//! A file that begins before what was read already turns the line back: hours from there on count as not out, and are made again from the
-//! captures that are held. The journal has, for each time up to which hours were out, from where captures are needed for that. If these are gone,
-//! the file is `late`, and nothing of it is in an hour.
+//! A file that begins before where the run's clock has come to turns the line back: hours from there on count as not out, and are made again from
+//! the captures that are held. The clock stays a little behind the last packet, so that disorder between two files turns nothing back. The journal
+//! has, for each time up to which hours were out, from where captures are needed for that. If one of these is gone, the file is `late`, and nothing
+//! of it is in an hour: to make flows again without their beginnings would cut what is out whole. A capture that is only away is waited for, and
+//! when it is back later, late files are looked at again.
 
 pub mod arrivals;
 

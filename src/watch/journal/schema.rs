@@ -15,7 +15,7 @@ pub(super) const OWN: &str = ".pcap-compactor";
 const NAME: &str = "watch.sqlite";
 
 /// The version of the tables; another one when they change.
-const VERSION: i64 = 5;
+const VERSION: i64 = 6;
 
 /// `place` is never used twice, also not behind the end of a sequence that was taken back.
 const TABLES: &str = "
@@ -94,6 +94,12 @@ const FIFTH: &str = "
     PRAGMA user_version = 5;
 ";
 
+/// Since version 6: files of the same bytes are found.
+const SIXTH: &str = "
+    CREATE INDEX file_content ON file (size, digest);
+    PRAGMA user_version = 6;
+";
+
 /// See [`Journal::open`].
 pub(super) fn open(output: &Path) -> Result<Journal> {
     Output::make(output)?;
@@ -136,7 +142,7 @@ fn prepare(db: &Connection, path: &Path) -> Result<()> {
             }
             transaction.commit()?;
         }
-        for (before, tables) in [(1, SECOND), (2, THIRD), (3, FOURTH), (4, FIFTH)] {
+        for (before, tables) in [(1, SECOND), (2, THIRD), (3, FOURTH), (4, FIFTH), (5, SIXTH)] {
             if version(db)? == before {
                 let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
                 if version(&transaction)? == before {

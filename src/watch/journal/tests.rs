@@ -345,9 +345,9 @@ fn refusal(make: impl FnOnce(&Path)) -> String {
 #[test]
 fn what_is_no_journal_of_this_version_is_refused_with_what_to_do() {
     let of = |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 6"));
+    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 7"));
     assert!(
-        newer.starts_with(": is of another version of this program (tables 6, not 5); to begin anew, move it"),
+        newer.starts_with(": is of another version of this program (tables 7, not 6); to begin anew, move it"),
         "{newer}"
     );
     let other = refusal(of("CREATE TABLE recipe (x)"));
@@ -412,7 +412,7 @@ fn a_journal_of_the_version_before_is_taken_over() {
     journal
         .db
         .execute_batch(
-            "DROP TABLE own; DROP TABLE needed; ALTER TABLE file DROP COLUMN refused; ALTER TABLE entry DROP COLUMN follows; DROP TABLE unsettled; PRAGMA user_version = 1",
+            "DROP TABLE own; DROP TABLE needed; ALTER TABLE file DROP COLUMN refused; ALTER TABLE entry DROP COLUMN follows; DROP TABLE unsettled; DROP INDEX file_content; PRAGMA user_version = 1",
         )
         .unwrap();
     drop(journal);

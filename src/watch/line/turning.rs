@@ -64,6 +64,7 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
                 continue;
             }
         }
+        line.tells_double(journal, &coming.arrival)?;
         takes.push(coming);
     }
     if takes.is_empty() {

@@ -338,6 +338,7 @@ impl LineFeed<'_> {
             // Where none is known, it begins no later than any clock can show: what is of a later time is wild.
             let next = [next, growing, Some(tomorrow())].into_iter().flatten().min();
             let (path, first) = (key.1.clone(), coming.first);
+            self.line.tells_double(self.journal, &coming.arrival)?;
             let fed = Fed { path: path.clone(), identity: coming.arrival.identity.clone(), first, next };
             let place = match self.journal.fed(&self.line.sensor, &fed) {
                 Ok(place) => place,

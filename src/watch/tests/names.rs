@@ -55,3 +55,24 @@ fn a_file_that_another_sensor_takes_meanwhile_stays_there() {
     let said = format!("{}: was read as of the sensor other", late.display());
     assert!(troubles.iter().any(|trouble| trouble.text.starts_with(&said)), "{troubles:?}");
 }
+
+#[test]
+fn two_files_of_the_same_packets_are_told() {
+    let traffic = Traffic::new(3000);
+    let copy = traffic.parts[10].with_extension("copy.pcap");
+    fs::copy(&traffic.parts[10], &copy).unwrap();
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+    wait(&work, traffic.parts.len() as u64);
+    let health = Arc::clone(&work.health);
+    assert!(health.status().troubles.is_empty(), "{:?}", health.status().troubles);
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(&copy))));
+    work.finish(true);
+    let troubles = health.status().troubles;
+    let said = format!(
+        "{}: holds what {} held, which was read: these packets count twice",
+        copy.display(),
+        traffic.parts[10].display()
+    );
+    assert!(troubles.iter().any(|trouble| trouble.text == said), "{troubles:?}");
+}
