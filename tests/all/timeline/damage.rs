@@ -356,6 +356,36 @@ fn what_the_original_does_not_list_is_told() {
     assert!(problems.len() == 1 && problems[0].starts_with(said), "{problems:?}");
 }
 
+/// Where all packets without flags stand behind bad handshakes, flows count them and list none. Those without a port are in no flow.
+#[test]
+fn a_kind_of_packets_that_flows_only_count_is_no_problem() {
+    let bad =
+        [(0, true, SYN, 1, 0, 0), (1, false, SYN | ACK, 5, 2, 0), (2, true, ACK, 9, 1, 0)].map(|row| packet(&row));
+    let cut = Packet { flags: None, ..packet(&(3, false, 0, 0, 0, 0)) };
+    let elsewhere = Packet { src_port: 7, dst_port: 8, ..cut };
+    let apart = Packet { src_port: 0, ..packet(&(4, true, SYN, 7, 0, 0)) };
+    let said = "packets.csv: line 2, 10.0.0.10:80-10.0.0.9:40000: it has ";
+    for (more, of_flow) in [
+        (&[cut][..], 4),
+        (&[cut, apart], 4),
+        (&[cut, cut, apart], 5),
+        (&[apart, packet(&(5, true, ACK, 2, 6, 0))], 4),
+        (&[elsewhere, cut], 4),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("x");
+        write_chunks(&folder, &[&bad, more].concat(), &hosts(), Mode::Original);
+        assert_eq!(check(&folder).unwrap().problems, [""; 0], "{more:?}");
+        let [counts, falsely] = [of_flow, of_flow + 1].map(|n| format!("\"totalPackets\": {n}"));
+        for file in ["flows/chunk_00000.json", "flows/flows_index.json"] {
+            edit(&folder.join(file), &counts, &falsely);
+        }
+        let problems = check(&folder).unwrap().problems;
+        let said = format!("{said}{of_flow} packets of these ends, and flows have {}", of_flow + 1);
+        assert!(problems.iter().any(|problem| problem.starts_with(&said)), "{more:?}: {problems:?}");
+    }
+}
+
 /// A step is of a packet of its own, and steps are in the order of their packets.
 #[test]
 fn a_step_that_is_listed_twice_or_too_late_is_found() {

@@ -128,6 +128,8 @@ pub(super) struct Sums {
     of: HashMap<u64, Sum>,
     /// Packets of flows.
     listed: [u64; 3],
+    /// A flow counts packets that it does not list.
+    breaks_off: bool,
     /// Keys of flows, by their hash, of which there was no row when they were read: the first.
     strangers: BTreeMap<u64, String>,
     pub(super) has: Has,
@@ -162,6 +164,7 @@ impl Sums {
 
     /// Adds packets that a flow of this key does not list.
     pub(super) fn unlisted(&mut self, key: &str, packets: u64) {
+        self.breaks_off |= packets > 0;
         if let Some(sum) = self.of.get_mut(&print(&key)) {
             sum.unlisted = sum.unlisted.saturating_add(u32::try_from(packets).unwrap_or(u32::MAX));
         }
@@ -169,7 +172,9 @@ impl Sums {
 
     /// Says what does not agree.
     pub(super) fn compare(&self, folder: &mut Folder<'_>, file: &str) {
-        let kinds = || (0..3).filter(|&kind| kind == Kind::Nothing as usize || self.listed[kind] > 0);
+        let known =
+            [true, self.listed[Kind::Flags as usize] > 0 || self.breaks_off, self.listed[Kind::Ends as usize] > 0];
+        let kinds = || (0..3).filter(|&kind| known[kind]);
         let mut wrong: BTreeMap<u64, String> = BTreeMap::new();
         let mut others = 0_u64;
         let then = "viewers show these packets in no flow, or flows of other packets";
