@@ -78,7 +78,8 @@ pub(crate) struct Args {
     /// made.
     #[arg(long, short, value_name = "FILE", help_heading = "Output")]
     output: Option<PathBuf>,
-    /// Add rows to the end of --output, as they come, in place of replacing it. CSV gets no second header.
+    /// Add rows to the end of --output, as they come, in place of replacing it. CSV gets no second header. A pipe or a device is
+    /// written to as without it.
     #[arg(long, requires = "output", help_heading = "Output")]
     append: bool,
     /// What to write: JSON Lines or CSV; `none` does all the work and prints a digest and the metrics. Default: as the name of
@@ -219,7 +220,7 @@ impl Args {
 fn into_place(args: &Args, found: Found, progress: &Arc<Progress>) -> anyhow::Result<Done> {
     match &args.output {
         None => Ok(write(args, found, progress, stdout::lock()?, Path::new("standard output"), true)?.1),
-        Some(path) if args.append => {
+        Some(path) if args.append && can_grow(path) => {
             let is_new = goes_on(args, path, found.units.iter().any(|unit| unit.sensor.is_some()))?;
             let file = OpenOptions::new().create(true).append(true).open(path);
             let file = file.with_context(|| format!("{}: cannot open", path.display()))?;
@@ -240,6 +241,11 @@ fn into_place(args: &Args, found: Found, progress: &Arc<Progress>) -> anyhow::Re
             Ok(done)
         }
     }
+}
+
+/// Whether a place is a file, or can become one: what is none, such as a pipe, has no rows to look at, and is written to as it is.
+fn can_grow(path: &Path) -> bool {
+    std::fs::metadata(path).map_or(true, |there| there.is_file())
 }
 
 /// Whether a file that rows are added to is new. What it holds has to be whole rows of the same columns.

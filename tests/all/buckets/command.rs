@@ -5,6 +5,8 @@ use std::path::Path;
 use pcap_compactor::views::buckets::COLUMNS;
 
 use crate::command::{Ran, run};
+#[cfg(unix)]
+use crate::command::{command, fifo};
 use crate::flows::{pcap, udp};
 use crate::run::file;
 use crate::traffic::START;
@@ -65,6 +67,34 @@ fn nothing_is_added_to_what_is_not_whole_or_of_other_columns() {
     let bridge = ["--dialect", "bridge"];
     assert_eq!([add(&theirs, &bridge).code, add(&theirs, &bridge).code], [Some(0); 2]);
     assert_eq!([add(&ours, &bridge).code, add(&theirs, &[]).code], [Some(2); 2]);
+}
+
+/// A pipe has no rows to look at: it is written to as without --append. Nobody waits for it to be read before it is written.
+#[cfg(unix)]
+#[test]
+fn rows_are_added_to_what_is_no_file_as_they_are_written_to_it() {
+    use std::time::{Duration, Instant};
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "a.pcap", &pcap(&[udp(START, 1)]));
+    let arguments = ["buckets", "-q", path.to_str().unwrap()];
+    let expected = run(arguments).out;
+    let ran = run(arguments.iter().chain(&["-o", "/dev/stdout", "--append"]));
+    assert_eq!((ran.code, ran.out, ran.said.as_str()), (Some(0), expected.clone(), ""));
+    let pipe = fifo(folder.path());
+    let mut run = command(arguments.iter().chain(&["-o", pipe.to_str().unwrap(), "--append"])).spawn().unwrap();
+    let reader = std::thread::spawn(move || std::fs::read_to_string(pipe).unwrap());
+    let began = Instant::now();
+    let code = loop {
+        if let Some(status) = run.try_wait().unwrap() {
+            break status.code();
+        }
+        if began.elapsed() > Duration::from_secs(60) {
+            run.kill().unwrap();
+            panic!("it waits");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert_eq!((code, reader.join().unwrap()), (Some(0), expected));
 }
 
 #[test]
