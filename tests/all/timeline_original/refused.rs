@@ -111,6 +111,30 @@ fn a_map_that_is_none_is_refused() {
     }
 }
 
+/// The original takes times of any unit, and so does its mode; but it says so.
+#[test]
+fn times_of_another_unit_are_taken_and_remarked_on() {
+    for (time, unit, way) in [
+        ("1700000000", "seconds", "multiply it by 1,000,000"),
+        ("1700000000000", "milliseconds", "multiply it by 1,000"),
+        ("1700000000000000000", "nanoseconds", "divide it by 1,000"),
+    ] {
+        let rows = [row(T, "a", "b", (1, 2), SYN), row(T, "b", "a", (2, 1), SYN | ACK)];
+        let rows = rows.map(|row| row.replace(&T.to_string(), time));
+        let place = Place::new(&[("in.csv", table(&rows).as_bytes())]);
+        let ran = place.run(&["in.csv"]);
+        let said = format!(
+            "in.csv: column timestamp: {time} looks like {unit}; times are microseconds since 1970 here, so {way}; as in the original, \
+             times are taken as they are; line 2 is the first\n"
+        );
+        assert!(ran.code == Some(3) && ran.said.matches(&said).count() == 1, "{ran:?}");
+        let packets = place.text("out/packets.csv");
+        assert_eq!(packets.lines().skip(1).filter(|row| row.starts_with(&format!("{time},"))).count(), 2, "{packets}");
+    }
+    let place = Place::new(&[("in.csv", small().as_bytes())]);
+    assert_eq!(place.run(&["in.csv"]).code, Some(0));
+}
+
 /// Two addresses of one number cannot be told apart; the original takes the last.
 #[test]
 fn two_addresses_of_one_number_are_refused_but_by_the_original() {

@@ -38,6 +38,8 @@ pub enum Fault {
     Short,
     /// An address is not UTF-8; it is left out.
     NotText,
+    /// The first time is clearly none in microseconds, and is taken as it is, in the original's mode alone.
+    OtherUnit,
     /// The cell of this column is no number that fits 64 bits, and counts as none.
     NoNumber(&'static str),
 }
@@ -46,7 +48,7 @@ impl Fault {
     /// Whether rows of this fault are left out.
     #[must_use]
     pub fn leaves_out(self) -> bool {
-        !matches!(self, Fault::NoNumber(_))
+        !matches!(self, Fault::OtherUnit | Fault::NoNumber(_))
     }
 
     /// In a few words, for sums.
@@ -63,6 +65,7 @@ impl Fault {
             Fault::TooWide => "long row",
             Fault::Short => "short row",
             Fault::NotText => "address that is not UTF-8",
+            Fault::OtherUnit => "of another unit",
             Fault::NoNumber(_) => "without a number",
         }
     }
@@ -71,6 +74,9 @@ impl Fault {
 impl fmt::Display for Remark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Remark { fault, rows, line, says } = self;
+        if *fault == Fault::OtherUnit {
+            return write!(f, "{says}; as in the original, times are taken as they are; line {line} is the first");
+        }
         let (noun, have) = if *rows == 1 { ("row", "has") } else { ("rows", "have") };
         write!(f, "{rows} {noun} {have} ")?;
         match fault {
@@ -84,6 +90,7 @@ impl fmt::Display for Remark {
             Fault::TooWide => f.write_str("more cells than the header")?,
             Fault::Short => f.write_str("fewer cells than the header")?,
             Fault::NotText => f.write_str("an address that is not UTF-8")?,
+            Fault::OtherUnit => {}
             Fault::NoNumber(column) => write!(f, "no decimal number in column {column}")?,
         }
         f.write_str(if fault.leaves_out() { ": left out; " } else { ": taken for none; " })?;

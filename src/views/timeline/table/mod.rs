@@ -8,8 +8,8 @@
 //! column holds both kinds: `1` is then a name beside names, and `2.0` no number beside text. A row with more cells than the header ends a
 //! file there, and its chunk is lost; here that row alone is left out.
 //!
-//! [`Mode::Original`] takes what the original takes: flags in hexadecimal for none, times of any unit, and numbers that no packet has. Else
-//! the first two are refused, and a row with such a number, or with fewer cells than the header, is left out: a [`Fault`] says which are.
+//! [`Mode::Original`] takes what the original takes: flags in hexadecimal for none, times of any unit, and numbers that no packet has; of
+//! the first two it remarks. Else these are refused, and a row with such a number, or with fewer cells than the header, is left out: a [`Fault`] says which are.
 //!
 //! packets.csv of our own folders has two columns that say what the others do not: `seg_len`, the bytes of payload, and `flag_type`, by which flags
 //! that are not known are no flags that are 0. So it makes the flows that its capture made.
@@ -171,11 +171,10 @@ impl Table {
         }
         // Only folders of our own have both columns, and their times are of one unit.
         let is_ours = places[Column::FlagType as usize].is_some() && places[Column::SegLen as usize].is_some();
-        let has_unit = mode == Mode::Original || is_ours;
         let path = path.to_owned();
         Ok(Table {
             rows,
-            columns: Columns { path, mode, width: header.len(), places, has_unit, recent: Recent::default() },
+            columns: Columns { path, mode, width: header.len(), places, has_unit: is_ours, recent: Recent::default() },
         })
     }
 

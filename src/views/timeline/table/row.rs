@@ -90,7 +90,11 @@ impl Columns {
             return Ok(None);
         };
         if !self.has_unit {
-            microseconds(time).map_err(|message| refused(self.path.clone(), line, message))?;
+            match microseconds(time) {
+                Err(message) if strict => return Err(refused(self.path.clone(), line, message)),
+                Err(message) => report.remark(Fault::OtherUnit, line, || message),
+                Ok(()) => {}
+            }
         }
         let flags = cell(Column::Flags);
         if strict
@@ -196,7 +200,7 @@ fn protocol(cell: &[u8]) -> Option<i64> {
     named.into_iter().find(|(name, _)| cell.trim_ascii().eq_ignore_ascii_case(name.as_bytes())).map(|(_, n)| n)
 }
 
-/// Refuses a table's first time if it is clearly of another unit: microseconds since 1970 are those of 1973 to 5138, or count from a
+/// What is wrong with a table's first time if it is clearly of another unit: microseconds since 1970 are those of 1973 to 5138, or count from a
 /// beginning of the table's own.
 fn microseconds(time: i64) -> std::result::Result<(), String> {
     let (unit, way) = match time.unsigned_abs() {
