@@ -149,9 +149,12 @@ fn fill(args: &Args, scene: &mut Scene, progress: &Arc<Progress>, shared: &Share
     let foreign = match folder::find(input)? {
         Found::Timeline(parts) => {
             parts.iter().try_for_each(|part| outside(save, &part.folder))?;
-            let origin = folder::read(&parts, scene)?.tidy();
-            origin.warnings.iter().for_each(|line| say(line));
+            let mut origin = folder::read(&parts, scene)?;
             let exit = if origin.warnings.is_empty() { Exit::Ok } else { Exit::Partial };
+            // Nothing is wrong with it.
+            origin.warnings.extend(folder::lacks(&parts));
+            let origin = origin.tidy();
+            origin.warnings.iter().for_each(|line| say(line));
             return Ok((origin, exit));
         }
         Found::Foreign(error) => Some(error),

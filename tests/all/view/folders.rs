@@ -205,11 +205,19 @@ fn versions_3_3_and_5_0_are_shown_alone_and_what_is_wrong_in_them_is_named() {
     timeline(&capture, &folder, "3.3+5.0");
     let page = dir.path().join("page.html");
     let save = |folder: &Path| run(["view".as_ref(), folder.as_os_str(), "--save".as_ref(), page.as_os_str()]);
-    for (version, said) in [("v3.3", "12 packets, 0 flows"), ("v5.0", "11 packets, 3 flows")] {
-        let ran = save(&folder.join(version));
+    for (version, said, lacks, other) in [
+        ("v3.3", "12 packets, 0 flows", "it has no flows", "v5.0"),
+        ("v5.0", "11 packets, 3 flows", "it has neither packets that are in no flow nor lengths", "v3.3"),
+    ] {
+        let folder = folder.join(version);
+        let ran = save(&folder);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        assert!(ran.said.contains(said), "{ran:?}");
+        let beside = folder.join("..").join(other).display().to_string();
+        let lacks = format!("{}: {lacks}, which would be in {beside}; view the folder around", folder.display());
+        assert!(ran.said.contains(said) && ran.said.contains(&lacks), "{ran:?}");
+        assert!(fs::read_to_string(&page).unwrap().contains(&lacks), "{lacks} is on the page");
     }
+    assert!(!save(&folder).said.contains("which would be in"));
     let edit = |file: &str, from: &str, to: &str, says: &[&str], code: i32| {
         let path = folder.join(file);
         let text = fs::read_to_string(&path).unwrap();

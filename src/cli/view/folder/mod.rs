@@ -129,6 +129,23 @@ pub(super) fn read(parts: &[Part], sink: &mut Scene) -> anyhow::Result<Origin> {
     Ok(origin(parts, packets, flows, warnings))
 }
 
+/// What a folder of version 3.3 or 5.0 lacks by itself, and where that would be.
+pub(super) fn lacks(parts: &[Part]) -> Option<String> {
+    let [Part { folder, version, .. }] = parts else { return None };
+    let (what, other) = match version {
+        Version::Chunked => return None,
+        Version::Packets => ("no flows", "v5.0"),
+        Version::Flows => ("neither packets that are in no flow nor lengths", "v3.3"),
+    };
+    // Without a slash behind it.
+    let folder: PathBuf = folder.components().collect();
+    let (beside, folder) = (folder.join("..").join(other), folder.display());
+    Some(format!(
+        "{folder}: it has {what}, which would be in {}; view the folder around the two to see both",
+        beside.display()
+    ))
+}
+
 /// What manifests say, and how it compares with what was there.
 fn origin(parts: &[Part], packets: Option<u64>, flows: Option<u64>, warnings: Vec<String>) -> Origin {
     let names: Vec<&str> = parts.iter().filter_map(|part| part.manifest["version"].as_str()).collect();
