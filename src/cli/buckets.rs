@@ -32,7 +32,8 @@ use super::{Exit, Shared, Usage, interrupt, say, stdout, times};
 #[derive(clap::Args)]
 #[command(after_help = "\
 A bucket is a stretch of time. Its row says how many packets went in and out, of which kinds, how many flows began, what DNS \
-was asked, and how many destinations there were. Rows come in order of time, each as soon as its bucket is over. Of `-` alone, a signal \
+was asked, and how many destinations there were. Rows come in order of time, each as soon as its bucket is over; of several widths in the order in which buckets end, the narrower \
+first (only into a gap of about --gap-limit buckets may a late packet bring rows behind those of other widths). Of `-` alone, a signal \
 such as Ctrl-C ends the input: the last rows and the metrics are written, and the exit code tells of the signal (130).
 
 Examples:

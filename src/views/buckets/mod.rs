@@ -4,6 +4,9 @@
 //! between two that have some is rows of zeros, or one row where it is longer than a limit: two packets 136 years apart make three
 //! rows. Packets that come late go to the bucket that they belong to as long as it has not left.
 //!
+//! Rows of several widths come in the order in which their buckets end, the narrower first. A short gap is known as such only when the packet
+//! behind it is: where one comes late into a gap that is long without it, rows of the gap come behind those of other widths.
+//!
 //! Promises: every accepted packet is in exactly one bucket of a width or `late`, and a packet that is late for every width is `late` in
 //! the ledger; rows are a function of packets and settings.
 //!
@@ -19,6 +22,7 @@ mod series;
 mod shard;
 mod sides;
 
+use std::iter::Peekable;
 use std::ops::AddAssign;
 use std::sync::Arc;
 
@@ -143,18 +147,20 @@ impl<'s> Buckets<'s> {
         self.counts
     }
 
-    /// Hands over a row; one for each bucket of a gap that is short.
-    fn emit(&mut self, row: Row) -> Result<()> {
-        self.counts.late += row.counts.late;
-        if row.buckets == 1 || row.buckets > self.settings.gap_limit {
+    /// Hands over rows that left together, of one width behind the other: in the order in which they end, the narrower first.
+    fn emit(&mut self, rows: &[Row]) -> Result<()> {
+        let limit = self.settings.gap_limit;
+        let of_width = rows.chunk_by(|a, b| a.width == b.width);
+        let mut widths: Vec<_> =
+            of_width.map(|rows| rows.iter().flat_map(move |row| row.each(limit)).peekable()).collect();
+        let first = |rows: &mut Peekable<_>| rows.peek().map(|row: &Row| (row.end(), row.width));
+        while let Some((_, nth)) = (0..).zip(&mut widths).filter_map(|(nth, rows)| Some((first(rows)?, nth))).min()
+            && let Some(row) = widths.get_mut(nth).and_then(Iterator::next)
+        {
+            self.counts.late += row.counts.late;
             self.counts.rows += 1;
             self.counts.gaps += u64::from(row.buckets > 1);
-            return self.sink.on_bucket(&row);
-        }
-        self.counts.rows += row.buckets;
-        let starts = std::iter::successors(Some(row.start.0), |start| start.checked_add(row.width));
-        for (start, _) in starts.zip(0..row.buckets) {
-            self.sink.on_bucket(&Row { start: crate::Timestamp(start), buckets: 1, ..row })?;
+            self.sink.on_bucket(&row)?;
         }
         Ok(())
     }
@@ -181,8 +187,10 @@ impl View for Buckets<'_> {
         for part in parts {
             let Ok(left) = part.downcast::<Left>() else { continue };
             self.outcome += left.outcome;
-            for row in left.rows {
-                self.emit(row)?;
+            let mut from = 0;
+            for &end in &left.ends {
+                self.emit(left.rows.get(from..end).unwrap_or_default())?;
+                from = end;
             }
         }
         self.sink.on_marker()

@@ -76,6 +76,23 @@ pub struct Row {
     pub counts: Counts,
 }
 
+impl Row {
+    /// When it is over, nanoseconds since 1970, which may be beyond what a time can be.
+    pub(super) fn end(&self) -> i128 {
+        i128::from(self.start.0) + i128::from(self.width) * i128::from(self.buckets)
+    }
+
+    /// A row for each of its buckets, if these are no more than `limit`; else itself.
+    pub(super) fn each(self, limit: u64) -> impl Iterator<Item = Row> {
+        let (rows, buckets) = if self.buckets > limit { (1, self.buckets) } else { (self.buckets, 1) };
+        (0..rows).map(move |nth| {
+            let start = i128::from(self.start.0) + i128::from(self.width) * i128::from(nth);
+            let start = Timestamp(start.clamp(i64::MIN.into(), i64::MAX.into()) as i64);
+            Row { start, buckets, ..self }
+        })
+    }
+}
+
 /// A column of counts.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {

@@ -28,8 +28,22 @@ use crate::views::in_order::InOrder;
 /// What is handed over at a marker.
 #[derive(Debug, Default)]
 pub(super) struct Left {
+    /// Rows as they left, of those that left together one width behind the other.
     pub(super) rows: Vec<Row>,
+    /// Where those that left together end.
+    pub(super) ends: Vec<usize>,
     pub(super) outcome: Outcome,
+}
+
+impl Left {
+    /// What left since the last time left together.
+    #[inline]
+    fn end(&mut self) {
+        let end = self.rows.len();
+        if self.ends.last().copied().unwrap_or(0) < end {
+            self.ends.push(end);
+        }
+    }
 }
 
 /// See the module.
@@ -118,6 +132,7 @@ impl Shard {
         for series in self.series.iter_mut().filter(|series| series.is_due(now)) {
             series.leave(now, &mut self.left.rows);
         }
+        self.left.end();
     }
 
     /// The earliest bucket of a width leaves, though it is not over.
@@ -126,6 +141,7 @@ impl Shard {
         let end = self.series[nth].first_end();
         self.told(end.saturating_sub(1));
         self.series[nth].leave(end, &mut self.left.rows);
+        self.left.end();
     }
 
     /// Tells of packets up to a time, and of those that find no room to wait, whether flows begin with them.
@@ -173,6 +189,7 @@ impl ShardView for Shard {
         // The gap is one between packets, though the one behind it is yet to come.
         if follows {
             self.series.iter_mut().for_each(|series| series.fill(until.0, &mut self.left.rows));
+            self.left.end();
         }
     }
 
@@ -183,6 +200,7 @@ impl ShardView for Shard {
             for series in &mut self.series {
                 series.finish(to, &mut self.left.rows);
             }
+            self.left.end();
         }
         self.hand_over()
     }

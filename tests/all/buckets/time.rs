@@ -37,6 +37,31 @@ fn files_that_overlap_fill_the_same_buckets() {
     }
 }
 
+/// Rows of several widths come in an order that packets make, and not how they came: by the end of their buckets, the narrower first.
+#[test]
+fn rows_of_several_widths_come_in_the_same_order_however_packets_came() {
+    let in_order: Vec<Sent> = (0..200).map(|n| udp(START + i64::from(n * n) * 7 * MS, n % 3)).collect();
+    let mut late = in_order.clone();
+    late.sort_by_key(|packet| packet.time + packet.time / MS % 13 * 70 * MS);
+    assert_ne!(in_order, late);
+    let folder = tempfile::tempdir().unwrap();
+    let paths =
+        [("a.pcap", &in_order), ("b.pcap", &late)].map(|(name, packets)| file(folder.path(), name, &pcap(packets)));
+    // The widths as they are named last: gaps of up to 20 buckets of 100 ms are a row each.
+    let settings = || Settings { widths: vec![3 * SECOND, 100 * MS, SECOND], gap_limit: 20, ..Settings::default() };
+    let [expected, other] = paths.map(|path| written(&[path], settings(), 1));
+    assert_eq!(other, expected);
+    let ends: Vec<(i64, i64)> = expected
+        .lines()
+        .map(|line| {
+            let mut cells = line.split(',').map(|cell| cell.parse::<i64>().unwrap());
+            let [start, width, buckets] = [(); 3].map(|()| cells.next().unwrap());
+            (start + width * buckets, width)
+        })
+        .collect();
+    assert!(ends.is_sorted() && ends.iter().any(|(_, width)| *width == SECOND), "{expected}");
+}
+
 /// The longest gap that a classic capture can have, and a wild time between packets that are close.
 #[test]
 fn gaps_and_wild_times_make_few_rows() {
