@@ -263,6 +263,9 @@ impl TimelineSink for Chunked {
         let names = self.totals.names(hosts);
         let times = self.times.take().ok_or_else(finished)?;
         let bins = self.totals.times.map(|range| self.bins(times, range)).transpose()?;
+        if self.about.mode == Mode::Correct {
+            self.totals.sort(hosts);
+        }
         let folder = self.folder.take().ok_or_else(finished)?;
         write(&folder, HOSTS, |json| self.totals.write_hosts(json, hosts))?;
         write(&folder, FLAGS, |json| self.totals.write_flags(json))?;

@@ -102,6 +102,12 @@ impl Totals {
         names
     }
 
+    /// Orders what is written of hosts and flags by name; else it comes as packets did, which in the original's files it does.
+    pub(super) fn sort(&mut self, hosts: &Hosts) {
+        self.of_hosts.sort_by_key(|(host, _)| hosts.name(*host));
+        self.flags.sort();
+    }
+
     /// Writes the totals of hosts.
     pub(super) fn write_hosts(&self, json: &mut Json, hosts: &Hosts) {
         json.open(b'{');

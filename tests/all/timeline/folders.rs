@@ -37,6 +37,19 @@ fn json(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
+/// The names of an object's members that are indented once, as they stand.
+fn json_order(text: &str) -> Vec<&str> {
+    let members = text.lines().filter_map(|line| line.strip_prefix("  \"")?.split_once("\":"));
+    members.map(|(name, _)| name).collect()
+}
+
+fn by_name(text: &str) -> Vec<&str> {
+    let mut names = json_order(text);
+    assert!(names.len() > 1, "{text}");
+    names.sort_unstable();
+    names
+}
+
 #[test]
 fn nothing_makes_folders_of_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -172,6 +185,27 @@ pub(super) fn write_chunks(path: &Path, packets: &[Packet], hosts: &Hosts, mode:
     packets.iter().for_each(|packet| machine.packet(*packet, hosts, &mut sink).unwrap());
     machine.finish(hosts, &mut sink).unwrap();
     sink.finish(hosts).unwrap();
+}
+
+/// What counts hosts and flags has them by name, whichever packet came first; the original has them as they came.
+#[test]
+fn totals_are_the_same_in_whichever_order_packets_came() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = handshake(0, 100, 500);
+    let forth: Vec<Packet> = rows.iter().map(packet).collect();
+    let back: Vec<Packet> = forth.iter().rev().copied().collect();
+    for name in ["ips/ip_stats.json", "ips/flag_stats.json"] {
+        let of = |packets: &[Packet], mode: Mode| {
+            let folder = dir.path().join(format!("{mode:?}{}", packets[0].time));
+            if !folder.exists() {
+                write_chunks(&folder, packets, &hosts(), mode);
+            }
+            std::fs::read_to_string(folder.join(name)).unwrap()
+        };
+        assert_eq!(of(&forth, Mode::Correct), of(&back, Mode::Correct));
+        assert_eq!(json_order(&of(&forth, Mode::Correct)), by_name(&of(&forth, Mode::Correct)), "{name}");
+        assert_ne!(json_order(&of(&forth, Mode::Original)), by_name(&of(&forth, Mode::Original)), "{name}");
+    }
 }
 
 proptest! {
