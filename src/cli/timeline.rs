@@ -77,7 +77,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", alias = "flow-timeout-seconds", default_value_t = 300, help_heading = "Flows")]
     flow_timeout: u32,
     /// How long a packet waits for those before it that come late, in milliseconds, so that a SYN captured before the FIN in front of it
-    /// begins a flow behind it; at most 65,536 wait. Where later ones are of which flow is decided as they come, and they are counted; of
+    /// begins a flow behind it; at most 65,536 wait. Times are whole microseconds: packets of one stay as they came. Where later ones are of which flow is decided as they come, and they are counted; of
     /// --mode correct. Default: 10.
     #[arg(long, value_name = "MS", help_heading = "Flows")]
     reorder: Option<u32>,
