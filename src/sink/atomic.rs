@@ -22,6 +22,8 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
+    /// The same as the user knows it, for errors.
+    named: PathBuf,
     /// Where it lies until then; nothing for what is written into.
     temporary: Option<PathBuf>,
     /// The folder, where it was handed over open.
@@ -57,7 +59,7 @@ impl AtomicFile {
     pub(crate) fn create_in(folder: OwnedFd, path: &Path) -> Result<AtomicFile> {
         use rustix::fs::{Mode, OFlags, openat};
         let temporary = folder_of(path).join(temporary_name(path));
-        let failed = |source| Error::io("create", &temporary, source);
+        let failed = |source| Error::io("create", path, source);
         let name = temporary.file_name().unwrap_or_default();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let create = || openat(&folder, name, flags, Mode::from_raw_mode(0o666));
@@ -71,7 +73,7 @@ impl AtomicFile {
         let out = BlockWriter::new(file.map_err(io::Error::from).map_err(failed)?.into()).map_err(failed)?;
         let _unfinished = Some(Unfinished::new(&temporary));
         let (path, temporary) = (path.to_owned(), Some(temporary));
-        Ok(AtomicFile { path, temporary, folder: Some(folder), replaces: true, out, _unfinished })
+        Ok(AtomicFile { named: path.clone(), path, temporary, folder: Some(folder), replaces: true, out, _unfinished })
     }
 
     fn start(path: &Path, replaces: bool) -> Result<AtomicFile> {
@@ -83,6 +85,7 @@ impl AtomicFile {
                 let out = OpenOptions::new().write(true).open(path).and_then(BlockWriter::new).map_err(refused)?;
                 return Ok(AtomicFile {
                     path: target,
+                    named: path.to_owned(),
                     temporary: None,
                     #[cfg(unix)]
                     folder: None,
@@ -110,11 +113,12 @@ impl AtomicFile {
             }
             other => other,
         };
-        let file = file.map_err(|source| Error::io("create", &temporary, source))?;
-        let out = BlockWriter::new(file).map_err(|source| Error::io("write", &temporary, source))?;
+        let file = file.map_err(|source| Error::io("create", path, source))?;
+        let out = BlockWriter::new(file).map_err(refused)?;
         let _unfinished = Some(Unfinished::new(&temporary));
         Ok(AtomicFile {
             path: target,
+            named: path.to_owned(),
             temporary: Some(temporary),
             #[cfg(unix)]
             folder: None,
@@ -130,7 +134,7 @@ impl AtomicFile {
     /// The buffer is full and cannot be written.
     #[inline]
     pub(crate) fn append(&mut self, with: impl FnOnce(&mut Vec<u8>)) -> Result<()> {
-        self.out.append(with).map_err(|source| Error::io("write", &self.path, source))
+        self.out.append(with).map_err(|source| Error::io("write", &self.named, source))
     }
 
     /// Makes the file visible under its name, whole and on the disk, and tells what it holds.
@@ -138,7 +142,7 @@ impl AtomicFile {
     /// # Errors
     /// It cannot be written or renamed, or its name, which was to be new, has been taken; then nothing is visible.
     pub fn commit(mut self) -> Result<Seal> {
-        let failed = |source| Error::io("write", &self.path, source);
+        let failed = |source| Error::io("write", &self.named, source);
         self.out.flush().map_err(failed)?;
         let seal = self.out.seal();
         let Some(temporary) = &self.temporary else { return Ok(seal) };
@@ -362,6 +366,23 @@ mod tests {
         assert!(link.is_symlink());
         assert_eq!(fs::read(&real).unwrap(), b"new");
         assert!(AtomicFile::create_new(&link).is_err());
+    }
+
+    /// A temporary name says nothing to whoever reads of it.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_error_names_the_place_as_the_user_did() {
+        let folder = tempfile::tempdir().unwrap();
+        let said = AtomicFile::create(Path::new("/proc/x")).unwrap_err().to_string();
+        assert!(said.starts_with("/proc/x: cannot create: "), "{said}");
+        let (kept, link) = (folder.path().join("kept"), folder.path().join("link"));
+        fs::create_dir(&kept).unwrap();
+        fs::write(kept.join("real"), "old").unwrap();
+        std::os::unix::fs::symlink("kept/real", &link).unwrap();
+        let file = AtomicFile::create(&link).unwrap();
+        fs::remove_dir_all(&kept).unwrap();
+        let said = file.commit().unwrap_err().to_string();
+        assert!(said.starts_with(&format!("{}: cannot write: ", link.display())), "{said}");
     }
 
     #[cfg(unix)]
