@@ -24,7 +24,10 @@ pub type Ours = fn(&Path) -> std::result::Result<(), String>;
 /// A folder under way. Dropped before [`AtomicFolder::commit`], it leaves nothing behind.
 #[derive(Debug)]
 pub struct AtomicFolder {
+    /// Where it will be; inside another that is under way, where it lies in that.
     path: PathBuf,
+    /// The same as the user knows it, for errors.
+    named: PathBuf,
     temporary: PathBuf,
     replaces: bool,
     is_ours: Ours,
@@ -49,7 +52,7 @@ const SAYS: &[u8] = b"pcap-compactor writes this folder, and removes it if it wa
 /// A file in a folder under way.
 #[derive(Debug)]
 pub struct Part {
-    /// Where it will be.
+    /// Where it will be, as the user knows it.
     path: PathBuf,
     out: BlockWriter,
 }
@@ -57,6 +60,7 @@ pub struct Part {
 /// A folder in a folder under way that takes very many small files.
 #[derive(Debug)]
 pub struct Shelf {
+    /// As the user knows it.
     path: PathBuf,
     #[cfg(target_os = "linux")]
     place: File,
@@ -72,7 +76,19 @@ impl AtomicFolder {
     /// `path` is a file; it is a folder that is not ours; as an I/O error of the kind [`ErrorKind::AlreadyExists`], it is ours and
     /// `replaces` is not set; or the temporary folder beside it cannot be made.
     pub fn create(path: &Path, replaces: bool, is_ours: Ours) -> Result<AtomicFolder> {
-        let refused = |source| Error::io("write", path, source);
+        AtomicFolder::start(path, path, replaces, is_ours)
+    }
+
+    /// Starts a folder in this one, which is there when this one is.
+    ///
+    /// # Errors
+    /// As [`AtomicFolder::create`], of a place that is not taken.
+    pub fn inside(&self, name: &str, is_ours: Ours) -> Result<AtomicFolder> {
+        AtomicFolder::start(&self.temporary.join(name), &self.named.join(name), false, is_ours)
+    }
+
+    fn start(path: &Path, named: &Path, replaces: bool, is_ours: Ours) -> Result<AtomicFolder> {
+        let refused = |source| Error::io("write", named, source);
         // What a link leads to is replaced, and a name such as `.` has nothing beside it.
         let target = match path.symlink_metadata() {
             Ok(there) => fs::canonicalize(path).map_err(|error| {
@@ -84,9 +100,9 @@ impl AtomicFolder {
             })?,
             Err(_) => path.to_owned(),
         };
-        vacant(&target, replaces, is_ours).map_err(|source| Error::io("create", path, source))?;
+        vacant(&target, replaces, is_ours).map_err(|source| Error::io("create", named, source))?;
         let around = folder_of(&target);
-        fs::create_dir_all(around).map_err(|source| Error::io("make the folder", around, source))?;
+        fs::create_dir_all(around).map_err(|source| Error::io("make the folder", folder_of(named), source))?;
         let swept = sweep(&target);
         // One may be taken by a process of the same number in another container.
         let temporary = loop {
@@ -94,15 +110,16 @@ impl AtomicFolder {
             match fs::create_dir(&temporary) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 made => {
-                    made.map_err(|source| Error::io("create", path, source))?;
+                    made.map_err(|source| Error::io("create", named, source))?;
                     break temporary;
                 }
             }
         };
         let _unfinished = Unfinished::new(&temporary);
-        let mark = Mark::set(&temporary).map_err(|source| Error::io("create", path, source))?;
+        let mark = Mark::set(&temporary).map_err(|source| Error::io("create", named, source))?;
         Ok(AtomicFolder {
             path: target,
+            named: named.to_owned(),
             temporary,
             replaces,
             is_ours,
@@ -124,7 +141,7 @@ impl AtomicFolder {
     /// # Errors
     /// It cannot be made.
     pub fn file(&self, name: &str) -> Result<Part> {
-        let (path, place) = (self.path.join(name), self.temporary.join(name));
+        let (path, place) = (self.named.join(name), self.temporary.join(name));
         let file = self.make(folder_of(&place)).and_then(|()| File::create_new(&place));
         let file = file.map_err(|source| Error::io("create", &path, source))?;
         Ok(Part { path, out: BlockWriter::unsealed(file) })
@@ -135,7 +152,7 @@ impl AtomicFolder {
     /// # Errors
     /// It cannot be made.
     pub fn shelf(&self, name: &str) -> Result<Shelf> {
-        let (path, place) = (self.path.join(name), self.temporary.join(name));
+        let (path, place) = (self.named.join(name), self.temporary.join(name));
         let failed = |source| Error::io("make the folder", &path, source);
         self.make(&place).map_err(failed)?;
         #[cfg(target_os = "linux")]
@@ -153,10 +170,14 @@ impl AtomicFolder {
         Ok(())
     }
 
-    /// Where a folder in it may be made. Whatever lies there goes with it.
-    #[must_use]
-    pub fn place(&self, name: &str) -> PathBuf {
-        self.temporary.join(name)
+    /// Where it lies until it is visible.
+    pub(super) fn temporary(&self) -> &Path {
+        &self.temporary
+    }
+
+    /// Where it will be, as the user knows it.
+    pub(super) fn named(&self) -> &Path {
+        &self.named
     }
 
     /// Opens a file in it that was closed.
@@ -164,7 +185,7 @@ impl AtomicFolder {
     /// # Errors
     /// It cannot be opened.
     pub fn read(&self, name: &str) -> Result<File> {
-        File::open(self.temporary.join(name)).map_err(|source| Error::io("open", &self.path.join(name), source))
+        File::open(self.temporary.join(name)).map_err(|source| Error::io("open", &self.named.join(name), source))
     }
 
     /// Makes the folder visible under its name, whole and on the disk; one inside another that is under way is there when that is.
@@ -172,7 +193,7 @@ impl AtomicFolder {
     /// # Errors
     /// It cannot be written or renamed, or its place has been taken meanwhile; then nothing is visible.
     pub fn commit(mut self) -> Result<()> {
-        let failed = |source| Error::io("write", &self.path, source);
+        let failed = |source| Error::io("write", &self.named, source);
         // Inside a folder that is under way it goes to the disk with that. Until then temporary files may vanish that would go there too.
         if !folder_of(&self.path).join(MARK).exists() {
             sync(&self.temporary).map_err(failed)?;
@@ -394,7 +415,10 @@ mod tests {
 
     /// Writes a folder with a file that says `text`.
     fn write(path: &Path, replaces: bool, text: &str) -> Result<()> {
-        let folder = AtomicFolder::create(path, replaces, ours)?;
+        fill(AtomicFolder::create(path, replaces, ours)?, text)
+    }
+
+    fn fill(folder: AtomicFolder, text: &str) -> Result<()> {
         let mut part = folder.file("a/ours")?;
         part.append(text.as_bytes())?;
         part.close()?;
@@ -435,7 +459,7 @@ mod tests {
         let around = tempfile::tempdir().unwrap();
         let path = around.path().join("y");
         let outer = AtomicFolder::create(&path, false, ours).unwrap();
-        write(&outer.place("v1"), false, "one").unwrap();
+        fill(outer.inside("v1", ours).unwrap(), "one").unwrap();
         outer.file("ours").unwrap().close().unwrap();
         assert!(!path.exists());
         outer.commit().unwrap();
@@ -443,6 +467,25 @@ mod tests {
             (names(&path), names(&path.join("v1"))),
             (vec!["ours".into(), "v1".into()], vec!["a".into(), "ours".into()])
         );
+    }
+
+    /// Errors name places as the user did: a temporary name is gone when they are read.
+    #[test]
+    fn an_error_of_a_folder_inside_another_names_the_place_that_it_was_to_have() {
+        let around = tempfile::tempdir().unwrap();
+        let path = around.path().join("y");
+        let outer = AtomicFolder::create(&path, false, ours).unwrap();
+        let inner = outer.inside("v1", ours).unwrap();
+        fs::remove_dir_all(outer.temporary()).unwrap();
+        fs::write(outer.temporary(), "").unwrap();
+        let here = |error: Error| match error.kind() {
+            Kind::Io { path, .. } => path.clone(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(here(outer.inside("v2", ours).unwrap_err()), path.join("v2"));
+        assert_eq!(here(inner.file("x").unwrap_err()), path.join("v1/x"));
+        assert_eq!(here(inner.read("x").unwrap_err()), path.join("v1/x"));
+        assert_eq!(here(inner.commit().unwrap_err()), path.join("v1"));
     }
 
     #[test]

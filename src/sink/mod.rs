@@ -19,6 +19,7 @@ mod python;
 pub mod runs;
 #[cfg(feature = "payload")]
 pub(crate) mod said;
+pub(crate) mod scratch;
 pub mod seal;
 mod sheet;
 pub(crate) mod sorted;

@@ -6,9 +6,9 @@ use std::collections::BinaryHeap;
 use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use super::scratch::Scratch;
+use crate::error::Result;
 use crate::flow::varint::{LONGEST, append, put, take};
 
 /// Bytes of records in memory, about.
@@ -37,7 +37,7 @@ pub(crate) trait Record: Ord + Sized {
 /// Records under way.
 #[derive(Debug)]
 pub(crate) struct Sorted<R> {
-    folder: PathBuf,
+    scratch: Scratch,
     most: usize,
     waiting: Vec<R>,
     bytes: usize,
@@ -47,13 +47,13 @@ pub(crate) struct Sorted<R> {
 }
 
 impl<R: Record> Sorted<R> {
-    /// None yet; a temporary file will lie in `folder`.
-    pub(crate) fn new(folder: &Path) -> Sorted<R> {
-        Sorted::of(folder, RUN)
+    /// None yet; a temporary file will lie in `scratch`.
+    pub(crate) fn new(scratch: Scratch) -> Sorted<R> {
+        Sorted::of(scratch, RUN)
     }
 
-    fn of(folder: &Path, most: usize) -> Sorted<R> {
-        Sorted { folder: folder.to_owned(), most, waiting: Vec::new(), bytes: 0, file: None, runs: Vec::new() }
+    fn of(scratch: Scratch, most: usize) -> Sorted<R> {
+        Sorted { scratch, most, waiting: Vec::new(), bytes: 0, file: None, runs: Vec::new() }
     }
 
     /// Takes a record.
@@ -101,11 +101,11 @@ impl<R: Record> Sorted<R> {
     fn put_away(&mut self) -> Result<()> {
         let file = match self.file.take() {
             Some(file) => file,
-            None => tempfile::tempfile_in(&self.folder).map_err(|source| self.failed("create", source))?,
+            None => self.scratch.file()?,
         };
         self.waiting.sort();
         let begin = self.runs.last().map_or(0, |&(_, end)| end);
-        let end = self.write(&file, begin).map_err(|source| self.failed("write", source))?;
+        let end = self.write(&file, begin).map_err(|source| self.scratch.unwritten(source))?;
         self.runs.push((begin, end));
         self.file = Some(file);
         self.waiting.clear();
@@ -135,11 +135,7 @@ impl<R: Record> Sorted<R> {
     }
 
     fn next(&self, run: &mut Run<R>, file: &mut File) -> Result<Option<R>> {
-        run.next(file).map_err(|source| self.failed("read", source))
-    }
-
-    fn failed(&self, action: &'static str, source: io::Error) -> Error {
-        Error::io(action, &self.folder.join("a temporary file"), source)
+        run.next(file).map_err(|source| self.scratch.unread(source))
     }
 }
 
@@ -227,7 +223,7 @@ mod tests {
         fn all_come_back_in_order(lengths in prop::collection::vec((0..300_usize, 0..26_u8), 0..300), most in 1..3000_usize) {
             let texts: Vec<Text> =
                 lengths.iter().map(|&(n, c)| Text(char::from(b'a' + c).to_string().repeat(n * n / 10))).collect();
-            let mut sorted = Sorted::of(&std::env::temp_dir(), most);
+            let mut sorted = Sorted::of(Scratch::of_system(), most);
             texts.iter().try_for_each(|text| sorted.push(text.clone())).unwrap();
             let mut back = Vec::new();
             sorted.each(|text| { back.push(text); Ok(()) }).unwrap();

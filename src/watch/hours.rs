@@ -12,6 +12,7 @@ use super::spans::{HOUR, hour};
 use crate::capture::hour_folder;
 use crate::error::Result;
 use crate::sink::atomic::AtomicFile;
+use crate::sink::scratch::Scratch;
 use crate::sink::sorted::{Record, Sorted};
 use crate::time::Timestamp;
 
@@ -127,8 +128,8 @@ impl Hours {
         if hour < self.place.until() {
             return Ok(());
         }
-        let folder = self.place.output.path();
-        let (rows, count) = self.open.entry(hour).or_insert_with(|| (Sorted::new(folder), 0));
+        let scratch = || Scratch::with_output(self.place.output.path().to_owned());
+        let (rows, count) = self.open.entry(hour).or_insert_with(|| (Sorted::new(scratch()), 0));
         *count += 1;
         rows.push(Line { order, text })
     }

@@ -12,8 +12,8 @@ use super::times::Times;
 use super::totals::{Bins, Totals};
 use super::{About, are_timelines};
 use crate::error::Result;
-use crate::sink::atomic::folder_of;
 use crate::sink::folder::{AtomicFolder, Part};
+use crate::sink::scratch::Scratch;
 use crate::sink::sorted::{Record, Sorted};
 use crate::views::timeline::flags::flag_type;
 use crate::views::timeline::{Flow, Hosts, Mode, Packet, TimelineSink};
@@ -91,7 +91,16 @@ impl Chunked {
     /// # Errors
     /// As [`AtomicFolder::create`].
     pub fn create(path: &Path, replaces: bool, flows_per_file: usize, about: About) -> Result<Chunked> {
-        let folder = AtomicFolder::create(path, replaces, are_timelines)?;
+        Chunked::fill(AtomicFolder::create(path, replaces, are_timelines)?, flows_per_file, about)
+    }
+
+    /// As [`Chunked::create`], in a folder of another that is under way.
+    pub(super) fn inside(around: &AtomicFolder, name: &str, flows_per_file: usize, about: About) -> Result<Chunked> {
+        Chunked::fill(around.inside(name, are_timelines)?, flows_per_file, about)
+    }
+
+    fn fill(folder: AtomicFolder, flows_per_file: usize, about: About) -> Result<Chunked> {
+        let scratch = Scratch::beside(&folder);
         let index = folder.file("flows/flows_index.json")?;
         let mut entries = Json::default();
         entries.open(b'[');
@@ -100,14 +109,14 @@ impl Chunked {
             flows_per_file: flows_per_file.max(1),
             packets: None,
             rows: Vec::new(),
-            times: Some(Times::new(folder_of(path))),
+            times: Some(Times::new(scratch.clone())),
             open: None,
             name: String::new(),
             flows: Json::default(),
             laid_out: Packets::default(),
             index,
             entries,
-            ordered: (about.mode == Mode::Correct).then(|| Sorted::new(folder_of(path))),
+            ordered: (about.mode == Mode::Correct).then(|| Sorted::new(scratch)),
             about,
             totals: Totals::default(),
             flows_written: 0,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::manifest::plain;
-use super::{About, Chunked, FlowList, Multires, PART, are_timelines};
+use super::{About, Chunked, FlowList, Multires, are_timelines};
 use crate::error::{ErrorKind, Result};
 use crate::sink::folder::AtomicFolder;
 use crate::views::timeline::{Apart, Flow, Hosts, Mode, Packet, TimelineSink};
@@ -80,12 +80,12 @@ impl Folders {
         } else {
             let folder = AtomicFolder::create(path, replaces, are_timelines)?;
             swept = folder.swept().to_vec();
-            let [v2, v3, v5] = VERSIONS.map(|version| folder.place(version));
+            let [v2, v3, v5] = VERSIONS;
             if layout == Layout::All {
-                sinks.push(Box::new(Chunked::create(&v2, false, flows_per_file, about.clone())?));
+                sinks.push(Box::new(Chunked::inside(&folder, v2, flows_per_file, about.clone())?));
             }
-            sinks.push(Box::new(Multires::create(&v3, false, about.clone())?));
-            sinks.push(Box::new(FlowList::create(&v5, false, PART, true, about.clone())?));
+            sinks.push(Box::new(Multires::inside(&folder, v3, about.clone())?));
+            sinks.push(Box::new(FlowList::inside(&folder, v5, about.clone())?));
             around = Some(folder);
         }
         let plain = (layout != Layout::Chunked).then(Vec::new);

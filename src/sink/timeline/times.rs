@@ -3,10 +3,10 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
-use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flow::varint::{LONGEST, append, put, take, unzigzag, zigzag};
+use crate::sink::scratch::Scratch;
 
 /// Bytes that are written and read at once.
 const GATHER: usize = 256 << 10;
@@ -14,7 +14,7 @@ const GATHER: usize = 256 << 10;
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Times {
-    folder: PathBuf,
+    scratch: Scratch,
     /// None before there is more than is gathered.
     file: Option<File>,
     gathered: Vec<u8>,
@@ -22,9 +22,9 @@ pub(super) struct Times {
 }
 
 impl Times {
-    /// None yet; a temporary file will lie in `folder`.
-    pub(super) fn new(folder: &Path) -> Times {
-        Times { folder: folder.to_owned(), file: None, gathered: Vec::new(), last: 0 }
+    /// None yet; a temporary file will lie in `scratch`.
+    pub(super) fn new(scratch: Scratch) -> Times {
+        Times { scratch, file: None, gathered: Vec::new(), last: 0 }
     }
 
     pub(super) fn push(&mut self, time: i64) -> Result<()> {
@@ -36,12 +36,12 @@ impl Times {
     }
 
     fn put_away(&mut self) -> Result<()> {
-        let file = match self.file.take() {
-            Some(file) => Ok(file),
-            None => tempfile::tempfile_in(&self.folder),
+        let mut file = match self.file.take() {
+            Some(file) => file,
+            None => self.scratch.file()?,
         };
-        let written = file.and_then(|mut file| file.write_all(&self.gathered).map(|()| file));
-        self.file = Some(written.map_err(|source| self.failed("write", source))?);
+        file.write_all(&self.gathered).map_err(|source| self.scratch.unwritten(source))?;
+        self.file = Some(file);
         self.gathered.clear();
         Ok(())
     }
@@ -67,15 +67,11 @@ impl Times {
                 }
                 Ok(())
             };
-            read().map_err(|source| self.failed("read", source))?;
+            read().map_err(|source| self.scratch.unread(source))?;
         }
         bytes.extend_from_slice(&gathered);
         each(&mut bytes, 0);
         Ok(())
-    }
-
-    fn failed(&self, action: &'static str, source: io::Error) -> Error {
-        Error::io(action, &self.folder.join("a temporary file"), source)
     }
 }
 
@@ -87,14 +83,14 @@ mod tests {
     fn times_come_back_as_they_came() {
         let folder = tempfile::tempdir().unwrap();
         for count in [0, 1, 100_000_i64] {
-            let mut times = Times::new(folder.path());
+            let mut times = Times::new(Scratch::with_output(folder.path().to_owned()));
             let all: Vec<i64> = (0..count).map(|n| n.wrapping_mul(i64::MAX / 7) ^ i64::MIN).collect();
             all.iter().try_for_each(|&time| times.push(time)).unwrap();
             let mut back = Vec::new();
             times.each(|time| back.push(time)).unwrap();
             assert_eq!(back, all);
         }
-        let mut times = Times::new(&folder.path().join("none"));
+        let mut times = Times::new(Scratch::with_output(folder.path().join("none")));
         let pushed = (0..=GATHER).try_for_each(|_| times.push(1));
         assert!(pushed.unwrap_err().to_string().contains("temporary file"));
     }

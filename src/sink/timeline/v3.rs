@@ -19,8 +19,8 @@ use super::totals::Totals;
 use super::{About, is_timeline};
 use crate::error::Result;
 use crate::flow::varint::{LONGEST, append, put, take, unzigzag, zigzag};
-use crate::sink::atomic::folder_of;
 use crate::sink::folder::{AtomicFolder, Part};
+use crate::sink::scratch::Scratch;
 use crate::sink::sorted::{Record, Sorted};
 use crate::views::timeline::flags::flag_type;
 use crate::views::timeline::{Flow, Host, Hosts, Packet, TimelineSink};
@@ -61,9 +61,17 @@ impl Multires {
     /// # Errors
     /// As [`AtomicFolder::create`].
     pub fn create(path: &Path, replaces: bool, about: About) -> Result<Multires> {
-        let folder = AtomicFolder::create(path, replaces, is_timeline)?;
-        let packets = Some(Sorted::new(folder_of(path)));
-        Ok(Multires { folder: Some(folder), about, packets, totals: Totals::default() })
+        Ok(Multires::fill(AtomicFolder::create(path, replaces, is_timeline)?, about))
+    }
+
+    /// As [`Multires::create`], in a folder of another that is under way.
+    pub(super) fn inside(around: &AtomicFolder, name: &str, about: About) -> Result<Multires> {
+        Ok(Multires::fill(around.inside(name, is_timeline)?, about))
+    }
+
+    fn fill(folder: AtomicFolder, about: About) -> Multires {
+        let packets = Some(Sorted::new(Scratch::beside(&folder)));
+        Multires { folder: Some(folder), about, packets, totals: Totals::default() }
     }
 }
 

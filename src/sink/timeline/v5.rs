@@ -19,8 +19,8 @@ use super::totals::{Bins, Totals};
 use super::{About, is_timeline};
 use crate::error::Result;
 use crate::flow::varint::{LONGEST, put, take, unzigzag, zigzag};
-use crate::sink::atomic::folder_of;
 use crate::sink::folder::AtomicFolder;
+use crate::sink::scratch::Scratch;
 use crate::sink::sorted::{Record, Sorted};
 use crate::views::timeline::{Close, Flow, Host, Hosts, Packet, Reason, TimelineSink};
 
@@ -64,22 +64,30 @@ impl FlowList {
     /// # Errors
     /// As [`AtomicFolder::create`].
     pub fn create(path: &Path, replaces: bool, part: u64, with_numbers: bool, about: About) -> Result<FlowList> {
-        let folder = AtomicFolder::create(path, replaces, is_timeline)?;
-        let around = folder_of(path);
-        Ok(FlowList {
+        Ok(FlowList::fill(AtomicFolder::create(path, replaces, is_timeline)?, part, with_numbers, about))
+    }
+
+    /// As [`FlowList::create`] with parts of [`PART`] and with numbers, in a folder of another that is under way.
+    pub(super) fn inside(around: &AtomicFolder, name: &str, about: About) -> Result<FlowList> {
+        Ok(FlowList::fill(around.inside(name, is_timeline)?, PART, true, about))
+    }
+
+    fn fill(folder: AtomicFolder, part: u64, with_numbers: bool, about: About) -> FlowList {
+        let scratch = Scratch::beside(&folder);
+        FlowList {
             folder: Some(folder),
             about,
             part,
             with_numbers,
             totals: Totals::default(),
-            times: Some(Times::new(around)),
+            times: Some(Times::new(scratch.clone())),
             text: Vec::new(),
-            lines: Some(Sorted::new(around)),
-            flows: Some(Sorted::new(around)),
+            lines: Some(Sorted::new(scratch.clone())),
+            flows: Some(Sorted::new(scratch)),
             pairs: Vec::new(),
             places: HashMap::new(),
             written: 0,
-        })
+        }
     }
 
     /// The number of a pair.

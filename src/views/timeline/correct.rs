@@ -61,6 +61,7 @@ use super::reorder::Reorder;
 use super::spill::{Spill, Waiting};
 use super::{Mode, TimelineSink, verdict::Verdict};
 use crate::error::Result;
+use crate::sink::scratch::Scratch;
 use crate::views::flows::deadlines::Deadlines;
 use crate::views::rows::Rows;
 
@@ -173,7 +174,7 @@ impl Correct {
             rows: Rows::default(),
             free: Vec::new(),
             deadlines: Deadlines::default(),
-            spill: Spill::new(settings.budget, settings.temporary),
+            spill: Spill::new(settings.budget, settings.temporary.map_or_else(Scratch::of_system, Scratch::chosen)),
             begun: 0,
             taken: 0,
             clock: i64::MAX,

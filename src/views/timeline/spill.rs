@@ -5,9 +5,9 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::PathBuf;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::sink::scratch::Scratch;
 
 /// The bytes of one flow.
 #[derive(Debug, Default)]
@@ -22,7 +22,7 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 pub(super) struct Spill {
     budget: usize,
-    folder: Option<PathBuf>,
+    scratch: Scratch,
     file: Option<File>,
     /// Bytes in memory.
     held: usize,
@@ -32,9 +32,9 @@ pub(super) struct Spill {
 }
 
 impl Spill {
-    /// Holds `budget` bytes in memory, and the others in `folder` or where the system has temporary files.
-    pub(super) fn new(budget: usize, folder: Option<PathBuf>) -> Spill {
-        Spill { budget, folder, file: None, held: 0, end: 0, live: 0 }
+    /// Holds `budget` bytes in memory, and the others in a file in `scratch`.
+    pub(super) fn new(budget: usize, scratch: Scratch) -> Spill {
+        Spill { budget, scratch, file: None, held: 0, end: 0, live: 0 }
     }
 
     /// Counts bytes that were appended to a flow's. Whether all are to be [put away](Spill::put_away).
@@ -47,20 +47,12 @@ impl Spill {
     pub(super) fn put_away<'w>(&mut self, all: impl Iterator<Item = &'w mut Waiting>) -> Result<()> {
         let mut file = match self.file.take() {
             Some(file) => file,
-            None => self.create()?,
+            None => self.scratch.file()?,
         };
-        self.write(&mut file, all).map_err(|source| self.failed("write", source))?;
+        self.write(&mut file, all).map_err(|source| self.scratch.unwritten(source))?;
         self.file = Some(file);
         self.held = 0;
         Ok(())
-    }
-
-    fn create(&self) -> Result<File> {
-        let made = match &self.folder {
-            Some(folder) => tempfile::tempfile_in(folder),
-            None => tempfile::tempfile(),
-        };
-        made.map_err(|source| self.failed("create", source))
     }
 
     fn write<'w>(&mut self, file: &mut File, all: impl Iterator<Item = &'w mut Waiting>) -> io::Result<()> {
@@ -88,13 +80,13 @@ impl Spill {
         }
         let mut bytes = Vec::new();
         for (at, length) in std::mem::take(&mut waiting.extents) {
-            self.read(at, length, &mut bytes).map_err(|source| self.failed("read", source))?;
+            self.read(at, length, &mut bytes).map_err(|source| self.scratch.unread(source))?;
             self.live -= length as u64;
         }
         if self.live == 0 {
             self.end = 0;
             if let Some(Err(source)) = self.file.as_ref().map(|file| file.set_len(0)) {
-                return Err(self.failed("empty", source));
+                return Err(self.scratch.unwritten(source));
             }
         }
         bytes.extend_from_slice(&tail);
@@ -108,11 +100,6 @@ impl Spill {
         bytes.resize(from + length, 0);
         file.read_exact(&mut bytes[from..])
     }
-
-    fn failed(&self, action: &'static str, source: io::Error) -> Error {
-        let folder = self.folder.clone().unwrap_or_else(|| PathBuf::from("the temporary folder"));
-        Error::io(action, &folder.join("a temporary file"), source)
-    }
 }
 
 #[cfg(test)]
@@ -121,7 +108,7 @@ mod tests {
 
     #[test]
     fn bytes_come_back_in_order_and_the_file_is_emptied() {
-        let mut spill = Spill::new(10, None);
+        let mut spill = Spill::new(10, Scratch::of_system());
         let mut flows = [Waiting::default(), Waiting::default()];
         let mut expected = [Vec::new(), Vec::new()];
         for n in 0..50_u8 {

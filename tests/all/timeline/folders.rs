@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pcap_compactor::sink::timeline::check::{Findings, check};
-use pcap_compactor::sink::timeline::{About, Chunked, FlowList, Multires, PART, Several};
+use pcap_compactor::sink::timeline::{About, Chunked, FlowList, Folders, Layout, Multires, PART, Several};
 use pcap_compactor::views::timeline::correct::Settings;
 use pcap_compactor::views::timeline::original::{Options, Original};
 use pcap_compactor::views::timeline::{Correct, Hosts, Machine, Mode, Packet, TimelineSink};
@@ -205,6 +205,23 @@ fn totals_are_the_same_in_whichever_order_packets_came() {
         assert_eq!(of(&forth, Mode::Correct), of(&back, Mode::Correct));
         assert_eq!(json_order(&of(&forth, Mode::Correct)), by_name(&of(&forth, Mode::Correct)), "{name}");
         assert_ne!(json_order(&of(&forth, Mode::Original)), by_name(&of(&forth, Mode::Original)), "{name}");
+    }
+}
+
+/// Errors name places as the user did, in every layout: what has a temporary name is gone when they are read.
+#[test]
+fn an_error_names_a_file_of_a_version_where_it_was_to_be() {
+    for (layout, expected) in [(Layout::Chunked, "out/packets.csv"), (Layout::All, "out/v2.0/packets.csv")] {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("out");
+        let mut sink = Folders::create(&place, false, layout, 3, &about()).unwrap();
+        for entry in std::fs::read_dir(dir.path()).unwrap() {
+            let under_way = entry.unwrap().path();
+            std::fs::remove_dir_all(&under_way).unwrap();
+            std::fs::write(under_way, "").unwrap();
+        }
+        let said = sink.packet(&packet(&handshake(0, 1, 2)[0]), &hosts()).unwrap_err().to_string();
+        assert!(said.starts_with(&format!("{}: cannot create: ", dir.path().join(expected).display())), "{said}");
     }
 }
 

@@ -14,6 +14,7 @@ use super::stream::{Array, Object, plain};
 use super::totals::{self, OfHost};
 use super::{Extent, MANIFEST, PORTS, manifest, print};
 use crate::error::Result;
+use crate::sink::scratch::Scratch;
 use crate::sink::sorted::{Record, Sorted};
 use crate::sink::timeline::totals::Bins;
 use crate::views::timeline::flags::flag_type;
@@ -282,7 +283,7 @@ impl<'s> Walk<'s> {
     /// How many flows the index has, how many files, and how many flows the longest of these.
     fn index(mut self, folder: &mut Folder<'_>) -> Result<(i64, i64, i64)> {
         let mut flows = 0;
-        let mut by_file = Sorted::new(&std::env::temp_dir());
+        let mut by_file = Sorted::new(Scratch::of_system());
         // As this project writes it, and as the original does.
         let (mut by_start, mut as_in_files) = (true, true);
         let (mut started, mut stood) = (i64::MIN, (String::new(), 0));
