@@ -137,7 +137,9 @@ pub(crate) fn main() -> ExitCode {
     // A watcher has its own way to tell.
     if cli.verbose && !matches!(cli.command, Command::Watch(_)) {
         let events = tracing_subscriber::fmt().with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG);
-        events.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).without_time().with_target(false).init();
+        let events = events.with_writer(io::stderr).with_ansi(io::stderr().is_terminal()).without_time();
+        // What cannot be written there is lost; to complain of it there would be a panic.
+        events.with_target(false).log_internal_errors(false).init();
     }
     let done = match &cli.command {
         Command::Compact(args) => compact::run(args, &shared),

@@ -331,6 +331,42 @@ fn a_watcher_tells_how_it_is_until_it_is_asked_to_stop() {
 }
 
 #[test]
+fn messages_that_cannot_be_written_are_lost_and_nothing_else() {
+    let full = || fs::File::options().write(true).open("/dev/full").unwrap();
+    let site = Site::new();
+    let records = |folder: &str| {
+        let all = walkdir::WalkDir::new(site.path(folder).join("groups")).into_iter().filter_map(Result::ok);
+        all.filter(|entry| entry.file_type().is_file()).count()
+    };
+    let once = ["captures", "-o", "once", "--product", "groups", "--once", "--stable", "100ms", "--log-file", "logs"];
+    assert_eq!(site.watch(&once).stderr(full()).status().unwrap().code(), Some(0));
+    assert!(records("once") > 0);
+    let log = fs::read_dir(site.path("logs")).unwrap().next().unwrap().unwrap().path();
+    let log = fs::read_to_string(log).unwrap();
+    assert!(log.contains("INFO - Line - read") && log.contains("1 file read, "), "{log}");
+    let compact =
+        command(["compact", "-v", "captures", "-o", "compact"]).current_dir(site.0.path()).stderr(full()).status();
+    assert_eq!(compact.unwrap().code(), Some(0));
+
+    // Who reads them is gone when something happens.
+    for format in ["text", "json"] {
+        let folder = format!("records-{format}");
+        let more = ["--rotation", "1s", "--grace", "0s", "--stable", "100ms", "--log-format", format];
+        let watch = &mut site.watch(&["captures", "-o", &folder, "--product", "groups"]);
+        let mut child = watch.args(more).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stderr.take());
+        let mut running = Running { child, log: site.path("settings.toml") };
+        let end = Instant::now() + LONG;
+        while records(&folder) == 0 {
+            assert!(running.child.try_wait().unwrap().is_none() && Instant::now() < end, "nothing is out: {folder}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        running.signal("TERM");
+        assert_eq!(running.code(), Some(0), "{folder}");
+    }
+}
+
+#[test]
 fn messages_are_json_if_that_is_wanted() {
     let site = Site::new();
     let ran = site.ran(&["captures", "-o", "records", "--product", "groups", "--once", "--log-format", "json"]);

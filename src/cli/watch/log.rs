@@ -57,7 +57,8 @@ impl From<Level> for LevelFilter {
 /// Begins to write messages, for as long as the process lasts.
 pub(super) fn start(format: Format, level: Level, files: Option<Files>) -> anyhow::Result<()> {
     let level = LevelFilter::from(level);
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false);
+    // Standard error may be a pipe that nobody reads any more, or full. What cannot be written there is lost; to complain of it there would be a panic.
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_ansi(false).log_internal_errors(false);
     let begun = match (format, files) {
         (Format::Text, None) => builder.event_format(Text).with_writer(io::stderr).try_init(),
         (Format::Text, Some(files)) => builder.event_format(Text).with_writer(io::stderr.and(files)).try_init(),
