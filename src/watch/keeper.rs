@@ -37,6 +37,9 @@ use crate::watch::wild::DAY;
 /// How long before the hours to come a capture may end and still stay for them, nanoseconds.
 const LONGEST: i64 = DAY;
 
+/// So many looks are from one at a capture that is not where it was to the next: it may be there again, or have got another name.
+const AGAIN: i64 = 5;
+
 /// Bytes of a block, as files are measured in.
 const BLOCK: u64 = 512;
 
@@ -66,8 +69,10 @@ pub struct Keeper {
     settings: Arc<Settings>,
     folder: Root,
     output: Root,
-    /// When captures were last changed, by their row; nothing of those that are no longer there.
+    /// When captures were last changed, by their row; nothing of those that are not there.
     changed: HashMap<i64, Option<i64>>,
+    /// Looks at captures that were taken, modulo [`AGAIN`].
+    turn: i64,
     /// Whether captures have records by themselves.
     by_capture: bool,
     stopped: bool,
@@ -84,7 +89,16 @@ impl Keeper {
     pub fn new(settings: Arc<Settings>) -> Keeper {
         let (folder, output) = (Root::new(&settings.folder), Root::new(&settings.output));
         let by_capture = settings.by_capture();
-        Keeper { settings, folder, output, changed: HashMap::new(), by_capture, stopped: false, kept_for_hours: 0 }
+        Keeper {
+            settings,
+            folder,
+            output,
+            changed: HashMap::new(),
+            turn: 0,
+            by_capture,
+            stopped: false,
+            kept_for_hours: 0,
+        }
     }
 
     /// Looks at everything, and removes what is over. A file that cannot be removed is said to be so in a warning, and tried again the next time.
@@ -213,11 +227,14 @@ impl Keeper {
     /// Captures that are still what they were, and when they were last changed; the oldest first.
     fn held(&mut self, journal: &Journal) -> Result<Vec<(i64, Held)>> {
         let before = std::mem::take(&mut self.changed);
+        self.turn = (self.turn + 1) % AGAIN;
         let mut there = Vec::new();
         for held in journal.held()? {
             let changed = match before.get(&held.id) {
-                Some(changed) => *changed,
-                None => match self.folder.find(self.folder.below(&held.path)) {
+                Some(Some(changed)) => Some(*changed),
+                // Few at each look, however many are gone.
+                Some(None) if held.id % AGAIN != self.turn => None,
+                _ => match self.folder.find(self.folder.below(&held.path)) {
                     Ok(found) => found.filter(|found| is(&found.metadata, &held)).map(|found| changed(&found.metadata)),
                     // It may be there the next time.
                     Err(_) => continue,

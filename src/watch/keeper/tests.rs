@@ -301,6 +301,36 @@ fn whatever_lies_there_nothing_goes_that_may_not_and_no_more_than_has_to() {
 }
 
 #[test]
+fn a_capture_that_is_away_for_a_while_or_renamed_goes_when_it_is_found_again() {
+    for is_at_start in [true, false] {
+        for is_renamed in [true, false] {
+            let mut scene = Scene::new(|settings| settings.keep.captures = Some(DAY * 3));
+            let (path, away) = (scene.path("a"), scene.whole.path().join("away"));
+            let identity = scene.file(&path, 2);
+            scene.feed(&path, identity.clone(), 2 * HOUR);
+            let mut keeper = scene.keeper();
+            if !is_at_start {
+                assert_eq!(names(&keeper.look(&scene.journal, scene.now).unwrap()), [""; 0]);
+            }
+            fs::rename(&path, &away).unwrap();
+            scene.now += DAY * 2;
+            for _ in 0..AGAIN {
+                let looked = keeper.look(&scene.journal, scene.now).unwrap();
+                assert_eq!((names(&looked), looked.kept_for_hours), (Vec::new(), 0), "it is away");
+            }
+            let back = if is_renamed { scene.path("b") } else { path };
+            fs::rename(&away, &back).unwrap();
+            assert_eq!(scene.journal.moved(&identity, &back).unwrap(), is_renamed);
+            let mut gone = Vec::new();
+            for _ in 0..AGAIN {
+                gone.extend(keeper.look(&scene.journal, scene.now).unwrap().removed);
+            }
+            assert_eq!((gone, scene.left()), (vec![(back, 2000)], Vec::new()), "{is_at_start} {is_renamed}");
+        }
+    }
+}
+
+#[test]
 fn too_many_bytes_go_oldest_first() {
     let scene = Scene::new(|settings| settings.keep.capture_bytes = Some(6000));
     scene.capture("a", 1, 2 * HOUR);
