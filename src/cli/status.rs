@@ -99,6 +99,9 @@ fn look(output: &Path) -> anyhow::Result<Told> {
     let running = is_locked(&own.join("watch.lock"))?;
     if let Some(status) = status.as_mut().filter(|_| running) {
         is_of_now(status, SystemTime::now());
+        if let Ok(disk) = rustix::fs::statvfs(output) {
+            status.disk(disk.f_bavail.saturating_mul(disk.f_frsize));
+        }
     }
     let mut told = Told { running, status, hours: vec![], aside: vec![], unreadable: None };
     if journal.exists() {
@@ -365,13 +368,32 @@ mod tests {
     #[test]
     fn a_watcher_that_says_nothing_is_not_well() {
         let now = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_000_000);
-        for (time, well) in [(999_965, true), (999_964, false), (1_000_500, true)] {
+        for (time, well) in [(999_980, true), (999_979, false), (1_000_500, true)] {
             let mut status =
                 Status { time, healthy: true, ..Health::new(std::time::Duration::from_secs(60), 0).status() };
             status.reasons.clear();
             is_of_now(&mut status, now);
             assert_eq!((status.healthy, status.reasons.is_empty()), (well, well), "{time}");
         }
+    }
+
+    #[test]
+    fn a_disk_that_has_become_full_shows_though_no_status_could_be_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join(".pcap-compactor");
+        std::fs::create_dir(&own).unwrap();
+        let lock = File::create(own.join("watch.lock")).unwrap();
+        let health = Health::new(Duration::from_secs(60), u64::MAX - 1);
+        health.disk_free(u64::MAX - 1);
+        let status = health.status();
+        assert!(status.healthy);
+        std::fs::write(watch::status_file(dir.path()), serde_json::to_vec(&status).unwrap()).unwrap();
+        let status = |told: Told| told.status.unwrap();
+        assert!(status(look(dir.path()).unwrap()).healthy, "what is free now is no matter where none runs");
+        lock.lock().unwrap();
+        let now = status(look(dir.path()).unwrap());
+        assert!(!now.healthy && now.disk_free.unwrap() < u64::MAX - 1, "{now:?}");
+        assert!(now.reasons[0].starts_with("disk: "), "{now:?}");
     }
 
     #[test]

@@ -34,7 +34,7 @@ use tap::Tap;
 pub(super) const TICK: Duration = Duration::from_secs(5);
 
 /// How long nothing is written of the status at most, though nothing has happened.
-pub(super) const HEARTBEAT: Duration = Duration::from_secs(30);
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// How long a stop at once may take.
 const AT_ONCE: Duration = Duration::from_secs(3);

@@ -29,6 +29,9 @@ const PROVEN: Duration = Duration::from_secs(300);
 /// Troubles that are remembered; the oldest go first.
 const TROUBLES: usize = 20;
 
+/// What that begins with.
+const LOW: &str = "disk: ";
+
 /// What is not known yet.
 const UNKNOWN: u64 = u64::MAX;
 
@@ -312,7 +315,7 @@ impl Health {
         let mut reasons = Vec::new();
         if self.is_low_on_disk() {
             let (free, least) = (self.free.load(Relaxed), self.least_free.load(Relaxed));
-            reasons.push(format!("disk: {free} bytes are free, fewer than {least}"));
+            reasons.push(low(free, least));
         }
         let stopping = self.stopping.load(Relaxed);
         if lock(&self.capture).is_some_and(|capture| !capture.running) && !stopping {
@@ -353,6 +356,11 @@ impl Health {
     fn product(&self, product: &str, sensor: &str, change: impl FnOnce(&mut Product)) {
         change(lock(&self.products).entry((product.to_owned(), sensor.to_owned())).or_default());
     }
+}
+
+/// What is said where too little is free.
+fn low(free: u64, least: u64) -> String {
+    format!("{LOW}{free} bytes are free, fewer than {least}")
 }
 
 /// What a thread that panicked left is counters still.

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Health, UNKNOWN, lock, resident, seconds};
+use super::{Health, LOW, UNKNOWN, lock, low, resident, seconds};
 use crate::error::Result;
 use crate::watch::output::Output;
 
@@ -149,6 +149,19 @@ impl Status {
         now == *before
     }
 
+    /// Takes in what is free now. That is what has changed where nothing can be written any more, this status not either.
+    pub fn disk(&mut self, free: u64) {
+        if self.disk_free.is_some_and(|noted| noted <= free) {
+            return;
+        }
+        self.disk_free = Some(free);
+        if free < self.least_free {
+            self.healthy = false;
+            self.reasons.retain(|reason| !reason.starts_with(LOW));
+            self.reasons.insert(0, low(free, self.least_free));
+        }
+    }
+
     /// Puts a status, as text, to its place in a pipeline's output folder; whole, and through no link.
     ///
     /// # Errors
@@ -245,6 +258,13 @@ mod tests {
         assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), status, "{text}");
         assert_eq!((status.healthy, status.sensors[0].waiting, status.products[0].newest), (false, 3, Some(3600)));
         assert!(status.begun > 1_700_000_000 && status.time >= status.begun);
+        let mut full = Status { healthy: true, ..status.clone() };
+        full.disk(2000);
+        assert_eq!((full.healthy, full.disk_free), (true, Some(999)));
+        full.disk(0);
+        assert_eq!((full.healthy, full.disk_free), (false, Some(0)));
+        let disk: Vec<&String> = full.reasons.iter().filter(|reason| reason.starts_with("disk: ")).collect();
+        assert_eq!(disk, ["disk: 0 bytes are free, fewer than 1000"]);
         let mut later = Status { time: status.time + 5, resident: Some(1), ..status.clone() };
         later.sensors[0].lag_seconds += 5.0;
         assert!(later.is_as(&status));
