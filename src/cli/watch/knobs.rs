@@ -43,6 +43,7 @@ pub(super) struct Knobs {
     pub(super) snaplen: Option<u32>,
     /// The longest time from one file of a sensor to the next while there is traffic; captured files are as long [default: 60s]
     #[arg(long, visible_alias = "rotate", value_name = "TIME")]
+    #[serde(alias = "rotate")]
     pub(super) rotation: Option<Length>,
     /// A captured file also ends before it would be larger.
     #[arg(long, value_name = "SIZE", help_heading = "Capturing")]
@@ -358,10 +359,16 @@ fn read(path: &Path) -> anyhow::Result<Table> {
     Table::try_from(knobs).context("the settings cannot be read")
 }
 
+/// Arguments that are for one run, or a file, and no settings in one.
+const ARGUMENTS: [&str; 6] = ["config", "once", "print_settings", "quiet", "settings", "verbose"];
+
 /// An error of the TOML reader for people: for a key that there is not, the nearest that there is.
 fn told(message: &str) -> String {
     let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
     match (message.starts_with("unknown field"), quoted.split_first()) {
+        (true, Some((key, _))) if ARGUMENTS.contains(key) => {
+            format!("`{key}` is an argument, and no setting of a file")
+        }
         (true, Some((key, keys))) => {
             let nearest = keys.iter().min_by_key(|name| strsim::damerau_levenshtein(key, name));
             let nearest = nearest.map_or(String::new(), |name| format!("; the nearest is `{name}`"));
@@ -390,7 +397,7 @@ mod tests {
     #[test]
     fn arguments_win_over_the_file_and_the_file_over_defaults() {
         let (_dir, path) =
-            file("workers = 3\nrotation = \"5min\"\nproducts = [\"groups\"]\n[groups]\nidle_split_seconds = 7\n");
+            file("workers = 3\nrotate = \"5min\"\nproducts = [\"groups\"]\n[groups]\nidle_split_seconds = 7\n");
         let flags = Knobs { workers: Some(5), ..Knobs::default() };
         let knobs = flags.over(Some(&path)).unwrap();
         assert_eq!(
@@ -427,6 +434,7 @@ mod tests {
                 "[groups]\nidle_split = 1",
                 "line 2: there is no setting `idle_split`; the nearest is `idle_split_seconds`",
             ),
+            ("once = true", "line 1: `once` is an argument, and no setting of a file"),
             ("rotation = \"1 week\"", "line 1: `1 week` is no time"),
             ("workers = ", "line 1: "),
             ("workers = \"2\"", "line 1: invalid type: string \"2\", expected a whole number"),
