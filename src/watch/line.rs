@@ -128,6 +128,8 @@ impl Line {
                 },
                 passed => passed,
             };
+            // Files that turned it back were taken out of those that wait.
+            self.health.queue(&self.sensor, waiting.count());
             match passed {
                 Ok(Why::Finished) => {
                     ended.waiting = waiting.count() as u64;

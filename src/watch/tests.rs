@@ -64,7 +64,10 @@ fn a_late_file_makes_its_hours_again() {
     let late = traffic.parts.len() / 3;
     let others: Vec<PathBuf> = [&traffic.parts[..late], &traffic.parts[late + 1..]].concat();
     others.chunks(1).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
+    wait(&work, others.len() as u64);
     work.tell(Order::Complete(traffic.arrivals(&traffic.parts[late..=late])));
+    wait(&work, traffic.parts.len() as u64);
+    assert_eq!(work.health.status().sensors[0].waiting, 0, "what turned it back waits no more");
     assert_eq!(work.finish(true).packets, 20_000);
     compare(&traffic.made(), &traffic.expected());
 }
