@@ -49,6 +49,13 @@ pub enum ErrorKind {
         /// Why, and what to do.
         message: String,
     },
+    /// The journal of a pipeline is damaged, which no other try mends.
+    DamagedJournal {
+        /// The journal.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        message: String,
+    },
     /// A sink refused a record, and this is what it says.
     Sink(Box<dyn std::error::Error + Send + Sync>),
     /// The caller asked the run to stop.
@@ -88,7 +95,9 @@ impl fmt::Display for Error {
             ErrorKind::Io { action, path, source } => write!(f, "{}: cannot {action}: {source}", path.display()),
             ErrorKind::Config(message) | ErrorKind::Name(message) => f.write_str(message),
             ErrorKind::Table { path, line, message } => write!(f, "{}, line {line}: {message}", path.display()),
-            ErrorKind::Watch { path, message } => write!(f, "{}: {message}", path.display()),
+            ErrorKind::Watch { path, message } | ErrorKind::DamagedJournal { path, message } => {
+                write!(f, "{}: {message}", path.display())
+            }
             ErrorKind::Invariant(message) => write!(f, "internal invariant broken: {message}; please report this"),
             ErrorKind::Sink(source) => write!(f, "{source}"),
             ErrorKind::Stopped => f.write_str("stopped"),

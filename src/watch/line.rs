@@ -31,7 +31,7 @@ use super::spans::{News, Passed, Spans};
 use super::wild::tame;
 use crate::engine::Engine;
 use crate::engine::view::View;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 
 /// What a line is told.
@@ -71,6 +71,10 @@ pub(super) struct Line {
     pub(super) control: Arc<Control>,
 }
 
+/// The sensor whose line panics.
+#[cfg(test)]
+pub(super) const PANICS: &str = "panics";
+
 /// Why a pass over the files ended.
 enum Why {
     /// Files have come that begin before what was read.
@@ -95,15 +99,18 @@ impl Line {
 
     /// Works until it is told to end.
     pub(super) fn run(self) -> Result<Ended> {
-        // The output first: it is not made anew here if it is gone.
-        let path = &self.settings.output;
-        let begun = Output::open(path).and_then(|output| Ok((Rc::new(output), Rc::new(Journal::open(path)?))));
-        let (output, journal) = begun.inspect_err(|error| {
-            tracing::error!(sensor = %self.sensor, "{error}");
-            self.health.line_failed(&self.sensor, &error.to_string());
-        })?;
+        #[cfg(test)]
+        assert_ne!(&*self.sensor, PANICS, "as is asked of it");
         let mut waiting = Waiting::default();
         let mut ended = Ended::default();
+        let (output, journal) = loop {
+            // The output first: it is not made anew here if it is gone.
+            let path = &self.settings.output;
+            match Output::open(path).and_then(|output| Ok((Rc::new(output), Rc::new(Journal::open(path)?)))) {
+                Ok(begun) => break begun,
+                Err(error) => self.pause(error, &mut waiting)?,
+            }
+        };
         loop {
             let passed = match self.pass(&output, &journal, &mut waiting, &mut ended) {
                 Ok(Why::TurnBack(coming)) => match turning::turn_back(&self, &journal, coming.clone()) {
@@ -136,27 +143,35 @@ impl Line {
                     return Ok(ended);
                 }
                 Ok(_) => {}
-                Err(error) if waiting.finish.is_some() || self.control.is_stopped() => return Err(error),
-                // A full disk, say: nothing is lost, and what is not out is made again.
-                Err(error) => {
-                    let delay = self.settings.retry_delay;
-                    tracing::error!(sensor = %self.sensor, "{error}; it begins again in {} s", delay.as_secs());
-                    self.health.line_failed(&self.sensor, &error.to_string());
-                    // What it is told meanwhile waits, but for the end.
-                    let again = Instant::now() + delay;
-                    loop {
-                        match self.inbox.recv_deadline(again) {
-                            Ok(order) => {
-                                if matches!(order, Order::Finish { .. }) {
-                                    waiting.finish = Some(false);
-                                }
-                                waiting.orders.push_back(order);
-                            }
-                            Err(RecvTimeoutError::Timeout) => break,
-                            Err(RecvTimeoutError::Disconnected) => return Err(error),
-                        }
+                Err(error) => self.pause(error, &mut waiting)?,
+            }
+        }
+    }
+
+    /// Waits until it begins again behind an error: of a full disk, say. Nothing is lost by that, and what is not out is made again. The error comes
+    /// back where another try is not wanted, or mends nothing.
+    fn pause(&self, error: Error, waiting: &mut Waiting) -> Result<()> {
+        if waiting.finish.is_some()
+            || self.control.is_stopped()
+            || matches!(error.kind(), ErrorKind::DamagedJournal { .. })
+        {
+            return Err(error);
+        }
+        let delay = self.settings.retry_delay;
+        tracing::error!(sensor = %self.sensor, "{error}; it begins again in {} s", delay.as_secs());
+        self.health.line_failed(&self.sensor, &error.to_string());
+        // What it is told meanwhile waits, but for the end.
+        let again = Instant::now() + delay;
+        loop {
+            match self.inbox.recv_deadline(again) {
+                Ok(order) => {
+                    if matches!(order, Order::Finish { .. }) {
+                        waiting.finish = Some(false);
                     }
+                    waiting.orders.push_back(order);
                 }
+                Err(RecvTimeoutError::Timeout) => return Ok(()),
+                Err(RecvTimeoutError::Disconnected) => return Err(error),
             }
         }
     }

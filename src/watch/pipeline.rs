@@ -1,6 +1,8 @@
 //! The threads of a pipeline: one hears of files and hands them to lines, each line is one, the keeper one.
 
+use std::any::Any;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -96,6 +98,7 @@ impl Pipeline {
         let arrivals = Arrivals::within(room, &settings, seen)?;
         let (commands, commanded) = unbounded();
         let (tell, ended) = bounded(1);
+        let (over, overs) = unbounded();
         let now = Arc::new(AtomicBool::new(false));
         let router = Router {
             permits: Permits::new(settings.workers.max(1)),
@@ -104,13 +107,14 @@ impl Pipeline {
             health,
             journal,
             lines: BTreeMap::new(),
+            over,
             now: Arc::clone(&now),
             held: once.then(BTreeMap::new),
             troubles: 0,
             _lock: lock,
         };
         let thread = thread::Builder::new().name("watch".into()).spawn(move || {
-            let _ = tell.send(router.run(arrivals, &sees, &commanded, once));
+            let _ = tell.send(router.run(arrivals, &sees, &commanded, &overs, once));
         });
         let thread = thread.map_err(|source| Error::sink(format!("no thread can be started: {source}")))?;
         Ok(Pipeline { commands, ended, now, thread: Some(thread) })
@@ -122,7 +126,7 @@ impl Pipeline {
             Ok(ended) => Some(ended),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(match self.thread.take().map(JoinHandle::join) {
-                Some(Err(panic)) => std::panic::resume_unwind(panic),
+                Some(Err(panic)) => Err(panicked("the pipeline", panic.as_ref())),
                 _ => Ok(Ended::default()),
             }),
         }
@@ -224,6 +228,8 @@ struct Router {
     health: Arc<Health>,
     journal: Journal,
     lines: BTreeMap<String, Handle>,
+    /// Tells that a line is over.
+    over: Sender<()>,
     permits: Permits,
     now: Arc<AtomicBool>,
     /// Where all is worked off once, the files, until all are there: so they are read in their order.
@@ -258,13 +264,14 @@ impl Router {
         arrivals: Arrivals,
         seen: &Receiver<Seen>,
         commands: &Receiver<Command>,
+        overs: &Receiver<()>,
         once: bool,
     ) -> Result<Ended> {
         // Sensors whose hours are open go on, whether or not files come.
         for sensor in self.journal.sensors()? {
             self.line(&sensor)?;
         }
-        self.look();
+        self.look()?;
         let mut looked = Instant::now();
         let mut last_seen = Instant::now();
         let mut finish = None;
@@ -289,6 +296,8 @@ impl Router {
                     Ok(Command::Finished(path)) => arrivals.finished(path),
                     Err(_) => finish = Some(Stop::Now),
                 },
+                // None ends before it is told to but by what another try does not mend. Whoever starts us again begins at a good place.
+                recv(overs) -> _ => return self.finish(Stop::Now, false, commands),
                 default(wait) => {}
             }
             if let Some(how) = finish {
@@ -317,7 +326,7 @@ impl Router {
             self.watch_over();
             if looked.elapsed() >= self.settings.look {
                 looked = Instant::now();
-                self.look();
+                self.look()?;
             }
         }
     }
@@ -329,7 +338,8 @@ impl Router {
         }
     }
 
-    fn look(&mut self) {
+    /// Lets the keeper look. Only a damaged journal ends all.
+    fn look(&mut self) -> Result<()> {
         match self.keeper.look(&self.journal, SystemTime::now()) {
             Ok(looked) => {
                 self.health.disk_free(looked.free);
@@ -345,11 +355,13 @@ impl Router {
                     tracing::info!(path = %path.display(), bytes, "removed");
                 }
             }
+            Err(error) if matches!(error.kind(), ErrorKind::DamagedJournal { .. }) => return Err(error),
             Err(error) => {
                 tracing::error!("{error}");
                 self.health.trouble(error.to_string());
             }
         }
+        Ok(())
     }
 
     fn hear(&mut self, news: Seen) -> Result<()> {
@@ -389,7 +401,7 @@ impl Router {
     }
 
     fn tell(&mut self, sensor: &str, order: Order) -> Result<()> {
-        // One that has ended has panicked, which its end tells.
+        // One that has ended has told so.
         let _ = self.line(sensor)?.orders.send(order);
         Ok(())
     }
@@ -408,7 +420,12 @@ impl Router {
                 control: Arc::clone(&control),
             };
             let name = format!("watch {sensor}");
-            let thread = thread::Builder::new().name(name).spawn(move || line.run());
+            let over = self.over.clone();
+            let thread = thread::Builder::new().name(name).spawn(move || {
+                let ended = whole(line);
+                let _ = over.send(());
+                ended
+            });
             let thread = thread.map_err(|source| Error::sink(format!("no thread can be started: {source}")))?;
             self.lines.insert(sensor.to_owned(), Handle { orders, thread, control });
         }
@@ -465,12 +482,31 @@ impl Router {
                     tracing::error!(sensor, "{error}");
                     failed = Some(error);
                 }
-                Err(panic) => std::panic::resume_unwind(panic),
+                Err(panic) => failed = Some(panicked(&format!("the line of {sensor}"), panic.as_ref())),
             }
         }
         sum.waiting += self.health.queues().unheard();
         failed.map_or(Ok(sum), Err)
     }
+}
+
+/// A line from its begin to its end. A panic is an error of it, and known at once.
+fn whole(line: Line) -> Result<Ended> {
+    let (sensor, health) = (Arc::clone(&line.sensor), Arc::clone(&line.health));
+    let ran = catch_unwind(AssertUnwindSafe(|| line.run()));
+    let ended = ran.unwrap_or_else(|panic| Err(panicked(&format!("the line of {sensor}"), panic.as_ref())));
+    if let Err(error) = &ended
+        && !matches!(error.kind(), ErrorKind::Stopped)
+    {
+        health.line_failed(&sensor, &error.to_string());
+    }
+    ended
+}
+
+/// What a thread that panicked leaves behind, as an error.
+fn panicked(what: &str, panic: &(dyn Any + Send)) -> Error {
+    let said = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    ErrorKind::Invariant(format!("{what} panicked: {}", said.unwrap_or("it does not say why"))).into()
 }
 
 /// See [`Router::watch_over`].

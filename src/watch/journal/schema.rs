@@ -184,10 +184,21 @@ fn refused(path: &Path, message: String) -> Error {
 
 /// An error of SQLite, and what to do about it.
 pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
+    // What was written here reads back as it was.
+    let is_other = matches!(
+        error,
+        rusqlite::Error::FromSqlConversionFailure(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::QueryReturnedNoRows
+            | rusqlite::Error::Utf8Error(..)
+    );
+    let is_damaged = matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt));
+    if is_other || is_damaged {
+        let message = format!("is no journal, or damaged ({error}); {ANEW}");
+        return ErrorKind::DamagedJournal { path: path.to_owned(), message }.into();
+    }
     let what = match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-            format!("is no journal, or damaged ({error}); {ANEW}")
-        }
         Some(ErrorCode::DiskFull) => "cannot be written: the disk is full".to_owned(),
         Some(ErrorCode::DatabaseBusy) => format!("is held by another process for more than {} s", PATIENCE.as_secs()),
         _ => format!("the journal cannot be used: {error}"),
