@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -186,13 +187,20 @@ fn check(settings: &Settings) -> Result<()> {
         return refused(format!("{}: is no folder that can be watched", settings.folder.display()));
     }
     let (folder, output) = (place(&settings.folder)?, place(&settings.output)?);
-    if output.starts_with(&folder) || folder.starts_with(&output) {
+    if lies_in(&output, &folder) || lies_in(&folder, &output) {
         return refused(format!(
             "{}: records cannot go into the folder that is watched, nor around it; name another",
             settings.output.display()
         ));
     }
     Ok(())
+}
+
+/// Whether a folder is another one or lies in it, also under a name by which that is mounted once more.
+pub(super) fn lies_in(inner: &Path, outer: &Path) -> bool {
+    let key = |path: &Path| std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
+    let is_outer = |folder: &Path| key(outer).is_some_and(|outer| key(folder) == Some(outer));
+    inner.starts_with(outer) || inner.ancestors().any(is_outer)
 }
 
 /// A path without links as far as it is there.

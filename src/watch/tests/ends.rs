@@ -9,7 +9,7 @@ use crate::error::ErrorKind;
 use crate::watch::Settings;
 use crate::watch::health::Health;
 use crate::watch::line::PANICS;
-use crate::watch::pipeline::Pipeline;
+use crate::watch::pipeline::{Pipeline, lies_in};
 
 /// Longer than anything here takes on a slow machine, and shorter than a line waits to begin again.
 const LONG: Duration = Duration::from_secs(60);
@@ -50,4 +50,18 @@ fn a_journal_that_is_damaged_inside_ends_the_pipeline_and_is_not_tried_again() {
     assert!(said.contains("damaged") && said.contains("to begin anew, move it"), "{said}");
     let (well, why) = health.healthy();
     assert!(!well && why.contains(&format!("sensor {SENSOR}: failed: ")), "{why}");
+}
+
+#[test]
+fn a_folder_under_another_name_is_that_folder() {
+    let around = tempfile::tempdir().unwrap();
+    let [folder, other, apart] = ["captures", "other", "apart"].map(|name| around.path().join(name));
+    fs::create_dir_all(folder.join("gate")).unwrap();
+    fs::create_dir(&apart).unwrap();
+    // As where it is mounted once more: no spelling tells.
+    std::os::unix::fs::symlink(&folder, &other).unwrap();
+    for inner in ["", "gate", "records", "gate/records"] {
+        assert!(lies_in(&other.join(inner), &folder) && lies_in(&folder.join(inner), &other), "{inner}");
+        assert!(!lies_in(&apart.join(inner), &folder) && !lies_in(&folder.join(inner), &apart), "{inner}");
+    }
 }
