@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::ops::Bound;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -84,6 +85,8 @@ enum State {
         identity: Identity,
         /// By its successor alone.
         guessed: bool,
+        /// It had another name, too.
+        linked: bool,
     },
     /// No capture, and passed over.
     Foreign,
@@ -145,6 +148,8 @@ pub(super) struct Files {
     ready: BTreeMap<String, BTreeSet<PathBuf>>,
     room: Room,
     gone: Vec<PathBuf>,
+    /// Devices and numbers of files of which a name is gone, and that had several.
+    unlinked: BTreeSet<(u64, u64)>,
 }
 
 impl Files {
@@ -162,6 +167,7 @@ impl Files {
             ready: BTreeMap::new(),
             room,
             gone: Vec::new(),
+            unlinked: BTreeSet::new(),
         }
     }
 
@@ -229,7 +235,22 @@ impl Files {
     /// It is no more under this name.
     pub(super) fn left(&mut self, path: &Path) {
         self.retract(path);
-        self.files.remove(path);
+        if let Some(File { stamp, state: State::Complete { linked: true, .. }, .. }) = self.files.remove(path) {
+            self.unlinked.insert((stamp.device, stamp.inode));
+        }
+    }
+
+    /// Files that have lost one of their names are told again by the others, so that it is known where they lie.
+    fn tell_again(&mut self) {
+        let unlinked = std::mem::take(&mut self.unlinked);
+        if unlinked.is_empty() {
+            return;
+        }
+        for (path, File { stamp, state, .. }) in &self.files {
+            if matches!(state, State::Complete { .. }) && unlinked.contains(&(stamp.device, stamp.inode)) {
+                self.ready.entry(sensor_of(&self.folder, path)).or_default().insert(path.clone());
+            }
+        }
     }
 
     /// A folder is no more under this name, or is not to be looked into any more.
@@ -337,7 +358,8 @@ impl Files {
             // Often it is opened again and written to.
             return self.go_on(path, stamp, now);
         }
-        let (identity, magic) = match open(path).and_then(|(file, metadata)| Identity::read(file, &metadata)) {
+        let read = open(path).and_then(|(file, there)| Ok((Identity::read(file, &there)?, there.nlink() > 1)));
+        let ((identity, magic), linked) = match read {
             Ok(read) => read,
             Err(error) if is_gone(&error) => return self.left(path),
             Err(error) => return self.refuse(path, error, trouble),
@@ -364,7 +386,7 @@ impl Files {
         if let Some(file) = self.files.get_mut(path) {
             file.state = match is_foreign {
                 true => State::Foreign,
-                false => State::Complete { identity, guessed: because == Because::Followed },
+                false => State::Complete { identity, guessed: because == Because::Followed, linked },
             };
         }
     }
@@ -380,6 +402,7 @@ impl Files {
     /// What is new, in the order in which it is to be told: nothing that was told already stands against it.
     pub(super) fn news(&mut self, now: Instant) -> Vec<Seen> {
         let growing = self.look_into(now);
+        self.tell_again();
         let folder = self.folder.as_path();
         let gone = std::mem::take(&mut self.gone).into_iter();
         let mut news: Vec<Seen> = gone.map(|path| Seen::Gone { sensor: sensor_of(folder, &path), path }).collect();

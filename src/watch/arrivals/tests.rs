@@ -114,6 +114,25 @@ fn words(root: &Path, news: Vec<Seen>) -> Vec<String> {
 const NOTHING: [&str; 0] = [];
 
 #[test]
+fn a_file_that_loses_one_of_its_names_is_told_by_the_other() {
+    let mut told = Told::new();
+    for name in ["a", "alone"] {
+        told.write(name, &capture(1));
+        told.close(name, 0);
+    }
+    assert_eq!(told.news(0), ["complete a, complete alone"]);
+    fs::hard_link(told.path("a"), told.path("b")).unwrap();
+    told.close("b", 10);
+    assert_eq!(told.news(10), ["complete b"]);
+    for name in ["b", "alone"] {
+        fs::remove_file(told.path(name)).unwrap();
+        told.files.left(&told.path(name));
+    }
+    assert_eq!(told.news(20), ["gone b", "gone alone", "complete a"]);
+    assert_eq!(told.news(30), NOTHING);
+}
+
+#[test]
 fn what_no_line_has_room_for_is_told_later_and_the_oldest_first() {
     let mut told = Told::new();
     let room = Room { queue: Arc::default(), most: 4 };

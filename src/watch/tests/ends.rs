@@ -36,7 +36,7 @@ fn a_line_that_panics_ends_the_pipeline_at_once_and_that_is_said() {
 #[test]
 fn a_journal_that_is_damaged_inside_ends_the_pipeline_and_is_not_tried_again() {
     let traffic = Traffic::new(2_000);
-    let settings = Settings { retry_delay: LONG * 10, ..traffic.settings() };
+    let settings = Settings { retry_delay: LONG * 2, ..traffic.settings() };
     Pipeline::once(settings.clone(), Arc::new(Health::new(LONG, 0))).unwrap();
     let journal = settings.output.join(".pcap-compactor/watch.sqlite");
     let db = rusqlite::Connection::open(&journal).unwrap();
