@@ -50,8 +50,6 @@ pub(super) struct Waiting {
     pub(super) vanished: HashMap<Identity, (PathBuf, Instant)>,
     /// Where files lie now that were read under another name.
     pub(super) moved: HashMap<Identity, PathBuf>,
-    /// Another name of a file, by the one that the journal has.
-    pub(super) names: HashMap<PathBuf, PathBuf>,
     /// A file that was read has gone, for the time being maybe.
     pub(super) is_away: bool,
     /// What the line was told while it could not work.
@@ -97,7 +95,6 @@ impl LineFeed<'_> {
                 self.waiting.failing.remove(&path);
                 self.waiting.broke.remove(&path);
                 self.waiting.is_away |= self.read.contains(&path);
-                failed = self.loses(&path);
                 let own = self.waiting.own.remove(&path).map(|arrival| arrival.identity);
                 let gone = self.waiting.files.extract_if(.., |(_, waiting), _| *waiting == path);
                 let gone: Vec<_> = gone.map(|(_, coming)| coming.arrival.identity).chain(own).collect();
@@ -133,15 +130,14 @@ impl LineFeed<'_> {
             if state != State::Quarantined {
                 self.wants_own(&arrival)?;
             }
-            // It may have got another name, also one under which another was read; or have two.
-            let before = self.journal.whose(&arrival.identity)?.map(|(_, path)| path);
-            if let Some(before) = before.filter(|before| *before != arrival.path)
-                && Identity::of(&before).is_ok_and(|identity| identity == arrival.identity)
-            {
-                self.waiting.names.insert(before, arrival.path);
-                return Ok(());
+            // It may have got another name, also one under which another was read. Of one that has two, the last that was told is known; when it
+            // loses that, the other is told again.
+            if self.journal.moved(&arrival.identity, &arrival.path)? {
+                tracing::info!(path = %arrival.path.display(), sensor = %self.line.sensor, "was read under another name");
+                self.read.insert(arrival.path.clone());
+                self.waiting.moved.insert(arrival.identity, arrival.path);
             }
-            return self.moved(arrival.identity, arrival.path);
+            return Ok(());
         }
         let path = &arrival.path;
         match begins(path) {
@@ -157,29 +153,6 @@ impl LineFeed<'_> {
             Err(error) => self.failed(arrival, &error)?,
         }
         Ok(())
-    }
-
-    /// Notes where a file that is known lies now.
-    fn moved(&mut self, identity: Identity, path: PathBuf) -> Result<()> {
-        if self.journal.moved(&identity, &path)? {
-            tracing::info!(path = %path.display(), sensor = %self.line.sensor, "was read under another name");
-            self.read.insert(path.clone());
-            self.waiting.moved.insert(identity, path);
-        }
-        Ok(())
-    }
-
-    /// A file loses a name; it may have another.
-    fn loses(&mut self, path: &Path) -> Result<()> {
-        self.waiting.names.retain(|_, other| other != path);
-        let Some(other) = self.waiting.names.remove(path) else { return Ok(()) };
-        match Identity::of(&other) {
-            Ok(identity) if self.journal.whose(&identity)?.is_some_and(|(_, known)| known == path) => {
-                self.moved(identity, other)
-            }
-            // What became of that is told as well.
-            _ => Ok(()),
-        }
     }
 
     /// Files that were too late are taken after all where what they lacked is there: one that is told again, and all when a file comes back.

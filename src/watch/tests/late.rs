@@ -144,7 +144,7 @@ fn a_file_that_loses_one_of_two_names_is_held() {
         thread::sleep(Duration::from_millis(100));
         fs::remove_file(loses).unwrap();
         work.tell(Order::Gone(loses.clone()));
-        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(late))));
+        work.tell(Order::Complete(traffic.arrivals(&[keeps.clone(), late.clone()])));
         wait(&work, traffic.parts.len() as u64);
         assert_eq!(work.finish(true).quarantined, 0);
         compare(&traffic.made(), &traffic.expected());
