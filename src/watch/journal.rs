@@ -382,6 +382,19 @@ impl Journal {
         Ok(self.list(sql, known, |row| Ok((row.get(0)?, path(row, 1)?)))?.pop())
     }
 
+    /// Knows nothing any more of a file that is in no sequence.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn unknow(&self, identity: &Identity) -> Result<()> {
+        let Identity { device, inode, size, digest } = identity;
+        let sql = "DELETE FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4
+            AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.file = file.id)";
+        self.change(|db| {
+            db.prepare_cached(sql)?.execute(params![Bits(*device), Bits(*inode), Bits(*size), digest]).map(drop)
+        })
+    }
+
     /// Another file of a sensor that was read and holds, as far as its ends tell, the same packets, under another name.
     ///
     /// # Errors

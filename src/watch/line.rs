@@ -227,6 +227,7 @@ impl Line {
             place: None,
             reading: None,
             position: Timestamp::MIN,
+            latest: None,
             clock,
             top: Timestamp::MIN,
             spoken: i64::MIN,

@@ -75,6 +75,7 @@ impl View for Spans {
             latest: BTreeMap::new(),
             first: i64::MIN,
             is_new: false,
+            next: i64::MAX,
             clock: i64::MIN,
             looked: i64::MIN,
             live: 0,
@@ -117,6 +118,8 @@ struct Shard {
     first: i64,
     /// A file has begun, and its first time was not told yet.
     is_new: bool,
+    /// When the file behind it begins.
+    next: i64,
     clock: i64,
     /// When it was last looked for what is over.
     looked: i64,
@@ -159,8 +162,8 @@ impl Shard {
 }
 
 impl ShardView for Shard {
-    fn file(&mut self, _: u32, _: Timestamp) {
-        self.is_new = true;
+    fn file(&mut self, _: u32, next: Timestamp) {
+        (self.is_new, self.next) = (true, next.0);
     }
 
     fn packets(&mut self, batch: &Batch<'_>) {
@@ -176,8 +179,9 @@ impl ShardView for Shard {
                 latest = (hour, *of_hour);
             }
             let (span, time) = (&mut self.spans[flow.id as usize], packet.time.0.max(self.first));
-            // Where time goes back, too: a span is rather too long than too short.
-            if span.last < time && time.saturating_sub(span.last) > self.silence {
+            // Where time goes back, too: a span is rather too long than too short. What is silent in this file may go on in one that begins before
+            // the silence is over.
+            if time.min(self.next).saturating_sub(span.last) > self.silence {
                 if span.first <= span.last {
                     let first = self.behind.entry(hour(span.last)).or_insert(i64::MAX);
                     *first = span.first.min(*first);

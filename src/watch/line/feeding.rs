@@ -44,6 +44,8 @@ pub(super) struct LineFeed<'l> {
     pub(super) reading: Option<(PathBuf, Identity)>,
     /// No file may begin before this.
     pub(super) position: Timestamp,
+    /// The file that begins last, with its time; that of equal ones which comes last by path.
+    pub(super) latest: Option<(Timestamp, PathBuf)>,
     /// What the run's clock shows: what is over by then has left.
     pub(super) clock: Rc<Cell<Timestamp>>,
     /// The latest packet.

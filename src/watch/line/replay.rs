@@ -37,6 +37,7 @@ impl LineFeed<'_> {
                     let clock = Timestamp(last.0.saturating_sub(DISORDER)).min(fed.next.unwrap_or(Timestamp::MAX));
                     self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN)).max(clock);
                     self.top = self.top.max(last);
+                    self.latest = self.latest.take().max(fed.first.map(|first| (first, fed.path)));
                 }
             }
         }
@@ -94,6 +95,7 @@ impl LineFeed<'_> {
                 Entry::File { place, mut fed, became } => {
                     // Also of one that is another now: hours may be out up to it.
                     self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN));
+                    self.latest = self.latest.take().max(fed.first.map(|first| (first, fed.path.clone())));
                     let given_up = self.waiting.unreadable.get(&fed.identity).cloned();
                     let found = if given_up.is_none() { self.found(&fed)? } else { None };
                     if let Some(path) = found {

@@ -105,7 +105,8 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
         begins.push(before);
     }
     let mut order: Vec<usize> = (0..entries.len()).collect();
-    order.sort_by_key(|&at| begins[at]);
+    // Of files that begin at once, as the engine takes them.
+    order.sort_by_key(|&at| (begins[at], name(&entries[at])));
     let mut next = Some(tomorrow());
     for &at in order.iter().rev() {
         if let Entry::File { fed, .. } = &mut entries[at] {

@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::watch::Identity;
 use crate::watch::arrivals::Arrival;
-use crate::watch::journal::{Fed, State};
+use crate::watch::journal::{Entry, Fed, State};
 
 /// A complete file that waits, with the time of its first packet.
 #[derive(Clone, Debug)]
@@ -120,6 +120,7 @@ impl LineFeed<'_> {
     fn look_at(&mut self, arrival: Arrival) -> Result<()> {
         self.waiting.vanished.remove(&arrival.identity);
         self.again_in_time(&arrival)?;
+        self.has_its_name_again(&arrival)?;
         if let Some(state) = self.known(&arrival)? {
             if let Some((sensor, path)) = self.journal.whose(&arrival.identity)?
                 && sensor != arrival.sensor
@@ -153,6 +154,18 @@ impl LineFeed<'_> {
             Err(error) => self.failed(arrival, &error)?,
         }
         Ok(())
+    }
+
+    /// A file that another had taken the name of, and that has it again, is read again in the place of that one: nothing is known of it then.
+    fn has_its_name_again(&mut self, arrival: &Arrival) -> Result<()> {
+        if self.journal.knows(&arrival.identity)? != Some(State::Done) || !self.read.contains(&arrival.path) {
+            return Ok(());
+        }
+        let has_name = |entry: &Entry| matches!(entry, Entry::File { fed, .. } if fed.path == arrival.path);
+        match self.journal.first(&self.line.sensor, has_name)? {
+            Some(_) => self.journal.unknow(&arrival.identity),
+            None => Ok(()),
+        }
     }
 
     /// Files that were too late are taken after all where what they lacked is there: one that is told again, and all when a file comes back.
@@ -302,7 +315,9 @@ impl LineFeed<'_> {
             let Some((key, coming)) = first.and_then(|first| self.waiting.files.remove_entry(&first)) else {
                 return Ok(None);
             };
-            if coming.replaces || coming.first.is_some_and(|first| first < self.position) {
+            // Also one that begins with the last that was read, and goes before it.
+            let precedes = || coming.first.is_some() && self.latest.as_ref().is_some_and(|latest| key < *latest);
+            if coming.replaces || coming.first.is_some_and(|first| first < self.position) || precedes() {
                 let late = self.late(coming);
                 return self.leave(Why::TurnBack(late)).map(Some);
             }
@@ -328,6 +343,7 @@ impl LineFeed<'_> {
                 }
             };
             self.read.insert(path.clone());
+            self.latest = self.latest.take().max(first.is_some().then(|| key.clone()));
             self.reading = Some((path.clone(), fed.identity));
             self.place = Some((place, true));
             self.position = self.position.max(first.unwrap_or(Timestamp::MIN));

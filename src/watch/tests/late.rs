@@ -1,7 +1,7 @@
 //! Files that come late, and what they need.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -15,29 +15,47 @@ use crate::watch::journal::Journal;
 use crate::watch::line::Order;
 use crate::watch::spans::hour;
 
-/// Parts a capture in two of the same time: every second packet.
-fn halves(part: &PathBuf) -> [PathBuf; 2] {
-    let paths = ["eth0", "eth1"].map(|name| part.with_extension(format!("{name}.pcap")));
-    let mut files = paths.each_ref().map(|path| PcapWriter::new(File::create(path).unwrap(), PcapLayout::default()));
-    let (mut capture, mut records) = (Capture::open(part, Io::Auto).unwrap(), Records::default());
-    let mut nth = 0;
+/// A frame, and when it was.
+type Framed = (Timestamp, Vec<u8>);
+
+fn frames(capture: &Path) -> Vec<Framed> {
+    let (mut capture, mut records) = (Capture::open(capture, Io::Auto).unwrap(), Records::default());
+    let mut frames = Vec::new();
     while capture.fill(&mut records, 64).unwrap() {
-        for record in records.list() {
+        frames.extend(records.list().iter().map(|record| {
             let from = record.offset as usize;
-            let frame = &records.bytes()[from..from + record.captured as usize];
-            files[nth % 2].as_mut().unwrap().record(record.time, record.wire, frame).unwrap();
-            nth += 1;
-        }
+            (record.time, records.bytes()[from..from + record.captured as usize].to_vec())
+        }));
     }
-    files.into_iter().for_each(|file| drop(file.unwrap().finish().unwrap()));
+    frames
+}
+
+fn write<'f>(path: &Path, frames: impl IntoIterator<Item = &'f Framed>) {
+    let mut file = PcapWriter::new(File::create(path).unwrap(), PcapLayout::default()).unwrap();
+    for (time, frame) in frames {
+        file.record(*time, frame.len() as u32, frame).unwrap();
+    }
+    file.finish().unwrap();
+}
+
+/// Parts a capture in two of the same time: every second packet. Both have the first one if they are to begin at once.
+fn halves(part: &PathBuf, at_once: bool) -> [PathBuf; 2] {
+    let all = frames(part);
     fs::remove_file(part).unwrap();
-    paths
+    [0, 1].map(|half| {
+        let path = part.with_extension(format!("eth{half}.pcap"));
+        write(
+            &path,
+            (0..).zip(&all).filter(|(nth, _)| nth % 2 == half || at_once && *nth == 0).map(|(_, frame)| frame),
+        );
+        path
+    })
 }
 
 #[test]
 fn captures_that_overlap_make_the_same_one_by_one() {
     let traffic = Traffic::new(20_000);
-    let parts: Vec<PathBuf> = traffic.parts.iter().flat_map(halves).collect();
+    let parts: Vec<PathBuf> = traffic.parts.iter().flat_map(|part| halves(part, false)).collect();
     let work = Work::start(traffic.settings());
     // Around the end of an hour, and in the last one.
     let alone = |nth: usize| (54..62).contains(&nth) || nth + 4 >= parts.len();
@@ -152,4 +170,48 @@ fn a_file_that_loses_one_of_two_names_is_held() {
             fs::remove_dir_all(traffic.output()).unwrap();
         }
     }
+}
+
+#[test]
+fn captures_that_begin_at_once_have_one_order() {
+    let traffic = Traffic::new(5000);
+    let parts: Vec<[PathBuf; 2]> = traffic.parts.iter().map(|part| halves(part, true)).collect();
+    let work = Work::start(traffic.settings());
+    let mut told = 0;
+    for (nth, pair) in parts.iter().enumerate() {
+        for part in pair.iter().rev() {
+            work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(part))));
+            told += 1;
+            if nth % 20 == 3 {
+                wait(&work, told);
+            }
+        }
+    }
+    assert_eq!(work.finish(true).quarantined, 0);
+    compare(&traffic.made(), &traffic.expected_of(&parts.concat()));
+}
+
+#[test]
+fn a_flow_that_goes_on_in_another_capture_is_needed_from_where_it_began() {
+    let traffic = Traffic::new(3000);
+    let all = frames(&traffic.whole);
+    let (flow, other) = (&all[0].1, &all.iter().find(|(_, frame)| frame[26..38] != all[0].1[26..38]).unwrap().1);
+    let end = hour(all[0].0.0) + 3600 * NS_PER_SECOND;
+    let every = |from: i64, to: i64, step: usize, frame: &Vec<u8>| -> Vec<Framed> {
+        let seconds = (from..=to).step_by(step);
+        seconds.map(|second| (Timestamp(end + second * NS_PER_SECOND), frame.clone())).collect()
+    };
+    // In the second it is silent for longer than any flow may be, and in the third it goes on meanwhile.
+    let mut second = [every(-600, -600, 1, flow), every(-590, 270, 30, other), every(280, 280, 1, flow)].concat();
+    second.sort_by_key(|(time, _)| *time);
+    let captures = [every(-1000, -650, 50, flow), second, every(-560, 240, 50, flow), every(800, 1500, 100, other)];
+    traffic.parts.iter().for_each(|part| fs::remove_file(part).unwrap());
+    let parts = &traffic.parts[..captures.len()];
+    parts.iter().zip(&captures).for_each(|(part, frames)| write(part, frames));
+    for close in [false, true] {
+        let work = Work::start(traffic.settings());
+        work.tell(Order::Complete(traffic.arrivals(parts)));
+        work.finish(close);
+    }
+    compare(&traffic.made(), &traffic.expected_of(parts));
 }

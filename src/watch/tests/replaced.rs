@@ -126,3 +126,23 @@ fn a_file_that_was_emptied_makes_no_other_late() {
     assert_eq!(run(&traffic, std::slice::from_ref(empties), true).quarantined, 0);
     compare(&traffic.made(), &expected);
 }
+
+#[test]
+fn a_capture_whose_name_a_later_one_had_for_a_while_is_read_again() {
+    let traffic = Traffic::new(3000);
+    let (parts, before) = (&traffic.parts, traffic.folder.path().join("before"));
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&parts[..50])));
+    wait(&work, 50);
+    // Its own hour is out, and what takes its name begins behind it.
+    fs::rename(&parts[3], &before).unwrap();
+    fs::copy(&parts[45], &parts[3]).unwrap();
+    work.tell(Order::Complete(traffic.arrivals(&parts[3..4])));
+    wait(&work, 51);
+    fs::rename(&before, &parts[3]).unwrap();
+    work.tell(Order::Complete(traffic.arrivals(&parts[3..4])));
+    wait(&work, 52);
+    work.tell(Order::Complete(traffic.arrivals(&parts[50..])));
+    assert_eq!(work.finish(true).quarantined, 0);
+    compare(&traffic.made(), &traffic.expected());
+}
