@@ -382,16 +382,17 @@ impl Journal {
         Ok(self.list(sql, known, |row| Ok((row.get(0)?, path(row, 1)?)))?.pop())
     }
 
-    /// Knows nothing any more of a file that is in no sequence.
+    /// Knows nothing any more of files of this name and content that nothing needed: one is there again.
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub fn unknow(&self, identity: &Identity) -> Result<()> {
-        let Identity { device, inode, size, digest } = identity;
-        let sql = "DELETE FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4
+    pub fn unknow(&self, identity: &Identity, path: &Path) -> Result<()> {
+        let Identity { size, digest, .. } = identity;
+        let sql = "DELETE FROM file WHERE size = ?1 AND digest = ?2 AND path = ?3 AND state = ?4
             AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.file = file.id)";
         self.change(|db| {
-            db.prepare_cached(sql)?.execute(params![Bits(*device), Bits(*inode), Bits(*size), digest]).map(drop)
+            let files = params![Bits(*size), digest, path.as_os_str().as_bytes(), State::Done];
+            db.prepare_cached(sql)?.execute(files).map(drop)
         })
     }
 

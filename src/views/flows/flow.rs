@@ -27,14 +27,14 @@ use crate::time::Timestamp;
 /// another that may begin at its own time, the others where time goes back behind a flow that may have been emitted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Serial {
-    /// Number of the marker behind which time had gone back.
+    /// Name of the marker behind which time had gone back.
     pub(super) mark: u32,
     /// How often it had since.
     pub(super) turns: u32,
     pub(super) count: u32,
 }
 
-/// Bit of the mark of a flow behind which time went back; its other bits are the number of the marker before that.
+/// Bit of the mark of a flow behind which time went back; its other bits are the name of the marker before that.
 pub(super) const LEFT_BEHIND: u32 = 1 << 31;
 
 /// A flow.

@@ -23,6 +23,7 @@ use crate::decode::packet::Fragment;
 use crate::engine::ledger::Amount;
 use crate::engine::view::{Batch, Mark, Part, ShardView};
 use crate::prefetch::{prefetch, prefetch_all};
+use crate::stable::StableHash;
 use crate::table::{Ends, FlowTable};
 use crate::time::Timestamp;
 use crate::views::rows::Rows;
@@ -208,7 +209,8 @@ pub(super) struct Shard {
     reached: i64,
     /// The newest record of the run.
     newest: i64,
-    /// Markers so far.
+    /// The name of the last marker: where the clock has been at most, hashed, and how many markers have told since that it is not beyond. So it does
+    /// not depend on where the run began.
     marks: u32,
     closed: Closed,
     /// Ids that are no longer needed.
@@ -284,9 +286,14 @@ impl Shard {
 
     /// Ends the flows that are over at `now`.
     fn expire(&mut self, now: i64, table: &FlowTable) {
-        self.reached = self.reached.max(now);
+        if now > self.reached {
+            let mut hash = StableHash::new(0);
+            hash.number(now as u64);
+            (self.reached, self.marks) = (now, (hash.finish() >> 33) as u32);
+        } else {
+            self.marks = self.marks.wrapping_add(1) & !LEFT_BEHIND;
+        }
         self.newest = self.newest.max(now);
-        self.marks += 1;
         let passed = self.deadlines.passed(now);
         for (nth, &(slot, id)) in passed.iter().enumerate() {
             if let Some(&(_, later)) = passed.get(nth + 2 * AHEAD) {

@@ -158,12 +158,14 @@ impl LineFeed<'_> {
 
     /// A file that another had taken the name of, and that has it again, is read again in the place of that one: nothing is known of it then.
     fn has_its_name_again(&mut self, arrival: &Arrival) -> Result<()> {
-        if self.journal.knows(&arrival.identity)? != Some(State::Done) || !self.read.contains(&arrival.path) {
+        if !matches!(self.journal.knows(&arrival.identity)?, None | Some(State::Done))
+            || !self.read.contains(&arrival.path)
+        {
             return Ok(());
         }
         let has_name = |entry: &Entry| matches!(entry, Entry::File { fed, .. } if fed.path == arrival.path);
         match self.journal.first(&self.line.sensor, has_name)? {
-            Some(_) => self.journal.unknow(&arrival.identity),
+            Some(_) => self.journal.unknow(&arrival.identity, &arrival.path),
             None => Ok(()),
         }
     }
