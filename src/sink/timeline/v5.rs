@@ -22,7 +22,7 @@ use crate::flow::varint::{LONGEST, put, take, unzigzag, zigzag};
 use crate::sink::folder::AtomicFolder;
 use crate::sink::scratch::Scratch;
 use crate::sink::sorted::{Record, Sorted};
-use crate::views::timeline::{Close, Flow, Host, Hosts, Packet, Reason, TimelineSink};
+use crate::views::timeline::{Close, Flow, Host, Hosts, Mode, Packet, Reason, TimelineSink};
 
 /// Bytes of a pair's file, about, unless told otherwise; more make parts.
 pub const PART: u64 = 16 << 20;
@@ -258,6 +258,9 @@ impl TimelineSink for FlowList {
         drop(listed);
         let bins = flow_bins::write(flows, &pairs, range.0, &folder, hosts)?;
         write(&folder, "indices/flow_bins_index.json", |json| self.write_widths(json, bins, range))?;
+        if self.about.mode == Mode::Correct {
+            self.totals.sort(hosts);
+        }
         write(&folder, "ips/ip_stats.json", |json| self.totals.write_hosts(json, hosts))?;
         write(&folder, "ips/flag_stats.json", |json| self.totals.write_flags(json))?;
         write(&folder, "ips/unique_ips.json", |json| items(json, names.iter().copied()))?;
