@@ -1,6 +1,6 @@
 //! That a check of a folder finds damage, and takes for none what is none.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pcap_compactor::sink::timeline::check::check;
 use pcap_compactor::sink::timeline::{About, FlowList, PART};
@@ -260,6 +260,75 @@ fn each_kind_of_damage_to_chunks_is_found() {
     }
     let findings = check(dir.path()).unwrap();
     assert!(findings.is_clean() && findings.hidden[0].starts_with("1 flows of which nobody knows"), "{findings:#?}");
+}
+
+/// Two folders, of versions 2.0 and 5.0, of a flow that the original breaks off at its third packet, of five, and of a datagram behind it.
+fn broken_off(dir: &Path) -> [PathBuf; 2] {
+    let mut rows = handshake(0, 100, 500);
+    rows[2].4 = 999;
+    rows.extend([(5, false, ACK, 501, 101, 7), (9, true, ACK, 101, 508, 8)]);
+    let mut packets: Vec<Packet> = rows.iter().map(packet).collect();
+    packets.push(Packet { protocol: Some(17), flags: None, ..packet(&(20, true, 0, 0, 0, 1)) });
+    let [chunks, lists] = ["chunks", "lists"].map(|name| dir.join(name));
+    write_chunks(&chunks, &packets, &hosts(), Mode::Original);
+    let mut sink = FlowList::create(&lists, true, PART, true, About { mode: Mode::Original, ..about() }).unwrap();
+    let mut machine = Original::new(Options::default());
+    packets.iter().for_each(|packet| machine.packet(*packet, &hosts(), &mut sink).unwrap());
+    machine.finish(&hosts(), &mut sink).unwrap();
+    sink.finish(&hosts()).unwrap();
+    [chunks, lists]
+}
+
+/// Of packets that a flow counts and does not list there is the table to hold it against.
+#[test]
+fn what_a_flow_says_of_unlisted_packets_is_held_within_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    let [chunks, lists] = broken_off(dir.path());
+    [&chunks, &lists].into_iter().for_each(|folder| is_clean(folder));
+    let files = ["flows/flows_index.json", "flows/chunk_00000.json"].map(|name| chunks.join(name));
+    let flow: Value = serde_json::from_slice(&std::fs::read(&files[1]).unwrap()).unwrap();
+    let (flow, listed) = (&flow[0], flow[0]["packets"].as_array().unwrap());
+    assert!(listed.len() == 3 && flow["totalPackets"] == 5, "{flow}");
+    let number = |value: &Value| value.as_i64().unwrap();
+    let (start, end, bytes) = (number(&flow["startTime"]), number(&flow["endTime"]), number(&flow["totalBytes"]));
+    let of_listed = listed.iter().map(|packet| number(&packet["length"])).sum::<i64>();
+    for (name, from, to, said) in [
+        ("startTime", start, start + 1, "startTime is "),
+        ("startTime", start, start - 1_000_000, "startTime is "),
+        // Behind the datagram, which is the last packet of all, and before the last that is listed.
+        ("endTime", end, end + 11_001, "endTime is "),
+        ("endTime", end, end + 1_000_000_000_000_000, "endTime is "),
+        ("endTime", end, start + 1999, "endTime is "),
+        ("totalBytes", bytes, bytes + 1_000_000, "1000000 more than it has"),
+        ("totalBytes", bytes, bytes - 1, "1 fewer than it has"),
+        ("totalBytes", bytes, of_listed - 1, "the packets that it lists alone have"),
+        ("totalBytes", bytes, -500, "the packets that it lists alone have"),
+    ] {
+        let [from, to] = [from, to].map(|n| format!("\"{name}\": {n}"));
+        files.iter().for_each(|file| edit(file, &from, &to));
+        let problems = check(&chunks).unwrap().problems;
+        assert!(problems.iter().any(|problem| problem.contains(said)), "{name} {to}: {problems:#?}");
+        files.iter().for_each(|file| edit(file, &to, &from));
+    }
+    is_clean(&chunks);
+    let bins = lists.join("indices/flow_bins_1s.json");
+    let range = |end: i64| format!("\"invalid_ack\":[{start},{end}]");
+    for (to, said) in [
+        (end + 11_001, "and the last packet is of"),
+        (end + 1_000_000_000, "and the last packet is of"),
+        (start + 1999, "of invalid_ack, and by its list"),
+    ] {
+        edit(&bins, &range(end), &range(to));
+        let problems = check(&lists).unwrap().problems;
+        assert!(problems.iter().any(|problem| problem.contains(said)), "{to}: {problems:#?}");
+        edit(&bins, &range(to), &range(end));
+    }
+    is_clean(&lists);
+}
+
+fn is_clean(folder: &Path) {
+    let findings = check(folder).unwrap();
+    assert!(findings.is_clean(), "{findings:#?}");
 }
 
 /// The original lists TCP packets of which it could not read the flags, and has 0 for these.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::findings::short;
 use super::folder::Folder;
 use super::list::{self, Seen, name_of};
-use super::started::{Counted, Sum, sums};
+use super::started::{Counted, Sum, is_broken_off, sums};
 use super::stream::{Array, Held, Members, Object, Whole, plain};
 use crate::sink::timeline::flow_bins::{KINDS, WIDTHS};
 
@@ -198,6 +198,13 @@ fn file(folder: &mut Folder<'_>, seen: &mut Seen, file: &str, at: usize, told: &
                     folder.problem(file, format_args!("bin {bin}: no flows of {pair}"), "viewers draw nothing for it");
                 }
                 for (kind, sum) in &sums {
+                    let end = sum.range.1;
+                    if is_broken_off(*kind) && end > range.1 {
+                        let (kind, last) = (KINDS[*kind], range.1);
+                        let what =
+                            format_args!("bin {bin}, {pair}: {kind} ends at {end}, and the last packet is of {last}");
+                        folder.problem(file, what, "viewers draw it outside, or not");
+                    }
                     seen.prints[number as usize].add(at, bin, *kind, sum, false);
                 }
             }
@@ -290,7 +297,7 @@ fn locate(folder: &mut Folder<'_>, seen: &Seen, named: &[(usize, &str)], range: 
 }
 
 fn agree(is: &Sum, says: &Sum, with_ends: bool, kind: usize) -> bool {
-    let may_end_later = !with_ends && super::started::is_broken_off(kind);
+    let may_end_later = !with_ends && is_broken_off(kind);
     is.by == says.by
         && is.range.0 == says.range.0
         && (is.range.1 == says.range.1 || may_end_later && says.range.1 > is.range.1)

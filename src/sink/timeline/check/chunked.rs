@@ -49,7 +49,7 @@ pub(super) fn check(folder: &mut Folder<'_>, says: &Value) -> Result<()> {
             .map(|name| folder.number(MANIFEST, says, name));
     let range = folder.range(says);
     manifest::check(folder, says, &STRUCTURE);
-    let mut sums = Sums::default();
+    let mut sums = Sums::up_to(range.1);
     let mut seen = Seen { range, bins: Bins::new(range), ..Seen::default() };
     if packets != 0 || folder.path.join(PACKETS).exists() {
         rows(folder, &manifest::Filter::of(says), &mut sums, &mut seen);

@@ -384,7 +384,9 @@ fn totals(
     match total.checked_sub(packets.count) {
         Some(0) => {}
         Some(unlisted) if broken_off => {
-            sums.unlisted(flow["key"].as_str().unwrap_or_default(), unlisted);
+            let bytes = flow["totalBytes"].as_i64().unwrap_or(0);
+            sums.unlisted(flow["key"].as_str().unwrap_or_default(), unlisted, bytes.wrapping_sub(packets.bytes));
+            bounds(tell, flow, packets, sums);
             return unlisted;
         }
         _ => {
@@ -399,4 +401,25 @@ fn totals(
         tell("totalBytes", &format!("totalBytes is {}, and packets have {}", flow["totalBytes"], packets.bytes));
     }
     0
+}
+
+/// What a flow can say of packets that it does not list. They come behind those that it lists, of which the first is never left out.
+fn bounds(tell: &mut impl FnMut(&str, &str), flow: &Value, packets: &Listed, sums: &Sums) {
+    let Some((first, last)) = packets.times else { return };
+    if flow["startTime"].as_i64() != Some(first) {
+        tell("startTime", &format!("startTime is {}, and its first packet is of {first}", flow["startTime"]));
+    }
+    let latest = sums.latest();
+    if !flow["endTime"].as_i64().is_some_and(|end| (last..=latest).contains(&end)) {
+        let what = format!(
+            "endTime is {}, which is not from {last}, the last packet that it lists, to {latest}",
+            flow["endTime"]
+        );
+        tell("endTime", &format!("{what}, the last of all"));
+    }
+    if sums.has_usual_lengths() && flow["totalBytes"].as_i64().is_none_or(|bytes| bytes < packets.bytes) {
+        let what =
+            format!("totalBytes is {}, and the packets that it lists alone have {}", flow["totalBytes"], packets.bytes);
+        tell("totalBytes", &what);
+    }
 }

@@ -118,6 +118,8 @@ struct Sum {
     prints: [u64; 3],
     /// Packets that flows count and do not list.
     unlisted: u32,
+    /// Bytes of rows, less those of flows.
+    bytes: i64,
     /// The line of the first.
     line: u64,
 }
@@ -132,6 +134,10 @@ pub(super) struct Sums {
     breaks_off: bool,
     /// Keys of flows, by their hash, of which there was no row when they were read: the first.
     strangers: BTreeMap<u64, String>,
+    /// A row has a length that no frame has: negative, or so long that the original's sums are not known.
+    odd_lengths: bool,
+    /// The last time of all packets.
+    latest: i64,
     pub(super) has: Has,
 }
 
@@ -139,11 +145,23 @@ pub(super) struct Sums {
 const NAMED: usize = 20;
 
 impl Sums {
+    /// Of packets up to a time.
+    pub(super) fn up_to(latest: i64) -> Sums {
+        Sums { latest, ..Sums::default() }
+    }
+
+    /// The last time of all packets.
+    pub(super) fn latest(&self) -> i64 {
+        self.latest
+    }
+
     /// Adds a row of packets.csv.
     pub(super) fn row(&mut self, packet: &Told, line: u64) {
         let Some(kind) = packet.kind().map(|kind| kind as usize) else { return };
         let sum = self.of.entry(print(&packet.key())).or_insert_with(|| Sum { line, ..Sum::default() });
         sum.rows[kind] += 1;
+        sum.bytes = sum.bytes.wrapping_add(packet.length);
+        self.odd_lengths |= !(0..=i64::from(u32::MAX)).contains(&packet.length);
         sum.prints[kind] = sum.prints[kind].wrapping_add(packet.print());
     }
 
@@ -158,15 +176,22 @@ impl Sums {
             self.strangers.entry(hash).or_insert(key);
         }
         sum.listed[kind] += 1;
+        sum.bytes = sum.bytes.wrapping_sub(packet.length);
         sum.prints[kind] = sum.prints[kind].wrapping_sub(packet.print());
         true
     }
 
-    /// Adds packets that a flow of this key does not list.
-    pub(super) fn unlisted(&mut self, key: &str, packets: u64) {
+    /// Whether lengths of rows are those of frames.
+    pub(super) fn has_usual_lengths(&self) -> bool {
+        !self.odd_lengths
+    }
+
+    /// Adds packets that a flow of this key does not list, and their bytes.
+    pub(super) fn unlisted(&mut self, key: &str, packets: u64, bytes: i64) {
         self.breaks_off |= packets > 0;
         if let Some(sum) = self.of.get_mut(&print(&key)) {
             sum.unlisted = sum.unlisted.saturating_add(u32::try_from(packets).unwrap_or(u32::MAX));
+            sum.bytes = sum.bytes.wrapping_sub(bytes);
         }
     }
 
@@ -195,6 +220,9 @@ impl Sums {
                 format!("it has {rows} packets of these ends, and flows have {flows}")
             } else if sum.unlisted == 0 && kinds().any(|kind| sum.prints[kind] != 0) {
                 "flows list other packets of these ends than it has, by time, flags, numbers or length".to_owned()
+            } else if sum.unlisted > 0 && sum.bytes != 0 && self.has_usual_lengths() {
+                let which = if sum.bytes > 0 { "fewer" } else { "more" };
+                format!("totalBytes of the flows of these ends are {} {which} than it has", sum.bytes.unsigned_abs())
             } else {
                 continue;
             };

@@ -41,6 +41,8 @@ pub(super) struct Prints {
     of: [u64; WIDTHS.len()],
     /// The ends of flows that were broken off.
     ends: [u64; WIDTHS.len()],
+    /// How much later these ends are in files than in lists, in all.
+    later: [i128; WIDTHS.len()],
 }
 
 impl Prints {
@@ -55,11 +57,14 @@ impl Prints {
                 *sum = if is_of_lists { sum.wrapping_add(print) } else { sum.wrapping_sub(print) };
             }
         }
+        if let Some(later) = self.later.get_mut(width).filter(|_| is_broken_off) {
+            *later += i128::from(last) * if is_of_lists { -1 } else { 1 };
+        }
     }
 
-    /// Whether lists and files have the same at a width; of ends that are not known only the rest.
+    /// Whether lists and files have the same at a width; ends that are not known are not before those of lists.
     pub(super) fn agree(&self, width: usize, with_ends: bool) -> bool {
-        self.of[width] == 0 && !(with_ends && self.ends[width] != 0)
+        self.of[width] == 0 && if with_ends { self.ends[width] == 0 } else { self.later[width] >= 0 }
     }
 }
 
