@@ -212,12 +212,23 @@ fn versions_3_3_and_5_0_are_shown_alone_and_what_is_wrong_in_them_is_named() {
         let folder = folder.join(version);
         let ran = save(&folder);
         assert_eq!(ran.code, Some(0), "{ran:?}");
-        let beside = folder.join("..").join(other).display().to_string();
+        let beside = folder.with_file_name(other).display().to_string();
         let lacks = format!("{}: {lacks}, which would be in {beside}; view the folder around", folder.display());
         assert!(ran.said.contains(said) && ran.said.contains(&lacks), "{ran:?}");
         assert!(fs::read_to_string(&page).unwrap().contains(&lacks), "{lacks} is on the page");
     }
     assert!(!save(&folder).said.contains("which would be in"));
+    // None of ours is beside it, by its name or at all.
+    let alone = dir.path().join("alone");
+    fs::rename(folder.join("v3.3"), &alone).unwrap();
+    for (place, said) in [
+        (alone.clone(), "it has no flows, which would be in a folder of version 5.0 beside it"),
+        (folder.join("v5.0"), "nor lengths, which would be in a folder of version 3.3 beside it"),
+    ] {
+        let ran = save(&place);
+        assert!(ran.said.contains(said) && !ran.said.contains(".."), "{ran:?}");
+    }
+    fs::rename(&alone, folder.join("v3.3")).unwrap();
     let edit = |file: &str, from: &str, to: &str, says: &[&str], code: i32| {
         let path = folder.join(file);
         let text = fs::read_to_string(&path).unwrap();

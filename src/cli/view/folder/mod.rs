@@ -132,18 +132,32 @@ pub(super) fn read(parts: &[Part], sink: &mut Scene) -> anyhow::Result<Origin> {
 /// What a folder of version 3.3 or 5.0 lacks by itself, and where that would be.
 pub(super) fn lacks(parts: &[Part]) -> Option<String> {
     let [Part { folder, version, .. }] = parts else { return None };
-    let (what, other) = match version {
+    let (what, names) = match version {
         Version::Chunked => return None,
-        Version::Packets => ("no flows", "v5.0"),
-        Version::Flows => ("neither packets that are in no flow nor lengths", "v3.3"),
+        Version::Packets => ("no flows", ["v3.3", "v5.0"]),
+        Version::Flows => ("neither packets that are in no flow nor lengths", ["v5.0", "v3.3"]),
     };
     // Without a slash behind it.
     let folder: PathBuf = folder.components().collect();
-    let (beside, folder) = (folder.join("..").join(other), folder.display());
-    Some(format!(
-        "{folder}: it has {what}, which would be in {}; view the folder around the two to see both",
-        beside.display()
-    ))
+    let place = if folder.file_name().is_some() { folder.clone() } else { folder.canonicalize().unwrap_or_default() };
+    let [own, other] = names;
+    let beside = place.with_file_name(other);
+    // The two are viewed together by these names.
+    let is_pair = place.ends_with(own) && matches!(find(&beside), Ok(Found::Timeline(_)));
+    let folder = folder.display();
+    Some(match is_pair {
+        true => format!(
+            "{folder}: it has {what}, which would be in {}; view the folder around the two to see both",
+            beside.display()
+        ),
+        false => {
+            let (own, other) = (&own[1..], &other[1..]);
+            format!(
+                "{folder}: it has {what}, which would be in a folder of version {other} beside it; named v{own} and v{other} in one folder, \
+                 both are shown by viewing that"
+            )
+        }
+    })
 }
 
 /// What manifests say, and how it compares with what was there.
