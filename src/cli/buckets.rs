@@ -33,7 +33,7 @@ use super::{Exit, Shared, Usage, interrupt, say, stdout, times};
 #[command(after_help = "\
 A bucket is a stretch of time. Its row says how many packets went in and out, of which kinds, how many flows began, what DNS \
 was asked, and how many destinations there were. Rows come in order of time, each as soon as its bucket is over; of several widths in the order in which buckets end, the narrower \
-first (only into a gap of about --gap-limit buckets may a late packet bring rows behind those of other widths). Of `-` alone, a signal \
+first, but where packets come late or gaps are longer than --gap-limit: there rows of a narrower width may come behind those of wider ones. Of `-` alone, a signal \
 such as Ctrl-C ends the input: the last rows and the metrics are written, and the exit code tells of the signal (130).
 
 Examples:
@@ -223,6 +223,10 @@ fn into_place(args: &Args, found: Found, progress: &Arc<Progress>) -> anyhow::Re
         None => Ok(write(args, found, progress, stdout::lock()?, Path::new("standard output"), true)?.1),
         Some(path) if args.append && can_grow(path) => {
             let is_new = goes_on(args, path, found.units.iter().any(|unit| unit.sensor.is_some()))?;
+            if let Some(folder) = path.parent().filter(|folder| is_new && !folder.as_os_str().is_empty()) {
+                std::fs::create_dir_all(folder)
+                    .with_context(|| format!("{}: cannot make the folder", folder.display()))?;
+            }
             let file = OpenOptions::new().create(true).append(true).open(path);
             let file = file.with_context(|| format!("{}: cannot open", path.display()))?;
             match write(args, found, progress, file, path, is_new) {

@@ -31,6 +31,22 @@ fn output_is_replaced_or_added_to() {
     assert_eq!((failed.code, lines()), (Some(1), 2));
 }
 
+/// Folders that are missing are made, as without --append.
+#[test]
+fn rows_are_added_in_folders_that_are_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "a.pcap", &pcap(&[udp(START, 1)]));
+    let out = folder.path().join("new/er/x.jsonl");
+    for runs in 1..=2 {
+        let ran = run(["buckets", "-q", path.to_str().unwrap(), "-o", out.to_str().unwrap(), "--append"]);
+        assert_eq!(ran.code, Some(0), "{}", ran.said);
+        let text = std::fs::read_to_string(&out).unwrap();
+        assert_eq!(text.matches("\"type\":\"bucket\"").count(), runs, "{text}");
+    }
+    let help = run(["buckets", "--help"]).out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains("rows of a narrower width may come behind those of wider ones"), "{help}");
+}
+
 /// Rows are added behind whole rows of the same columns, or not at all.
 #[test]
 fn nothing_is_added_to_what_is_not_whole_or_of_other_columns() {
