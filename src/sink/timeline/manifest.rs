@@ -106,9 +106,18 @@ pub(super) fn plain(name: &str) -> Result<&str> {
     };
     if let Some(why) = why {
         let message = format!("cannot be written, {why}; give it another name, in the table or with --ip-map");
-        return Err(ErrorKind::Name(format!("the host {name:?} {message}")).into());
+        return Err(ErrorKind::Name(format!("the host {} {message}", shown(name))).into());
     }
     Ok(name)
+}
+
+/// A name in quotes, as far as it is read at a glance.
+pub(super) fn shown(name: &str) -> String {
+    const MOST: usize = 40;
+    match name.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{:?}...", &name[..end]),
+        None => format!("{name:?}"),
+    }
 }
 
 /// Whether a name is a cell without quotes.

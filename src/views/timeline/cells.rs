@@ -132,12 +132,19 @@ impl<R: Read> Cells<R> {
             while self.at == self.bytes.len() && !self.ended {
                 self.fill()?;
             }
+            // At the end of the table a line feed ends the row, unless a quote is open: then it is part of the cell.
+            let is_end = self.at == self.bytes.len();
+            let bytes = if is_end { &b"\n"[..] } else { &self.bytes[self.at..] };
             let (result, read, wrote, ended) =
-                self.quoted.read_record(&self.bytes[self.at..], &mut self.text[length..], &mut self.ends[cells..]);
-            self.at += read;
+                self.quoted.read_record(bytes, &mut self.text[length..], &mut self.ends[cells..]);
+            if is_end && wrote > 0 {
+                return Err(never_ends("the row ends with the table"));
+            }
+            self.at += if is_end { 0 } else { read };
             length += wrote;
             cells += ended;
             match result {
+                ReadRecordResult::InputEmpty if is_end => return Ok(None),
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull | ReadRecordResult::OutputEndsFull if length.max(cells) >= LONGEST => {
                     return Err(too_long());
@@ -174,7 +181,11 @@ impl<R: Read> Cells<R> {
 }
 
 fn too_long() -> io::Error {
-    io::Error::new(ErrorKind::InvalidData, "the row is longer than 1 MiB; a line or a quote has no end")
+    never_ends("the row is longer than 1 MiB")
+}
+
+fn never_ends(what: &str) -> io::Error {
+    io::Error::new(ErrorKind::InvalidData, format!("{what}; a line or a quote has no end"))
 }
 
 /// Looks for the ends of cells in the row that begins here.
@@ -230,17 +241,34 @@ mod tests {
 
     type Rows = Vec<Vec<Vec<u8>>>;
 
-    fn ours(bytes: &[u8], step: usize) -> Rows {
+    /// Rows, and what was wrong with the one behind them.
+    fn read(bytes: &[u8], step: usize) -> (Rows, Option<String>) {
         let mut cells = Cells::new(Slow(bytes, step));
         let owned = |row: Row| row.iter().map(<[u8]>::to_vec).collect();
-        let mut rows: Rows = cells.header().unwrap().map(owned).into_iter().collect();
-        while let Some(row) = cells.next().unwrap() {
-            rows.push(owned(row));
+        let mut rows = Rows::new();
+        loop {
+            match if rows.is_empty() { cells.header() } else { cells.next() } {
+                Ok(Some(row)) => rows.push(owned(row)),
+                Ok(None) => return (rows, None),
+                Err(error) => return (rows, Some(error.to_string())),
+            }
+        }
+    }
+
+    fn ours(bytes: &[u8], step: usize) -> Rows {
+        read(bytes, step).0
+    }
+
+    /// Rows as csv has them, but for the last if its quote has no end, so that a line feed becomes part of it.
+    fn of_csv(bytes: &[u8]) -> Rows {
+        let mut rows = all_of_csv(bytes);
+        if rows != all_of_csv(&[bytes, b"\n"].concat()) {
+            rows.pop();
         }
         rows
     }
 
-    fn of_csv(bytes: &[u8]) -> Rows {
+    fn all_of_csv(bytes: &[u8]) -> Rows {
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
         reader.byte_records().map(|row| row.unwrap().iter().map(<[u8]>::to_vec).collect()).collect()
     }
@@ -274,6 +302,22 @@ mod tests {
             assert_eq!((rows.len(), rows[1][1].len(), rows[2][1].clone()), (3, long.len(), b"2".to_vec()));
         }
         assert_eq!(ours(b"\xef\xbb\xbfa,b\n1", 9), [vec![b"a".to_vec(), b"b".to_vec()], vec![b"1".to_vec()]]);
+    }
+
+    #[test]
+    fn a_quote_without_end_is_no_row() {
+        for text in ["a,b\n1,2\n3,\"4\n5,6\n", "a,b\n1,2\n3,\"4\n5,6", "a,b\n1,2\n\"", "a,b\n1,2\n\"\"\"3"] {
+            for step in [4, PIECE] {
+                let (rows, wrong) = read(text.as_bytes(), step);
+                assert_eq!(rows.len(), 2, "{text:?}");
+                let said = "the row ends with the table; a line or a quote has no end";
+                assert_eq!(wrong.as_deref(), Some(said), "{text:?}");
+            }
+        }
+        for text in ["a,b\n1,2\n3,\"4\"", "a,b\n1,2\n3,\"4\"\"\"\n", "a,b\n1,2\n3,4\"", "a,b\n1,2\n3,\"\""] {
+            let (rows, wrong) = read(text.as_bytes(), 4);
+            assert_eq!((rows.len(), wrong), (3, None), "{text:?}");
+        }
     }
 
     #[test]

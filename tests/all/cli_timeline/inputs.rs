@@ -42,6 +42,29 @@ fn what_has_no_end_is_refused_early() {
     assert!(ran.code == Some(3) && ran.out.contains(&said), "{}", ran.out);
 }
 
+/// A quote that is open where a table ends takes no rows into its cell.
+#[test]
+fn a_quote_without_end_is_told_and_what_is_before_it_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let header = "timestamp,src_ip,dst_ip,src_port,dst_port,flags,length\n";
+    let row = |n: u64| format!("{},a,b,1,2,16,60\n", 1_700_000_000_000_000 + n);
+    let rows: String = (1..100).map(row).collect();
+    let table = [header, &row(0), "1700000000000001,b,\"a,2,1,16,60\n", &rows].concat();
+    let table = file(dir.path(), "t.csv", table.as_bytes());
+    let out = dir.path().join("out");
+    for mode in ["correct", "original"] {
+        let ran = timeline(&[table.to_str().unwrap(), "-o", out.to_str().unwrap(), "--force", "--mode", mode]);
+        let said = "the row ends with the table; a line or a quote has no end, in line 3; 1 packet before it kept";
+        assert!(ran.code == Some(3) && ran.said.contains(said), "{mode}: {}", ran.said);
+        assert!(ran.said.lines().all(|line| line.len() < 400), "{}", ran.said);
+    }
+    let long = format!("{header}1700000000000001,\"{}\",a,2,1,16,60\n", "x,".repeat(1000));
+    let long = file(dir.path(), "long.csv", long.as_bytes());
+    let ran = timeline(&[long.to_str().unwrap(), "-o", out.to_str().unwrap(), "--force"]);
+    assert!(ran.code == Some(1) && ran.said.contains("long.csv, line 2: the host \"x,x,"), "{}", ran.said);
+    assert!(ran.said.lines().all(|line| line.len() < 400), "{}", ran.said);
+}
+
 #[test]
 fn a_name_that_viewers_cannot_read_is_refused_with_the_way_out() {
     let dir = tempfile::tempdir().unwrap();
