@@ -65,6 +65,41 @@ fn a_quote_without_end_is_told_and_what_is_before_it_kept() {
     assert!(ran.said.lines().all(|line| line.len() < 400), "{}", ran.said);
 }
 
+/// A time of 0 is of any unit: the next tells it. And a table does not change it on its way.
+#[test]
+fn the_unit_of_times_is_that_of_the_first_but_0_and_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let header = "timestamp,src_ip,dst_ip,src_port,dst_port,flags,length,protocol\n";
+    let table = |name: &str, times: &[i64]| {
+        let rows: String = times.iter().map(|time| format!("{time},a,b,1,2,16,60,6\n")).collect();
+        file(dir.path(), name, [header, &rows].concat().as_bytes())
+    };
+    let out = dir.path().join("out");
+    let run = |table: &Path, mode: &str| {
+        timeline(&[table.to_str().unwrap(), "-o", out.to_str().unwrap(), "--force", "--mode", mode])
+    };
+    let seconds = table("z.csv", &[0, 0, 1_700_000_000]);
+    let ran = run(&seconds, "correct");
+    assert!(
+        ran.code == Some(1) && ran.said.contains("line 4: column timestamp: 1700000000 looks like seconds"),
+        "{ran:?}"
+    );
+    let ran = run(&seconds, "original");
+    assert!(ran.code == Some(3) && ran.said.contains("line 4 is the first"), "{ran:?}");
+    let changes = table("late.csv", &[1_700_000_000_000_000, 1_700_000_000, 1_700_000_001]);
+    let said = "late.csv: 2 rows have a time that is clearly not in microseconds, as the first is: taken as it is; line 3 is the \
+                first: timestamp 1700000000\n";
+    for mode in ["correct", "original"] {
+        let ran = run(&changes, mode);
+        assert!(ran.code == Some(3) && ran.said.contains(said), "{ran:?}");
+        assert!(ran.said.contains("3 packets, 3 of TCP"), "{ran:?}");
+    }
+    for times in [&[0, 1000][..], &[0, 0], &[5, 300_000_000], &[1_700_000_000_000_000, 0, 5, 1_700_000_000_000_001]] {
+        let ran = run(&table("fine.csv", times), "correct");
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+    }
+}
+
 #[test]
 fn a_name_that_viewers_cannot_read_is_refused_with_the_way_out() {
     let dir = tempfile::tempdir().unwrap();

@@ -38,7 +38,9 @@ pub enum Fault {
     Short,
     /// An address is not UTF-8; it is left out.
     NotText,
-    /// The first time is clearly none in microseconds, and is taken as it is, in the original's mode alone.
+    /// Its time is clearly none in microseconds, as the first is, and is taken as it is.
+    UnitChanges,
+    /// The first time but 0 is clearly none in microseconds, and is taken as it is, in the original's mode alone.
     OtherUnit,
     /// The cell of this column is no number that fits 64 bits, and counts as none.
     NoNumber(&'static str),
@@ -48,7 +50,7 @@ impl Fault {
     /// Whether rows of this fault are left out.
     #[must_use]
     pub fn leaves_out(self) -> bool {
-        !matches!(self, Fault::OtherUnit | Fault::NoNumber(_))
+        !matches!(self, Fault::UnitChanges | Fault::OtherUnit | Fault::NoNumber(_))
     }
 
     /// In a few words, for sums.
@@ -65,7 +67,7 @@ impl Fault {
             Fault::TooWide => "long row",
             Fault::Short => "short row",
             Fault::NotText => "address that is not UTF-8",
-            Fault::OtherUnit => "of another unit",
+            Fault::UnitChanges | Fault::OtherUnit => "of another unit",
             Fault::NoNumber(_) => "without a number",
         }
     }
@@ -90,10 +92,15 @@ impl fmt::Display for Remark {
             Fault::TooWide => f.write_str("more cells than the header")?,
             Fault::Short => f.write_str("fewer cells than the header")?,
             Fault::NotText => f.write_str("an address that is not UTF-8")?,
+            Fault::UnitChanges => f.write_str("a time that is clearly not in microseconds, as the first is")?,
             Fault::OtherUnit => {}
             Fault::NoNumber(column) => write!(f, "no decimal number in column {column}")?,
         }
-        f.write_str(if fault.leaves_out() { ": left out; " } else { ": taken for none; " })?;
+        f.write_str(match fault {
+            Fault::UnitChanges => ": taken as it is; ",
+            fault if fault.leaves_out() => ": left out; ",
+            _ => ": taken for none; ",
+        })?;
         write!(f, "line {line}{}", if *rows == 1 { "" } else { " is the first" })?;
         if says.is_empty() { Ok(()) } else { write!(f, ": {says}") }
     }

@@ -9,7 +9,7 @@
 //! file there, and its chunk is lost; here that row alone is left out.
 //!
 //! [`Mode::Original`] takes what the original takes: flags in hexadecimal for none, times of any unit, and numbers that no packet has; of
-//! the first two it remarks. Else these are refused, and a row with such a number, or with fewer cells than the header, is left out: a [`Fault`] says which are.
+//! the first two it remarks. The first time but 0 tells the unit; of later times of another there is a remark in both modes. Else these are refused, and a row with such a number, or with fewer cells than the header, is left out: a [`Fault`] says which are.
 //!
 //! packets.csv of our own folders has two columns that say what the others do not: `seg_len`, the bytes of payload, and `flag_type`, by which flags
 //! that are not known are no flags that are 0. So it makes the flows that its capture made.
@@ -31,7 +31,7 @@ pub use fault::{Fault, Remark};
 pub use names::Names;
 use names::Recent;
 pub(crate) use row::COLUMNS;
-use row::{Column, Columns, REQUIRED};
+use row::{Column, Columns, REQUIRED, Unit};
 
 /// Takes the rows of tables: a machine, and what it may want to know beside packets.
 pub trait Rows: Machine {
@@ -171,10 +171,11 @@ impl Table {
         }
         // Only folders of our own have both columns, and their times are of one unit.
         let is_ours = places[Column::FlagType as usize].is_some() && places[Column::SegLen as usize].is_some();
+        let unit = if is_ours { Unit::Taken } else { Unit::Unknown };
         let path = path.to_owned();
         Ok(Table {
             rows,
-            columns: Columns { path, mode, width: header.len(), places, has_unit: is_ours, recent: Recent::default() },
+            columns: Columns { path, mode, width: header.len(), places, unit, recent: Recent::default() },
         })
     }
 

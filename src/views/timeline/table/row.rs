@@ -1,6 +1,7 @@
 //! The packet of a row, or what is wrong with it.
 
-use std::ops::RangeInclusive;
+use std::fmt;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
 use super::super::cells::Row;
@@ -44,14 +45,28 @@ pub(super) enum Column {
     SegLen,
 }
 
+/// What is known of the unit of a table's times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// No time was seen but 0, which is the same in all.
+    Unknown,
+    /// The first was one in microseconds since 1970, so all are.
+    Since1970,
+    /// Whatever it is, it is taken.
+    Taken,
+}
+
+/// Times that are clearly microseconds since 1970: those of 1973 to 5138.
+const SINCE_1970: Range<i64> = 100_000_000_000_000..100_000_000_000_000_000;
+
 /// What its cells are.
 pub(super) struct Columns {
     pub(super) path: PathBuf,
     pub(super) mode: Mode,
     pub(super) width: usize,
     pub(super) places: [Option<usize>; COLUMNS.len()],
-    /// A time was seen, and looked like microseconds.
-    pub(super) has_unit: bool,
+    /// What is known of the unit of times.
+    pub(super) unit: Unit,
     pub(super) recent: Recent,
 }
 
@@ -89,12 +104,13 @@ impl Columns {
             report.remark(Fault::NoTime, line, || says(Column::Timestamp));
             return Ok(None);
         };
-        if !self.has_unit {
-            match microseconds(time) {
-                Err(message) if strict => return Err(refused(self.path.clone(), line, message)),
-                Err(message) => report.remark(Fault::OtherUnit, line, || message),
-                Ok(()) => {}
+        match (self.unit, microseconds(time)) {
+            (Unit::Unknown, Err(message)) if strict => {
+                return Err(refused(self.path.clone(), line, message.to_string()));
             }
+            (Unit::Unknown, Err(message)) => report.remark(Fault::OtherUnit, line, || message.to_string()),
+            (Unit::Since1970, Err(_)) => report.remark(Fault::UnitChanges, line, || says(Column::Timestamp)),
+            _ => {}
         }
         let flags = cell(Column::Flags);
         if strict
@@ -151,7 +167,9 @@ impl Columns {
             }
         };
         let Some((src, dst)) = ends else { return Ok(None) };
-        self.has_unit = true;
+        if self.unit == Unit::Unknown && time != 0 {
+            self.unit = if SINCE_1970.contains(&time) { Unit::Since1970 } else { Unit::Taken };
+        }
         Ok(Some(Packet { src, dst, ..packet }))
     }
 }
@@ -200,16 +218,31 @@ fn protocol(cell: &[u8]) -> Option<i64> {
     named.into_iter().find(|(name, _)| cell.trim_ascii().eq_ignore_ascii_case(name.as_bytes())).map(|(_, n)| n)
 }
 
-/// What is wrong with a table's first time if it is clearly of another unit: microseconds since 1970 are those of 1973 to 5138, or count from a
+/// What is wrong with a table's first time that is not 0 if it is clearly of another unit: microseconds since 1970 are those of 1973 to 5138, or count from a
 /// beginning of the table's own.
-fn microseconds(time: i64) -> std::result::Result<(), String> {
+fn microseconds(time: i64) -> std::result::Result<(), Looks> {
     let (unit, way) = match time.unsigned_abs() {
         100_000_000..100_000_000_000 => ("seconds", "multiply it by 1,000,000"),
         100_000_000_000..100_000_000_000_000 => ("milliseconds", "multiply it by 1,000"),
         100_000_000_000_000_000.. => ("nanoseconds", "divide it by 1,000"),
         _ => return Ok(()),
     };
-    Err(format!("column timestamp: {time} looks like {unit}; times are microseconds since 1970 here, so {way}"))
+    Err(Looks { time, unit, way })
+}
+
+/// A time that looks like one of another unit, as text a sentence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Looks {
+    time: i64,
+    unit: &'static str,
+    way: &'static str,
+}
+
+impl fmt::Display for Looks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Looks { time, unit, way } = self;
+        write!(f, "column timestamp: {time} looks like {unit}; times are microseconds since 1970 here, so {way}")
+    }
 }
 
 #[cfg(test)]
@@ -223,7 +256,7 @@ mod tests {
             (1_700_000_000_000, "milliseconds"),
             (1_700_000_000_000_000_000, "nanoseconds"),
         ] {
-            assert!(microseconds(time).unwrap_err().contains(&format!("like {unit};")), "{time}");
+            assert!(microseconds(time).unwrap_err().to_string().contains(&format!("like {unit};")), "{time}");
         }
         for time in [0, -5, 99_999_999, 1_700_000_000_000_000, 100_000_000_000_000] {
             assert_eq!(microseconds(time), Ok(()), "{time}");
