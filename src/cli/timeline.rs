@@ -25,7 +25,7 @@ use pcap_compactor::views::timeline::view::{Selection, TimelineJob};
 use pcap_compactor::views::timeline::{Choice, Chosen, Correct, Machine, Mode, TimelineSink, correct};
 
 use self::checking::check_folder;
-use self::closing::{behind, closing, rows_of, sum};
+use self::closing::{behind, closing, odd_names, rows_of, sum};
 use super::progress::Bar;
 use super::reading::{Reading, Sources};
 use super::summary::{self, Sum, complaints, overlap};
@@ -46,7 +46,7 @@ reads no flag_type.
 a read chunk does, so its result depends on --read-rows. Two things are not as there. It lets pandas guess one type for a column of a \
 chunk of --read-rows rows, here cells are read one by one: a column that holds both numbers and text differs (`1` is then a name beside \
 names, and `2.0` no number beside text). And of a row with more cells than the header it loses the chunk, here the row alone. Times that are \
-clearly no microseconds are taken as they are, as there, and told (exit code 3). A protocol is a number: `TCP` in its column is in no flow, as there; --mode correct knows names.
+clearly no microseconds are taken as they are, as there, and told (exit code 3), as are names with commas or quotes, which viewers of 2.0 do not read. A protocol is a number: `TCP` in its column is in no flow, as there; --mode correct knows names.
 
 packets.csv of version 2.0 has packets in the order in which they were captured, or stand in tables, whatever their times.
 
@@ -245,7 +245,10 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         }
     };
     let written = sink.summary();
+    let odd = odd_names(&written, sink.odd_name());
     sink.commit()?;
+    odd.iter().for_each(|line| say(line));
+    let exit = if odd.is_some() { exit.max(Exit::Partial) } else { exit };
     if !shared.quiet {
         rows.iter().for_each(|rows| say(rows));
         say(&closing(&written));

@@ -45,6 +45,15 @@ pub(super) fn behind(summary: &Summary) -> Option<String> {
     (summary.behind > 0).then_some(line)
 }
 
+/// Names that viewers and `--check` do not read, of which `first` is one.
+pub(super) fn odd_names(summary: &Summary, first: Option<&str>) -> Option<String> {
+    let (hosts, first) = (things(summary.odd_names, "host"), first?);
+    Some(format!(
+        "{hosts} of a name with a comma, a quote or an end of line: as in the original, they are written as they are, and neither viewers, `view` nor \
+         `--check` read them; {first} is the first; give others in the table or with --ip-map"
+    ))
+}
+
 /// The closing line.
 pub(super) fn closing(summary: &Summary) -> String {
     let Summary { packets, tcp, hosts, flows, without_initiator, .. } = *summary;

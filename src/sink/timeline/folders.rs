@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::manifest::plain;
+use super::manifest::{is_plain, plain, shown};
 use super::{About, Chunked, FlowList, Multires, are_timelines};
 use crate::error::{ErrorKind, Result};
 use crate::sink::folder::AtomicFolder;
-use crate::views::timeline::{Apart, Flow, Hosts, Mode, Packet, TimelineSink};
+use crate::views::timeline::{Apart, Flow, Host, Hosts, Mode, Packet, TimelineSink};
 
 /// Which versions are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,8 +27,10 @@ pub struct Summary {
     pub packets: u64,
     /// Those of TCP.
     pub tcp: u64,
-    /// Hosts.
+    /// Hosts that packets named.
     pub hosts: usize,
+    /// Those whose names have commas, quotes or ends of lines, which viewers of 2.0 do not read; of [`Mode::Original`] alone.
+    pub odd_names: u64,
     /// Flows.
     pub flows: u64,
     /// Those of which nobody knows who began them; viewers of 2.0 hide them.
@@ -50,8 +52,12 @@ pub struct Folders {
     hosts: Hosts,
     summary: Summary,
     mode: Mode,
-    /// Hosts whose names are known to be cells, by number; nothing where 2.0 alone is written, which looks itself.
-    plain: Option<Vec<bool>>,
+    /// Whether names that are no cells are refused; the original writes them into 2.0.
+    refuses: bool,
+    /// Hosts that packets named, by number.
+    seen: Vec<bool>,
+    /// The first name that is no cell, where they are not refused.
+    odd: Option<String>,
     swept: Vec<PathBuf>,
 }
 
@@ -88,14 +94,16 @@ impl Folders {
             sinks.push(Box::new(FlowList::inside(&folder, v5, about.clone())?));
             around = Some(folder);
         }
-        let plain = (layout != Layout::Chunked).then(Vec::new);
+        let refuses = layout != Layout::Chunked || about.mode == Mode::Correct;
         Ok(Folders {
             around,
             sinks,
             hosts: Hosts::default(),
             summary: Summary::default(),
             mode: about.mode,
-            plain,
+            refuses,
+            seen: Vec::new(),
+            odd: None,
             swept,
         })
     }
@@ -104,6 +112,32 @@ impl Folders {
     #[must_use]
     pub fn swept(&self) -> &[PathBuf] {
         &self.swept
+    }
+
+    /// The first of [`Summary::odd_names`], in quotes and not longer than is read at a glance.
+    #[must_use]
+    pub fn odd_name(&self) -> Option<&str> {
+        self.odd.as_deref()
+    }
+
+    /// Looks at a host that a packet names for the first time.
+    fn meet(&mut self, host: Host, hosts: &Hosts) -> Result<()> {
+        let place = host as usize;
+        if self.seen.get(place) == Some(&true) {
+            return Ok(());
+        }
+        let name = hosts.name(host);
+        if self.refuses {
+            // Before it is forgotten which packet that was.
+            plain(name)?;
+        } else if !is_plain(name) {
+            self.summary.odd_names += 1;
+            self.odd.get_or_insert_with(|| shown(name));
+        }
+        self.seen.resize(self.seen.len().max(place + 1), false);
+        self.seen[place] = true;
+        self.summary.hosts += usize::from(!name.is_empty());
+        Ok(())
     }
 
     /// Makes the folder visible, whole, once all packets and flows have been handed over.
@@ -128,22 +162,9 @@ impl Folders {
     }
 }
 
-/// Refuses a packet of a host whose name is no cell, before it is forgotten which packet that was.
-fn are_plain(known: &mut Vec<bool>, packet: &Packet, hosts: &Hosts) -> Result<()> {
-    for host in [packet.src, packet.dst] {
-        let place = host as usize;
-        if known.get(place) != Some(&true) {
-            plain(hosts.name(host))?;
-            known.resize(known.len().max(place + 1), false);
-            known[place] = true;
-        }
-    }
-    Ok(())
-}
-
 impl TimelineSink for Folders {
     fn packet(&mut self, packet: &Packet, hosts: &Hosts) -> Result<()> {
-        self.plain.as_mut().map_or(Ok(()), |known| are_plain(known, packet, hosts))?;
+        self.meet(packet.src, hosts).and_then(|()| self.meet(packet.dst, hosts))?;
         self.summary.packets += 1;
         self.summary.tcp += u64::from(packet.protocol == Some(6));
         if let Some(why) = self.mode.apart(packet, hosts) {
@@ -162,7 +183,6 @@ impl TimelineSink for Folders {
 
     /// Nothing is visible yet; [`Folders::commit`] makes it so.
     fn finish(&mut self, hosts: &Hosts) -> Result<()> {
-        self.summary.hosts = hosts.names().iter().filter(|name| !name.is_empty()).count();
         self.hosts = hosts.clone();
         Ok(())
     }

@@ -65,6 +65,23 @@ fn a_quote_without_end_is_told_and_what_is_before_it_kept() {
     assert!(ran.said.lines().all(|line| line.len() < 400), "{}", ran.said);
 }
 
+/// The closing line counts hosts as the manifest does: those of packets that were chosen.
+#[test]
+fn hosts_that_were_not_chosen_are_not_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let header = "timestamp,src_ip,dst_ip,src_port,dst_port,flags,length,protocol\n";
+    let table = format!("{header}1700000000000000,a,b,1,2,16,60,6\n1700000000000001,c,b,1,2,16,60,6\n");
+    let table = file(dir.path(), "t.csv", table.as_bytes());
+    let out = dir.path().join("out");
+    for options in [&["--hosts", "a"][..], &["--max-records", "1"], &["--hosts", "a", "--layout", "all"]] {
+        for mode in ["correct", "original"] {
+            let base = [table.to_str().unwrap(), "-o", out.to_str().unwrap(), "--force", "--mode", mode];
+            let ran = timeline(&[&base, options].concat());
+            assert!(ran.code == Some(0) && ran.said.contains("of 2 hosts in 1 flow"), "{}", ran.said);
+        }
+    }
+}
+
 /// A time of 0 is of any unit: the next tells it. And a table does not change it on its way.
 #[test]
 fn the_unit_of_times_is_that_of_the_first_but_0_and_stays() {
