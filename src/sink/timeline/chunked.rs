@@ -141,6 +141,16 @@ impl Chunked {
         file.close()
     }
 
+    /// Begins packets.csv with its header, once.
+    fn begin_rows(&mut self) -> Result<()> {
+        if self.packets.is_none() {
+            self.packets = Some(self.folder()?.file(PACKETS)?);
+            self.rows.extend_from_slice(HEADER);
+            self.rows.extend_from_slice(if self.about.mode == Mode::Correct { b",seg_len\n" } else { b"\n" });
+        }
+        Ok(())
+    }
+
     fn write_rows(&mut self) -> Result<()> {
         if let Some(file) = &mut self.packets {
             file.append(&self.rows)?;
@@ -208,11 +218,7 @@ impl TimelineSink for Chunked {
         }
         self.totals.add(packet);
         self.times.as_mut().ok_or_else(finished)?.push(packet.time)?;
-        if self.packets.is_none() {
-            self.packets = Some(self.folder()?.file(PACKETS)?);
-            self.rows.extend_from_slice(HEADER);
-            self.rows.extend_from_slice(if self.about.mode == Mode::Correct { b",seg_len\n" } else { b"\n" });
-        }
+        self.begin_rows()?;
         row(packet, hosts, self.about.mode, &mut self.rows);
         if self.rows.len() >= GATHER { self.write_rows() } else { Ok(()) }
     }
@@ -265,6 +271,10 @@ impl TimelineSink for Chunked {
         self.entries.close(b']');
         self.entries.hand_on(|text| self.index.append(text))?;
         self.index.flush()?;
+        if self.about.mode == Mode::Correct {
+            // The original writes none of no packets.
+            self.begin_rows()?;
+        }
         self.write_rows()?;
         if let Some(file) = self.packets.take() {
             file.close()?;

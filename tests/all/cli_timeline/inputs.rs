@@ -117,6 +117,29 @@ fn the_unit_of_times_is_that_of_the_first_but_0_and_stays() {
     }
 }
 
+/// packets.csv is there, as the manifest says, with its header alone.
+#[test]
+fn without_packets_packets_csv_has_a_header() {
+    let dir = tempfile::tempdir().unwrap();
+    let header = "timestamp,src_ip,dst_ip,src_port,dst_port,flags,length\n";
+    let table = file(dir.path(), "t.csv", header.as_bytes());
+    let [out, again] = ["out", "again"].map(|name| dir.path().join(name));
+    let ran = timeline(&[table.to_str().unwrap(), "-o", out.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let packets = out.join("packets.csv");
+    let text = std::fs::read_to_string(&packets).unwrap();
+    assert!(
+        text.starts_with("timestamp,src_ip,") && text.ends_with(",seg_len\n") && text.lines().count() == 1,
+        "{text}"
+    );
+    assert_eq!(timeline(&["--check", out.to_str().unwrap()]).code, Some(0));
+    let page = dir.path().join("page.html");
+    assert_eq!(run(["view", "-q", out.to_str().unwrap(), "--save", page.to_str().unwrap()]).code, Some(0));
+    let ran = timeline(&[packets.to_str().unwrap(), "-o", again.to_str().unwrap()]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    assert_eq!(std::fs::read_to_string(again.join("packets.csv")).unwrap(), text);
+}
+
 #[test]
 fn a_name_that_viewers_cannot_read_is_refused_with_the_way_out() {
     let dir = tempfile::tempdir().unwrap();
