@@ -22,6 +22,8 @@ mod civil;
 mod clock;
 mod compressed;
 mod contents;
+#[cfg(any(feature = "watch", feature = "tables"))]
+pub(crate) mod identity;
 mod inputs;
 mod map;
 mod pcap;
@@ -42,6 +44,8 @@ mod tests;
 pub use bytes::Bytes;
 pub use civil::{civil_from_days, days_from_civil, hour_folder};
 pub use contents::{Beginning, Contents, Stdin, beginning};
+#[cfg(any(feature = "watch", feature = "tables"))]
+pub use identity::Identity;
 pub use inputs::{Expanded, Input, expand};
 pub use map::install_shrink_guard;
 pub use pieces::{LONGEST_PIECE, Pieces};

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
+#[cfg(feature = "tables")]
+use std::io::IsTerminal;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -12,12 +14,18 @@ use anyhow::Context;
 use clap::ValueEnum;
 use pcap_compactor::Input;
 use pcap_compactor::capture::Input as Source;
+#[cfg(feature = "tables")]
+use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::ledger::{Amount, Outcome};
 use pcap_compactor::engine::{Progress, Report};
 use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
-use pcap_compactor::sink::buckets::{BucketWriter, Form, header};
+use pcap_compactor::sink::buckets::{BucketSink, BucketWriter, Form, header};
 use pcap_compactor::sink::jsonl::Times;
 use pcap_compactor::sink::metrics::OwnedMetrics;
+#[cfg(feature = "tables")]
+use pcap_compactor::sink::tables::buckets::BucketTable;
+#[cfg(feature = "tables")]
+use pcap_compactor::sink::tables::{self, About};
 use pcap_compactor::views::buckets::{BucketCounts, BucketJob, Local, NARROWEST, Settings, WIDEST, bridge};
 
 use super::places::{Named, no_file_of_nothing, standard_output};
@@ -83,8 +91,8 @@ pub(crate) struct Args {
     /// written to as without it.
     #[arg(long, requires = "output", help_heading = "Output")]
     append: bool,
-    /// What to write: JSON Lines or CSV; `none` does all the work and prints a digest and the metrics. Default: as the name of
-    /// --output ends (.csv), else jsonl.
+    /// What to write: JSON Lines, CSV, Parquet, or Arrow's file format; `none` does all the work and prints a digest and the
+    /// metrics. Default: as the name of --output ends (.csv; .parquet; .arrow, .feather), else jsonl.
     #[arg(long, value_enum, help_heading = "Output")]
     format: Option<Format>,
     /// Write rows as another program does. bridge: the collector on a bridge that training sets for gateways were made with; every frame
@@ -111,6 +119,10 @@ enum Align {
 enum Format {
     Jsonl,
     Csv,
+    #[cfg(feature = "tables")]
+    Parquet,
+    #[cfg(feature = "tables")]
+    Arrow,
     None,
 }
 
@@ -137,6 +149,23 @@ struct Done {
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if args.format() == Format::None && args.output.is_some() {
         return Err(no_file_of_nothing().into());
+    }
+    #[cfg(feature = "tables")]
+    match args.format() {
+        Format::Parquet | Format::Arrow if args.append => {
+            return Err(Usage(
+                "a table of columns is written whole, so --append adds no rows; name a file of its own".into(),
+            )
+            .into());
+        }
+        Format::Parquet | Format::Arrow if args.output.is_none() && std::io::stdout().is_terminal() => {
+            return Err(Usage(
+                "Parquet and Arrow are not for a terminal; name a file: --output buckets.parquet".into(),
+            )
+            .into());
+        }
+        Format::Parquet | Format::Arrow => {}
+        _ => args.writing.of_no_table()?,
     }
     if let Some(folder) = args.output.as_deref().filter(|path| path.is_dir()) {
         return Err(Usage(format!("{}: is a folder; name a file", folder.display())).into());
@@ -178,9 +207,13 @@ fn inputs(sources: Vec<Source>) -> anyhow::Result<Vec<Input>> {
 
 impl Args {
     fn format(&self) -> Format {
-        let ends_in_csv = |path: &Path| path.extension().is_some_and(|end| end.eq_ignore_ascii_case("csv"));
-        let by_name = match &self.output {
-            Some(path) if ends_in_csv(path) && self.dialect.is_none() => Format::Csv,
+        let end = self.output.as_deref().filter(|_| self.dialect.is_none()).and_then(Path::extension);
+        let by_name = match end.and_then(|end| end.to_str()).map(str::to_ascii_lowercase).as_deref() {
+            Some("csv") => Format::Csv,
+            #[cfg(feature = "tables")]
+            Some("parquet") => Format::Parquet,
+            #[cfg(feature = "tables")]
+            Some("arrow" | "feather") => Format::Arrow,
             _ => Format::Jsonl,
         };
         self.format.unwrap_or(by_name)
@@ -197,6 +230,27 @@ impl Args {
             gap_limit: self.gap_limit.unwrap_or(usual.gap_limit),
             clip: self.sources.range()?,
         })
+    }
+
+    /// What decides the values, for a table, as JSON.
+    #[cfg(feature = "tables")]
+    fn told(&self) -> anyhow::Result<String> {
+        let settings = self.settings()?;
+        let clip = settings.clip.map(|clip| [clip.start.0, clip.end.0]);
+        let told = serde_json::json!({
+            "widths_ns": settings.widths,
+            "align": if settings.from_start { "start" } else { "epoch" },
+            "local": format!("{:?}", self.local),
+            "bytes": settings.bytes,
+            "reorder_ns": settings.reorder,
+            "gap_limit": settings.gap_limit,
+            "clip_ns": clip,
+            "mono_origin_ns": self.mono_origin,
+            "filter": self.reading.filter.text(),
+            "dedup": self.reading.dedup,
+            "tunnels": if self.reading.tunnels() == Tunnels::Inner { "inner" } else { "outer" },
+        });
+        Ok(told.to_string())
     }
 
     /// The settings of the bridge's rows, if these are wanted.
@@ -220,7 +274,7 @@ impl Args {
 /// Runs into the file that was named, or into standard output.
 fn into_place(args: &Args, found: Found, progress: &Arc<Progress>) -> anyhow::Result<Done> {
     match &args.output {
-        None => Ok(write(args, found, progress, stdout::lock()?, Path::new("standard output"), true)?.1),
+        None => Ok(write(args, found, progress, stdout::open()?, Path::new("standard output"), true)?.1),
         Some(path) if args.append && can_grow(path) => {
             let is_new = goes_on(args, path, found.units.iter().any(|unit| unit.sensor.is_some()))?;
             if let Some(folder) = path.parent().filter(|folder| is_new && !folder.as_os_str().is_empty()) {
@@ -325,7 +379,7 @@ fn captures(done: &Done) -> u64 {
 }
 
 /// Writes the rows of all units to a stream.
-fn write<W: Write>(
+fn write<W: Write + Send>(
     args: &Args,
     found: Found,
     progress: &Arc<Progress>,
@@ -345,15 +399,35 @@ fn write<W: Write>(
         let counts = BucketCounts { rows: counts.rows, ..BucketCounts::default() };
         return Ok((out, Done { reports: vec![report], outcome, counts }));
     }
+    let units: Vec<Unit> = units.collect();
+    let sensors = units.iter().any(|unit| unit.sensor.is_some());
     let form = match args.format() {
         Format::Jsonl => Form::Lines,
         Format::Csv => Form::Csv,
         Format::None => Form::Digest,
+        #[cfg(feature = "tables")]
+        format @ (Format::Parquet | Format::Arrow) => {
+            let form = if format == Format::Parquet { tables::Form::Parquet } else { tables::Form::Arrow };
+            let about = About { product: "buckets", dialect: None, settings: args.told()? };
+            let what = (args.mono_origin, sensors);
+            let mut table = BucketTable::create(out, name, form, what, args.writing.style(), &about)?;
+            let reports = run_all(args, units, progress, &mut table)?;
+            return Ok(done(reports, table.finish()?));
+        }
     };
-    let units: Vec<Unit> = units.collect();
-    let sensors = units.iter().any(|unit| unit.sensor.is_some());
     let how = (form, args.writing.times());
     let mut writer = BucketWriter::new(out, name, how, args.mono_origin, sensors, header);
+    let reports = run_all(args, units, progress, &mut writer)?;
+    Ok(done(reports, writer.finish()?))
+}
+
+/// Runs all units into one sink.
+fn run_all(
+    args: &Args,
+    units: Vec<Unit>,
+    progress: &Arc<Progress>,
+    sink: &mut impl BucketSink,
+) -> anyhow::Result<Vec<Report>> {
     let mut reports = Vec::new();
     for Unit { sensor, inputs } in units {
         // Of a stream, rows leave as their buckets end only where nobody waits for another thread.
@@ -361,13 +435,17 @@ fn write<W: Write>(
         let engine = args.reading.engine(progress);
         let engine = if streams { engine.threads(1) } else { engine };
         let job = BucketJob::new(args.settings()?)?.engine(engine).sensor(sensor);
-        reports.push(job.run(self::inputs(inputs)?, &mut writer)?);
+        reports.push(job.run(self::inputs(inputs)?, &mut *sink)?);
     }
-    let (out, metrics) = writer.finish()?;
+    Ok(reports)
+}
+
+/// What the runs came to.
+fn done<W>(reports: Vec<Report>, (out, metrics): (W, Option<OwnedMetrics<BucketCounts>>)) -> (W, Done) {
     let metrics = metrics.as_ref().map(OwnedMetrics::borrow);
     let outcome = metrics.as_ref().map_or_else(Outcome::default, |metrics| metrics.outcome);
     let counts = metrics.map_or_else(BucketCounts::default, |metrics| metrics.counts);
-    Ok((out, Done { reports, outcome, counts }))
+    (out, Done { reports, outcome, counts })
 }
 
 /// Says what the run came to; one that a signal has `ended` may have come to nothing.

@@ -1,5 +1,7 @@
 //! `compact`: captures in; groups, scans and a ledger out.
 
+#[cfg(feature = "tables")]
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,6 +21,10 @@ use pcap_compactor::sink::digest::DigestLines;
 use pcap_compactor::sink::files::{Files, Format as FileFormat};
 use pcap_compactor::sink::jsonl::{JsonLines, Lines, Times};
 use pcap_compactor::sink::runs::Runs;
+#[cfg(feature = "tables")]
+use pcap_compactor::sink::tables::groups::GroupTable;
+#[cfg(feature = "tables")]
+use pcap_compactor::sink::tables::{self, About};
 use pcap_compactor::views::groups::{GroupCounts, Window, Windows};
 use pcap_compactor::{Config, Input, Job};
 
@@ -53,7 +59,8 @@ pub(crate) struct Args {
     /// Write files into this folder, one commit an hour, instead of standard output.
     #[arg(long, short, value_name = "DIR", help_heading = "Output")]
     output: Option<PathBuf>,
-    /// What to write; `none` does all the work and prints a digest of the records and the metrics.
+    /// What to write; `none` does all the work and prints a digest of the records and the metrics. Scan summaries are in JSON
+    /// Lines, and with --output in files beside; Parquet and Arrow are for programs.
     #[arg(long, value_enum, default_value_t = Format::Jsonl, help_heading = "Output")]
     format: Format,
     /// Skip hours in the output folder whose captures are unchanged since.
@@ -73,7 +80,23 @@ pub(crate) struct Args {
 enum Format {
     Jsonl,
     Csv,
+    #[cfg(feature = "tables")]
+    Parquet,
+    #[cfg(feature = "tables")]
+    Arrow,
     None,
+}
+
+#[cfg(feature = "tables")]
+impl Format {
+    /// As which table.
+    fn table(self) -> Option<tables::Form> {
+        match self {
+            Format::Parquet => Some(tables::Form::Parquet),
+            Format::Arrow => Some(tables::Form::Arrow),
+            _ => None,
+        }
+    }
 }
 
 /// What the arguments come to.
@@ -92,6 +115,18 @@ struct Setup<'a> {
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if args.format == Format::None && args.output.is_some() {
         return Err(no_file_of_nothing().into());
+    }
+    #[cfg(feature = "tables")]
+    match args.format.table() {
+        Some(form) if args.output.is_none() && std::io::stdout().is_terminal() => {
+            let name = form.ending();
+            return Err(Usage(format!(
+                "a table is not for a terminal; name a folder with --output, or pass it on: > groups.{name}"
+            ))
+            .into());
+        }
+        Some(_) => {}
+        None => args.writing.of_no_table()?,
     }
     let setup = setup(args, shared)?;
     let (found, mut exit) = args.sources.find("compact", setup.range, shared)?;
@@ -169,10 +204,17 @@ struct Done {
 
 /// Runs all units into standard output, as one: one header, one line of metrics.
 fn into_stdout(setup: &Setup<'_>, units: impl Iterator<Item = Unit>) -> anyhow::Result<Vec<Done>> {
-    let (out, times) = (stdout::lock()?, setup.args.writing.times());
+    let (out, times) = (stdout::open()?, setup.args.writing.times());
     match setup.args.format {
         Format::Jsonl => as_one(setup, units, JsonLines::new(out, "standard output", Lines::new(times))),
         Format::Csv => as_one(setup, units, Csv::new(out, "standard output", times)),
+        #[cfg(feature = "tables")]
+        format @ (Format::Parquet | Format::Arrow) => {
+            let form = if format == Format::Parquet { tables::Form::Parquet } else { tables::Form::Arrow };
+            let about = About { product: "groups", dialect: None, settings: told(setup)? };
+            let (out, style) = (stdout::open()?, setup.args.writing.style());
+            as_one(setup, units, GroupTable::create(out, "standard output", form, style, &about)?)
+        }
         Format::None => as_one(setup, units, DigestLines::new(out)),
     }
 }
@@ -194,9 +236,18 @@ fn into_folder(setup: &Setup<'_>, mut unit: Unit, folder: &Path) -> anyhow::Resu
     }
     let folder = unit.folder(folder);
     let lock = lock(&folder)?;
-    let format = if args.format == Format::Csv { FileFormat::Csv } else { FileFormat::Jsonl };
+    let format = match args.format {
+        Format::Csv => FileFormat::Csv,
+        Format::Jsonl | Format::None => FileFormat::Jsonl,
+        #[cfg(feature = "tables")]
+        Format::Parquet => FileFormat::Table(tables::Form::Parquet, args.writing.style()),
+        #[cfg(feature = "tables")]
+        Format::Arrow => FileFormat::Table(tables::Form::Arrow, args.writing.style()),
+    };
     let hourly = args.single_window || setup.config.window_seconds.is_multiple_of(3600);
     let files = Files::new(&folder, format, args.writing.times(), hourly);
+    #[cfg(feature = "tables")]
+    let files = files.told(&told(setup)?);
     files.sweep();
     let mut journal = Journal::open(&folder, identity(setup)?, setup.range, args.resume);
     let Resumed { finished, damaged, left } = journal.finished(&mut unit.inputs, &setup.windows, &files);
@@ -231,14 +282,36 @@ fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
     Ok(file)
 }
 
+/// What decides the values, for a table, as JSON.
+#[cfg(feature = "tables")]
+fn told(setup: &Setup<'_>) -> anyhow::Result<String> {
+    let (args, clip) = (setup.args, setup.range.map(|range| [range.start.0, range.end.0]));
+    let told = serde_json::json!({
+        "config": setup.config,
+        "clip_ns": clip,
+        "single_window": args.single_window,
+        "filter": args.reading.filter.text(),
+        "dedup": args.reading.dedup,
+        "tunnels": if args.reading.tunnels() == Tunnels::Inner { "inner" } else { "outer" },
+    });
+    Ok(told.to_string())
+}
+
 /// Everything that output depends on but the captures.
 fn identity(setup: &Setup<'_>) -> anyhow::Result<String> {
     let args = setup.args;
     let config = serde_json::to_string(&setup.config).context("the configuration cannot be written down")?;
     let (times, tunnels) = (args.writing.times() == Times::Nanoseconds, args.reading.tunnels() == Tunnels::Outer);
-    let format = args.format == Format::Csv;
+    let csv = args.format == Format::Csv;
+    #[cfg(feature = "tables")]
+    let table = args
+        .format
+        .table()
+        .map_or(String::new(), |form| format!(" table={form:?} {:?}", args.writing.style().addresses));
+    #[cfg(not(feature = "tables"))]
+    let table = "";
     Ok(format!(
-        "{} {config} single={} csv={format} ns={times} outer={tunnels} dedup={} filter={:?}",
+        "{} {config} single={} csv={csv}{table} ns={times} outer={tunnels} dedup={} filter={:?}",
         env!("CARGO_PKG_VERSION"),
         args.single_window,
         args.reading.dedup,

@@ -17,7 +17,7 @@ use pcap_compactor::engine::Progress;
 use pcap_compactor::engine::ledger::{Amount, Outcome};
 use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
-use pcap_compactor::sink::flows::{FlowRuns, FlowSink, FlowWriter, Form};
+use pcap_compactor::sink::flows::{FlowRuns, FlowSink};
 use pcap_compactor::sink::metrics::OwnedMetrics;
 use pcap_compactor::sink::most::MostPackets;
 use pcap_compactor::views::flows::dialects::Dialect;
@@ -33,7 +33,7 @@ use super::{Exit, Shared, Usage, interrupt, labels, say, stdout};
 pub(crate) use args::Args;
 use args::Format;
 use settings::settings;
-use tables::Tables;
+use tables::{Table, Tables};
 
 /// Runs `flows`.
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
@@ -47,8 +47,13 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         )
         .into());
     }
-    if args.format() == Format::Xlsx && args.output.is_none() && std::io::stdout().is_terminal() {
-        return Err(Usage("a spreadsheet is not for a terminal; name a file: --output flows.xlsx".into()).into());
+    if args.format().is_binary() && args.output.is_none() && std::io::stdout().is_terminal() {
+        let (what, end) = (args.format().about(), args.format().ending());
+        return Err(Usage(format!("{what} is not for a terminal; name a file: --output flows.{end}")).into());
+    }
+    #[cfg(feature = "tables")]
+    if !args.format().is_table() {
+        args.writing.of_no_table()?;
     }
     let dialect = args.dialect()?;
     let settings = settings(args, dialect.as_ref())?;
@@ -78,7 +83,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let done = match (&args.output, tables) {
         (Some(folder), Some(tables)) => each::run(&run, folder, tables)?,
         (Some(path), None) => vec![into_files(&run, path, units, about.as_mut())?],
-        (None, _) => vec![write(&run, units, about.as_mut(), vec![("standard output".into(), stdout::lock()?)])?.1],
+        (None, _) => vec![write(&run, units, about.as_mut(), vec![("standard output".into(), stdout::open()?)])?.1],
     };
     drop(bar);
     let took = began.elapsed();
@@ -129,11 +134,13 @@ fn of_no_other_kind(path: &Path) -> Result<(), Usage> {
         )));
     }
     let end = path.extension().and_then(|end| end.to_str()).map(str::to_ascii_lowercase);
-    let others = ["gz", "zst", "xz", "bz2", "zip", "parquet", "arrow", "feather", "xls"];
-    match end.filter(|end| others.contains(&&**end)) {
+    let tables: &[&str] = if cfg!(feature = "tables") { &[] } else { &["parquet", "arrow", "feather"] };
+    let others = ["gz", "zst", "xz", "bz2", "zip", "xls"];
+    match end.filter(|end| others.iter().chain(tables).any(|other| other == end)) {
         Some(end) => Err(Usage(format!(
-            "{}: no .{end} is written; name it .csv, .jsonl, .json or .xlsx, or leave out --output and pass the rows on",
-            path.display()
+            "{}: no .{end} is written; name it .csv, .jsonl, .json, .xlsx{}, or leave out --output and pass the rows on",
+            path.display(),
+            if tables.is_empty() { ", .parquet or .arrow" } else { " (this build writes no Parquet)" },
         ))),
         None => Ok(()),
     }
@@ -248,7 +255,7 @@ fn into_files(run: &Run<'_>, path: &Path, units: Vec<Unit>, about: Option<&mut R
 }
 
 /// Runs all units into one stream, or one a protocol; each has a name for errors.
-fn write<W: Write>(
+fn write<W: Write + Send>(
     run: &Run<'_>,
     units: Vec<Unit>,
     about: Option<&mut Report>,
@@ -259,7 +266,7 @@ fn write<W: Write>(
     if let Some(dialect) = dialect {
         engine = engine.filter(args.reading.filter.filter().and(dialect.filter().clone()));
     }
-    let writers = outs.into_iter().map(|(name, out)| writer(run, name, out)).collect();
+    let writers = outs.into_iter().map(|(name, out)| Table::create(run, name, out)).collect::<anyhow::Result<_>>()?;
     let watched = Watched { sink: Tables::new(args, writers), about, metrics: None };
     let limit = args.max_flows.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let mut runs = FlowRuns::new(MostPackets::new(watched, limit));
@@ -278,23 +285,6 @@ fn write<W: Write>(
     }
     let Watched { sink, metrics, .. } = runs.finish()?.into_inner();
     Ok((sink.into_inner(), Done { reports, metrics }))
-}
-
-/// Writes flows to a stream.
-fn writer<W: Write>(run: &Run<'_>, name: PathBuf, out: W) -> FlowWriter<W> {
-    let Run { args, dialect, settings, .. } = run;
-    let form = match args.format() {
-        Format::Jsonl => Form::Lines,
-        Format::Csv => Form::Csv,
-        Format::Json => Form::Array,
-        Format::Xlsx => Form::Sheet,
-        Format::None => Form::Digest,
-    };
-    let writer = FlowWriter::new(out, name, form, settings.columns.clone(), args.writing.times());
-    match dialect {
-        Some(dialect) => writer.notation(dialect.notation()),
-        None => writer,
-    }
 }
 
 /// Passes flows on, tells the report of them, and keeps the metrics.

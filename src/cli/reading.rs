@@ -10,6 +10,8 @@ use pcap_compactor::config::Measure;
 use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::{Builder, Progress};
 use pcap_compactor::sink::jsonl::Times;
+#[cfg(feature = "tables")]
+use pcap_compactor::sink::tables::{Addresses, Style};
 use pcap_compactor::views::groups::Window;
 use pcap_compactor::{Engine, Timestamp};
 
@@ -228,6 +230,10 @@ pub(crate) struct Writing {
     /// Which length counts as a packet's bytes. Default: wire, or as in the config file.
     #[arg(long, value_enum, help_heading = "Output")]
     bytes: Option<BytesArg>,
+    /// How addresses stand in Parquet and Arrow: as text, or as 16 bytes, those of IPv4 mapped (::ffff:a.b.c.d). Default: text.
+    #[cfg(feature = "tables")]
+    #[arg(long, value_enum, help_heading = "Output")]
+    addresses: Option<AddressesArg>,
     /// Write statistics of the run (seconds, threads, rates) to this file, as JSON.
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(crate) stats: Option<PathBuf>,
@@ -249,6 +255,36 @@ impl Writing {
             BytesArg::Captured => Measure::Captured,
         })
     }
+}
+
+#[cfg(feature = "tables")]
+impl Writing {
+    /// How columns of tables are written.
+    pub(crate) fn style(&self) -> Style {
+        let addresses = match self.addresses {
+            None | Some(AddressesArg::Text) => Addresses::Text,
+            Some(AddressesArg::Binary) => Addresses::Binary,
+        };
+        Style { addresses, times: self.times() }
+    }
+
+    /// Refuses what is about tables where none is written.
+    ///
+    /// # Errors
+    /// The text names the option.
+    pub(crate) fn of_no_table(&self) -> Result<(), Usage> {
+        match self.addresses {
+            Some(_) => Err(Usage("--addresses is about --format parquet and arrow; leave it out".into())),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(feature = "tables")]
+#[derive(Clone, Copy, ValueEnum)]
+enum AddressesArg {
+    Text,
+    Binary,
 }
 
 #[derive(Clone, Copy, ValueEnum)]

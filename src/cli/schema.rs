@@ -53,10 +53,9 @@ fn of_flows() -> String {
 
 fn of_buckets() -> String {
     let mut out = String::from("column\ttype\tunit\tmeaning\n");
-    out.push_str("start\ttime\ts\twhen the bucket begins; nanoseconds with --times ns\n");
-    out.push_str("width\tduration\ts\thow long it lasts; nanoseconds with --times ns\n");
-    out.push_str("buckets\tinteger\tbuckets\t1, or how many empty ones the row stands for\n");
-    out.push_str("t_mono_ns\tinteger\tns\twith --mono-origin: the start, less that\n");
+    for FeatureColumn { name, kind, unit, about } in pcap_compactor::views::buckets::HEAD {
+        out.push_str(&format!("{name}\t{}\t{unit}\t{about}\n", kind.name()));
+    }
     for column in pcap_compactor::views::buckets::COLUMNS {
         out.push_str(&format!("{}\tinteger\t{}\t{}\n", column.name, column.unit, column.about));
     }

@@ -6,20 +6,28 @@
 //! is open, and cannot be told from the stand-in afterwards.
 #![allow(unsafe_code)]
 
-use std::io::{self, StdoutLock};
+use std::io::{self, Stdout, StdoutLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Standard output.
+/// Standard output, for this thread alone.
 ///
 /// # Errors
 /// It was closed when the program began.
 pub(crate) fn lock() -> anyhow::Result<StdoutLock<'static>> {
+    Ok(open()?.lock())
+}
+
+/// Standard output, for whichever thread writes.
+///
+/// # Errors
+/// As [`lock`].
+pub(crate) fn open() -> anyhow::Result<Stdout> {
     if CLOSED.load(Ordering::Relaxed) {
         anyhow::bail!("standard output is closed; redirect it to a file or a pipe");
     }
-    Ok(io::stdout().lock())
+    Ok(io::stdout())
 }
 
 /// Elsewhere it counts as open.

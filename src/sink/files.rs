@@ -14,15 +14,60 @@ use super::{Metrics, Sink};
 use crate::capture::hour_folder;
 use crate::error::{Error, Result};
 use crate::scan::summary::ScanSummary;
+#[cfg(feature = "tables")]
+use crate::sink::tables::{self, groups::RecordRows};
 use crate::views::groups::{GroupRecord, Window, WindowTotals};
 
-/// The format of group files; scans and metrics are always JSON.
+/// The format of group files; scans beside CSV, and metrics, are JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// JSON Lines.
     Jsonl,
     /// CSV with a header.
     Csv,
+    /// Tables of typed columns; scans as well.
+    #[cfg(feature = "tables")]
+    Table(tables::Form, tables::Style),
+}
+
+/// The groups of a window under way.
+enum Open {
+    Text(AtomicFile),
+    #[cfg(feature = "tables")]
+    Table(Box<tables::TableFile<AtomicFile>>),
+}
+
+/// Rows of tables.
+#[cfg(feature = "tables")]
+struct TableRows {
+    form: tables::Form,
+    groups: RecordRows<GroupRecord>,
+    scans: RecordRows<ScanSummary>,
+}
+
+#[cfg(feature = "tables")]
+impl TableRows {
+    fn new(form: tables::Form, style: tables::Style, settings: &str) -> TableRows {
+        let about = |product| tables::About { product, dialect: None, settings: settings.to_owned() };
+        TableRows {
+            form,
+            groups: RecordRows::groups(style, &about("groups")),
+            scans: RecordRows::scans(style, &about("scans")),
+        }
+    }
+
+    /// Starts a table.
+    fn start<R>(form: tables::Form, rows: &mut RecordRows<R>, path: &Path) -> Result<tables::TableFile<AtomicFile>> {
+        tables::TableFile::create(AtomicFile::create(path)?, path, form, rows.rows().schema())
+    }
+
+    /// Writes the rows that wait, and completes a table. What a window was made of is in the metrics.
+    fn end<R>(rows: &mut RecordRows<R>, mut file: tables::TableFile<AtomicFile>) -> Result<AtomicFile> {
+        if !rows.rows().is_empty() {
+            file.write(&rows.rows().take()?)?;
+        }
+        file.finish([])
+    }
 }
 
 /// Writes records into a folder.
@@ -35,8 +80,10 @@ pub struct Files {
     hourly: bool,
     lines: Lines,
     scans: Vec<u8>,
-    open: Option<AtomicFile>,
+    open: Option<Open>,
     sealed: [Seal; 2],
+    #[cfg(feature = "tables")]
+    tables: Option<TableRows>,
 }
 
 impl Files {
@@ -53,7 +100,22 @@ impl Files {
             scans: Vec::new(),
             open: None,
             sealed: [Seal::default(); 2],
+            #[cfg(feature = "tables")]
+            tables: match format {
+                Format::Table(form, style) => Some(TableRows::new(form, style, "")),
+                _ => None,
+            },
         }
+    }
+
+    /// Has tables say what decided their values, as JSON.
+    #[cfg(feature = "tables")]
+    #[must_use]
+    pub fn told(mut self, settings: &str) -> Files {
+        if let Format::Table(form, style) = self.format {
+            self.tables = Some(TableRows::new(form, style, settings));
+        }
+        self
     }
 
     /// Removes what runs left that were killed while they wrote here. None may be writing.
@@ -79,7 +141,8 @@ impl Files {
     #[must_use]
     pub fn traces(&self, window: Window) -> Vec<PathBuf> {
         let [hourly, exact] = [true, false].map(|hourly| Files::new(&self.folder, self.format, self.times, hourly));
-        let kinds = [("groups", "jsonl"), ("groups", "csv"), ("scans", "jsonl")];
+        const ENDINGS: [&str; 4] = ["jsonl", "csv", "parquet", "arrow"];
+        let kinds = ["groups", "scans"].into_iter().flat_map(|kind| ENDINGS.map(|ending| (kind, ending)));
         kinds
             .into_iter()
             .flat_map(|(kind, extension)| [hourly.place(kind, window, extension), exact.place(kind, window, extension)])
@@ -89,7 +152,7 @@ impl Files {
     /// Where a window's groups and its scans go.
     #[must_use]
     pub fn places(&self, window: Window) -> [PathBuf; 2] {
-        [self.place("groups", window, self.extension()), self.place("scans", window, "jsonl")]
+        [self.place("groups", window, self.extension()), self.place("scans", window, self.scans_extension())]
     }
 
     /// What the last window's groups and its scans hold.
@@ -112,16 +175,27 @@ impl Files {
         match self.format {
             Format::Jsonl => "jsonl",
             Format::Csv => "csv",
+            #[cfg(feature = "tables")]
+            Format::Table(form, _) => form.ending(),
         }
     }
 
+    fn scans_extension(&self) -> &'static str {
+        if self.format == Format::Csv { "jsonl" } else { self.extension() }
+    }
+
     /// Starts the file of a window's groups.
-    fn start(&self, window: Window) -> Result<AtomicFile> {
-        let mut file = AtomicFile::create(&self.place("groups", window, self.extension()))?;
+    fn start(&mut self, window: Window) -> Result<Open> {
+        let path = self.place("groups", window, self.extension());
+        #[cfg(feature = "tables")]
+        if let Some(TableRows { form, groups, .. }) = &mut self.tables {
+            return Ok(Open::Table(Box::new(TableRows::start(*form, groups, &path)?)));
+        }
+        let mut file = AtomicFile::create(&path)?;
         if self.format == Format::Csv {
             file.append(|out| out.extend_from_slice(csv::header().as_bytes()))?;
         }
-        Ok(file)
+        Ok(Open::Text(file))
     }
 }
 
@@ -129,6 +203,11 @@ impl Sink for Files {
     fn on_sensor(&mut self, sensor: &str) -> Result<()> {
         self.lines.turn_to(sensor);
         self.rows.turn_to(sensor);
+        #[cfg(feature = "tables")]
+        if let Some(TableRows { groups, scans, .. }) = &mut self.tables {
+            groups.turn_to(sensor);
+            scans.turn_to(sensor);
+        }
         Ok(())
     }
 
@@ -136,26 +215,46 @@ impl Sink for Files {
         if self.open.is_none() {
             self.open = Some(self.start(group.window)?);
         }
-        let Some(file) = &mut self.open else { return Ok(()) };
-        file.append(|out| match self.format {
-            Format::Jsonl => self.lines.group(group, out),
-            Format::Csv => self.rows.row(group, out),
-        })
+        match &mut self.open {
+            Some(Open::Text(file)) => file.append(|out| match self.format {
+                Format::Csv => self.rows.row(group, out),
+                _ => self.lines.group(group, out),
+            }),
+            #[cfg(feature = "tables")]
+            Some(Open::Table(file)) => {
+                let Some(TableRows { groups, .. }) = &mut self.tables else { return Ok(()) };
+                groups.push(group)?;
+                if groups.rows().is_full() { file.write(&groups.rows().take()?) } else { Ok(()) }
+            }
+            None => Ok(()),
+        }
     }
 
     fn on_scan(&mut self, scan: &ScanSummary) -> Result<()> {
+        #[cfg(feature = "tables")]
+        if let Some(TableRows { scans, .. }) = &mut self.tables {
+            return scans.push(scan);
+        }
         self.lines.scan(scan, &mut self.scans);
         Ok(())
     }
 
     fn on_window(&mut self, totals: &WindowTotals) -> Result<()> {
-        let groups = match self.open.take() {
-            Some(file) => file,
+        let open = match self.open.take() {
+            Some(open) => open,
             None => self.start(totals.window)?,
         };
-        let groups = groups.commit()?;
-        let path = self.place("scans", totals.window, "jsonl");
-        self.sealed = [groups, write_whole(&path, &std::mem::take(&mut self.scans))?];
+        let path = self.place("scans", totals.window, self.scans_extension());
+        self.sealed = match open {
+            Open::Text(file) => [file.commit()?, write_whole(&path, &std::mem::take(&mut self.scans))?],
+            #[cfg(feature = "tables")]
+            Open::Table(file) => {
+                let Some(TableRows { form, groups, scans }) = &mut self.tables else { return Ok(()) };
+                let groups = TableRows::end(groups, *file)?.commit()?;
+                let file = TableRows::start(*form, scans, &path)?;
+                [groups, TableRows::end(scans, file)?.commit()?]
+            }
+        };
         Ok(())
     }
 

@@ -329,10 +329,7 @@ pub(super) fn plain(cell: &Cell<'_>, times: Times, text: &mut Text, out: &mut Ve
         Cell::Integer(n) => jsonl::number(out, n),
         Cell::Flag(flag) => out.extend_from_slice(if flag { b"true" } else { b"false" }),
         Cell::Float(n) => float(n, out),
-        Cell::Id(id) => {
-            const HEX: &[u8; 16] = b"0123456789abcdef";
-            out.extend((0..16).rev().map(|nibble| HEX[(id >> (nibble * 4) & 15) as usize]));
-        }
+        Cell::Id(id) => jsonl::hex(id, out),
         Cell::Time(time) => span(time.0, times, text, out),
         Cell::Span(ns) => span(ns, times, text, out),
         Cell::Address(address) => jsonl::address(address, out),

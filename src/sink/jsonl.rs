@@ -236,6 +236,13 @@ pub(crate) fn address(address: IpAddr, out: &mut Vec<u8>) {
     }
 }
 
+/// Sixteen hexadecimal digits.
+#[inline]
+pub(super) fn hex(id: u64, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.extend((0..16).rev().map(|nibble| HEX[(id >> (nibble * 4) & 15) as usize]));
+}
+
 /// A JSON string; control characters as `\u00xx` (RFC 8259, section 7).
 pub(crate) fn string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');

@@ -23,6 +23,8 @@ pub(crate) mod scratch;
 pub mod seal;
 mod sheet;
 pub(crate) mod sorted;
+#[cfg(feature = "tables")]
+pub mod tables;
 mod text;
 pub mod timeline;
 mod zip;

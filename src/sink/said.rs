@@ -52,6 +52,24 @@ pub(super) fn cell<'c>(cell: &'c Cell<'_>, times: Times, text: &mut Text) -> vie
     }
 }
 
+/// As a cell of flows, lists as lists.
+#[cfg(feature = "tables")]
+pub(super) fn typed<'c>(cell: &'c Cell<'_>) -> views::Cell<'c> {
+    if cell.is_absent() { views::Cell::Absent } else { item(cell) }
+}
+
+#[cfg(feature = "tables")]
+fn item<'c>(cell: &'c Cell<'_>) -> views::Cell<'c> {
+    match cell {
+        Cell::Absent => views::Cell::Absent,
+        Cell::Flag(flag) => views::Cell::Flag(*flag),
+        Cell::Number(n) => views::Cell::Integer(*n),
+        Cell::Text(text) => views::Cell::from(&**text),
+        Cell::Time(time) => views::Cell::Time(*time),
+        Cell::List(list) => views::Cell::List(list.iter().map(item).collect()),
+    }
+}
+
 /// Bytes in quotes.
 fn quoted(bytes: &[u8], out: &mut Vec<u8>) {
     out.push(b'"');

@@ -46,7 +46,6 @@ pub mod arrivals;
 
 pub mod health;
 mod hours;
-mod identity;
 pub mod journal;
 
 pub mod keeper;
@@ -62,7 +61,7 @@ mod spans;
 mod tests;
 mod wild;
 
-pub use identity::Identity;
+pub use crate::capture::Identity;
 pub use line::Ended;
 pub use pipeline::{Pipeline, Stop};
 pub use products::Product;

@@ -48,6 +48,8 @@ mod settings;
 mod shape;
 mod sheet;
 mod split;
+#[cfg(feature = "tables")]
+mod tables;
 mod timeline;
 mod timeline_original;
 mod traps;

@@ -90,9 +90,10 @@ pub(crate) struct Args {
     /// Keep captures apart, as --each does, but in one table: a last column, source_file, names the capture.
     #[arg(long, conflicts_with = "each", help_heading = "Output")]
     pub(super) source_file: bool,
-    /// What to write: JSON Lines, CSV, one JSON array as pandas writes it, or a spreadsheet, which has room for 1,048,575
-    /// flows; `none` does all the work and prints a digest of the cells and the metrics. Default: as the name of --output ends
-    /// (.csv; .xlsx; .jsonl, .ndjson, .json), else jsonl; with --dialect csv, and .json is an array.
+    /// What to write: JSON Lines, CSV, one JSON array as pandas writes it, a spreadsheet, which has room for 1,048,575 flows,
+    /// Parquet, or Arrow's file format; `none` does all the work and prints a digest of the cells and the metrics. Default: as the
+    /// name of --output ends (.csv; .xlsx; .jsonl, .ndjson, .json; .parquet; .arrow, .feather), else jsonl; with --dialect csv,
+    /// and .json is an array.
     #[arg(long, value_enum, help_heading = "Output")]
     pub(super) format: Option<Format>,
     /// Write flows as another program does: wa1kpcap, cic (CICFlowMeter, corrected), cic-java, cic-engelen, cic-2018, cic-2017,
@@ -190,6 +191,10 @@ impl Args {
         match end.as_str() {
             "csv" => Some(Format::Csv),
             "xlsx" => Some(Format::Xlsx),
+            #[cfg(feature = "tables")]
+            "parquet" => Some(Format::Parquet),
+            #[cfg(feature = "tables")]
+            "arrow" | "feather" => Some(Format::Arrow),
             "json" if self.dialect.is_some() || self.format == Some(Format::Json) => Some(Format::Json),
             "jsonl" | "ndjson" | "json" => Some(Format::Jsonl),
             _ => None,
@@ -209,6 +214,10 @@ pub(super) enum Format {
     Csv,
     Json,
     Xlsx,
+    #[cfg(feature = "tables")]
+    Parquet,
+    #[cfg(feature = "tables")]
+    Arrow,
     None,
 }
 
@@ -220,8 +229,28 @@ impl Format {
             Format::Csv => "CSV",
             Format::Json => "JSON",
             Format::Xlsx => "a spreadsheet",
+            #[cfg(feature = "tables")]
+            Format::Parquet => "Parquet",
+            #[cfg(feature = "tables")]
+            Format::Arrow => "Arrow",
             Format::None => "nothing",
         }
+    }
+
+    /// Whether it is for programs, and a terminal would show noise.
+    pub(super) fn is_binary(self) -> bool {
+        match self {
+            Format::Jsonl | Format::Csv | Format::Json | Format::None => false,
+            Format::Xlsx => true,
+            #[cfg(feature = "tables")]
+            Format::Parquet | Format::Arrow => true,
+        }
+    }
+
+    /// Whether its columns have types.
+    #[cfg(feature = "tables")]
+    pub(super) fn is_table(self) -> bool {
+        matches!(self, Format::Parquet | Format::Arrow)
     }
 
     /// How the names of its files end.
@@ -231,6 +260,10 @@ impl Format {
             Format::Csv => "csv",
             Format::Json => "json",
             Format::Xlsx => "xlsx",
+            #[cfg(feature = "tables")]
+            Format::Parquet => "parquet",
+            #[cfg(feature = "tables")]
+            Format::Arrow => "arrow",
             Format::None => "none",
         }
     }

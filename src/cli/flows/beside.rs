@@ -64,6 +64,12 @@ pub(super) fn text(args: &Args, dialect: Option<&Dialect>, settings: &Settings) 
     Ok(serde_json::to_string_pretty(&beside)? + "\n")
 }
 
+/// The options alone, on one line.
+#[cfg(feature = "tables")]
+pub(super) fn options(args: &Args, dialect: Option<&Dialect>, settings: &Settings) -> anyhow::Result<String> {
+    Ok(serde_json::to_string(&Options::new(args, dialect, settings))?)
+}
+
 #[derive(Serialize)]
 struct Beside<'a> {
     program: &'static str,

@@ -6,11 +6,20 @@ use std::path::{Path, PathBuf};
 use pcap_compactor::Result;
 use pcap_compactor::decode::packet::protocol;
 use pcap_compactor::sink::Metrics;
-use pcap_compactor::sink::flows::{FlowSink, FlowWriter};
+use pcap_compactor::sink::flows::{FlowSink, FlowWriter, Form};
+#[cfg(feature = "tables")]
+use pcap_compactor::sink::tables::flows::FlowTable;
+#[cfg(feature = "tables")]
+use pcap_compactor::sink::tables::{self, About};
+#[cfg(feature = "tables")]
+use pcap_compactor::views::flows::dialects::Dialect;
 use pcap_compactor::views::flows::dialects::nexus;
 use pcap_compactor::views::flows::{FlowCounts, FlowRecord};
 
-use super::Args;
+use super::args::Format;
+#[cfg(feature = "tables")]
+use super::beside;
+use super::{Args, Run};
 
 /// The tables of protocols. Of the dialect nexus the last has what it calls Unknown.
 const PROTOCOLS: [&str; 4] = ["tcp", "udp", "icmp", "other"];
@@ -32,15 +41,87 @@ pub(super) fn places(args: &Args, table: &Path) -> Vec<PathBuf> {
         .into()
 }
 
+/// A table under way.
+pub(super) enum Table<W: Write + Send> {
+    /// Text, or a spreadsheet.
+    Text(Box<FlowWriter<W>>),
+    /// Typed columns.
+    #[cfg(feature = "tables")]
+    Columns(Box<FlowTable<W>>),
+}
+
+impl<W: Write + Send> Table<W> {
+    /// Begins the table of a run; `name` names `out` in errors.
+    pub(super) fn create(run: &Run<'_>, name: PathBuf, out: W) -> anyhow::Result<Table<W>> {
+        let Run { args, dialect, settings, .. } = run;
+        let form = match args.format() {
+            Format::Jsonl => Form::Lines,
+            Format::Csv => Form::Csv,
+            Format::Json => Form::Array,
+            Format::Xlsx => Form::Sheet,
+            Format::None => Form::Digest,
+            #[cfg(feature = "tables")]
+            format @ (Format::Parquet | Format::Arrow) => {
+                let form = if format == Format::Parquet { tables::Form::Parquet } else { tables::Form::Arrow };
+                let about = About {
+                    product: "flows",
+                    dialect: dialect.map(Dialect::name),
+                    settings: beside::options(args, *dialect, settings)?,
+                };
+                let style = args.writing.style();
+                let table = FlowTable::create(out, name, form, settings.columns.clone(), style, &about)?;
+                return Ok(Table::Columns(Box::new(table)));
+            }
+        };
+        let writer = FlowWriter::new(out, name, form, settings.columns.clone(), args.writing.times());
+        Ok(Table::Text(Box::new(match dialect {
+            Some(dialect) => writer.notation(dialect.notation()),
+            None => writer,
+        })))
+    }
+
+    fn into_inner(self) -> Option<W> {
+        match self {
+            Table::Text(writer) => Some(writer.into_inner()),
+            #[cfg(feature = "tables")]
+            Table::Columns(table) => table.into_inner(),
+        }
+    }
+}
+
+impl<W: Write + Send> FlowSink for Table<W> {
+    fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
+        match self {
+            Table::Text(writer) => writer.on_flow(flow),
+            #[cfg(feature = "tables")]
+            Table::Columns(table) => table.on_flow(flow),
+        }
+    }
+    fn on_marker(&mut self) -> Result<()> {
+        match self {
+            Table::Text(writer) => writer.on_marker(),
+            #[cfg(feature = "tables")]
+            Table::Columns(table) => table.on_marker(),
+        }
+    }
+    fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> Result<()> {
+        match self {
+            Table::Text(writer) => writer.on_metrics(metrics),
+            #[cfg(feature = "tables")]
+            Table::Columns(table) => table.on_metrics(metrics),
+        }
+    }
+}
+
 /// Writes each flow into the table that it belongs to.
-pub(super) struct Tables<W: Write> {
-    tables: Vec<FlowWriter<W>>,
+pub(super) struct Tables<W: Write + Send> {
+    tables: Vec<Table<W>>,
     place: fn(&FlowRecord) -> usize,
 }
 
-impl<W: Write> Tables<W> {
+impl<W: Write + Send> Tables<W> {
     /// All that there are, in the order of [`places`].
-    pub(super) fn new(args: &Args, tables: Vec<FlowWriter<W>>) -> Tables<W> {
+    pub(super) fn new(args: &Args, tables: Vec<Table<W>>) -> Tables<W> {
         let place: fn(&FlowRecord) -> usize = match (args.split_by_protocol, args.is_nexus()) {
             (false, _) => |_| 0,
             (true, false) => by_number,
@@ -49,8 +130,9 @@ impl<W: Write> Tables<W> {
         Tables { tables, place }
     }
 
+    /// The streams of tables that are complete: all, if the metrics have come.
     pub(super) fn into_inner(self) -> Vec<W> {
-        self.tables.into_iter().map(FlowWriter::into_inner).collect()
+        self.tables.into_iter().filter_map(Table::into_inner).collect()
     }
 }
 
@@ -73,12 +155,12 @@ fn by_name(flow: &FlowRecord) -> usize {
     }
 }
 
-impl<W: Write> FlowSink for Tables<W> {
+impl<W: Write + Send> FlowSink for Tables<W> {
     fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
         self.tables[(self.place)(flow)].on_flow(flow)
     }
     fn on_marker(&mut self) -> Result<()> {
-        self.tables.iter_mut().try_for_each(FlowWriter::on_marker)
+        self.tables.iter_mut().try_for_each(Table::on_marker)
     }
     fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> Result<()> {
         self.tables.iter_mut().try_for_each(|table| table.on_metrics(metrics))

@@ -27,7 +27,7 @@ use std::ops::AddAssign;
 use std::sync::Arc;
 
 pub use job::BucketJob;
-pub use row::{ByWay, COLUMNS, Column, Counts, Row, Way};
+pub use row::{ByWay, COLUMNS, Column, Counts, HEAD, Row, Way};
 pub use sides::Local;
 
 use crate::config::Measure;

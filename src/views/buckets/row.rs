@@ -1,6 +1,8 @@
 //! What a bucket says.
 
 use crate::time::Timestamp;
+use crate::views::flows::FeatureColumn;
+use crate::views::flows::columns::Kind;
 
 /// Where a packet goes, seen from the hosts that were called local.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,6 +111,24 @@ pub struct Column {
 const fn column(name: &'static str, unit: &'static str, about: &'static str, get: fn(&Counts) -> u64) -> Column {
     Column { name, unit, about, get }
 }
+
+/// The columns in front of the counts.
+pub const HEAD: &[FeatureColumn] = &[
+    FeatureColumn { name: "start", kind: Kind::Time, unit: "s", about: "when the bucket begins" },
+    FeatureColumn { name: "width", kind: Kind::Duration, unit: "s", about: "how long it lasts" },
+    FeatureColumn {
+        name: "buckets",
+        kind: Kind::Integer,
+        unit: "buckets",
+        about: "1, or how many empty ones the row stands for",
+    },
+    FeatureColumn {
+        name: "t_mono_ns",
+        kind: Kind::Integer,
+        unit: "ns",
+        about: "with --mono-origin: the start, less that",
+    },
+];
 
 /// The columns behind `start`, `width` and `buckets`.
 #[rustfmt::skip]

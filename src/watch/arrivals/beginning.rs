@@ -3,7 +3,7 @@
 use std::io::{self, Cursor, Read};
 use std::path::Path;
 
-use super::super::identity::open;
+use crate::capture::identity::open;
 use crate::capture::{Capture, is_capture};
 use crate::time::Timestamp;
 

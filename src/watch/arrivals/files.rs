@@ -11,10 +11,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::super::identity::{Identity, numbers, open};
 use super::beginning::{Beginning, beginning, promises};
 use super::trouble::{Cause, Trouble};
 use super::{Arrival, Room, Seen, sensor_of};
+use crate::capture::identity::{Identity, numbers, open};
 use crate::capture::is_capture;
 
 /// How long a file stays as it is before its successor completes it.

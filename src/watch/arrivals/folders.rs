@@ -8,10 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::super::identity::numbers;
 use super::events::Events;
 use super::files::{Files, Stamp, below, is_gone};
 use super::trouble::{Cause, Trouble};
+use crate::capture::identity::numbers;
 use crate::capture::{by_name, is_output};
 
 /// Folders that are known, and what tells of them.

@@ -4,12 +4,11 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use super::Line;
-use crate::capture::{Capture, Io, Report, Status};
+use crate::capture::{Capture, Io, Report, Status, identity};
 use crate::engine::FileReport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 use crate::watch::arrivals::Arrival;
-use crate::watch::identity;
 use crate::watch::journal::{Journal, State};
 use crate::watch::output::Output;
 use crate::watch::wild::DAY;

@@ -33,7 +33,7 @@ impl Identity {
     }
 
     /// The identity of an open file, and its first four bytes if it has so many.
-    pub(super) fn read(mut file: File, metadata: &Metadata) -> io::Result<(Identity, Option<[u8; 4]>)> {
+    pub(crate) fn read(mut file: File, metadata: &Metadata) -> io::Result<(Identity, Option<[u8; 4]>)> {
         let size = metadata.len();
         let mut ends = Vec::new();
         file.by_ref().take(END).read_to_end(&mut ends)?;
@@ -46,7 +46,7 @@ impl Identity {
 }
 
 /// Opens a regular file for reading, and nothing else, even if another takes its name in this moment.
-pub(super) fn open(path: &Path) -> io::Result<(File, Metadata)> {
+pub(crate) fn open(path: &Path) -> io::Result<(File, Metadata)> {
     regular(fs::symlink_metadata(path)?)?;
     let mut options = OpenOptions::new();
     options.read(true);
@@ -68,7 +68,7 @@ fn regular(metadata: Metadata) -> io::Result<Metadata> {
 }
 
 /// Device and inode.
-pub(super) fn numbers(metadata: &Metadata) -> (u64, u64) {
+pub(crate) fn numbers(metadata: &Metadata) -> (u64, u64) {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt;

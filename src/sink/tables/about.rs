@@ -1,0 +1,72 @@
+//! What a table says of itself, by names that begin with `pcap_compactor.`:
+//!
+//! | name | what |
+//! |---|---|
+//! | `version` | of the program that wrote it |
+//! | `product` | `groups`, `scans`, `flows` or `buckets` |
+//! | `dialect` | of flows, if they are of one |
+//! | `settings` | what decided the values, JSON |
+//! | `inputs` | captures: name as given, bytes, and SHA-1 of their first and last 4 KiB behind one another, JSON |
+//! | `metrics` | the line of metrics that JSON Lines end with, ledger and all |
+//!
+//! The last two are known at the end, and stand in the file's own metadata; the others also in that of the schema.
+
+use std::collections::HashMap;
+
+use crate::capture::Identity;
+use crate::engine::FileReport;
+use crate::sink::Metrics;
+use crate::sink::jsonl::{number, string};
+use crate::sink::metrics::Counted;
+
+/// What is known of a table before it is written.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// What its rows are.
+    pub product: &'static str,
+    /// Whose columns they have, if not our own.
+    pub dialect: Option<&'static str>,
+    /// What decided the values, as JSON; empty if nothing is to be said.
+    pub settings: String,
+}
+
+impl About {
+    /// The same for the schema.
+    #[must_use]
+    pub fn metadata(&self) -> HashMap<String, String> {
+        let told = [
+            ("pcap_compactor.version", env!("CARGO_PKG_VERSION")),
+            ("pcap_compactor.product", self.product),
+            ("pcap_compactor.dialect", self.dialect.unwrap_or_default()),
+            ("pcap_compactor.settings", &self.settings),
+        ];
+        let told = told.into_iter().filter(|(_, what)| !what.is_empty());
+        told.map(|(name, what)| (name.to_owned(), what.to_owned())).collect()
+    }
+}
+
+/// What is known at the end.
+pub(super) fn closing<C: Copy + Counted>(metrics: &Metrics<'_, C>) -> [(&'static str, String); 2] {
+    let mut line = Vec::new();
+    metrics.write(&mut line);
+    let line = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
+    [("pcap_compactor.inputs", inputs(metrics.files)), ("pcap_compactor.metrics", line)]
+}
+
+/// Captures as JSON. One that is no file, or is not there any more, has its name alone.
+fn inputs(files: &[FileReport]) -> String {
+    let mut out = vec![b'['];
+    for (place, file) in files.iter().enumerate() {
+        out.extend_from_slice(if place == 0 { b"{\"name\":" } else { b",{\"name\":" });
+        string(&file.path.to_string_lossy(), &mut out);
+        if let Ok(identity) = Identity::of(&file.path) {
+            out.extend_from_slice(b",\"bytes\":");
+            number(&mut out, identity.size);
+            out.extend_from_slice(b",\"digest\":");
+            string(&identity.digest, &mut out);
+        }
+        out.push(b'}');
+    }
+    out.push(b']');
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,230 @@
+//! A column under way.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use arrow_array::ArrayRef;
+use arrow_array::builder::{
+    ArrayBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, ListBuilder, StringBuilder,
+    TimestampNanosecondBuilder,
+};
+
+use super::schema::{Addresses, Style, time};
+use crate::sink::jsonl::{self, Times};
+use crate::time::NS_PER_SECOND;
+use crate::views::flows::Cell;
+use crate::views::flows::columns::Kind;
+
+/// Cells of one kind; see [`super::schema`].
+#[derive(Debug)]
+pub(super) enum Column {
+    Flags(BooleanBuilder),
+    Integers(Int64Builder),
+    Floats(Float64Builder),
+    Texts(StringBuilder, Vec<u8>),
+    Bytes(FixedSizeBinaryBuilder),
+    Times(TimestampNanosecondBuilder),
+    IntegerLists(ListBuilder<Int64Builder>),
+    FloatLists(ListBuilder<Float64Builder>),
+    TextLists(ListBuilder<StringBuilder>),
+    TimeLists(ListBuilder<TimestampNanosecondBuilder>),
+    ListsOfTextLists(ListBuilder<ListBuilder<StringBuilder>>),
+}
+
+/// A cell is not of its column's kind.
+#[derive(Debug)]
+pub(super) struct Stranger;
+
+type Put = Result<(), Stranger>;
+
+fn times() -> TimestampNanosecondBuilder {
+    TimestampNanosecondBuilder::new().with_data_type(time())
+}
+
+impl Column {
+    pub(super) fn new(kind: Kind, style: Style) -> Column {
+        match kind {
+            Kind::Boolean => Column::Flags(BooleanBuilder::new()),
+            Kind::Integer => Column::Integers(Int64Builder::new()),
+            Kind::Duration if style.times == Times::Nanoseconds => Column::Integers(Int64Builder::new()),
+            Kind::Float | Kind::Duration => Column::Floats(Float64Builder::new()),
+            Kind::Address if style.addresses == Addresses::Binary => Column::Bytes(FixedSizeBinaryBuilder::new(16)),
+            Kind::Text | Kind::Address => Column::Texts(StringBuilder::new(), Vec::new()),
+            Kind::Time => Column::Times(times()),
+            Kind::Integers => Column::IntegerLists(ListBuilder::new(Int64Builder::new())),
+            Kind::Floats => Column::FloatLists(ListBuilder::new(Float64Builder::new())),
+            Kind::Texts => Column::TextLists(ListBuilder::new(StringBuilder::new())),
+            Kind::Times => Column::TimeLists(ListBuilder::new(times())),
+            Kind::TextLists => Column::ListsOfTextLists(ListBuilder::new(ListBuilder::new(StringBuilder::new()))),
+        }
+    }
+
+    /// Appends a cell; how many items it has.
+    #[inline]
+    pub(super) fn push(&mut self, cell: &Cell<'_>) -> Result<usize, Stranger> {
+        match self {
+            Column::Floats(floats) => float(floats, cell)?,
+            Column::Integers(integers) => integer(integers, cell)?,
+            Column::Times(times) => time_of(times, cell)?,
+            Column::Flags(flags) => match cell {
+                Cell::Flag(flag) => flags.append_value(*flag),
+                Cell::Absent => flags.append_null(),
+                _ => return Err(Stranger),
+            },
+            Column::Texts(texts, room) => text(texts, cell, room)?,
+            Column::Bytes(bytes) => match cell {
+                Cell::Address(address) => bytes.append_value(sixteen(*address)).map_err(|_| Stranger)?,
+                Cell::Absent => bytes.append_null(),
+                _ => return Err(Stranger),
+            },
+            lists => return lists.push_list(cell),
+        }
+        Ok(1)
+    }
+
+    fn push_list(&mut self, cell: &Cell<'_>) -> Result<usize, Stranger> {
+        match self {
+            Column::IntegerLists(lists) => fill(lists, cell, |values, cell| match cell {
+                Cell::Numbers(items) => {
+                    values.append_slice(items);
+                    Ok(())
+                }
+                cell => each(cell, |cell| integer(values, cell)),
+            })?,
+            Column::FloatLists(lists) => fill(lists, cell, |values, cell| match cell {
+                Cell::Floats(items) => {
+                    values.append_slice(items);
+                    Ok(())
+                }
+                Cell::Numbers(items) => items.iter().try_for_each(|n| float(values, &Cell::Integer(*n))),
+                cell => each(cell, |cell| float(values, cell)),
+            })?,
+            Column::TextLists(lists) => fill(lists, cell, |values, cell| each(cell, |cell| item(values, cell)))?,
+            Column::TimeLists(lists) => fill(lists, cell, |values, cell| each(cell, |cell| time_of(values, cell)))?,
+            Column::ListsOfTextLists(lists) => fill(lists, cell, |inner, cell| {
+                each(cell, |cell| fill(inner, cell, |values, cell| each(cell, |cell| item(values, cell))))
+            })?,
+            _ => return Err(Stranger),
+        }
+        let items = match cell {
+            Cell::Numbers(items) => items.len(),
+            Cell::Floats(items) => items.len(),
+            Cell::List(items) => items.len(),
+            _ => 0,
+        };
+        Ok(1 + items)
+    }
+
+    /// What was appended; it is empty then.
+    pub(super) fn finish(&mut self) -> ArrayRef {
+        match self {
+            Column::Flags(flags) => Arc::new(flags.finish()),
+            Column::Integers(integers) => Arc::new(integers.finish()),
+            Column::Floats(floats) => Arc::new(floats.finish()),
+            Column::Texts(texts, _) => Arc::new(texts.finish()),
+            Column::Bytes(bytes) => Arc::new(bytes.finish()),
+            Column::Times(times) => Arc::new(times.finish()),
+            Column::IntegerLists(lists) => Arc::new(lists.finish()),
+            Column::FloatLists(lists) => Arc::new(lists.finish()),
+            Column::TextLists(lists) => Arc::new(lists.finish()),
+            Column::TimeLists(lists) => Arc::new(lists.finish()),
+            Column::ListsOfTextLists(lists) => Arc::new(lists.finish()),
+        }
+    }
+}
+
+/// Appends a list, whose items `put` appends.
+fn fill<B: ArrayBuilder>(
+    lists: &mut ListBuilder<B>,
+    cell: &Cell<'_>,
+    put: impl FnOnce(&mut B, &Cell<'_>) -> Put,
+) -> Put {
+    let is_there = !matches!(cell, Cell::Absent);
+    if is_there {
+        put(lists.values(), cell)?;
+    }
+    lists.append(is_there);
+    Ok(())
+}
+
+fn each(cell: &Cell<'_>, put: impl FnMut(&Cell<'_>) -> Put) -> Put {
+    match cell {
+        Cell::List(items) => items.iter().try_for_each(put),
+        _ => Err(Stranger),
+    }
+}
+
+/// A whole number. Where one is missing, dialects have text without a character.
+#[inline]
+fn integer(values: &mut Int64Builder, cell: &Cell<'_>) -> Put {
+    match cell {
+        Cell::Count(n) => values.append_value(i64::try_from(*n).map_err(|_| Stranger)?),
+        Cell::Integer(n) | Cell::Span(n) => values.append_value(*n),
+        Cell::Flag(flag) => values.append_value((*flag).into()),
+        Cell::Absent => values.append_null(),
+        Cell::Text(text) if text.is_empty() => values.append_null(),
+        _ => return Err(Stranger),
+    }
+    Ok(())
+}
+
+/// A number; a length of time in seconds. Where it is missing or none, dialects have text: no character, or `NaN` and `Infinity`.
+#[inline]
+fn float(values: &mut Float64Builder, cell: &Cell<'_>) -> Put {
+    match cell {
+        Cell::Float(n) => values.append_value(*n),
+        Cell::Count(n) => values.append_value(*n as f64),
+        Cell::Integer(n) => values.append_value(*n as f64),
+        Cell::Span(ns) => values.append_value(*ns as f64 / NS_PER_SECOND as f64),
+        Cell::Absent => values.append_null(),
+        Cell::Text(text) if text.is_empty() => values.append_null(),
+        Cell::Text(text) => values.append_value(text.parse().map_err(|_| Stranger)?),
+        _ => return Err(Stranger),
+    }
+    Ok(())
+}
+
+#[inline]
+fn time_of(values: &mut TimestampNanosecondBuilder, cell: &Cell<'_>) -> Put {
+    match cell {
+        Cell::Time(time) => values.append_value(time.0),
+        Cell::Absent => values.append_null(),
+        _ => return Err(Stranger),
+    }
+    Ok(())
+}
+
+/// A text of a list.
+fn item(values: &mut StringBuilder, cell: &Cell<'_>) -> Put {
+    match cell {
+        Cell::Text(text) => values.append_value(text),
+        Cell::Absent => values.append_null(),
+        _ => return Err(Stranger),
+    }
+    Ok(())
+}
+
+/// Text, a name, or an address.
+#[inline]
+fn text(values: &mut StringBuilder, cell: &Cell<'_>, room: &mut Vec<u8>) -> Put {
+    room.clear();
+    match cell {
+        Cell::Absent => values.append_null(),
+        Cell::Text(text) => values.append_value(text),
+        Cell::Id(id) => jsonl::hex(*id, room),
+        Cell::Address(address) => jsonl::address(*address, room),
+        _ => return Err(Stranger),
+    }
+    if !room.is_empty() {
+        values.append_value(str::from_utf8(room).map_err(|_| Stranger)?);
+    }
+    Ok(())
+}
+
+/// An address as sixteen bytes.
+fn sixteen(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+        IpAddr::V6(address) => address.octets(),
+    }
+}
