@@ -254,10 +254,12 @@ impl FlowTable {
 
     /// Forgets every flow for which `keep` is false.
     pub fn retain(&mut self, keep: impl Fn(u32) -> bool) {
-        let mut live = vec![false; self.keys.len()];
+        // Asked in the order of ids, as views hold what they have of flows.
+        let kept: Vec<bool> = (0..self.keys.len() as u32).map(keep).collect();
+        let mut live = vec![false; kept.len()];
         let mut left = 0;
         for (key, id) in self.index.iter() {
-            live[id as usize] = keep(id);
+            live[id as usize] = kept[id as usize];
             left += usize::from(live[id as usize]);
             if !live[id as usize] && key.high & V6 != 0 {
                 self.pairs.release((key.low >> 16) as u32);
