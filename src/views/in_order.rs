@@ -71,6 +71,24 @@ impl<T: Copy> InOrder<T> {
         self.line.len() + self.order.len() > MOST
     }
 
+    /// Whether the next has a time of at most `until`, or more wait than may.
+    #[inline]
+    pub(crate) fn has_by(&self, until: i64) -> bool {
+        self.next().is_some_and(|time| time <= until || self.is_crowded())
+    }
+
+    /// Takes the next, if it [is there](InOrder::has_by).
+    #[inline]
+    pub(crate) fn pop_by(&mut self, until: i64) -> Option<(i64, T)> {
+        if !self.has_by(until) {
+            return None;
+        }
+        if self.order.is_empty() {
+            return self.line.pop_front().map(|((time, _), what)| (time, what));
+        }
+        self.pop()
+    }
+
     /// Takes the next.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<(i64, T)> {

@@ -44,19 +44,24 @@ fn is_plausible(header: [u8; HEADER], length: usize) -> bool {
     matches!(opcode, 0..=2 | 4..=6) && has_room && (is_response || questions > 0 || opcode == STATEFUL)
 }
 
-/// The messages of a packet.
+/// Whether a packet may have messages.
 #[inline]
+pub(super) fn may_have(packet: &Packet) -> bool {
+    let has = |port| packet.src_port == port || packet.dst_port == port;
+    match packet.protocol {
+        protocol::TCP => has(53) && packet.has_flags,
+        protocol::UDP => PORTS.into_iter().any(has),
+        _ => false,
+    }
+}
+
+/// The messages of a packet that [may have](may_have) some.
 pub(super) fn messages(packet: &Packet, frame: &[u8]) -> Messages {
     let mut messages = Messages::default();
-    let has = |port| packet.src_port == port || packet.dst_port == port;
-    let over_tcp = match packet.protocol {
-        protocol::UDP if PORTS.into_iter().any(has) => false,
-        protocol::TCP if has(53) && packet.has_flags => true,
-        _ => return messages,
-    };
     if packet.fragment == Fragment::Later {
         return messages;
     }
+    let over_tcp = packet.protocol == protocol::TCP;
     let payload = frame.get(usize::from(packet.payload_offset)..).unwrap_or_default();
     let mut payload = payload.get(..packet.payload_length as usize).unwrap_or(payload);
     if !over_tcp {

@@ -5,10 +5,14 @@
 //!
 //! A later fragment has no ports, opens no flow, and keeps one alive.
 //!
-//! Packets are taken in the order of time; `shard.rs` has them wait for that.
+//! Packets are taken in the order of time; `shard.rs` has them wait for that. Most need not: with a packet that has none of the flags that matter
+//! no flow begins if one of its flow lies before it, by no more than the timeout, whatever was sent before that and is yet to come. So it
+//! passes, and what is remembered of it is where it lies: behind the first of its flow that waits, what came without a silence is a
+//! *stretch*, and one that comes for a place inside it finds no silence there.
 
 use crate::decode::Packet;
 use crate::decode::packet::{Fragment, protocol, tcp_flag};
+use crate::table::FlowRef;
 use crate::time::NS_PER_SECOND;
 
 /// Silence behind which a 5-tuple is another flow: of TCP, UDP, others.
@@ -20,6 +24,8 @@ pub(super) const LONGEST: i64 = TIMEOUTS[0];
 /// What of a packet says whether a flow begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Step {
+    /// The latest time at or before its own at which a packet is known to lie that did not wait; the earliest time if there is none.
+    before: i64,
     flow: u32,
     /// Of TCP, UDP, others.
     kind: u8,
@@ -40,15 +46,29 @@ impl Step {
         let is_later = packet.fragment == Fragment::Later;
         let flags = if packet.has_flags && !is_later { packet.tcp_flags } else { 0 };
         let opens = flags & (tcp_flag::SYN | tcp_flag::ACK) == tcp_flag::SYN;
-        Step { flow, kind, is_later, opens, closes: flags & (tcp_flag::FIN | tcp_flag::RST) != 0 }
+        let closes = flags & (tcp_flag::FIN | tcp_flag::RST) != 0;
+        Step { before: i64::MIN, flow, kind, is_later, opens, closes }
+    }
+
+    #[inline]
+    pub(super) fn is_later(&self) -> bool {
+        self.is_later
     }
 }
 
-/// A 5-tuple.
+/// A 5-tuple, in a cache line.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Known {
-    /// When it was last seen; the earliest time: never.
+    /// When it was last seen, of what has been taken or passed; the earliest time: never.
     last: i64,
+    /// As long as packets wait: from the first of them on to where packets came without a silence between them. Empty where that one is a later
+    /// fragment, with which no flow begins.
+    stretch: [i64; 2],
+    /// What comes behind the stretch waits, for packets behind a silence do.
+    is_over: bool,
+    /// By direction: where a packet was counted last.
+    counted: [u64; 2],
     /// Packets of it that wait.
     waiting: u32,
     /// There was a packet that is no later fragment.
@@ -57,7 +77,11 @@ struct Known {
     closed: bool,
 }
 
-const UNKNOWN: Known = Known { last: i64::MIN, waiting: 0, begun: false, closed: false };
+const UNKNOWN: Known =
+    Known { last: i64::MIN, stretch: NOTHING, is_over: true, counted: [0; 2], waiting: 0, begun: false, closed: false };
+
+/// A stretch without a packet.
+const NOTHING: [i64; 2] = [i64::MAX, i64::MIN];
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -83,21 +107,59 @@ impl Flows {
         self.known.as_ptr().addr().wrapping_add(id as usize * size_of::<Known>())
     }
 
-    /// A packet of a flow waits: its id stays.
+    /// Whether no packet of this flow and direction has been counted in a place, which has a number that is not 0; one has, then.
     #[inline]
-    pub(super) fn wait(&mut self, id: u32) {
-        self.known[id as usize].waiting += 1;
+    pub(super) fn is_new_in(&mut self, place: u64, flow: FlowRef) -> bool {
+        let counted = &mut self.known[flow.id as usize].counted[usize::from(flow.from_high)];
+        std::mem::replace(counted, place) != place
+    }
+
+    /// Whether a packet passes; else it waits, and its flow's id stays. It has to come in the order in which packets came.
+    #[inline]
+    pub(super) fn passes(&mut self, time: i64, step: &mut Step) -> bool {
+        let known = &mut self.known[step.flow as usize];
+        let timeout = TIMEOUTS[usize::from(step.kind)];
+        let is_plain = !(step.is_later || step.opens || step.closes);
+        if known.waiting == 0 {
+            let silence = time.saturating_sub(known.last);
+            if is_plain && known.begun && (0..=timeout).contains(&silence) {
+                known.last = time;
+                return true;
+            }
+            (known.stretch, known.is_over) = if step.is_later { (NOTHING, true) } else { ([time; 2], false) };
+        } else {
+            let [from, to] = known.stretch;
+            if time >= to && !known.is_over {
+                known.is_over = time.saturating_sub(to) > timeout;
+                if !known.is_over {
+                    known.stretch[1] = time;
+                    if is_plain {
+                        return true;
+                    }
+                }
+            }
+            if time >= from {
+                // Inside a stretch there is no silence.
+                step.before = time.min(to);
+            }
+        }
+        known.waiting += 1;
+        false
     }
 
     /// Takes the next packet, which has waited; says of which of TCP, UDP and others a flow begins with it.
     #[inline]
     pub(super) fn take(&mut self, time: i64, step: &Step) -> Option<usize> {
         let known = &mut self.known[step.flow as usize];
-        known.waiting -= 1;
         let kind = usize::from(step.kind);
-        let was_silent = known.last == i64::MIN || time.saturating_sub(known.last) > TIMEOUTS[kind];
+        let last = known.last.max(step.before);
+        let was_silent = last == i64::MIN || time.saturating_sub(last) > TIMEOUTS[kind];
         let begins = was_silent || !known.begun || (known.closed && step.opens);
         known.last = known.last.max(time);
+        known.waiting -= 1;
+        if known.waiting == 0 {
+            known.last = known.last.max(known.stretch[1]);
+        }
         if step.is_later {
             (known.begun, known.closed) = (known.begun && !was_silent, known.closed && !was_silent);
             return None;
@@ -132,18 +194,29 @@ impl Flows {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::Timestamp;
+    use crate::views::in_order::InOrder;
 
     fn packet(seconds: i64, protocol: u8, flags: u8) -> Packet {
         let has_flags = protocol == protocol::TCP;
         Packet { time: Timestamp::from_seconds(seconds), protocol, tcp_flags: flags, has_flags, ..Packet::default() }
     }
 
+    impl Flows {
+        /// Has a packet wait, whether or not it could pass.
+        fn wait(&mut self, id: u32) {
+            self.known[id as usize].waiting += 1;
+        }
+    }
+
     /// Takes a packet that need not wait.
     fn take(flows: &mut Flows, id: u32, packet: &Packet) -> Option<usize> {
-        flows.wait(id);
-        flows.take(packet.time.0, &Step::of(id, packet))
+        let mut step = Step::of(id, packet);
+        let passes = flows.passes(packet.time.0, &mut step);
+        if passes { None } else { flows.take(packet.time.0, &step) }
     }
 
     #[test]
@@ -188,6 +261,53 @@ mod tests {
         flows.ended(&mut ended);
         assert_eq!((ended, flows.keeps(0), flows.keeps(1), flows.keeps(9)), (vec![1, 2], true, false, false));
         assert_eq!(take(&mut flows, 1, &packet(300, protocol::UDP, 0)), Some(1));
+    }
+
+    /// The times of packets with which flows begin, of packets that wait for those up to `window` seconds before them: all of them do, or those that
+    /// cannot pass.
+    fn begun(packets: &[(u32, Packet)], window: i64, some_pass: bool) -> Vec<(i64, usize)> {
+        let mut flows = Flows::default();
+        flows.reach(4);
+        let (mut waiting, mut begun) = (InOrder::default(), Vec::new());
+        let (mut clock, mut last) = (i64::MIN, i64::MIN);
+        for (id, packet) in packets {
+            let (time, mut step) = (packet.time.0, Step::of(*id, packet));
+            if !some_pass {
+                flows.wait(*id);
+            }
+            if !some_pass || !flows.passes(time, &mut step) {
+                waiting.push(time, step);
+            }
+            clock = clock.max(time.min(last));
+            last = time;
+            let now = clock.saturating_sub(window * NS_PER_SECOND);
+            while let Some((time, step)) = waiting.pop_by(now.saturating_sub(1)) {
+                begun.extend(flows.take(time, &step).map(|kind| (time, kind)));
+            }
+            flows.expire(now);
+        }
+        while let Some((time, step)) = waiting.pop() {
+            begun.extend(flows.take(time, &step).map(|kind| (time, kind)));
+        }
+        begun
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_changes_nothing(
+            packets in prop::collection::vec((0..4_u32, 0..700_i64, prop::sample::select(&[0x10, 0x10, 0x10, 0x02, 0x12, 0x11, 0x04][..]), prop::bool::weighted(0.1)), 0..60),
+            window in prop::sample::select(&[0, 1, 30, 200, 500, 2000][..]),
+            drift in 0..60_i64,
+        ) {
+            let packets: Vec<(u32, Packet)> = (0..).zip(packets).map(|(nth, (id, seconds, flags, is_later))| {
+                // Times that rise, more or less.
+                let seconds = nth * drift + seconds / if drift > 0 { 4 } else { 1 };
+                let protocol = if id == 3 { protocol::UDP } else { protocol::TCP };
+                let fragment = if is_later { Fragment::Later } else { Fragment::Whole };
+                (id, Packet { fragment, ..packet(seconds, protocol, flags) })
+            }).collect();
+            prop_assert_eq!(begun(&packets, window, true), begun(&packets, window, false));
+        }
     }
 
     #[test]

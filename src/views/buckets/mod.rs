@@ -21,6 +21,7 @@ mod seen;
 mod series;
 mod shard;
 mod sides;
+mod widths;
 
 use std::iter::Peekable;
 use std::ops::AddAssign;

@@ -1,5 +1,7 @@
 //! What a bucket says.
 
+use std::ops::AddAssign;
+
 use crate::time::Timestamp;
 use crate::views::flows::FeatureColumn;
 use crate::views::flows::columns::Kind;
@@ -63,6 +65,37 @@ pub struct Counts {
     pub dns_nxdomain: u64,
     /// Packets that came when their own bucket had left; they are in no other number.
     pub late: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, more: Counts) {
+        let by_way = [
+            (&mut self.packets, more.packets),
+            (&mut self.bytes, more.bytes),
+            (&mut self.dst_ips, more.dst_ips),
+            (&mut self.dst_ports, more.dst_ports),
+        ];
+        let more_by_way = by_way.into_iter().flat_map(|(counts, more)| counts.iter_mut().zip(more));
+        let flows = self.new_flows.iter_mut().zip(more.new_flows);
+        let others = [
+            (&mut self.tcp, more.tcp),
+            (&mut self.udp, more.udp),
+            (&mut self.icmp, more.icmp),
+            (&mut self.other, more.other),
+            (&mut self.ipv6, more.ipv6),
+            (&mut self.vlan, more.vlan),
+            (&mut self.fragments, more.fragments),
+            (&mut self.syn, more.syn),
+            (&mut self.syn_ack, more.syn_ack),
+            (&mut self.fin, more.fin),
+            (&mut self.rst, more.rst),
+            (&mut self.dns_queries, more.dns_queries),
+            (&mut self.dns_responses, more.dns_responses),
+            (&mut self.dns_nxdomain, more.dns_nxdomain),
+            (&mut self.late, more.late),
+        ];
+        more_by_way.chain(flows).chain(others).for_each(|(count, more)| *count += more);
+    }
 }
 
 /// A bucket, or several in a row without packets.

@@ -23,11 +23,10 @@ struct Bucket {
 
 impl Bucket {
     #[inline]
-    fn add(&mut self, seen: &Seen) {
-        seen.count(&mut self.counts);
+    fn meet(&mut self, seen: &Seen<'_>) {
         let way = seen.way as usize;
-        self.ips[way].insert(seen.dst);
-        if let Some(port) = seen.dst_port {
+        self.ips[way].insert(seen.dst());
+        if let Some(port) = seen.dst_port() {
             self.ports[way].insert(port);
         }
     }
@@ -104,15 +103,27 @@ impl Series {
         start.clamp(i64::MIN.into(), i64::MAX.into()) as i64
     }
 
-    /// Counts a packet; false if its bucket has left, and it is late.
+    /// The times of the current bucket, half-open; an empty span if there is none.
     #[inline]
-    pub(super) fn add(&mut self, time: i64, seen: &Seen) -> bool {
-        if !(self.span[0]..self.span[1]).contains(&time) && !self.turn_to(time) {
-            self.newest().counts.late += 1;
-            return false;
-        }
-        self.bucket.add(seen);
-        true
+    pub(super) fn span(&self) -> [i64; 2] {
+        self.span
+    }
+
+    /// Adds what was counted of packets of the current bucket.
+    pub(super) fn count(&mut self, counts: &Counts) {
+        self.bucket.counts += *counts;
+    }
+
+    /// Notes where a packet of the current bucket goes.
+    #[inline]
+    pub(super) fn meet(&mut self, seen: &Seen<'_>) {
+        self.bucket.meet(seen);
+    }
+
+    /// Counts a packet whose bucket has left.
+    #[cold]
+    pub(super) fn late(&mut self) {
+        self.newest().counts.late += 1;
     }
 
     /// Counts a flow of TCP, UDP or others that begins with a packet of this time, which was counted.
@@ -127,9 +138,11 @@ impl Series {
         }
     }
 
-    /// Makes the bucket of a time the current one; false if it has left.
-    #[cold]
-    fn turn_to(&mut self, time: i64) -> bool {
+    /// Makes the bucket of a time the current one; false if it has left, and what comes for it is late.
+    pub(super) fn turn_to(&mut self, time: i64) -> bool {
+        if (self.span[0]..self.span[1]).contains(&time) {
+            return true;
+        }
         let number = self.number(time);
         if self.next.is_some_and(|next| number < next) {
             return false;
@@ -159,10 +172,16 @@ impl Series {
         }
     }
 
-    /// Whether buckets leave by `now`, nothing before which is waited for.
-    #[inline]
-    pub(super) fn is_due(&self, now: i64) -> bool {
-        self.is_full_due(now) || self.empty_until(now).is_some()
+    /// The earliest time that, once nothing before it is waited for, lets buckets leave; the latest time if there is none.
+    pub(super) fn due(&self) -> i64 {
+        let current = (self.span[0] < self.span[1]).then_some(self.current);
+        let Some(first) = current.into_iter().chain(self.open.keys().next().copied()).min() else { return i64::MAX };
+        let full = self.start(first.saturating_add(1));
+        match self.next.filter(|next| *next < first) {
+            None => full,
+            Some(next) if first.abs_diff(next) <= self.gap_limit => self.start(next.saturating_add(1)),
+            Some(_) => self.start(first),
+        }
     }
 
     #[inline]

@@ -5,8 +5,9 @@
 //! behind it late if it did. The price is that a row waits for two packets. The clock does not pass the beginning of the next file,
 //! which may lie in this one.
 //!
-//! Which packets begin a flow is told in the order of time. So packets wait until the clock is behind them by the window, and then count as
-//! new in their bucket, which is still open; at most 65,536 wait, and of those that come later still it is told as they come. A packet that is late for a width has no say in it, so all widths have the same flows.
+//! Which packets begin a flow is told in the order of time. So packets of which it cannot be told as they come wait until the clock is behind
+//! them by the window, and then count as new in their bucket, which is still open; at most 65,536 wait, and of those that come later still
+//! it is told as they come. A packet that is late for a width has no say in it, so all widths have the same flows.
 
 use std::sync::Arc;
 
@@ -14,14 +15,14 @@ use super::Settings;
 use super::known::{Flows, Step};
 use super::row::Row;
 use super::seen::Seen;
-use super::series::Series;
 use super::sides::Sides;
+use super::widths::{InTime, Widths};
 use crate::config::Measure;
 use crate::decode::Packet;
 use crate::engine::ledger::{Amount, Outcome};
 use crate::engine::view::{Batch, Mark, Part, ShardView};
 use crate::prefetch::prefetch;
-use crate::table::FlowTable;
+use crate::table::{FlowRef, FlowTable};
 use crate::time::Timestamp;
 use crate::views::in_order::InOrder;
 
@@ -50,7 +51,7 @@ impl Left {
 pub(super) struct Shard {
     settings: Arc<Settings>,
     sides: Sides,
-    series: Vec<Series>,
+    widths: Widths,
     flows: Flows,
     /// Packets of which it is to be told whether a flow begins with them.
     waiting: InOrder<Step>,
@@ -65,12 +66,9 @@ pub(super) struct Shard {
 
 impl Shard {
     pub(super) fn new(settings: Arc<Settings>) -> Shard {
-        let clip = settings.clip;
-        let from = clip.map(|clip| clip.start.0).filter(|from| *from != i64::MIN);
-        let origin = if settings.from_start { from } else { Some(0) };
         Shard {
             sides: Sides::new(&settings.local),
-            series: settings.widths.iter().map(|&width| Series::new(width, settings.gap_limit, origin, from)).collect(),
+            widths: Widths::new(&settings),
             flows: Flows::default(),
             waiting: InOrder::default(),
             clock: i64::MIN,
@@ -83,7 +81,7 @@ impl Shard {
     }
 
     #[inline]
-    fn take(&mut self, packet: &Packet, frame: &[u8], flow: u32) {
+    fn take<'f>(&mut self, packet: &Packet, frame: impl Fn() -> &'f [u8], flow: FlowRef) {
         let (time, amount) = (packet.time.0, Amount::one(packet.wire, packet.captured));
         if self.settings.clip.is_some_and(|clip| packet.time < clip.start || packet.time >= clip.end) {
             self.left.outcome.out_of_window += amount;
@@ -93,27 +91,27 @@ impl Shard {
             Measure::Wire => packet.wire,
             Measure::Captured => packet.captured,
         };
-        let seen = Seen::of(packet, frame, self.sides.way(packet, frame), bytes);
-        // A packet that is late for a narrow bucket may be in time for a wide one.
-        let (mut counted, mut late) = (false, false);
-        for series in &mut self.series {
-            match series.add(time, &seen) {
-                true => counted = true,
-                false => late = true,
+        let seen = Seen::of(packet, &frame, self.sides.way(packet, &frame), bytes);
+        let mut step = Step::of(flow.id, packet);
+        let stay = self.widths.stay(time);
+        let in_time = match stay {
+            Some(stay) => {
+                // A later fragment is of the flow of those whose ports are 0, and has none.
+                let is_new = step.is_later() || self.flows.is_new_in(stay << 2 | seen.way as u64, flow);
+                self.widths.count(&seen, is_new);
+                InTime::All
             }
+            None => self.widths.turn(time, &seen),
+        };
+        match in_time {
+            InTime::None => self.left.outcome.late += amount,
+            InTime::Some | InTime::All => self.left.outcome.kept += amount,
         }
-        match counted {
-            true => self.left.outcome.kept += amount,
-            false => self.left.outcome.late += amount,
+        if in_time == InTime::All && !self.flows.passes(time, &mut step) {
+            self.waiting.push(time, step);
         }
-        if !late {
-            self.flows.wait(flow);
-            self.waiting.push(time, Step::of(flow, packet));
-        }
-        for nth in 0..self.series.len() {
-            if self.series[nth].is_crowded() {
-                self.relieve(nth);
-            }
+        if stay.is_none() {
+            self.relieve();
         }
         let reached = self.last.replace(time).map_or(i64::MIN, |last| last.min(time));
         if reached > self.clock {
@@ -125,33 +123,35 @@ impl Shard {
         }
     }
 
+    /// Where more buckets of a width are open than may be, the earliest leaves, though it is not over.
+    #[cold]
+    fn relieve(&mut self) {
+        for nth in 0..self.settings.widths.len() {
+            if let Some(end) = self.widths.crowded(nth) {
+                self.told(end.saturating_sub(1));
+                self.widths.relieve(nth, end, &mut self.left.rows);
+                self.left.end();
+            }
+        }
+    }
+
     /// Nothing before this time is waited for.
     #[inline]
     fn pass(&mut self, now: i64) {
-        self.told(now.saturating_sub(1));
-        for series in self.series.iter_mut().filter(|series| series.is_due(now)) {
-            series.leave(now, &mut self.left.rows);
+        if self.waiting.has_by(now.saturating_sub(1)) {
+            self.told(now.saturating_sub(1));
         }
-        self.left.end();
-    }
-
-    /// The earliest bucket of a width leaves, though it is not over.
-    #[cold]
-    fn relieve(&mut self, nth: usize) {
-        let end = self.series[nth].first_end();
-        self.told(end.saturating_sub(1));
-        self.series[nth].leave(end, &mut self.left.rows);
-        self.left.end();
+        if self.widths.is_due(now) {
+            self.widths.leave(now, &mut self.left.rows);
+            self.left.end();
+        }
     }
 
     /// Tells of packets up to a time, and of those that find no room to wait, whether flows begin with them.
-    #[inline]
     fn told(&mut self, until: i64) {
-        while self.waiting.next().is_some_and(|time| time <= until || self.waiting.is_crowded())
-            && let Some((time, step)) = self.waiting.pop()
-        {
+        while let Some((time, step)) = self.waiting.pop_by(until) {
             if let Some(kind) = self.flows.take(time, &step) {
-                self.series.iter_mut().for_each(|series| series.begins(time, kind));
+                self.widths.begins(time, kind);
             }
         }
     }
@@ -175,7 +175,7 @@ impl ShardView for Shard {
             if let Some(next) = batch.next.get(nth) {
                 prefetch(self.flows.address(next.id));
             }
-            self.take(packet, batch.frame(packet), flow.id);
+            self.take(packet, || batch.frame(packet), *flow);
         }
     }
 
@@ -188,7 +188,7 @@ impl ShardView for Shard {
         self.pass(until.0);
         // The gap is one between packets, though the one behind it is yet to come.
         if follows {
-            self.series.iter_mut().for_each(|series| series.fill(until.0, &mut self.left.rows));
+            self.widths.fill(until.0, &mut self.left.rows);
             self.left.end();
         }
     }
@@ -197,9 +197,7 @@ impl ShardView for Shard {
         if before.is_none() {
             self.told(i64::MAX);
             let to = self.settings.clip.map(|clip| clip.end.0).filter(|to| *to != i64::MAX);
-            for series in &mut self.series {
-                series.finish(to, &mut self.left.rows);
-            }
+            self.widths.finish(to, &mut self.left.rows);
             self.left.end();
         }
         self.hand_over()

@@ -89,14 +89,14 @@ impl Sides {
         sides
     }
 
-    /// Which way a packet goes; `frame` is its captured bytes.
+    /// Which way a packet goes; `frame` tells its captured bytes.
     #[inline]
-    pub(super) fn way(&self, packet: &Packet, frame: &[u8]) -> Way {
+    pub(super) fn way<'f>(&self, packet: &Packet, frame: impl Fn() -> &'f [u8]) -> Way {
         let in_net = |address| self.nets.iter().any(|net| net.v6 == packet.v6 && address & net.mask == net.address);
         let (mut from, mut to) = (in_net(packet.src), in_net(packet.dst));
         if !self.macs.is_empty()
             && packet.link.0 == ETHERNET
-            && let Some((ends, _)) = frame.split_at_checked(12)
+            && let Some((ends, _)) = frame().split_at_checked(12)
         {
             let is_local = |mac: &[u8]| self.macs.iter().any(|local| local == mac);
             to |= is_local(&ends[..6]);
@@ -145,9 +145,9 @@ mod tests {
             ("192.0.2.2", "10.201.0.1", 1, &ethernet[..11], Way::Unknown),
             ("192.0.2.2", "10.201.0.1", 113, &ethernet, Way::Unknown),
         ] {
-            assert_eq!(sides.way(&packet(src, dst, link), frame), way, "{src} {dst}");
+            assert_eq!(sides.way(&packet(src, dst, link), || frame), way, "{src} {dst}");
         }
-        assert_eq!(Sides::default().way(&packet("10.0.0.1", "10.0.0.2", 1), &ethernet), Way::Unknown);
+        assert_eq!(Sides::default().way(&packet("10.0.0.1", "10.0.0.2", 1), || &ethernet), Way::Unknown);
         for text in ["", "10.200.0.0/33", "02:00:00:00:00", "02:00:00:00:00:00:00", "02:00:00:00:00:+1", "host"] {
             assert!(text.parse::<Local>().is_err(), "{text}");
         }

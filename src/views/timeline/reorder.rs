@@ -29,8 +29,7 @@ impl Reorder {
 
     /// The next packet whose time has come.
     pub(super) fn pop(&mut self) -> Option<Packet> {
-        let due = self.waiting.next()? <= self.clock.saturating_sub(self.window) || self.waiting.is_crowded();
-        if due { self.flush() } else { None }
+        self.waiting.pop_by(self.clock.saturating_sub(self.window)).map(|(_, packet)| packet)
     }
 
     /// The next packet, when no more come. Of those of one time, the first goes first.
