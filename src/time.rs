@@ -3,9 +3,13 @@
 //! Times come from the capture alone. They are integers inside and exact
 //! decimals outside; no float ever holds one.
 
+mod written;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use written::{decimal, length, point};
 
 /// Nanoseconds in one second.
 pub const NS_PER_SECOND: i64 = 1_000_000_000;
@@ -58,27 +62,6 @@ impl fmt::Display for Timestamp {
         let ns = self.0.unsigned_abs();
         write!(f, "{sign}{}.{:09}", ns / 1_000_000_000, ns % 1_000_000_000)
     }
-}
-
-/// Units of time, and their nanoseconds.
-const UNITS: [(&str, i64); 7] = [
-    ("us", 1_000),
-    ("µs", 1_000),
-    ("ms", 1_000_000),
-    ("s", 1_000_000_000),
-    ("min", 60_000_000_000),
-    ("h", 3_600_000_000_000),
-    ("d", 86_400_000_000_000),
-];
-
-/// Reads a length of time, in nanoseconds: a whole number and its unit, as in `100ms`, `1s`, `10min`;
-/// nothing if it is none, or does not fit.
-#[must_use]
-pub fn length(text: &str) -> Option<i64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let (_, ns) = UNITS.iter().find(|(name, _)| *name == unit.trim())?;
-    number.parse::<i64>().ok()?.checked_mul(*ns)
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ use pcap_compactor::sink::metrics::OwnedMetrics;
 use pcap_compactor::sink::tables::buckets::BucketTable;
 #[cfg(feature = "tables")]
 use pcap_compactor::sink::tables::{self, About};
+use pcap_compactor::time;
 use pcap_compactor::views::buckets::{BucketCounts, BucketJob, Local, NARROWEST, Settings, WIDEST, bridge};
 
 use super::places::{Named, no_file_of_nothing, standard_output};
@@ -34,7 +35,7 @@ use super::reading::{Reading, Sources, Writing};
 use super::summary::{Sum, closing, complaints, overlap, stats};
 use super::text::things;
 use super::units::{Found, Unit};
-use super::{Exit, Shared, Usage, interrupt, say, stdout, times};
+use super::{Exit, Shared, Usage, interrupt, say, stdout};
 
 /// Arguments of `buckets`.
 #[derive(clap::Args)]
@@ -133,7 +134,7 @@ enum DialectArg {
 
 /// A length of time with its unit, in nanoseconds.
 fn width(text: &str) -> Result<i64, String> {
-    times::length(text)
+    time::length(text)
         .filter(|ns| (NARROWEST..=WIDEST).contains(ns))
         .ok_or_else(|| "write a whole number and a unit, from 1us to 366d: 100ms, 1s, 10min, 1h, 1d".into())
 }

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use indicatif::ProgressBar;
 use pcap_compactor::live::{Capture, Counts, Ended, Episode, Failure, LONGEST_SNAPLEN, Output};
+use pcap_compactor::time;
 
 use super::text::{bytes, count, things};
-use super::{Exit, Shared, Usage, interrupt, say, stdout, times};
+use super::{Exit, Shared, Usage, interrupt, say, stdout};
 
 /// How long it may take to stop: what tcpdump is given, and some more.
 const GRACE: Duration = Duration::from_secs(10);
@@ -62,7 +63,7 @@ pub(crate) struct Args {
 
 fn length(text: &str) -> Result<Duration, String> {
     const LONGEST: i64 = 366 * 86_400_000_000_000;
-    let ns = times::length(text).filter(|ns| (1..=LONGEST).contains(ns));
+    let ns = time::length(text).filter(|ns| (1..=LONGEST).contains(ns));
     let ns = ns.ok_or("write a whole number and a unit, up to 366d: 500ms, 10s, 5min, 1h, 1d")?;
     Ok(Duration::from_nanos(ns.unsigned_abs()))
 }

@@ -23,7 +23,6 @@ mod summary;
 mod synth;
 mod text;
 mod timeline;
-mod times;
 mod units;
 mod view;
 mod watch;

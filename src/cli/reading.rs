@@ -13,12 +13,12 @@ use pcap_compactor::sink::jsonl::Times;
 #[cfg(feature = "tables")]
 use pcap_compactor::sink::tables::{Addresses, Style};
 use pcap_compactor::views::groups::Window;
-use pcap_compactor::{Engine, Timestamp};
+use pcap_compactor::{Engine, Timestamp, time};
 
 use super::filter::FilterArgs;
 use super::places::{Named, apart};
 use super::units::{Found, named, nothing_of_sensors, of_sensors, weight};
-use super::{Exit, Shared, Usage, say, times};
+use super::{Exit, Shared, Usage, say};
 
 /// What is read.
 #[derive(Clone, clap::Args)]
@@ -38,13 +38,13 @@ pub(crate) struct Sources {
     by_sensor: bool,
 
     /// Only this UTC hour, such as 2023-10-19T13.
-    #[arg(long, value_name = "TIME", value_parser = times::parse, conflicts_with_all = ["from", "to"], help_heading = "Time")]
+    #[arg(long, value_name = "TIME", value_parser = time::point, conflicts_with_all = ["from", "to"], help_heading = "Time")]
     hour: Option<Timestamp>,
     /// Only packets from this time on: 2023-10-19T13, 2023-10-19T13:05:00Z, or seconds since 1970.
-    #[arg(long, value_name = "TIME", value_parser = times::parse, help_heading = "Time")]
+    #[arg(long, value_name = "TIME", value_parser = time::point, help_heading = "Time")]
     from: Option<Timestamp>,
     /// Only packets before this time.
-    #[arg(long, value_name = "TIME", value_parser = times::parse, help_heading = "Time")]
+    #[arg(long, value_name = "TIME", value_parser = time::point, help_heading = "Time")]
     to: Option<Timestamp>,
 }
 

@@ -18,6 +18,7 @@ use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::Progress;
 use pcap_compactor::engine::ledger::Amount;
 use pcap_compactor::sink::timeline::{About, Folders, Layout, timeline_around};
+use pcap_compactor::time;
 use pcap_compactor::views::groups::Window;
 use pcap_compactor::views::timeline::original::{Options, Original};
 use pcap_compactor::views::timeline::table::{self, Names, TableReport};
@@ -30,7 +31,7 @@ use super::progress::Bar;
 use super::reading::{Reading, Sources};
 use super::summary::{self, Sum, complaints, overlap};
 use super::text::things;
-use super::{Exit, Shared, Usage, interrupt, say, taken, times};
+use super::{Exit, Shared, Usage, interrupt, say, taken};
 
 /// Arguments of `timeline`.
 #[derive(clap::Args)]
@@ -128,7 +129,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TEXT", help_heading = "Output")]
     attack_context: Option<String>,
     /// The time of making, which the manifest tells. Default: SOURCE_DATE_EPOCH in seconds since 1970, or else now. UTC.
-    #[arg(long, value_name = "TIME", value_parser = times::parse, help_heading = "Output")]
+    #[arg(long, value_name = "TIME", value_parser = time::point, help_heading = "Output")]
     created: Option<Timestamp>,
 
     #[command(flatten)]

@@ -20,8 +20,8 @@ mod threads;
 mod worker;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +57,7 @@ pub struct Progress {
     bytes: AtomicU64,
     packets: AtomicU64,
     stop: AtomicBool,
+    tally: Mutex<Tally>,
 }
 
 impl Progress {
@@ -72,6 +73,13 @@ impl Progress {
         self.packets.load(Ordering::Relaxed)
     }
 
+    /// What became of the frames of all files that are behind us, and of those that a run that stopped has given up: what is known of a
+    /// run that failed.
+    #[must_use]
+    pub fn tally(&self) -> Tally {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Asks the run to stop at the next batch; it then fails with [`ErrorKind::Stopped`].
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
@@ -79,6 +87,10 @@ impl Progress {
 
     pub(crate) fn stopped(&self) -> Result<()> {
         if self.stop.load(Ordering::Relaxed) { Err(ErrorKind::Stopped.into()) } else { Ok(()) }
+    }
+
+    pub(crate) fn ended(&self, tally: &Tally) {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).merge(tally);
     }
 
     pub(crate) fn add(&self, bytes: u64, packets: u64) {

@@ -158,7 +158,7 @@ impl<'p> Reader<'p> {
         Ok(more)
     }
 
-    pub(super) fn finish(self) -> FileReport {
+    pub(super) fn finish(mut self) -> FileReport {
         let (report, intake) = (self.capture.report(), &self.tally.intake);
         tracing::debug!(
             path = ?self.path,
@@ -167,7 +167,15 @@ impl<'p> Reader<'p> {
             accepted = intake.accepted.packets,
             "file read"
         );
-        FileReport { path: self.path, sensor: None, capture: self.capture.report().clone(), tally: self.tally }
+        let path = std::mem::take(&mut self.path);
+        FileReport { path, sensor: None, capture: report.clone(), tally: self.tally.clone() }
+    }
+}
+
+/// Read to its end or given up, what was read of it was read.
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        self.progress.ended(&self.tally);
     }
 }
 

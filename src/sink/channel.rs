@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use super::metrics::OwnedMetrics;
 use super::{Metrics, Sink};
@@ -98,6 +99,10 @@ impl ChannelSink {
 }
 
 impl Queue {
+    fn is_empty(&self) -> bool {
+        self.groups.is_empty() && self.others.is_empty()
+    }
+
     /// The event that came first of those that wait.
     fn take(&mut self) -> Option<Event> {
         let number_of_group = self.groups.front().map(|(number, _)| *number);
@@ -144,6 +149,19 @@ impl Drop for ChannelSink {
 }
 
 impl Events {
+    /// At most so many of the events that wait; if none does, it waits for one, but no longer than this. Nothing when there will be none.
+    pub fn within(&mut self, timeout: Duration, most: usize) -> Option<Vec<Event>> {
+        let mut queue = self.0.lock();
+        if queue.is_empty() && !queue.sender_gone {
+            let waited =
+                self.0.changed.wait_timeout_while(queue, timeout, |queue| queue.is_empty() && !queue.sender_gone);
+            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        let events: Vec<Event> = std::iter::from_fn(|| queue.take()).take(most).collect();
+        self.0.changed.notify_all();
+        (!events.is_empty() || !queue.sender_gone).then_some(events)
+    }
+
     /// Groups dropped so far to make room.
     #[must_use]
     pub fn dropped(&self) -> u64 {

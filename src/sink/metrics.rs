@@ -99,7 +99,7 @@ impl<C: Copy + Counted + AddAssign> OwnedMetrics<C> {
     }
 
     /// Adds what another run counted to what was counted so far, if anything was.
-    pub(super) fn gather(sum: &mut Option<OwnedMetrics<C>>, other: &Metrics<'_, C>) {
+    pub fn gather(sum: &mut Option<OwnedMetrics<C>>, other: &Metrics<'_, C>) {
         match sum {
             Some(sum) => sum.add(other),
             None => *sum = Some(Metrics { sensor: None, ..*other }.to_owned()),

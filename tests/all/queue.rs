@@ -1,13 +1,15 @@
 //! The queue between the engine and a slow taker: with `block` nothing is lost, with `drop_oldest` the oldest groups are, and are counted.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use pcap_compactor::config::Backpressure;
+use pcap_compactor::engine::Progress;
 use pcap_compactor::sink::channel::{Event, Events, channel};
 use pcap_compactor::views::groups::GroupRecord;
-use pcap_compactor::{Config, Input, Job};
+use pcap_compactor::{Config, Engine, Input, Job};
 
 use crate::model::{Range, SECOND};
 use crate::run::{PLAIN, Said, file, say};
@@ -115,5 +117,42 @@ fn a_run_ends_when_its_taker_is_gone() {
             drop(events);
             run.join().unwrap();
         }
+    }
+}
+
+#[test]
+fn events_may_be_taken_some_at_a_time_without_waiting_for_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = capture(folder.path());
+    let (mut sink, mut events) = channel(7, Backpressure::Block);
+    let nothing = events.within(Duration::from_millis(1), 3).expect("more may come");
+    assert!(nothing.is_empty(), "nobody has sent anything yet");
+    let job = Job::new(Config::default()).sensor(Some("here".into()));
+    let run = thread::spawn(move || job.run(vec![Input::file(path)], &mut sink).is_ok());
+    let mut taken = Vec::new();
+    while let Some(some) = events.within(Duration::from_secs(1), 3) {
+        assert!(some.len() <= 3);
+        taken.extend(some);
+    }
+    assert!(run.join().unwrap());
+    assert_eq!(others(&taken), OTHERS);
+    assert_eq!(groups(&taken), expected(&folder.path().join("queue.pcap")).groups().cloned().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_run_that_fails_leaves_the_ledger_of_what_it_had_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = capture(folder.path());
+    for threads in [1, 3] {
+        let progress = Arc::new(Progress::default());
+        let engine = Engine::builder().threads(threads).progress(Arc::clone(&progress));
+        let (mut sink, events) = channel(1, Backpressure::Block);
+        drop(events);
+        let inputs = vec![Input::file(&path), Input::file("nowhere.pcap")];
+        assert!(Job::new(Config::default()).engine(engine).run(inputs, &mut sink).is_err());
+        let intake = progress.tally().intake;
+        intake.check("a run that failed").unwrap();
+        assert_eq!(intake.read.packets, progress.packets(), "what was read is accounted for");
+        assert!(intake.read.packets > 0);
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use pcap_compactor::time::decimal;
 use pcap_compactor::views::flows::dialects::{Dialect, Zone};
 
 use crate::cli::Usage;
@@ -299,14 +300,4 @@ fn buffer(text: &str) -> Result<usize, String> {
     let bytes = text.parse().ok().filter(|bytes| (1024..=1 << 20).contains(bytes));
     bytes
         .ok_or_else(|| "a number of bytes, 1024 to 1048576; to read no payload, leave out --app and its columns".into())
-}
-
-/// A decimal number, not negative, times ten to the power of `places`, exactly.
-fn decimal(text: &str, places: usize) -> Option<i64> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || fraction.len() > places || !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    format!("{whole}{fraction:0<places$}").parse().ok()
 }

@@ -4,9 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use pcap_compactor::time;
 use serde::{Deserialize, Serialize};
-
-use crate::cli::times;
 
 /// The longest time that is taken, in days.
 const LONGEST: i64 = 366 * 100;
@@ -20,7 +19,7 @@ impl FromStr for Length {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Length, String> {
-        let ns = times::length(text).filter(|&ns| ns / 86_400_000_000_000 < LONGEST);
+        let ns = time::length(text).filter(|&ns| ns / 86_400_000_000_000 < LONGEST);
         let ns = ns
             .ok_or_else(|| format!("`{text}` is no time; write a whole number and a unit: 500ms, 2s, 5min, 1h, 30d"))?;
         Ok(Length(Duration::from_nanos(ns.unsigned_abs())))

@@ -1,12 +1,14 @@
 //! Times as people write them.
 
-use pcap_compactor::Timestamp;
-use pcap_compactor::capture::days_from_civil;
-pub(crate) use pcap_compactor::time::length;
+use super::Timestamp;
+use crate::capture::days_from_civil;
 
 /// Reads `2023-10-19T13`, `2023-10-19T13:05`, `2023-10-19T13:05:09.25`, each with or without `Z`, `2023-10-19`, or
 /// seconds since the epoch with up to nine decimals. All are UTC.
-pub(crate) fn parse(text: &str) -> Result<Timestamp, String> {
+///
+/// # Errors
+/// It is no such time; the text says what would be.
+pub fn point(text: &str) -> Result<Timestamp, String> {
     let wrong =
         || format!("`{text}` is no time; write 2023-10-19T13, 2023-10-19T13:05:00Z or seconds since 1970 (UTC)");
     let plain = text.strip_suffix('Z').unwrap_or(text);
@@ -49,6 +51,39 @@ fn with_fraction(seconds: i64, fraction: &str) -> Option<Timestamp> {
     seconds.checked_mul(1_000_000_000)?.checked_add(ns).map(Timestamp)
 }
 
+/// Units of time, and their nanoseconds.
+const UNITS: [(&str, i64); 7] = [
+    ("us", 1_000),
+    ("µs", 1_000),
+    ("ms", 1_000_000),
+    ("s", 1_000_000_000),
+    ("min", 60_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("d", 86_400_000_000_000),
+];
+
+/// Reads a length of time, in nanoseconds: a whole number and its unit, as in `100ms`, `1s`, `10min`;
+/// nothing if it is none, or does not fit.
+#[must_use]
+pub fn length(text: &str) -> Option<i64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let (_, ns) = UNITS.iter().find(|(name, _)| *name == unit.trim())?;
+    number.parse::<i64>().ok()?.checked_mul(*ns)
+}
+
+/// A decimal number, not negative, times ten to the power of `places`, exactly: `0.5` is 500 with three places. Nothing if it is none, has
+/// more decimals, or does not fit.
+#[must_use]
+pub fn decimal(text: &str, places: usize) -> Option<i64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || fraction.len() > places || !digits(whole) || !digits(fraction) {
+        return None;
+    }
+    format!("{whole}{fraction:0<places$}").parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,14 +92,14 @@ mod tests {
     fn reads_times_as_people_write_them() {
         let hour = Timestamp::from_seconds(1_697_720_400);
         for text in ["2023-10-19T13", "2023-10-19T13:00", "2023-10-19T13:00:00Z", "1697720400", "1697720400.0"] {
-            assert_eq!(parse(text), Ok(hour), "{text}");
+            assert_eq!(point(text), Ok(hour), "{text}");
         }
-        assert_eq!(parse("2023-10-19"), Ok(Timestamp::from_seconds(1_697_673_600)));
-        assert_eq!(parse("2023-10-19T13:05:09.25"), Ok(Timestamp(1_697_720_709_250_000_000)));
+        assert_eq!(point("2023-10-19"), Ok(Timestamp::from_seconds(1_697_673_600)));
+        assert_eq!(point("2023-10-19T13:05:09.25"), Ok(Timestamp(1_697_720_709_250_000_000)));
         for text in
             ["", "yesterday", "2023-13-01", "2023-10-19T24", "2023-10-19T1", "12.1234567890", "9e9", "2023-10", "2023"]
         {
-            assert!(parse(text).is_err(), "{text}");
+            assert!(point(text).is_err(), "{text}");
         }
     }
 
