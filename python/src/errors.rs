@@ -1,0 +1,75 @@
+//! The package's family of exceptions, which `pcap_compactor/errors.py` defines.
+
+use std::path::Path;
+
+use pcap_compactor::engine::ledger::Tally;
+use pcap_compactor::{Error, ErrorKind};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+pyo3::import_exception!(pcap_compactor.errors, EngineError);
+pyo3::import_exception!(pcap_compactor.errors, InputError);
+pyo3::import_exception!(pcap_compactor.errors, OptionError);
+
+/// Something is wrong with one place: of an input, or of a file that options name.
+#[derive(Clone, Debug)]
+pub(crate) struct Problem {
+    pub(crate) path: Option<String>,
+    pub(crate) offset: Option<u64>,
+    pub(crate) message: String,
+}
+
+impl Problem {
+    /// What the library says.
+    pub(crate) fn of(error: &Error) -> Problem {
+        Problem { path: path(error).map(|path| path.display().to_string()), offset: None, message: error.to_string() }
+    }
+
+    /// As an exception of an input.
+    pub(crate) fn raised(&self, py: Python<'_>) -> PyErr {
+        self.exception(py).unwrap_or_else(|error| error)
+    }
+
+    fn exception(&self, py: Python<'_>) -> PyResult<PyErr> {
+        let about = PyDict::new(py);
+        about.set_item("path", &self.path)?;
+        about.set_item("offset", self.offset)?;
+        let exception = py.get_type::<InputError>().call((&self.message,), Some(&about))?;
+        Ok(PyErr::from_value(exception))
+    }
+}
+
+fn path(error: &Error) -> Option<&Path> {
+    match error.kind() {
+        ErrorKind::Io { path, .. } | ErrorKind::Table { path, .. } | ErrorKind::Watch { path, .. } => Some(path),
+        _ => None,
+    }
+}
+
+/// What the library says, as an exception.
+pub(crate) fn raised(py: Python<'_>, error: &Error) -> PyErr {
+    match error.kind() {
+        ErrorKind::Config(message) => OptionError::new_err(message.clone()),
+        ErrorKind::Io { .. } | ErrorKind::Table { .. } => Problem::of(error).raised(py),
+        _ => EngineError::new_err(error.to_string()),
+    }
+}
+
+/// An exception with what a run had counted: as its `metrics`, and as a note below its traceback.
+pub(crate) fn with_ledger(py: Python<'_>, error: PyErr, tally: &Tally) -> PyErr {
+    let tell = || -> PyResult<()> {
+        let line = serde_json::json!({ "complete": false, "ledger": tally.intake, "malformed_by": tally.malformed_by });
+        let metrics = py.import("json")?.call_method1("loads", (line.to_string(),))?;
+        let value = error.value(py);
+        value.setattr("metrics", metrics)?;
+        let packets = tally.intake.read.packets;
+        value.call_method1(
+            "add_note",
+            (format!("{packets} packets had been read; `metrics` of this has their ledger"),),
+        )?;
+        Ok(())
+    };
+    // An exception that takes no attributes is still the one to raise.
+    let _ = tell();
+    error
+}

@@ -1,0 +1,134 @@
+"""Python's results are the command line's, for every product."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pyarrow.feather
+import pytest
+
+from pcap_compactor import Table, buckets_table, flows_table, groups_table, run_hour, scans_table
+from pcap_compactor.options import BucketOptions, CommonOptions, FlowOptions, GroupOptions
+from test_hour import ALL, Files, Kept
+
+pytestmark = pytest.mark.filterwarnings("ignore::pcap_compactor.DamageWarning")
+
+
+def table(cli: Path, folder: Path, command: str, capture: Path, *options: str) -> pyarrow.Table | None:
+    """What the command writes, as Arrow; nothing where the capture is none."""
+    out = folder / "out.arrow"
+    with out.open("wb") as file:
+        run = subprocess.run([cli, command, "--quiet", "--format", "arrow", *options, capture], stdout=file, stderr=subprocess.PIPE)
+    assert run.returncode in (0, 1, 3), run.stderr
+    return pyarrow.feather.read_table(out) if run.returncode != 1 else None
+
+
+def lines(cli: Path, command: str, capture: Path, *options: str) -> list[dict[str, Any]] | None:
+    """What the command writes as JSON Lines; nothing where the capture is none."""
+    run = subprocess.run([cli, command, "--quiet", *options, capture], capture_output=True)
+    assert run.returncode in (0, 1, 3), run.stderr
+    return [json.loads(line) for line in run.stdout.splitlines()] if run.returncode != 1 else None
+
+
+def check(ours: Table, theirs: pyarrow.Table | None) -> None:
+    if theirs is None:
+        with pytest.raises(Exception):
+            ours.to_arrow()
+        return
+    arrow = ours.to_arrow()
+    assert arrow.schema.names == theirs.schema.names
+    for field, other in zip(arrow.schema, theirs.schema):
+        assert (field, field.metadata) == (other, other.metadata)
+    assert arrow.replace_schema_metadata(None).to_pandas().equals(theirs.replace_schema_metadata(None).to_pandas())
+
+
+#: Options that are about files of output, about a dialect that is no table, or about the command itself.
+OTHERS = {
+    "compact": "output format resume stats",
+    "flows": "output format stats no-schema each force split-by-protocol report",
+    "buckets": "output format stats append dialect bridge-address",
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "options"), [("compact", GroupOptions), ("flows", FlowOptions), ("buckets", BucketOptions)]
+)
+def test_options_have_the_names_of_the_command_line(cli: Path, command: str, options: type) -> None:
+    named = [subprocess.run([cli, *what, "--help"], capture_output=True, text=True, check=True).stdout for what in ([command], [])]
+    ours, everywhere = (set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", text, re.MULTILINE)) for text in named)
+    names = {name.replace("-", "_") for name in ours - everywhere - set(OTHERS[command].split())}
+    taken = {name.rstrip("_") for kind in (CommonOptions, options) for name in kind.__annotations__}
+    assert names - {"quiet"} == taken - {"progress"}
+
+
+def test_tables_are_equal(cli: Path, corpus: list[Path], tmp_path: Path) -> None:
+    for capture in corpus:
+        check(groups_table(capture, config={"window_seconds": 60}), table(cli, tmp_path, "compact", capture, "--config", _minute(tmp_path)))
+        check(flows_table(capture), table(cli, tmp_path, "flows", capture))
+        check(
+            flows_table(capture, app=True, columns="@all", sequences=5, tcp_timeout=1.5, addresses="binary", times="ns"),
+            table(cli, tmp_path, "flows", capture, "--app", "--columns=@all", "--sequences=5", "--tcp-timeout=1.5", "--addresses=binary", "--times=ns"),
+        )
+        check(flows_table(capture, dialect="cic"), table(cli, tmp_path, "flows", capture, "--dialect", "cic"))
+        check(
+            buckets_table(capture, every="1s", gap_limit=5, local="10.0.0.0/8"),
+            table(cli, tmp_path, "buckets", capture, "--every=1s", "--gap-limit=5", "--local=10.0.0.0/8"),
+        )
+
+
+def _minute(folder: Path) -> str:
+    file = folder / "minute.toml"
+    file.write_text("window_seconds = 60\n")
+    return str(file)
+
+
+def test_rows_and_metrics_are_those_of_json_lines(cli: Path, corpus: list[Path]) -> None:
+    for capture in corpus:
+        for flows in (flows_table(capture), buckets_table(capture, every="10s")):
+            command, options = ("flows", []) if flows.columns[1] == "flow_id" or "src_ip" in flows.columns else ("buckets", ["--every=10s"])
+            theirs = lines(cli, command, capture, *options)
+            if theirs is None:
+                continue
+            *rows, metrics = theirs
+            ours = list(flows)
+            assert len(ours) == len(rows)
+            for mine, row in zip(ours, rows):
+                del row["type"]
+                assert mine == row
+            assert flows.metrics == metrics
+
+
+def test_an_hour_is_equal(cli: Path, corpus: list[Path]) -> None:
+    seen = 0
+    for capture in corpus:
+        theirs = lines(cli, "compact", capture, "--single-window", "--from=0.0", "--to=2147483647")
+        if theirs is None:
+            continue
+        sink = Kept()
+        run_hour(source=Files(capture), sink=sink, hour_start=ALL[0], hour_end=ALL[1])
+        groups = [line for line in theirs if line["type"] == "group"]
+        assert len(groups) == len(sink.groups)
+        for group, record in zip(groups, sink.groups):
+            assert group["key"] == {name: getattr(record.key, name) for name in record.key.__slots__}
+            for name in group.keys() - {"type", "key", "lineage_hour"}:
+                assert group[name] == getattr(record, name), (capture, name)
+            assert tuple(group["lineage_hour"]) == record.lineage_hour
+            seen += 1
+        scans = [line for line in theirs if line["type"] == "scan"]
+        assert [scan["src_ip"] for scan in scans] == [summary.src_ip for summary in sink.scans]
+        assert {"type": "metrics"} | sink.metrics[0] == theirs[-1]
+    assert seen > 100
+
+
+def test_scans_are_equal(cli: Path, day: Path) -> None:
+    [theirs] = [line for line in lines(cli, "compact", day) or [] if line["type"] == "scan"]
+    [ours] = list(scans_table(day))
+    assert ours.pop("sample_dsts") == [address for address, _ in theirs["sample_targets"]]
+    assert ours.pop("sample_ports") == [port for _, port in theirs.pop("sample_targets")]
+    assert [ours.pop("window_start"), ours.pop("window_end")] == theirs.pop("window")
+    assert ours == {"sensor": None} | {name: value for name, value in theirs.items() if name != "type"}

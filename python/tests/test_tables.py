@@ -1,0 +1,251 @@
+"""Tables: what they say, who takes them, and what they cost."""
+
+from __future__ import annotations
+
+import datetime
+import gc
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+import duckdb
+import pandas
+import polars
+import pyarrow
+import pytest
+
+import pcap_compactor
+import traffic
+from pcap_compactor import buckets_table, flows_table, groups_table, scans_table
+
+
+def test_four_libraries_take_a_table_as_it_is(day: Path) -> None:
+    flows = flows_table(day)
+    arrow = pyarrow.table(flows)
+    assert arrow.num_rows == 320
+    assert flows.to_arrow().equals(arrow)
+    assert polars.DataFrame(flows).height == flows.to_polars().height == 320
+    from_arrow: Callable[[object], pandas.DataFrame] = getattr(pandas.DataFrame, "from_arrow")
+    assert len(flows.to_pandas()) == len(from_arrow(flows)) == 320
+    sums = duckdb.sql("select count(*), sum(pkts_up) from flows where dst_port = 80")
+    assert sums is not None and sums.fetchall() == [(20, 100)]
+
+
+def test_rows_are_dictionaries_with_times_as_numbers(day: Path) -> None:
+    first = next(iter(flows_table(day, filter="tcp port 80")))
+    assert first["src_ip"] == "10.0.0.1"
+    assert first["first_ts"] == float(traffic.START)
+    assert first["duration_s"] == 0.08
+    assert next(iter(flows_table(day, times="ns", filter="tcp port 80")))["first_ts"] == traffic.START * 10**9
+    assert next(iter(flows_table(day, addresses="binary")))["src_ip"] == b"\0" * 10 + b"\xff\xff\x0a\0\0\1"
+
+
+def test_a_table_says_what_it_is(day: Path) -> None:
+    groups = groups_table(day, no_rst=True)
+    column = next(column for column in groups.schema if column.name == "bytes_up")
+    assert column.type == "Int64" and column.unit == "bytes" and "client" in str(column.meaning)
+    assert "no_rst=True" in repr(groups) and "not read yet" in repr(groups)
+    assert groups.metrics is None
+    arrow = groups.to_arrow()
+    assert arrow.schema.names == list(groups.columns) and pyarrow.schema(cast(Any, groups)).names == list(groups.columns)
+    assert b"no_rst" in (arrow.schema.metadata or {})[b"pcap_compactor.settings"]
+    assert "460 packets of 1 file read" in repr(groups)
+    assert groups.metrics is not None and groups.metrics["ledger"]["read"]["packets"] == 460
+
+
+def test_scans_come_with_groups_or_by_themselves(day: Path) -> None:
+    groups = groups_table(day)
+    alone = groups.scans.to_arrow()
+    assert groups.metrics is None, "groups were not read for that"
+    rows = groups.to_arrow().num_rows
+    with_groups = groups.scans
+    assert with_groups.to_arrow().equals(alone) and list(with_groups) == list(scans_table(day))
+    assert with_groups.metrics is None, "no other pass was made"
+    assert alone.to_pylist()[0]["packets"] == 200 and alone.equals(scans_table(day).to_arrow())
+    assert groups.to_arrow().num_rows == rows
+
+
+def test_options_are_those_of_the_command_line(day: Path) -> None:
+    noon = datetime.datetime(2023, 10, 19, 12, tzinfo=datetime.timezone.utc)
+    for hour in ("2023-10-19T12", traffic.START, float(traffic.START), noon, noon.replace(tzinfo=None)):
+        assert groups_table(day, hour=hour).to_arrow().num_rows == groups_table(day, from_=noon, to="2023-10-19T13").to_arrow().num_rows
+    assert {row["width"] for row in buckets_table(day, every=["1h", "10min"])} == {3600.0, 600.0}
+    assert len(list(flows_table(day, max_flows=3))) == 3
+    assert flows_table(day, columns=["src_ip", "iat_mean"]).columns == ("src_ip", "iat_mean")
+    assert flows_table(day, app="http", columns="src_ip").columns[:1] == ("src_ip",)
+    assert [row["http_host"] for row in flows_table(day, columns="http_host", filter="port 80", app_items=5)][0] is not None
+    assert len(list(flows_table(day, udp_timeout=datetime.timedelta(seconds=0.5)))) == 320
+    assert {row["source_file"] for row in flows_table(day.parent, source_file=True)} == {"day.pcap"}
+    assert len(flows_table(day, dialect="nf-v3").columns) > 50
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tcp_timeout": "soon"}, "tcp_timeout = 'soon': seconds go from 0 to 9223372036, with up to 9 decimals: 300 or 0.5"),
+        ({"tcp_timeout": -1}, "tcp_timeout = -1: seconds go from 0"),
+        ({"tcp_timeout": float("nan")}, "tcp_timeout = nan"),
+        ({"tcp_timeout": 5, "flow_end": "never"}, "flow_end 'never' has no timeouts; leave out tcp_timeout"),
+        ({"tunnels": "both"}, "tunnels = 'both': one of 'inner', 'outer'"),
+        ({"threads": 0}, "threads = 0: a whole number from 1 to 1024"),
+        ({"threads": "many"}, "threads = 'many': a whole number from 1 to 1024"),
+        ({"filter": "tcp prt 80"}, "filter: "),
+        ({"columns": "src_ip,nothing"}, "nothing"),
+        ({"columns": "@sequences"}, "columns of sequences need sequences"),
+        ({"dialect": "none"}, "dialect: "),
+        ({"dialect": "cic", "reorder": 5}, "dialect 'cic' has reorder of its own; leave out reorder"),
+        ({"set": {"std": "population"}}, "set is about a dialect"),
+        ({"dialect": "cic", "set": {"std": "x"}}, "set: "),
+        ({"app_items": 5}, "app_buffer, app_items and app_text are about payload; add app"),
+        ({"hour": "noon"}, "hour: `noon` is no time"),
+        ({"hour": "2023-10-19T12", "to": 5}, "hour is a range of time by itself"),
+        ({"from_": 5, "to": 5}, "from_ must lie before to"),
+        ({"sensor": "a"}, "sensor needs root"),
+        ({"root": "."}, "root and inputs exclude one another"),
+        ({"label": "no-such-file"}, "no-such-file: cannot read"),
+        ({"config": {"window": 5}}, "window"),
+        ({"no_rst": "yes"}, "no_rst = 'yes': True or False"),
+    ],
+)
+def test_options_that_are_not_taken_are_named(day: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(pcap_compactor.Error) as told:
+        flows_table(day, **options)
+    assert words in str(told.value)
+
+
+def test_unknown_options_are_refused_with_a_near_one(day: Path) -> None:
+    with pytest.raises(TypeError, match=r"flows_table\(\) got an unexpected keyword argument 'tcp_timout'; did you mean 'tcp_timeout'"):
+        flows_table(day, tcp_timout=5)  # type: ignore[call-arg]
+    with pytest.raises(pcap_compactor.OptionError, match="drop_oldest"):
+        groups_table(day, config={"emitter_backpressure_policy": "drop_oldest"})
+    with pytest.raises(pcap_compactor.OptionError, match="every = '5 parsecs'"):
+        buckets_table(day, every="5 parsecs")
+    with pytest.raises(pcap_compactor.OptionError, match="local"):
+        buckets_table(day, local="here")
+    with pytest.raises(pcap_compactor.OptionError, match="name at least one input"):
+        flows_table()
+
+
+def test_what_is_no_capture_is_an_error_with_its_path(tmp_path: Path, day: Path) -> None:
+    missing, text = tmp_path / "missing.pcap", tmp_path / "notes.txt"
+    text.write_text("no capture, but a text that is long enough to be asked what it is")
+    with pytest.raises(pcap_compactor.InputError) as told:
+        flows_table(missing)
+    assert told.value.path == str(missing) and "cannot open" in str(told.value)
+    notes = flows_table(text)
+    for take in (notes.to_arrow, notes.to_polars, notes.to_pandas, lambda: list(notes)):
+        with pytest.raises(pcap_compactor.InputError) as told:
+            take()
+        assert told.value.path == str(text) and told.value.metrics is not None
+    with pytest.raises(pyarrow.ArrowInvalid, match="notes.txt"):
+        pyarrow.table(notes)
+    with pytest.warns(pcap_compactor.DamageWarning, match="notes.txt"):
+        both = flows_table(text, day)
+        assert both.to_arrow().num_rows == 320
+    assert [problem.path for problem in both.problems] == [str(text)]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(pcap_compactor.InputError, match="holds no captures"):
+        groups_table(tmp_path / "empty")
+
+
+def test_a_damaged_file_is_read_up_to_the_damage_and_named(tmp_path: Path, day: Path) -> None:
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(day.read_bytes()[:-10])
+    with pytest.warns(pcap_compactor.DamageWarning, match="truncated at byte") as warned:
+        table = groups_table(cut)
+        assert table.to_arrow().num_rows > 0
+    warning = warned[0].message
+    assert isinstance(warning, pcap_compactor.DamageWarning) and warning.path == str(cut)
+    assert table.problems[0].offset == warning.offset is not None
+    assert table.metrics is not None and table.metrics["files"][0]["status"] == "truncated"
+
+
+def test_progress_is_told_and_what_it_raises_ends_the_pass(day: Path) -> None:
+    told: list[tuple[int, int, int, bool]] = []
+    assert groups_table(day, progress=lambda *far: told.append(cast(Any, far))).to_arrow().num_rows > 0
+    assert told[-1] == (day.stat().st_size, day.stat().st_size, 460, True)
+
+    def refuses(*_: object) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough") as raised:
+        groups_table(day, progress=refuses).to_arrow()
+    assert getattr(raised.value, "metrics")["ledger"]["read"]["packets"] == 460
+    with pytest.raises(TypeError, match="progress"):
+        groups_table(day, progress=5)  # type: ignore[arg-type]
+    assert groups_table(day, progress=True).to_arrow().num_rows > 0
+
+
+def large(folder: Path, flows: int) -> Path:
+    """A capture of as many flows of one packet."""
+    frames = ((n / 1e4, traffic.udp(f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}", "10.200.0.1", (1000, 9))) for n in range(flows))
+    return traffic.pcap(folder / "large.pcap", frames)
+
+
+def test_a_pass_that_nobody_follows_stops(tmp_path: Path) -> None:
+    table = flows_table(large(tmp_path, 300_000), threads=1, no_pin=True, udp_timeout=0.001)
+    before = threading.active_count()
+    rows = iter(table)
+    next(rows)
+    del rows
+    reader = pyarrow.RecordBatchReader.from_stream(table)
+    reader.read_next_batch()
+    del reader
+    gc.collect()
+    deadline = time.monotonic() + 10
+    while _engines() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert _engines() == 0 and threading.active_count() == before
+
+
+def _engines() -> int:
+    tasks = Path("/proc/self/task").iterdir()
+    return sum((task / "comm").read_text().strip() == "pcap-compactor" for task in tasks)
+
+
+MEMORY = """
+import resource, sys
+import pcap_compactor
+flows = pcap_compactor.flows_table(sys.argv[1], udp_timeout=0.01, threads=2)
+for flow in flows: break
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+n = sum(1 for flow in pcap_compactor.flows_table(sys.argv[1], udp_timeout=0.01, threads=2))
+print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_does_not_grow_with_the_capture(tmp_path: Path) -> None:
+    def peak(flows: int) -> int:
+        capture = large(tmp_path, flows)
+        run = subprocess.run([sys.executable, "-c", MEMORY, capture], capture_output=True, text=True, check=True)
+        seen, kilobytes = map(int, run.stdout.split())
+        assert seen == flows
+        return kilobytes
+
+    small, tenfold = peak(50_000), peak(500_000)
+    assert tenfold < small + 40_000, (small, tenfold)
+
+
+def test_other_threads_run_while_the_engine_works(tmp_path: Path) -> None:
+    table = groups_table(large(tmp_path, 200_000), threads=1, no_pin=True)
+    turns = 0
+    done = threading.Event()
+
+    def count() -> None:
+        nonlocal turns
+        while not done.is_set():
+            turns += 1
+            time.sleep(0.001)
+
+    counter = threading.Thread(target=count)
+    counter.start()
+    began = time.monotonic()
+    table.to_arrow()
+    took = time.monotonic() - began
+    done.set()
+    counter.join()
+    assert turns > took * 100, f"{turns} turns in {took} s"
