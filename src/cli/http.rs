@@ -313,7 +313,9 @@ fn is_ours(host: &[u8], address: SocketAddr) -> bool {
         IpAddr::V4(ip) => ip.to_string(),
         IpAddr::V6(ip) => format!("[{ip}]"),
     };
-    (name == own || name.eq_ignore_ascii_case("localhost")) && port.parse() == Ok(address.port())
+    // What parses as a number may have a sign in front.
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    (name == own || name.eq_ignore_ascii_case("localhost")) && digits && port.parse() == Ok(address.port())
 }
 
 /// The head of a request, to its empty line; nothing if it is too long.
@@ -335,11 +337,10 @@ fn head(mut stream: &TcpStream, patience: Duration) -> io::Result<Option<Vec<u8>
         };
         let from = head.len().saturating_sub(3);
         head.extend_from_slice(&piece[..n]);
-        if memchr::memmem::find(&head[from..], b"\r\n\r\n").is_some() {
-            return Ok(Some(head));
-        }
-        if head.len() > MOST_HEAD {
-            return Ok(None);
+        let end = memchr::memmem::find(&head[from..], b"\r\n\r\n").map(|at| from + at + 4);
+        let length = end.unwrap_or(head.len());
+        if end.is_some() || length > MOST_HEAD {
+            return Ok((length <= MOST_HEAD).then_some(head));
         }
     }
 }
@@ -454,7 +455,7 @@ mod tests {
             assert!(is_ours(host.as_bytes(), ours), "{host}");
         }
         for host in
-            ["", "evil.example:80", "localhost:81", "127.0.0.1.evil.example:80", "[::1]:80", "localhost:+80x", ":80"]
+            ["", "evil.example:80", "localhost:81", "127.0.0.1.evil.example:80", "[::1]:80", "localhost:+80", ":80"]
         {
             assert!(!is_ours(host.as_bytes(), ours), "{host}");
         }
@@ -563,6 +564,16 @@ mod tests {
         let old = says(port, "GET / HTTP/1.0");
         assert!(old.ends_with(&expected) && !old.windows(7).any(|text| text == b"chunked"));
         assert_eq!(made.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_head_may_be_as_long_as_it_may_and_not_a_byte_longer() {
+        let (port, _) = long();
+        let rest = format!("HEAD / HTTP/1.1\r\nX: \r\nHost: localhost:{port}\r\n\r\n").len();
+        for (length, status) in [(MOST_HEAD, "200"), (MOST_HEAD + 1, "431"), (MOST_HEAD + 3000, "431")] {
+            let head = says(port, &format!("HEAD / HTTP/1.1\r\nX: {}", "x".repeat(length - rest)));
+            assert!(head.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{length}");
+        }
     }
 
     #[test]
