@@ -36,7 +36,7 @@ pub use correct::Correct;
 pub use hosts::{Host, Hosts};
 pub use machine::Machine;
 pub use record::{Close, Flow, Packet, Phase, Reason, Sides, State, Step};
-pub use scene::{Class, Ending, Level, Line, Listed, NOBODY, Rows, Scene};
+pub use scene::{COARSE_ROWS, Class, Ending, Level, Line, Listed, NOBODY, Rows, Scene, Told};
 pub use view::{Timeline, TimelineJob};
 
 use crate::error::Result;

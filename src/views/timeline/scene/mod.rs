@@ -6,7 +6,8 @@
 mod level;
 mod order;
 
-pub use level::{Level, Rows};
+pub use level::{COARSE_ROWS, Level, Rows, Told};
+use order::Busy;
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -174,6 +175,8 @@ pub struct Scene {
     /// The earliest and the latest time.
     times: Option<(i64, i64)>,
     levels: Vec<Level>,
+    told: Told,
+    busy: Busy,
     lines: Vec<Line>,
     listed: Vec<Listed>,
     steps: Vec<&'static str>,
@@ -219,10 +222,38 @@ impl Scene {
         &self.hosts
     }
 
-    /// The hosts in rows: the busiest first, then always the one that has most to do with those above it.
+    /// The hosts in rows: the busiest first, then always the one that has most to do with those above it; and behind the [busy](Self::busy)
+    /// ones the others.
     #[must_use]
     pub fn order(&self) -> &[Host] {
         &self.order
+    }
+
+    /// How many hosts do enough to be told apart, the first of the [order](Self::order): all, or at most 1,000 if there are more than that. What
+    /// is shown of others is shown of all together.
+    #[must_use]
+    pub fn busy(&self) -> usize {
+        self.busy.n()
+    }
+
+    /// What bins tell of the hosts of their packets.
+    #[must_use]
+    pub fn told(&self) -> Told {
+        self.told
+    }
+
+    /// The packets of some hosts whose bins of a [level](Self::levels) touch `from..to`, microseconds behind the first packet, in such bins.
+    /// These hosts are told apart, and who they talk with if it is busy. Nothing if there is no such level.
+    #[must_use]
+    pub fn of_hosts(&self, level: usize, from: u64, to: u64, hosts: &[Host]) -> Rows {
+        let (Some(packets), Some(&Level { width, .. })) = (self.levels.first(), self.levels.get(level)) else {
+            return Rows::default();
+        };
+        let mut range = packets.rows.between(from / width * width, to);
+        if to == u64::MAX {
+            range.end = packets.rows.len();
+        }
+        packets.rows.of_hosts(range, width, hosts, &self.busy)
     }
 
     /// The earliest and the latest time, microseconds since 1970; nothing if there is no packet.
@@ -231,7 +262,8 @@ impl Scene {
         self.times
     }
 
-    /// Packets at every scale, the packets themselves first; each has at most half the rows of the one before. None if there is no packet.
+    /// Packets at every scale, the packets themselves first; each has at most half the rows of the one before, but for the last and the
+    /// first of at most [`COARSE_ROWS`], which there always is. None if there is no packet.
     #[must_use]
     pub fn levels(&self) -> &[Level] {
         &self.levels
@@ -440,8 +472,11 @@ impl TimelineSink for Scene {
         self.claims.iter_mut().for_each(|claim| claim.flow = listed_at[claim.flow as usize]);
         self.join();
         let packets = self.rows();
-        self.levels = level::levels(packets);
-        self.order = order::order(self.levels.last().map(|level| &level.rows), self.hosts.len());
+        self.busy = Busy::of(&packets, self.hosts.len());
+        (self.levels, self.told) = level::levels(packets, &self.busy);
+        // Bins do, unless they do not tell to whom.
+        let pairs = if self.told == Told::Senders { self.levels.first() } else { self.levels.last() };
+        self.order = order::order(pairs.map(|level| &level.rows), &self.busy);
         Ok(())
     }
 }

@@ -78,6 +78,92 @@ fn every_level_adds_up_to_the_packets_and_a_silence_of_a_century_costs_nothing()
     assert_eq!(levels[levels.len() - 1].rows.len(), 1);
 }
 
+/// Every level has all packets, all hosts have a place, and a level that a page gets at once says something about time.
+fn holds(scene: &Scene, packets: usize) {
+    let levels = scene.levels();
+    for level in levels {
+        let rows = &level.rows;
+        assert!(rows.time.is_sorted() && rows.time.iter().all(|time| time.is_multiple_of(level.width)));
+        assert_eq!(rows.count.iter().map(|&n| n as usize).sum::<usize>(), packets, "width {}", level.width);
+        assert_eq!(rows.bytes.iter().sum::<u64>(), packets as u64 * 60, "width {}", level.width);
+    }
+    let (first, last) = scene.times().unwrap();
+    let coarse = levels.iter().find(|level| level.rows.len() <= COARSE_ROWS).unwrap();
+    assert!(coarse.width == 1 || coarse.width <= last.abs_diff(first) / 64, "{:?}", coarse.width);
+    let mut hosts = scene.order().to_vec();
+    hosts.sort_unstable();
+    assert!(hosts.into_iter().eq(0..scene.hosts().len() as Host));
+}
+
+const MINUTE: i64 = 60_000_000;
+
+/// As many pairs as packets, so no bin of pairs has more than one.
+#[test]
+fn a_scan_has_bins_although_every_packet_is_of_another_pair() {
+    let n = 150_000;
+    // Behind a conversation of two that have more to do.
+    let mut packets: Vec<_> = (0..20).map(|at| packet(at, 0, 1, 16)).collect();
+    packets.extend((0..n).map(|at| packet(at * MINUTE / n, 2, 3 + at as Host, 2)));
+    let scene = filled(&packets, &[], 3 + n as usize);
+    holds(&scene, packets.len());
+    assert_eq!((scene.told(), scene.busy()), (Told::Busy, 3));
+    // Who is scanned does too little to be told apart.
+    assert_eq!(scene.order()[..3], [2, 0, 1]);
+    let (coarse, others) = (&scene.levels()[scene.levels().len() - 1].rows, scene.hosts().len() as Host);
+    assert_eq!((&coarse.src[..], &coarse.dst[..]), (&[0, 2][..], &[1, others][..]));
+    // But they are there for who asks.
+    for (level, width) in scene.levels().iter().map(|level| level.width).enumerate() {
+        let rows = scene.of_hosts(level, 0, u64::MAX, &[3 + 70_000, 1]);
+        let at = 70_000 * MINUTE as u64 / n as u64;
+        let last = (rows.time.len() - 1, rows.count.iter().sum::<u32>());
+        assert_eq!(
+            (rows.time[last.0], rows.src[last.0], rows.dst[last.0], last.1),
+            (at / width * width, 2, 70_003, 21)
+        );
+    }
+    let touching = |from, to| scene.of_hosts(2, from, to, &[3 + 70_000]).len();
+    let (at, width) = (70_000 * MINUTE as u64 / n as u64, scene.levels()[2].width);
+    assert_eq!([touching(0, at), touching(at, at + 1), touching(at + width, u64::MAX)], [0, 1, 0]);
+}
+
+/// All pairs of hosts, each once: also where all are busy, pairs are as many as packets.
+#[test]
+fn bins_of_a_crowd_that_all_talk_with_all_tell_who_sent() {
+    let (hosts, prime) = (400, 91_019);
+    let pairs = hosts * (hosts - 1);
+    let packets: Vec<_> = (0..pairs)
+        .map(|at| {
+            let pair = (u64::from(at) * prime % u64::from(pairs)) as u32;
+            let (src, dst) = (pair / (hosts - 1), pair % (hosts - 1));
+            packet(i64::from(at) * MINUTE / i64::from(pairs), src, dst + u32::from(dst >= src), 24)
+        })
+        .collect();
+    let scene = filled(&packets, &[], hosts as usize);
+    holds(&scene, packets.len());
+    assert_eq!((scene.told(), scene.busy()), (Told::Senders, 400));
+    let coarse = &scene.levels()[scene.levels().len() - 1].rows;
+    assert!(coarse.dst.iter().all(|&dst| dst == NOBODY) && coarse.count.iter().all(|&n| n == 399));
+}
+
+#[test]
+fn bins_of_few_pairs_tell_both_ends_however_many_packets_there_are() {
+    let packets: Vec<_> = (0..120_000).map(|at| packet(at * 500, at as Host % 7, 7 + at as Host % 5, 16)).collect();
+    let scene = filled(&packets, &[], 12);
+    holds(&scene, packets.len());
+    assert_eq!((scene.told(), scene.busy()), (Told::Pairs, 12));
+}
+
+#[test]
+fn hosts_that_do_as_little_as_the_first_without_a_place_have_none_either() {
+    // So many send two packets each, and so many one, each to a host of its own.
+    let busy = |two: u32, one: u32| {
+        let mut packets: Vec<_> = (0..two + one).map(|host| packet(0, 2 * host, 2 * host + 1, 16)).collect();
+        packets.extend((0..two).map(|host| packet(1, 2 * host, 2 * host + 1, 16)));
+        filled(&packets, &[], 2 * (two + one) as usize).busy()
+    };
+    assert_eq!([busy(0, 500), busy(3, 497), busy(3, 498), busy(500, 1), busy(0, 501)], [1000, 1000, 6, 1000, 1000]);
+}
+
 #[test]
 fn times_as_far_apart_as_there_are_do_not_overflow() {
     let scene = filled(&[packet(i64::MAX, 0, 1, 2), packet(i64::MIN, 0, 1, 2)], &[], 2);
