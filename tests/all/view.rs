@@ -3,6 +3,7 @@
 mod browser;
 mod folders;
 mod made;
+mod scan;
 mod times;
 
 use std::fs;

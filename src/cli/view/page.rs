@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pcap_compactor::views::timeline::Scene;
+use pcap_compactor::views::timeline::{COARSE_ROWS, Host, Scene};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use sha2::{Digest, Sha256};
 
@@ -16,10 +16,11 @@ use super::wire;
 
 const INDEX: &str = include_str!("page/index.html");
 const STYLE: &str = include_str!("page/style.css");
-const MODULES: [&str; 9] = [
+const MODULES: [&str; 10] = [
     include_str!("page/data.js"),
     include_str!("page/text.js"),
     include_str!("page/marks.js"),
+    include_str!("page/rows.js"),
     include_str!("page/chart.js"),
     include_str!("page/overview.js"),
     include_str!("page/list.js"),
@@ -68,14 +69,19 @@ impl Site for Page {
             "/" => Answer::ok(HTML, INDEX),
             "/page.js" => Answer::ok("text/javascript; charset=utf-8", script()),
             "/style.css" => Answer::ok("text/css; charset=utf-8", STYLE),
-            "/scene" => json(self.whole(wire::COARSE_ROWS)),
+            "/scene" => json(self.whole(COARSE_ROWS)),
             "/bins" => {
+                let (query, hosts) =
+                    query.split_once("&hosts=").map_or((query, None), |(rest, list)| (rest, Some(list)));
                 let Some([level, from, to]) = numbers(query, ["level", "from", "to"]) else { return wrong() };
                 let level = usize::try_from(level).unwrap_or(usize::MAX);
                 if level >= scene.levels().len() {
                     return Answer::no(Status::NotFound, "there is no such level");
                 }
-                json(wire::Bins { scene, level, from, to })
+                let Some(hosts) = hosts else { return json(wire::Bins { scene, level, from, to }) };
+                let Some(hosts) = numbered(hosts, scene.hosts().len()) else { return wrong() };
+                let rows = scene.of_hosts(level, from, to, &hosts);
+                json(wire::Columns { level, range: 0..rows.len(), rows })
             }
             "/packets" => {
                 let Some([flow]) = numbers(query, ["flow"]) else { return wrong() };
@@ -129,7 +135,7 @@ impl Serialize for Offline<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let Page { scene, most_packets, .. } = self.0;
         let all = scene.levels().first().is_none_or(|level| level.rows.len() <= *most_packets);
-        let coarse_rows = wire::COARSE_ROWS.min(*most_packets);
+        let coarse_rows = COARSE_ROWS.min(*most_packets);
         let coarse = wire::finest(scene, coarse_rows);
         let finer = wire::finest(scene, *most_packets).filter(|&level| Some(level) != coarse);
         let mut map = out.serialize_map(None)?;
@@ -161,6 +167,12 @@ impl Write for Inside<'_> {
     }
 }
 
+/// Hosts by number, with commas between, as many as the head of a request has room for.
+fn numbered(list: &str, hosts: usize) -> Option<Vec<Host>> {
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?;
+    list.split(',').map(number).map(|host| host.filter(|&host: &Host| (host as usize) < hosts)).collect()
+}
+
 /// Exactly these parameters, in any order, as whole numbers.
 fn numbers<const N: usize>(query: &str, names: [&str; N]) -> Option<[u64; N]> {
     let mut values = [None; N];
@@ -189,6 +201,14 @@ mod tests {
             assert_eq!(numbers(wrong, ["level", "from"]), None, "{wrong}");
         }
         assert_eq!(numbers("flow=18446744073709551616", ["flow"]), None);
+    }
+
+    #[test]
+    fn hosts_are_numbers_of_those_that_there_are() {
+        assert_eq!(numbered("0,2", 3), Some(vec![0, 2]));
+        for wrong in ["", "3", "+1", "0,", "0,,1", "-1", "4294967296", "x"] {
+            assert_eq!(numbered(wrong, 3), None, "{wrong}");
+        }
     }
 
     #[test]

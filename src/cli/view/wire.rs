@@ -2,19 +2,17 @@
 //!
 //! Everything here is written as it is made, because there may be a hundred megabytes of it, for several readers.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::io::{self, Write};
 use std::ops::Range;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pcap_compactor::views::timeline::{Class, Ending, Level, Line, Listed, NOBODY, Phase, Scene};
+use pcap_compactor::views::timeline::{Class, Ending, Level, Line, Listed, NOBODY, Phase, Rows, Scene};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::origin::Origin;
-
-/// Rows that a page gets before it asks for more.
-pub(super) const COARSE_ROWS: usize = 100_000;
 
 /// Writes a value.
 pub(super) fn write(value: &impl Serialize, out: &mut dyn Write) -> io::Result<()> {
@@ -75,13 +73,13 @@ impl<const N: usize, I: Iterator<Item = [u8; N]> + Clone> fmt::Display for Base6
     }
 }
 
-/// The finest scale of at most so many rows, or the coarsest; nothing where there is no packet.
+/// The finest scale of at most so many rows, or the coarsest, which has at most [`COARSE_ROWS`](pcap_compactor::views::timeline::COARSE_ROWS); nothing where there is no packet.
 pub(super) fn finest(scene: &Scene, most_rows: usize) -> Option<usize> {
     let levels = scene.levels();
     levels.iter().position(|level| level.rows.len() <= most_rows).or(levels.len().checked_sub(1))
 }
 
-/// What every page needs first: hosts in rows, flows, and packets at the finest scale of at most so many rows.
+/// What every page needs first: hosts in rows, flows, and packets at the finest scale of at most so many rows, or else the coarsest.
 pub(super) struct Whole<'s> {
     pub(super) scene: &'s Scene,
     pub(super) title: &'s str,
@@ -110,6 +108,8 @@ impl Serialize for Whole<'_> {
         map.serialize_entry("packets", &levels.first().map_or(0, |level| level.rows.len()))?;
         map.serialize_entry("hosts", scene.hosts())?;
         map.serialize_entry("order", &u32s(scene.order().iter().copied()))?;
+        map.serialize_entry("busy", &scene.busy())?;
+        map.serialize_entry("told", scene.told().name())?;
         map.serialize_entry("classes", &Class::NAMES)?;
         map.serialize_entry("endings", &Ending::NAMES)?;
         map.serialize_entry("steps", scene.steps())?;
@@ -134,18 +134,32 @@ impl Serialize for Bins<'_> {
         let Level { width, rows } = &self.scene.levels()[self.level];
         let upto = if self.to == u64::MAX { rows.len() } else { rows.between(0, self.to).end };
         let first = rows.between(self.from / width * width, u64::MAX).start.min(upto);
-        let range = first..upto;
+        Columns { level: self.level, rows, range: first..upto }.serialize(out)
+    }
+}
+
+/// Rows of a scale.
+pub(super) struct Columns<R> {
+    pub(super) level: usize,
+    pub(super) rows: R,
+    pub(super) range: Range<usize>,
+}
+
+impl<R: Borrow<Rows>> Serialize for Columns<R> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let Columns { level, rows, range } = self;
+        let rows = rows.borrow();
         let mut map = out.serialize_map(None)?;
-        map.serialize_entry("level", &self.level)?;
+        map.serialize_entry("level", level)?;
         map.serialize_entry("time", &f64s(rows.time[range.clone()].iter().map(|&time| time as f64)))?;
         map.serialize_entry("src", &u32s(rows.src[range.clone()].iter().copied()))?;
         map.serialize_entry("dst", &u32s(rows.dst[range.clone()].iter().copied()))?;
         map.serialize_entry("class", &u8s(rows.class[range.clone()].iter().copied()))?;
         map.serialize_entry("bytes", &f64s(rows.bytes[range.clone()].iter().map(|&bytes| bytes as f64)))?;
         if rows.flow.is_empty() {
-            map.serialize_entry("count", &u32s(rows.count[range].iter().copied()))?;
+            map.serialize_entry("count", &u32s(rows.count[range.clone()].iter().copied()))?;
         } else {
-            map.serialize_entry("flow", &u32s(rows.flow[range].iter().copied()))?;
+            map.serialize_entry("flow", &u32s(rows.flow[range.clone()].iter().copied()))?;
         }
         map.end()
     }

@@ -34,7 +34,7 @@ pub(super) fn node() -> Option<()> {
 }
 
 /// node and Chromium; nothing, said aloud, where one is missing.
-fn browser() -> Option<String> {
+pub(super) fn browser() -> Option<String> {
     node()?;
     let named = std::env::var("CHROMIUM").ok();
     let known = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"].map(str::to_owned);

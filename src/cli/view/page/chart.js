@@ -2,6 +2,7 @@
 
 import { lowerBound } from "./data.js";
 import { arc, fit, shape } from "./marks.js";
+import { Rows } from "./rows.js";
 import { bytes, count, duration, things } from "./text.js";
 
 const AXIS = 24;
@@ -22,31 +23,24 @@ export class Chart {
     this.tip = document.getElementById("tip");
     this.hidden = new Set();
     this.hover = null;
+    this.rows = new Rows(page.scene, page.source);
     this.filter("");
     this.scroller.addEventListener("scroll", () => page.redraw());
     this.#pointer();
   }
 
-  // Rows for hosts whose name holds one of the words, and for those they talk with.
+  // Rows for hosts that the words find, and for those they talk with.
   filter(text) {
-    const { hosts, order, coarse } = this.page.scene;
-    const words = text.toLowerCase().split(/[\s,]+/).filter(Boolean);
-    this.matched = new Uint8Array(hosts.length).fill(words.length ? 0 : 1);
-    if (words.length) hosts.forEach((name, host) => (this.matched[host] = words.some((word) => name.toLowerCase().includes(word)) ? 1 : 0));
-    const shown = this.matched.slice();
-    if (words.length && coarse) {
-      for (let row = 0; row < coarse.src.length; row++) {
-        if (this.matched[coarse.src[row]]) shown[coarse.dst[row]] = 1;
-        if (this.matched[coarse.dst[row]]) shown[coarse.src[row]] = 1;
-      }
-    }
-    this.rows = Array.from(order).filter((host) => shown[host]);
-    this.rowOf = new Int32Array(hosts.length).fill(-1);
-    this.rows.forEach((host, row) => (this.rowOf[host] = row));
-    this.words = words;
+    this.rows.filter(text);
+    // What the pointer was on is elsewhere.
+    this.#hide();
+    const { words, list, note } = this.rows;
     const none = document.getElementById("none");
-    none.hidden = words.length === 0 || this.rows.length > 0;
+    none.hidden = words.length === 0 || list.length > 0;
     none.textContent = none.hidden ? "" : `No host has “${words.join("” or “")}” in its name.`;
+    const fold = document.getElementById("fold");
+    fold.hidden = !note;
+    fold.textContent = note;
     this.scroller.scrollTop = 0;
     this.resize();
     this.page.overview?.resize();
@@ -62,12 +56,12 @@ export class Chart {
     context.font = this.#font();
     // The date stands below the names.
     let widest = 94;
-    for (const host of this.rows.slice(0, 2000)) widest = Math.max(widest, context.measureText(this.page.scene.hosts[host]).width);
+    for (const host of this.rows.list.slice(0, 2000)) widest = Math.max(widest, context.measureText(this.rows.name(host)).width);
     this.left = Math.ceil(Math.min(widest + 18, 250, width * 0.4));
     this.plot = Math.max(50, width - this.left - 12);
-    const fitting = (height - AXIS) / Math.max(1, this.rows.length);
+    const fitting = (height - AXIS) / Math.max(1, this.rows.list.length);
     this.rowHeight = Math.floor(Math.max(18, Math.min(96, fitting)));
-    this.spacer.style.height = `${Math.max(0, this.rows.length * this.rowHeight + AXIS - 2)}px`;
+    this.spacer.style.height = `${Math.max(0, this.rows.list.length * this.rowHeight + AXIS - 2)}px`;
     this.page.redraw();
   }
 
@@ -89,8 +83,9 @@ export class Chart {
   draw() {
     if (!this.width) return;
     const { scene, colours, view, clock, tiles } = this.page;
-    let level = scene.coarse ? tiles.level(view.from, view.to, ((view.to - view.from) / this.plot) * COLUMN * 0.5) : 0;
-    let parts = scene.coarse ? tiles.rows(level, view.from, view.to) : [];
+    const { list, words, matched, wantsPackets, asked } = this.rows;
+    let level = scene.coarse ? tiles.level(view.from, view.to, ((view.to - view.from) / this.plot) * COLUMN * 0.5, wantsPackets) : 0;
+    let parts = scene.coarse ? tiles.rows(level, view.from, view.to, level > 0 ? asked : "") : [];
     const waiting = !parts;
     if (waiting) {
       parts = [scene.coarse];
@@ -108,7 +103,7 @@ export class Chart {
     context.fillStyle = colours.panel;
     context.fillRect(0, 0, this.width, this.height);
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / this.rowHeight));
-    const last = Math.min(this.rows.length, Math.ceil((this.scroller.scrollTop + this.height - AXIS) / this.rowHeight));
+    const last = Math.min(this.rows.list.length, Math.ceil((this.scroller.scrollTop + this.height - AXIS) / this.rowHeight));
 
     context.save();
     context.beginPath();
@@ -119,10 +114,9 @@ export class Chart {
       const y = this.y(row);
       context.fillStyle = colours.faint;
       context.fillRect(this.left, Math.round(y + line), this.plot, 1);
-      const host = this.rows[row];
-      const strong = this.words.length > 0 && this.matched[host];
-      context.fillStyle = this.words.length > 0 && !strong ? colours.muted : colours.ink;
-      this.#label(context, scene.hosts[host], y);
+      const host = list[row];
+      context.fillStyle = (words.length > 0 && !matched[host]) || host === this.rows.others ? colours.muted : colours.ink;
+      this.#label(context, this.rows.name(host), y);
     }
     context.restore();
 
@@ -148,7 +142,7 @@ export class Chart {
     context.clip();
     const marks = this.single ? this.#shapes(context, parts, ranges, first, last) : this.#stacks(context, parts, ranges, width, room, first, last);
     context.restore();
-    Object.assign(this.canvas.dataset, { level, marks, waiting, from: Math.round(view.from), to: Math.round(view.to), left: this.left, row: this.rowHeight });
+    Object.assign(this.canvas.dataset, { level, marks, waiting, rows: list.length, from: Math.round(view.from), to: Math.round(view.to), left: this.left, row: this.rowHeight });
     this.parts = parts;
     this.level = level;
     this.drawOverlay();
@@ -177,8 +171,8 @@ export class Chart {
       context.beginPath();
       parts.forEach((rows, at) => {
         for (let row = ranges[at][0]; row < ranges[at][1]; row++) {
-          if (rows.class[row] !== kind || !this.#shown(rows, row)) continue;
-          const place = this.rowOf[rows.src[row]];
+          if (rows.class[row] !== kind || !this.rows.shows(rows.src[row], rows.dst[row])) continue;
+          const place = this.rows.of[rows.src[row]];
           if (place < first || place >= last) continue;
           shape(context, kind, this.x(rows.time[row]), this.y(place), radius);
           marks++;
@@ -187,10 +181,6 @@ export class Chart {
       context.fill();
     }
     return marks;
-  }
-
-  #shown(rows, row) {
-    return this.matched[rows.src[row]] || this.matched[rows.dst[row]];
   }
 
   // Columns stand still while the chart moves under them: they begin at multiples of their own width, which is at least a bin's.
@@ -208,13 +198,13 @@ export class Chart {
     if (cells <= 0) return 0;
     if (!this.grid || this.grid.length < cells * CLASSES) this.grid = new Float32Array(cells * CLASSES);
     const grid = this.grid.fill(0, 0, cells * CLASSES);
-    const all = this.words.length === 0;
+    const all = this.rows.words.length === 0;
     parts.forEach((rows, at) => {
-      const { time, src, class: kinds, count: counts } = rows;
+      const { time, src, dst, class: kinds, count: counts } = rows;
       for (let row = ranges[at][0]; row < ranges[at][1]; row++) {
-        const place = this.rowOf[src[row]];
+        const place = this.rows.of[src[row]];
         if (place < first || place >= last) continue;
-        if (!all && !this.#shown(rows, row)) continue;
+        if (!all && !this.rows.shows(src[row], dst[row])) continue;
         const column = Math.floor((time[row] + width / 2) / wide) - before;
         if (column < 0 || column >= columns) continue;
         grid[((place - first) * columns + column) * CLASSES + kinds[row]] += counts ? counts[row] : 1;
@@ -268,7 +258,7 @@ export class Chart {
     this.overlay.dataset.arcs = 0;
     if (chosen === null) return;
     const { flows } = scene;
-    const ends = [this.rowOf[flows.initiator[chosen]] ?? -1, this.rowOf[flows.responder[chosen]] ?? -1];
+    const ends = [flows.initiator[chosen], flows.responder[chosen]].map((host) => this.rows.of[host] ?? -1);
     if (ends[0] < 0 || ends[1] < 0) return;
     const [top, down] = ends.map((row) => this.y(row));
     const [left, right] = [this.x(flows.start[chosen]), this.x(flows.end[chosen])];
@@ -311,7 +301,7 @@ export class Chart {
     const { x, row, peers } = this.hover;
     context.lineWidth = 1.8;
     for (const { dst, kind } of peers.slice(0, 40)) {
-      const to = this.rowOf[dst];
+      const to = this.rows.of[dst] ?? -1;
       if (to < 0) continue;
       context.strokeStyle = colours.classes[kind];
       context.beginPath();
@@ -324,7 +314,7 @@ export class Chart {
   hit(x, y) {
     if (!this.parts || x < this.left - 4 || y > this.height - AXIS) return null;
     const row = Math.floor((y + this.scroller.scrollTop) / this.rowHeight);
-    const host = this.rows[row];
+    const host = this.rows.list[row];
     if (host === undefined) return null;
     const width = this.level === 0 ? 0 : this.page.scene.levels[this.level].width;
     const { wide } = this.#columns(width);
@@ -337,7 +327,7 @@ export class Chart {
     const peers = new Map();
     for (const rows of this.parts) {
       for (let at = lowerBound(rows.time, from); at < rows.time.length && rows.time[at] < to; at++) {
-        if (rows.src[at] !== host || this.hidden.has(rows.class[at]) || !this.#shown(rows, at)) continue;
+        if (this.rows.of[rows.src[at]] !== row || this.hidden.has(rows.class[at]) || !this.rows.shows(rows.src[at], rows.dst[at])) continue;
         const n = rows.count ? rows.count[at] : 1;
         const away = Math.abs(this.x(rows.time[at]) - x);
         if (this.single && (!nearest || away <= nearest.away)) nearest = { away, rows, at };
@@ -354,7 +344,7 @@ export class Chart {
     if (nearest) {
       const { rows, at } = nearest;
       const time = rows.time[at];
-      return { single: true, row, x: this.x(time), time, packets, host, flow: rows.flow[at] - 1, bytes: rows.bytes[at], peers: [{ dst: rows.dst[at], kind: rows.class[at] }] };
+      return { single: true, row, x: this.x(time), time, packets, host: rows.src[at], flow: rows.flow[at] - 1, bytes: rows.bytes[at], peers: [{ dst: rows.dst[at], kind: rows.class[at] }] };
     }
     if (!packets) return null;
     const sorted = [...peers.values()].sort((a, b) => b.n - a.n || a.dst - b.dst);
@@ -363,7 +353,7 @@ export class Chart {
 
   #told(hit) {
     const { scene, clock } = this.page;
-    const name = (host) => scene.hosts[host] ?? "?";
+    const name = (host) => this.rows.name(host);
     if (hit.single) {
       const [{ dst, kind }] = hit.peers;
       const more = hit.packets > 1 ? `\n${hit.packets - 1} more here; zoom in` : "";

@@ -44,8 +44,8 @@ class Server {
   scene() {
     return this.#get("scene");
   }
-  bins(level, from, to) {
-    return this.#get(`bins?level=${level}&from=${from}&to=${to}`);
+  bins(level, from, to, hosts) {
+    return this.#get(`bins?level=${level}&from=${from}&to=${to}${hosts && `&hosts=${hosts}`}`);
   }
   packets(flow) {
     return this.#get(`packets?flow=${flow}`);
@@ -103,9 +103,10 @@ export class Tiles {
     this.#arrived = arrived;
   }
 
-  // The coarsest scale that columns of `width` microseconds cannot tell from packets, or packets themselves where they are few.
-  level(from, to, width) {
+  // The coarsest scale that columns of `width` microseconds cannot tell from packets, or packets themselves where they are few, or wanted.
+  level(from, to, width, packetsWanted = false) {
     const { levels, coarse } = this.#scene;
+    if (packetsWanted) return 0;
     const packets = this.estimate(from, to);
     let best = 0;
     if (packets > 20000) {
@@ -127,10 +128,10 @@ export class Tiles {
     return sums[lowerBound(coarse.time, to)] - sums[lowerBound(coarse.time, from - width + 1)];
   }
 
-  // All rows between, in parts; nothing yet where some are on their way.
-  rows(level, from, to) {
+  // All rows between, in parts, or those of some hosts; nothing yet where some are on their way.
+  rows(level, from, to, hosts = "") {
     const { coarse, span } = this.#scene;
-    if (level >= coarse.level) return [coarse];
+    if (level >= coarse.level && !hosts) return [coarse];
     const size = 2 ** Math.ceil(Math.log2(Math.max(to - from, 16)));
     const first = Math.max(0, Math.floor(from / size));
     const last = Math.min(Math.floor(to / size), Math.floor(span / size));
@@ -138,7 +139,7 @@ export class Tiles {
     let complete = true;
     for (let at = first - 1; at <= last + 1; at++) {
       if (at < 0 || at * size > span) continue;
-      const tile = this.#tile(level, size, at);
+      const tile = this.#tile(level, size, at, hosts);
       if (at < first || at > last) continue;
       if (tile) parts.push(tile);
       else complete = false;
@@ -146,12 +147,12 @@ export class Tiles {
     return complete ? parts : null;
   }
 
-  #tile(level, size, at) {
-    const key = `${level} ${size} ${at}`;
+  #tile(level, size, at, hosts) {
+    const key = `${level} ${size} ${at} ${hosts}`;
     let tile = this.#kept.get(key);
     if (!tile) {
       tile = { rows: null };
-      this.#source.bins(level, at * size, Math.min((at + 1) * size, LATEST)).then(
+      this.#source.bins(level, at * size, Math.min((at + 1) * size, LATEST), hosts).then(
         (rows) => {
           // A bin that begins before the tile is also in the one before.
           const first = lowerBound(rows.time, at * size);

@@ -1,17 +1,35 @@
 // The overview: flows by how they ended, packets and bytes, over all of the time; and the part that the chart shows.
 
-import { lowerBound } from "./data.js";
 import { fit } from "./marks.js";
 
 const BAR = 4;
 const GRIP = 7;
 const INVALID = 3;
 
+// Bins of the coarse scale, whatever lies in them. Rows of one bin stand together, and there may be many.
+export function binned({ coarse, levels }) {
+  const [time, packets, bytes] = [[], [], []];
+  for (let row = 0; row < (coarse?.time.length ?? 0); row++) {
+    if (row === 0 || coarse.time[row] !== coarse.time[row - 1]) {
+      time.push(coarse.time[row]);
+      packets.push(0);
+      bytes.push(0);
+    }
+    packets[packets.length - 1] += coarse.count ? coarse.count[row] : 1;
+    bytes[bytes.length - 1] += coarse.bytes[row];
+  }
+  return { time, packets, bytes, width: coarse?.level ? levels[coarse.level].width : 0 };
+}
+
 export class Overview {
+  #bins;
+  #counted = 0;
+
   constructor(page) {
     this.page = page;
     this.canvas = document.getElementById("overview");
     this.behind = document.createElement("canvas");
+    this.#bins = binned(page.scene);
     this.#pointer();
   }
 
@@ -22,7 +40,8 @@ export class Overview {
     this.width = plot;
     this.height = 92;
     this.canvas.style.marginLeft = `${left}px`;
-    this.#count();
+    if (this.#counted !== this.width) this.#count();
+    this.#counted = this.width;
     this.#paint();
     this.page.redraw();
   }
@@ -40,26 +59,25 @@ export class Overview {
   }
 
   #count() {
-    const { flows, coarse, levels, endings } = this.page.scene;
+    const { flows, endings } = this.page.scene;
     const n = Math.max(1, Math.floor(this.width / BAR));
     const bin = (time) => Math.max(0, Math.min(n - 1, Math.floor(this.x(time) / BAR)));
     this.bars = endings.map(() => new Float64Array(n));
     for (let flow = 0; flow < flows.start.length; flow++) this.bars[flows.ending[flow]][bin(flows.start[flow])]++;
     this.packets = new Float64Array(n);
     this.bytes = new Float64Array(n);
-    if (!coarse) return;
     // A bin that is wider than a bar is shared among those it covers.
-    const width = coarse.level ? levels[coarse.level].width : 0;
-    for (let row = 0; row < coarse.time.length; row++) {
-      const first = bin(coarse.time[row]);
-      const last = bin(coarse.time[row] + width);
+    const { time, packets, bytes, width } = this.#bins;
+    const wide = this.x(width) - this.x(0);
+    time.forEach((begin, of) => {
+      const [first, last] = [bin(begin), bin(begin + width)];
+      const [left, right] = [this.x(begin), this.x(begin + width)];
       for (let at = first; at <= last; at++) {
-        const [left, right] = [this.x(coarse.time[row]), this.x(coarse.time[row] + width)].map((x) => Math.max(at * BAR, Math.min((at + 1) * BAR, x)));
-        const share = first === last ? 1 : (right - left) / (this.x(width) - this.x(0));
-        this.packets[at] += (coarse.count ? coarse.count[row] : 1) * share;
-        this.bytes[at] += coarse.bytes[row] * share;
+        const share = first === last ? 1 : (Math.max(at * BAR, Math.min((at + 1) * BAR, right)) - Math.max(at * BAR, Math.min((at + 1) * BAR, left))) / wide;
+        this.packets[at] += packets[of] * share;
+        this.bytes[at] += bytes[of] * share;
       }
-    }
+    });
   }
 
   // What does not change until the size does.
