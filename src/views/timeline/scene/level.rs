@@ -155,28 +155,40 @@ const STEP: u64 = 4;
 /// A scale that says something about time has so many bins in the time of all.
 const BINS: u64 = 64;
 
-/// All scales, as full as they may be, and what bins tell.
+/// All scales, and the least that bins of one tell. Fine ones tell pairs as long as that makes them fewer, and coarse ones what they must.
 pub(super) fn levels(packets: Rows, busy: &Busy) -> (Vec<Level>, Told) {
     let Some(&span) = packets.time.last() else { return (Vec::new(), Told::Pairs) };
-    let few = |level: &&Level| level.rows.len() <= COARSE_ROWS;
-    let alone = Level { width: 1, rows: packets };
-    let most = [Told::Pairs, Told::Busy].into_iter().find_map(|told| {
-        let bins = bins(&alone.rows, span, busy, told);
-        let coarse = [&alone].into_iter().chain(&bins).find(few);
-        coarse.is_some_and(|level| level.width == 1 || level.width <= span / BINS).then_some((bins, told))
-    });
+    let says = |levels: &[Level]| {
+        let coarse = levels.iter().find(|level| level.rows.len() <= COARSE_ROWS);
+        coarse.is_some_and(|level| level.width == 1 || level.width <= span / BINS)
+    };
+    let mut levels = vec![Level { width: 1, rows: packets }];
+    levels.extend(bins(&levels[0], span, busy, Told::Pairs));
+    if says(&levels) {
+        return (levels, Told::Pairs);
+    }
+    levels.retain(|level| level.width <= (span / BINS).max(1));
+    for (told, from) in [(Told::Busy, levels.len()), (Told::Busy, 1), (Told::Senders, levels.len())] {
+        let coarser = bins(&levels[from - 1], span, busy, told);
+        if says(&coarser) {
+            levels.truncate(from);
+            levels.extend(coarser);
+            return (levels, told);
+        }
+    }
     // One bin of senders has few rows, whatever there is.
-    let (bins, told) = most.unwrap_or_else(|| (bins(&alone.rows, span, busy, Told::Senders), Told::Senders));
-    ([alone].into_iter().chain(bins).collect(), told)
+    levels.truncate(1);
+    levels.extend(bins(&levels[0], span, busy, Told::Senders));
+    (levels, Told::Senders)
 }
 
-/// Scales up to one bin, without those that would not halve the rows: they say little that the one before does not. But the first that a page
+/// Coarser scales up to one bin, without those that would not halve the rows: they say little that the one before does not. But the first that a page
 /// gets at once is there.
-fn bins(packets: &Rows, span: u64, busy: &Busy, told: Told) -> Vec<Level> {
+fn bins(from: &Level, span: u64, busy: &Busy, told: Told) -> Vec<Level> {
     let mut levels: Vec<Level> = Vec::new();
-    let mut width = STEP;
+    let mut width = from.width.saturating_mul(STEP);
     loop {
-        let last = levels.last().map_or(packets, |level| &level.rows);
+        let last = levels.last().map_or(&from.rows, |level| &level.rows);
         let most = match last.len() {
             _ if width > span => usize::MAX,
             rows if rows > COARSE_ROWS => COARSE_ROWS.max(rows / 2),

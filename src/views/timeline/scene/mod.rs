@@ -236,7 +236,7 @@ impl Scene {
         self.busy.n()
     }
 
-    /// What bins tell of the hosts of their packets.
+    /// What bins tell of the hosts of their packets, at least: those of fine scales may tell more.
     #[must_use]
     pub fn told(&self) -> Told {
         self.told

@@ -126,23 +126,25 @@ fn a_scan_has_bins_although_every_packet_is_of_another_pair() {
     assert_eq!([touching(0, at), touching(at, at + 1), touching(at + width, u64::MAX)], [0, 1, 0]);
 }
 
-/// All pairs of hosts, each once: also where all are busy, pairs are as many as packets.
+/// All pairs of hosts, each for a moment: fine bins tell them, but also where all hosts are busy, coarse ones of pairs would be as many.
 #[test]
-fn bins_of_a_crowd_that_all_talk_with_all_tell_who_sent() {
+fn coarse_bins_of_a_crowd_that_all_talk_with_all_tell_who_sent() {
     let (hosts, prime) = (400, 91_019);
     let pairs = hosts * (hosts - 1);
     let packets: Vec<_> = (0..pairs)
-        .map(|at| {
+        .flat_map(|at| {
             let pair = (u64::from(at) * prime % u64::from(pairs)) as u32;
             let (src, dst) = (pair / (hosts - 1), pair % (hosts - 1));
-            packet(i64::from(at) * MINUTE / i64::from(pairs), src, dst + u32::from(dst >= src), 24)
+            [packet(i64::from(at) * MINUTE / i64::from(pairs), src, dst + u32::from(dst >= src), 24); 3]
         })
         .collect();
     let scene = filled(&packets, &[], hosts as usize);
     holds(&scene, packets.len());
     assert_eq!((scene.told(), scene.busy()), (Told::Senders, 400));
-    let coarse = &scene.levels()[scene.levels().len() - 1].rows;
-    assert!(coarse.dst.iter().all(|&dst| dst == NOBODY) && coarse.count.iter().all(|&n| n == 399));
+    let [.., coarse] = scene.levels() else { panic!("there are packets") };
+    assert!(coarse.rows.dst.iter().all(|&dst| dst == NOBODY) && coarse.rows.count.iter().all(|&n| n == 3 * 399));
+    let fine = &scene.levels()[1];
+    assert!(fine.width == 4 && fine.rows.dst.iter().all(|&dst| dst < hosts) && fine.rows.len() == pairs as usize);
 }
 
 #[test]
