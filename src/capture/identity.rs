@@ -35,14 +35,30 @@ impl Identity {
     /// The identity of an open file, and its first four bytes if it has so many.
     pub(crate) fn read(mut file: File, metadata: &Metadata) -> io::Result<(Identity, Option<[u8; 4]>)> {
         let size = metadata.len();
-        let mut ends = Vec::new();
-        file.by_ref().take(END).read_to_end(&mut ends)?;
+        let ends = ends(&mut file, size)?;
         let magic = ends.first_chunk().copied();
-        file.seek(SeekFrom::Start(size.saturating_sub(END)))?;
-        file.take(END).read_to_end(&mut ends)?;
         let (device, inode) = numbers(metadata);
         Ok((Identity { device, inode, size, digest: hex(&Sha1::digest(&ends)) }, magic))
     }
+
+    /// Whether a file is this one, grown: it has its number and begins with what this held, as far as both ends of that tell. Numbers alone are
+    /// used again.
+    #[cfg(feature = "watch")]
+    pub(crate) fn has_grown_to(&self, path: &Path) -> io::Result<bool> {
+        let (mut file, metadata) = open(path)?;
+        let is_longer = numbers(&metadata) == (self.device, self.inode) && metadata.len() > self.size;
+        Ok(is_longer && hex(&Sha1::digest(&ends(&mut file, self.size)?)) == self.digest)
+    }
+}
+
+/// The first and the last bytes of the first `size` ones of a file.
+fn ends(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
+    let mut ends = Vec::new();
+    let end = END.min(size);
+    file.take(end).read_to_end(&mut ends)?;
+    file.seek(SeekFrom::Start(size - end))?;
+    file.take(end).read_to_end(&mut ends)?;
+    Ok(ends)
 }
 
 /// Opens a regular file for reading, and nothing else, even if another takes its name in this moment.
@@ -121,6 +137,32 @@ mod tests {
         fs::write(&path, "abc").unwrap();
         // sha1sum of "abcabc".
         assert_eq!(Identity::of(&path).unwrap().digest, "f8c1d87006fbf7e5cc4b026c3138bc046883dc71");
+    }
+
+    #[cfg(all(unix, feature = "watch"))]
+    #[test]
+    fn a_file_has_grown_where_it_begins_as_it_was_and_not_where_another_has_its_number() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, moved, other] = ["a", "b", "c"].map(|name| dir.path().join(name));
+        for size in [100, 4096, 5000, 10_000] {
+            let mut bytes: Vec<u8> = (0..size).map(|n| (n % 251) as u8).collect();
+            fs::write(&path, &bytes).unwrap();
+            let before = Identity::of(&path).unwrap();
+            assert!(!before.has_grown_to(&path).unwrap(), "{size}: it is as it was");
+            bytes.extend([1; 50]);
+            fs::write(&path, &bytes).unwrap();
+            fs::rename(&path, &moved).unwrap();
+            assert!(before.has_grown_to(&moved).unwrap(), "{size}");
+            fs::copy(&moved, &other).unwrap();
+            assert!(!before.has_grown_to(&other).unwrap(), "{size}: a copy is another");
+            for at in [0, size - 1] {
+                bytes[at] ^= 1;
+                fs::write(&moved, &bytes).unwrap();
+                assert!(!before.has_grown_to(&moved).unwrap(), "{size}: byte {at} is another");
+                bytes[at] ^= 1;
+            }
+            fs::remove_file(&moved).unwrap();
+        }
     }
 
     #[cfg(unix)]

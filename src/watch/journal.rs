@@ -409,6 +409,23 @@ impl Journal {
         Ok(self.list(sql, known, |row| cells::path(row, 0))?.pop())
     }
 
+    /// Files of a sensor that have packets, the number of this one, and fewer bytes; it may have been they.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn shorter(&self, sensor: &str, identity: &Identity) -> Result<Vec<(Identity, PathBuf)>> {
+        let Identity { device, inode, size, .. } = identity;
+        let sql =
+            "SELECT path, device, inode, size, digest FROM file WHERE device = ?1 AND inode = ?2 AND first IS NOT NULL
+            AND removed = 0 AND sensor = (SELECT id FROM sensor WHERE name = ?3)";
+        let mut known = self.list(sql, params![Bits(*device), Bits(*inode), sensor], |row| {
+            Ok((cells::identity(row, 1)?, cells::path(row, 0)?))
+        })?;
+        // Sizes are no numbers that SQLite could compare.
+        known.retain(|(shorter, _)| shorter.size < *size);
+        Ok(known)
+    }
+
     /// Notes that a file has gone to the folder of another sensor; it stays with its own, and so do its records.
     ///
     /// # Errors

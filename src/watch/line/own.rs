@@ -20,19 +20,19 @@ impl LineFeed<'_> {
             return Ok(());
         }
         if self.journal.own_of(&arrival.identity)?.iter().any(|own| own.capture == arrival.path) {
-            return self.leave_names(arrival);
+            return self.leave_names(&arrival.identity, &arrival.path);
         }
         self.waiting.own.insert(arrival.path.clone(), arrival.clone());
         Ok(())
     }
 
-    /// Removes the records that a capture has under names which it had before. Those of other sensors stay: their line may be writing there.
-    fn leave_names(&mut self, arrival: &Arrival) -> Result<()> {
-        for own in self.journal.own_of(&arrival.identity)? {
-            let is_here = own.records.starts_with(&arrival.sensor);
+    /// Removes the records that a capture has under other names than this. Those of other sensors stay: their line may be writing there.
+    pub(super) fn leave_names(&self, identity: &Identity, name: &Path) -> Result<()> {
+        for own in self.journal.own_of(identity)? {
+            let is_here = own.records.starts_with(&*self.line.sensor);
             // It may have several names at once.
             let has_it = || Identity::of(&own.capture).is_ok_and(|identity| identity == own.identity);
-            if own.capture == arrival.path || !is_here || has_it() {
+            if own.capture == name || !is_here || has_it() {
                 continue;
             }
             if let Err(error) = self.clear(&own.records) {
@@ -127,7 +127,7 @@ impl LineFeed<'_> {
                 }
                 let own = Own { records, capture: path, identity: arrival.identity.clone() };
                 self.journal.commit_own(&self.line.sensor, &own, &made)?;
-                self.leave_names(&arrival)?;
+                self.leave_names(&arrival.identity, &arrival.path)?;
                 for (product, file) in made {
                     self.line.health.records(&product, &self.line.sensor, file.rows);
                     self.line.health.hour_out(&product, &self.line.sensor, Timestamp(hour(file.hour.0)));

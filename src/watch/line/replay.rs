@@ -77,6 +77,9 @@ impl LineFeed<'_> {
             if let Some(path) = known.filter(|path| *path != fed.path && lies_at(path)) {
                 return Ok(Some(path));
             }
+            if self.waiting.grown.contains(&fed.identity) {
+                return Ok(None);
+            }
             match self.line.inbox.recv_deadline(until) {
                 Ok(order) => self.take(order)?,
                 Err(_) => return Ok(None),
@@ -117,8 +120,10 @@ impl LineFeed<'_> {
                         let why = "it cannot be read, and hours that are not out need it";
                         self.line.health.lost(&self.line.sensor, &fed.path, why);
                         self.ended.quarantined += 1;
-                    } else if fed.path.exists() {
+                    } else if fed.path.exists() || self.waiting.grown.contains(&fed.identity) {
                         tracing::info!(path, sensor = %self.line.sensor, "has become another, and is read anew");
+                    } else if became.as_ref().is_some_and(had_no_packets) {
+                        tracing::info!(path, sensor = %self.line.sensor, "is gone, and had no packets");
                     } else if self.journal.was_removed(&fed.identity)? {
                         // It was to go though it was needed, and was counted then.
                         let why = "was removed though it was needed, and flows that began there or before are cut";
@@ -132,8 +137,7 @@ impl LineFeed<'_> {
                         self.ended.quarantined += 1;
                     }
                     if became.is_none() {
-                        let became =
-                            Became { packets: 0, last: None, damage: Some("it was gone before it was read".into()) };
+                        let became = Became { packets: 0, last: None, damage: Some(UNREAD.into()) };
                         self.journal.read(place, &became)?;
                     }
                 }
@@ -141,4 +145,12 @@ impl LineFeed<'_> {
         }
         Ok(None)
     }
+}
+
+/// What is wrong with a file that was gone before anything of it was read.
+const UNREAD: &str = "it was gone before it was read";
+
+/// Whether nothing is lost with a file that is gone.
+fn had_no_packets(became: &Became) -> bool {
+    became.packets == 0 && became.damage.as_deref() != Some(UNREAD)
 }

@@ -50,6 +50,8 @@ pub(super) struct Waiting {
     pub(super) vanished: HashMap<Identity, (PathBuf, Instant)>,
     /// Where files lie now that were read under another name.
     pub(super) moved: HashMap<Identity, PathBuf>,
+    /// What files were before they grew and got another name.
+    pub(super) grown: HashSet<Identity>,
     /// A file that was read has gone, for the time being maybe.
     pub(super) is_away: bool,
     /// What the line was told while it could not work.
@@ -140,6 +142,7 @@ impl LineFeed<'_> {
             }
             return Ok(());
         }
+        self.has_grown(&arrival)?;
         let path = &arrival.path;
         match begins(path) {
             Ok(first) => {
@@ -152,6 +155,31 @@ impl LineFeed<'_> {
                 self.waiting.files.extend([Coming { arrival, first, replaces }.keyed()]);
             }
             Err(error) => self.failed(arrival, &error)?,
+        }
+        Ok(())
+    }
+
+    /// A file that grew and got another name between two looks is the one that it was, and comes in its place.
+    fn has_grown(&mut self, arrival: &Arrival) -> Result<()> {
+        let Arrival { path, identity, .. } = arrival;
+        let is_it = |before: &Identity| {
+            let is_shorter = before.size < identity.size;
+            let has_its_number = (before.device, before.inode) == (identity.device, identity.inode);
+            // One that cannot be read is told to be so when it is opened.
+            has_its_number && is_shorter && before.has_grown_to(path).unwrap_or(false)
+        };
+        self.waiting.vanished.retain(|before, _| !is_it(before));
+        for (before, name) in self.journal.shorter(&self.line.sensor, identity)? {
+            if name == *path || !is_it(&before) {
+                continue;
+            }
+            let (path, sensor) = (path.display(), &self.line.sensor);
+            tracing::info!(%path, sensor = %sensor, "was read as {}, and has grown", name.display());
+            self.journal.moved(&before, &arrival.path)?;
+            self.leave_names(&before, &arrival.path)?;
+            self.read.remove(&name);
+            self.read.insert(arrival.path.clone());
+            self.waiting.grown.insert(before);
         }
         Ok(())
     }

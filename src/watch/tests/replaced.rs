@@ -1,14 +1,17 @@
 //! Files that become others, and come back.
 
 use std::fs;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::names::without;
-use super::traffic::{Traffic, Work, compare};
+use super::traffic::{SENSOR, Traffic, Work, compare};
 use super::wait;
-use crate::watch::Identity;
 use crate::watch::journal::Journal;
 use crate::watch::line::{Ended, Order};
+use crate::watch::{Identity, Settings};
 
 /// A line that is told of all files at once, and ends.
 fn run(traffic: &Traffic, parts: &[PathBuf], close: bool) -> Ended {
@@ -37,6 +40,76 @@ fn a_late_file_has_its_hours_though_a_newer_one_is_replaced_meanwhile() {
     wait(&work, others.len() as u64 + 2);
     assert_eq!(work.finish(true).quarantined, 0);
     compare(&traffic.made(), &traffic.expected());
+}
+
+/// Completes a file under another name, as who writes it does; nobody is told.
+fn complete(half: &Path, name: &Path, whole: &[u8]) {
+    let so_far = fs::metadata(half).unwrap().len() as usize;
+    fs::OpenOptions::new().append(true).open(half).unwrap().write_all(&whole[so_far..]).unwrap();
+    fs::rename(half, name).unwrap();
+}
+
+#[test]
+fn a_file_that_is_completed_and_renamed_between_two_looks_has_its_hours() {
+    let traffic = Traffic::new(3000);
+    let expected = traffic.expected();
+    // Of an hour that is out by then, and of the one that is open.
+    let names = [&traffic.parts[10], &traffic.parts[traffic.parts.len() - 2]];
+    let whole = names.map(|name| fs::read(name).unwrap());
+    for stops in [false, true] {
+        let halves = [0, 1].map(|nth| names[nth].with_file_name(format!("w_{nth}.pcap")));
+        for nth in [0, 1] {
+            fs::remove_file(names[nth]).unwrap();
+            fs::write(&halves[nth], half(&whole[nth])).unwrap();
+        }
+        let others = without(&without(&traffic.parts, names[0]), names[1]);
+        let all = [&others[..], &halves].concat();
+        let mut work = Work::start(traffic.settings());
+        work.tell(Order::Complete(traffic.arrivals(&all)));
+        wait(&work, all.len() as u64);
+        if stops {
+            work.finish(false);
+            work = Work::start(traffic.settings());
+        }
+        (0..2).for_each(|nth| complete(&halves[nth], names[nth], &whole[nth]));
+        if !stops {
+            halves.iter().for_each(|half| work.tell(Order::Gone(half.clone())));
+        }
+        work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+        let health = Arc::clone(&work.health);
+        assert_eq!(work.finish(true).quarantined, 0);
+        assert!(health.healthy().0, "{}", health.healthy().1);
+        let of_halves = |text: &str| text.contains("the file ends inside a record");
+        let troubles = health.status().troubles;
+        assert!(troubles.iter().all(|trouble| of_halves(&trouble.text)), "{troubles:?}");
+        compare(&traffic.made(), &expected);
+        // Nor does another start miss them.
+        let work = Work::start(traffic.settings());
+        work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+        let health = Arc::clone(&work.health);
+        assert_eq!(work.finish(true), Ended::default());
+        assert!(health.healthy().0, "{}", health.healthy().1);
+        fs::remove_dir_all(traffic.output()).unwrap();
+    }
+}
+
+#[test]
+fn a_capture_that_has_the_number_of_one_that_is_gone_is_another() {
+    let traffic = Traffic::new(3000);
+    let (early, late) = (&traffic.parts[0], traffic.parts.last().unwrap());
+    let number = traffic.folder.path().join("in").join(SENSOR).join("number.pcap");
+    let bytes = fs::read(late).unwrap();
+    fs::rename(early, &number).unwrap();
+    run(&traffic, &[std::slice::from_ref(&number), &traffic.parts[1..4]].concat(), false);
+    // In its place, so that it has its number, and longer.
+    let longer = [&bytes[..], &vec![0; fs::metadata(&number).unwrap().len() as usize]].concat();
+    fs::write(&number, longer).unwrap();
+    fs::rename(&number, late).unwrap();
+    let work = Work::start(Settings { stable: Duration::from_millis(100), ..traffic.settings() });
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(late))));
+    let health = Arc::clone(&work.health);
+    work.finish(false);
+    assert_eq!(health.status().sensors[0].lost, 1, "{:?}", health.status().troubles);
 }
 
 #[test]
