@@ -9,7 +9,8 @@
 //!    several are written in that folder at once, and the rule holds there no more.
 //! 3. When it has kept its size and its time of change for [`Settings::stable`]: what stood there at the start, what came with its
 //!    folder, and everything where the system does not tell (network file systems, no more watches to be had). At the start, one
-//!    that was last changed longer ago than that is complete at once. A file that is known to be written to waits for its end instead.
+//!    that was last changed longer ago than that is complete at once, and what comes while others are waited for is told with them. A file that
+//!    is known to be written to waits for its end instead.
 //! 4. When who writes it says so ([`Arrivals::finished`]).
 //!
 //! A file that changes later is told to be gone, and to be complete anew when it is. What comes to the same [`Identity`] has not changed. A
@@ -118,12 +119,22 @@ impl Default for Room {
     }
 }
 
+/// How far the thread is.
+#[derive(Debug, Default)]
+struct Signs {
+    /// All that is there has been told.
+    idle: AtomicBool,
+    /// It waits for what happens.
+    waits: AtomicBool,
+    /// What stood there at the start has been told.
+    settled: AtomicBool,
+}
+
 /// A folder that is watched, until this is dropped.
 #[derive(Debug)]
 pub struct Arrivals {
     finished: Sender<PathBuf>,
-    idle: Arc<AtomicBool>,
-    at_work: Arc<AtomicBool>,
+    signs: Arc<Signs>,
     stop: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -154,25 +165,31 @@ impl Arrivals {
         std::fs::read_dir(folder).map_err(|error| Error::io("list", folder, error))?;
         let (finished, told) = unbounded();
         let (stop, stopped) = bounded(0);
-        let (idle, at_work) = (Arc::default(), Arc::new(AtomicBool::new(true)));
-        let signs = (Arc::clone(&idle), Arc::clone(&at_work));
-        let lookout = Lookout::new(settings, events, told, stopped, seen, room, signs);
+        let signs = Arc::<Signs>::default();
+        let lookout = Lookout::new(settings, events, told, stopped, seen, room, Arc::clone(&signs));
         let thread = thread::Builder::new().name("arrivals".into()).spawn(move || lookout.run());
         let thread = thread.map_err(|error| Error::io("watch", folder, error))?;
-        Ok(Arrivals { finished, idle, at_work, stop: Some(stop), thread: Some(thread) })
+        Ok(Arrivals { finished, signs, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Whether all files that are there have been told as complete.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.idle.load(Ordering::Acquire)
+        self.signs.idle.load(Ordering::Acquire)
     }
 
     /// Whether it looks at files, and may have something to tell when it has: at the start until all that is there was looked at, and told if
     /// it is complete.
     #[must_use]
     pub fn is_at_work(&self) -> bool {
-        self.at_work.load(Ordering::Acquire)
+        !self.signs.waits.load(Ordering::Acquire)
+    }
+
+    /// Whether what stood there at the start has been told, as far as it was complete within [`Settings::stable`]. What comes meanwhile is told
+    /// with it, so that it is known which of them is first.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.signs.settled.load(Ordering::Acquire)
     }
 
     /// Who writes a file of the folder says that it is complete. What does not lie in the folder, or is passed over by its name, is not told.

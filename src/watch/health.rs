@@ -228,6 +228,11 @@ impl Health {
         self.sensor(sensor, |sensor| sensor.failed = Some(Failed { why: why.to_owned(), again: None }));
     }
 
+    /// Whether the line of a sensor does not work.
+    pub(super) fn has_failed(&self, sensor: &str) -> bool {
+        lock(&self.sensors).get(sensor).is_some_and(|sensor| sensor.failed().is_some())
+    }
+
     /// Records were made.
     pub fn records(&self, product: &str, sensor: &str, rows: u64) {
         self.product(product, sensor, |product| product.records += rows);

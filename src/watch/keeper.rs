@@ -5,6 +5,9 @@
 //! records are out that it has by itself, or it was told that it gets none. Until then it stays, and is counted. What lives for ever does not hold
 //! captures for ever: those of more than `LONGEST` before the hours to come go.
 //!
+//! As long as files of a sensor wait that begin before what was read, its captures stay, since hours that are out may be made of them again; so
+//! they do at a start, until it is known what waits.
+//!
 //! Where room is made because the disk is full, those go, too, that only hours to come need; they are counted and named. A flow that began
 //! there is then cut if the pipeline is begun anew, and nothing else. A capture that came too late, or gets no records by itself, goes by the same
 //! rules; that is counted, too.
@@ -18,7 +21,7 @@ mod root;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -75,6 +78,8 @@ pub struct Keeper {
     turn: i64,
     /// Whether captures have records by themselves.
     by_capture: bool,
+    /// Sensors whose captures stay.
+    waits: BTreeSet<String>,
     stopped: bool,
     /// Of the last look.
     kept_for_hours: u64,
@@ -96,6 +101,7 @@ impl Keeper {
             changed: HashMap::new(),
             turn: 0,
             by_capture,
+            waits: BTreeSet::new(),
             stopped: false,
             kept_for_hours: 0,
         }
@@ -107,6 +113,11 @@ impl Keeper {
     /// The watched or the output folder cannot be opened, or is another than at the first look; the journal cannot be read or written.
     pub fn look(&mut self, journal: &Journal, now: SystemTime) -> Result<Looked> {
         self.look_at(journal, now, &of_disk)
+    }
+
+    /// Of these sensors files wait, from now on, that may need captures of hours that are out; of others none.
+    pub fn wait_for(&mut self, sensors: BTreeSet<String>) {
+        self.waits = sensors;
     }
 
     /// The bytes that are free, for captures or for records, where there are fewer.
@@ -187,6 +198,9 @@ impl Keeper {
             let stays = !is_out || is_needed && is_near && !is_full;
             if stays || self.by_capture && !(held.own || held.refused) {
                 looked.kept_for_hours += u64::from(over);
+                continue;
+            }
+            if !is_full && self.waits.contains(&held.sensor) {
                 continue;
             }
             match self.folder.find(self.folder.below(&held.path)) {

@@ -50,6 +50,7 @@ pub mod journal;
 
 pub mod keeper;
 mod line;
+mod looks;
 mod output;
 mod pipeline;
 mod products;

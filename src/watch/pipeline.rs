@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
@@ -16,8 +16,8 @@ use super::Settings;
 use super::arrivals::{Arrival, Arrivals, Room, Seen};
 use super::health::Health;
 use super::journal::{Journal, Lock};
-use super::keeper::Keeper;
 use super::line::{Control, Ended, Line, Order};
+use super::looks::Looks;
 use super::queue::MOST;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::atomic::sweep;
@@ -91,8 +91,7 @@ impl Pipeline {
             )));
         }
         let settings = Arc::new(settings);
-        let mut keeper = Keeper::new(Arc::clone(&settings));
-        health.disk_free(keeper.free()?);
+        let looks = Looks::begin(Arc::clone(&settings), Arc::clone(&health))?;
         let (seen, sees) = unbounded();
         // What is worked off once is told all together, for the order.
         let room = Room { queue: Arc::clone(health.queues()), most: if once { usize::MAX } else { MOST } };
@@ -104,7 +103,7 @@ impl Pipeline {
         let router = Router {
             permits: Permits::new(settings.workers.max(1)),
             settings,
-            keeper,
+            looks,
             health,
             journal,
             lines: BTreeMap::new(),
@@ -232,7 +231,7 @@ fn identity(settings: &Settings) -> Result<String> {
 /// Hears of files and hands them on.
 struct Router {
     settings: Arc<Settings>,
-    keeper: Keeper,
+    looks: Looks,
     health: Arc<Health>,
     journal: Journal,
     lines: BTreeMap<String, Handle>,
@@ -279,7 +278,7 @@ impl Router {
         for sensor in self.journal.sensors()? {
             self.line(&sensor)?;
         }
-        self.look()?;
+        self.look(&arrivals)?;
         let mut looked = Instant::now();
         let mut last_seen = Instant::now();
         let mut finish = None;
@@ -299,7 +298,7 @@ impl Router {
                     Ok(Command::Stop(how)) => finish = Some(how),
                     Ok(Command::Reload(settings)) => {
                         self.reload(*settings);
-                        self.keeper = Keeper::new(Arc::clone(&self.settings));
+                        self.looks.take(Arc::clone(&self.settings));
                     }
                     Ok(Command::Finished(path)) => arrivals.finished(path),
                     Err(_) => finish = Some(Stop::Now),
@@ -334,7 +333,7 @@ impl Router {
             self.watch_over();
             if looked.elapsed() >= self.settings.look {
                 looked = Instant::now();
-                self.look()?;
+                self.look(&arrivals)?;
             }
         }
     }
@@ -346,30 +345,10 @@ impl Router {
         }
     }
 
-    /// Lets the keeper look. Only a damaged journal ends all.
-    fn look(&mut self) -> Result<()> {
-        match self.keeper.look(&self.journal, SystemTime::now()) {
-            Ok(looked) => {
-                self.health.disk_free(looked.free);
-                self.health.removed_unread(looked.unread);
-                self.health.removed_needed(looked.needed);
-                self.health.kept_for_hours(usize::try_from(looked.kept_for_hours).unwrap_or(usize::MAX));
-                if looked.low {
-                    let message = format!("{} bytes are free, less than {}", looked.free, self.settings.least_free);
-                    tracing::warn!("{message}");
-                    self.health.trouble(message);
-                }
-                for (path, bytes) in &looked.removed {
-                    tracing::info!(path = %path.display(), bytes, "removed");
-                }
-            }
-            Err(error) if matches!(error.kind(), ErrorKind::DamagedJournal { .. }) => return Err(error),
-            Err(error) => {
-                tracing::error!("{error}");
-                self.health.trouble(error.to_string());
-            }
-        }
-        Ok(())
+    /// Removes what is over, and looks at the room. Only a damaged journal ends all.
+    fn look(&mut self, arrivals: &Arrivals) -> Result<()> {
+        let sensors: Vec<String> = self.lines.keys().cloned().collect();
+        self.looks.look(&self.journal, &sensors, arrivals.is_settled())
     }
 
     fn hear(&mut self, news: Seen) -> Result<()> {
@@ -451,7 +430,7 @@ impl Router {
     }
 
     /// Lets all lines come to an end.
-    fn finish(self, how: Stop, close: bool, commands: &Receiver<Command>) -> Result<Ended> {
+    fn finish(mut self, how: Stop, close: bool, commands: &Receiver<Command>) -> Result<Ended> {
         for line in self.lines.values() {
             let _ = line.orders.send(Order::Finish { close });
             if how == Stop::Now {
@@ -464,7 +443,8 @@ impl Router {
         // All are told, whichever is waited for.
         let told = |line: &Handle| (line.orders.clone(), Arc::clone(&line.control));
         let all: Vec<(Sender<Order>, Arc<Control>)> = self.lines.values().map(told).collect();
-        for (sensor, line) in self.lines {
+        let sensors: Vec<String> = self.lines.keys().cloned().collect();
+        for (sensor, line) in std::mem::take(&mut self.lines) {
             while !line.thread.is_finished() {
                 if self.now.load(Ordering::Relaxed) {
                     all.iter().for_each(|(_, control)| control.stop());

@@ -23,6 +23,8 @@ struct Waits {
     told: usize,
     /// With the line, to be read.
     held: usize,
+    /// Of these, some may need captures of hours that are out.
+    late: bool,
 }
 
 impl Waits {
@@ -44,7 +46,7 @@ impl Queue {
         if let Some(waits) = sensors.get_mut(sensor) {
             (waits.told, waits.left) = (waits.told.saturating_add(files), left);
         } else {
-            sensors.insert(sensor.to_owned(), Waits { left, told: files, held: 0 });
+            sensors.insert(sensor.to_owned(), Waits { left, told: files, ..Waits::default() });
         }
     }
 
@@ -53,6 +55,25 @@ impl Queue {
         let mut sensors = self.lock();
         let waits = sensors.entry(sensor.to_owned()).or_default();
         (waits.told, waits.held) = (waits.told.saturating_sub(files), held);
+    }
+
+    /// The line of a sensor holds files that may need captures of hours that are out, or none.
+    pub(super) fn is_late(&self, sensor: &str, late: bool) {
+        let mut sensors = self.lock();
+        match sensors.get_mut(sensor) {
+            Some(waits) => waits.late = late,
+            None => drop(sensors.insert(sensor.to_owned(), Waits { late, ..Waits::default() })),
+        }
+    }
+
+    /// Whether it does.
+    pub(super) fn has_late(&self, sensor: &str) -> bool {
+        self.lock().get(sensor).is_some_and(|waits| waits.late)
+    }
+
+    /// Whether the line of a sensor has come to all that it was told.
+    pub(super) fn is_heard(&self, sensor: &str) -> bool {
+        self.lock().get(sensor).is_none_or(|waits| waits.told == 0)
     }
 
     /// Files of a sensor that wait, wherever.

@@ -150,6 +150,10 @@ pub(super) struct Files {
     gone: Vec<PathBuf>,
     /// Devices and numbers of files of which a name is gone, and that had several.
     unlinked: BTreeSet<(u64, u64)>,
+    /// Files that stood there at the start and may be complete.
+    standing: BTreeSet<PathBuf>,
+    /// Until when these are waited for.
+    stands_until: Option<Instant>,
 }
 
 impl Files {
@@ -168,7 +172,32 @@ impl Files {
             room,
             gone: Vec::new(),
             unlinked: BTreeSet::new(),
+            standing: BTreeSet::new(),
+            stands_until: None,
         }
+    }
+
+    /// The first look is over: what it found and is not complete is waited for.
+    pub(super) fn stand(&mut self, now: Instant) {
+        let open = self.files.iter().filter(|(_, file)| matches!(file.state, State::Open(_)));
+        self.standing = open.map(|(path, _)| path.clone()).collect();
+        self.stands_until = now.checked_add(self.stable + MOMENT);
+    }
+
+    /// Whether what stood there at the start is waited for, and what comes is to be told behind it.
+    pub(super) fn is_settling(&mut self, now: Instant) -> bool {
+        if self.stands_until.is_none_or(|until| until <= now) {
+            self.standing.clear();
+        }
+        while let Some(path) = self.standing.first() {
+            // The end of one that is being written is told when it comes.
+            let waits = matches!(self.files.get(path), Some(File { state: State::Open(Open { held: false, .. }), .. }));
+            if waits {
+                return true;
+            }
+            self.standing.pop_first();
+        }
+        false
     }
 
     /// When a file is to be looked at next.
@@ -407,9 +436,10 @@ impl Files {
         let gone = std::mem::take(&mut self.gone).into_iter();
         let mut news: Vec<Seen> = gone.map(|path| Seen::Gone { sensor: sensor_of(folder, &path), path }).collect();
         let mut complete = Vec::new();
+        let is_settling = self.is_settling(now);
         self.ready.retain(|sensor, ready| {
             let room = self.room.queue.room(sensor, self.room.most);
-            if room == 0 {
+            if room == 0 || is_settling {
                 self.room.queue.tell(sensor, 0, ready.len());
                 return !ready.is_empty();
             }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, never, select};
@@ -13,7 +13,7 @@ use super::events::{Events, Heard};
 use super::files::{Because, Files, Stamp};
 use super::folders::{Folders, Kind, kind};
 use super::trouble::Trouble;
-use super::{Room, Seen};
+use super::{Room, Seen, Signs};
 use crate::capture::by_name;
 use crate::watch::Settings;
 
@@ -41,10 +41,7 @@ pub(super) struct Lookout {
     next: Instant,
     /// When that may be at the soonest.
     soonest: Instant,
-    /// Everything that is there has been told.
-    idle: Arc<AtomicBool>,
-    /// It does not wait.
-    at_work: Arc<AtomicBool>,
+    signs: Arc<Signs>,
 }
 
 impl Lookout {
@@ -56,7 +53,7 @@ impl Lookout {
         stopped: Receiver<()>,
         seen: Sender<Seen>,
         room: Room,
-        (idle, at_work): (Arc<AtomicBool>, Arc<AtomicBool>),
+        signs: Arc<Signs>,
     ) -> Lookout {
         let root = settings.folder.clone();
         let look = settings.look.max(SHORTEST);
@@ -85,21 +82,25 @@ impl Lookout {
             poll,
             next: now,
             soonest: now,
-            idle,
-            at_work,
+            signs,
         }
     }
 
     /// Stays until it is stopped, or nobody is there to be told.
     pub(super) fn run(mut self) {
         self.look_through(true);
-        while self.tell() {
+        let mut goes_on = self.tell();
+        self.files.stand(Instant::now());
+        while goes_on {
             let now = Instant::now();
+            if !self.files.is_settling(now) {
+                self.signs.settled.store(true, Ordering::Release);
+            }
             let is_told = !self.files.is_behind();
-            self.idle.store(self.files.next().is_none() && self.heard.is_empty() && is_told, Ordering::Release);
+            self.signs.idle.store(self.files.next().is_none() && self.heard.is_empty() && is_told, Ordering::Release);
             let next = self.files.next().map_or(self.next, |due| due.min(self.next));
             let next = if is_told { next } else { next.min(now + SHORTEST) };
-            self.at_work.store(false, Ordering::Release);
+            self.signs.waits.store(true, Ordering::Release);
             select! {
                 recv(self.stopped) -> _ => return,
                 recv(self.heard) -> heard => match heard {
@@ -116,7 +117,7 @@ impl Lookout {
                 },
                 default(next.saturating_duration_since(now)) => {}
             }
-            self.at_work.store(true, Ordering::Release);
+            self.signs.waits.store(false, Ordering::Release);
             for _ in 1..TOGETHER {
                 let Ok(heard) = self.heard.try_recv() else { break };
                 self.hear(heard);
@@ -128,6 +129,7 @@ impl Lookout {
             if Instant::now() >= self.next {
                 self.look_through(false);
             }
+            goes_on = self.tell();
         }
     }
 
@@ -141,7 +143,7 @@ impl Lookout {
     }
 
     fn hear(&mut self, heard: Heard) {
-        self.at_work.store(true, Ordering::Release);
+        self.signs.waits.store(false, Ordering::Release);
         let now = Instant::now();
         match heard {
             Heard::Appeared(path) => match self.kind(&path) {

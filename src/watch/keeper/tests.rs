@@ -301,6 +301,26 @@ fn whatever_lies_there_nothing_goes_that_may_not_and_no_more_than_has_to() {
 }
 
 #[test]
+fn captures_stay_for_files_of_their_sensor_that_wait_unless_the_disk_is_full() {
+    let scene = Scene::new(|settings| {
+        settings.keep.captures = Some(DAY);
+        settings.when_full = WhenFull::DropOldest;
+        settings.least_free = 1000;
+    });
+    scene.capture("old", 2, 2 * HOUR);
+    let mut keeper = scene.keeper();
+    let mut look = |waits: &[&str], free: u64| {
+        keeper.wait_for(waits.iter().map(|sensor| sensor.to_string()).collect());
+        let looked = keeper.look_at(&scene.journal, scene.now, &|_, _| Ok(free)).unwrap();
+        (names(&looked).len(), looked.kept_for_hours)
+    };
+    assert_eq!(look(&["other", "s"], 1000), (0, 0));
+    assert_eq!(look(&["other"], 1000), (1, 0));
+    scene.capture("older", 3, 3 * HOUR);
+    assert_eq!(look(&["s"], 999), (1, 0));
+}
+
+#[test]
 fn a_capture_that_is_away_for_a_while_or_renamed_goes_when_it_is_found_again() {
     for is_at_start in [true, false] {
         for is_renamed in [true, false] {

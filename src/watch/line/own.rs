@@ -159,6 +159,8 @@ impl LineFeed<'_> {
         match Identity::of(path) {
             Ok(identity) => return Ok(identity == arrival.identity),
             Err(error) if path.is_file() => self.failed(arrival.clone(), &Error::io("read", path, error))?,
+            // It was over its age, and has them.
+            Err(_) if self.journal.was_removed(&arrival.identity)? => {}
             Err(error) => {
                 self.line.health.lost(&self.line.sensor, path, "it was gone before its records were made");
                 self.has_none(format!("{}: its records are not made: {error}", path.display()));

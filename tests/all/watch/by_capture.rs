@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
 use std::time::{Duration, SystemTime};
 
 use super::disturbed::kills;
@@ -178,6 +179,24 @@ fn captures_and_records_are_removed_by_age_when_records_are_out() {
     let watcher = site.start("out", &["--keep-records", "1s", "--look", "1s"]);
     until("records are gone", || site.records("out").is_empty());
     assert_eq!(watcher.end(), Some(0));
+}
+
+#[test]
+fn captures_that_go_at_a_restart_are_not_lost_when_their_records_are_out() {
+    let mut site = Site::new(6000, 1);
+    site.products = vec!["flows:nexus/capture"];
+    site.parts.iter().for_each(|part| site.arrive(part, true));
+    let watcher = site.start("out", &[]);
+    until("records are out", || site.records("out").len() == site.parts.len());
+    watcher.kill();
+    let out = site.records("out");
+    sleep(Duration::from_millis(1100));
+    let watcher = site.start("out", &["--keep-captures", "1s", "--look", "1s"]);
+    until("captures are gone", || fs::read_dir(site.path("in/gate")).unwrap().next().is_none());
+    assert_eq!(watcher.end(), Some(0));
+    let status = site.status("out").unwrap();
+    assert_eq!((status["reasons"].to_string(), status["troubles"].to_string()), ("[]".into(), "[]".into()));
+    same(&site.records("out"), &out);
 }
 
 #[test]

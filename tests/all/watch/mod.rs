@@ -281,6 +281,45 @@ fn captures_that_hours_to_come_need_stay_past_their_time() {
 }
 
 #[test]
+fn what_stands_there_at_a_restart_has_the_captures_that_its_hours_need() {
+    let site = Site::new(5000, 2);
+    let expected = quiet(site.expected(&site.parts));
+    let (stands, comes) = (site.parts.len() / 3, site.parts.len() - 1);
+    for (nth, part) in site.parts.iter().enumerate() {
+        if nth != stands && nth != comes {
+            site.arrive(part, true);
+        }
+    }
+    assert_eq!(site.once("out"), Some(0));
+    // All of them are over their age then, and all of their hours are out.
+    std::thread::sleep(Duration::from_millis(1100));
+    site.arrive(&site.parts[stands], true);
+    let soon = ["--stable", "2s", "--look", "1s", "--rotation", "1s", "--grace", "1s"];
+    let watcher = site.start("out", &[&soon[..], &["--keep-captures", "1s"]].concat());
+    until("it has begun", || site.status("out").is_some_and(|status| status["running"] != false));
+    site.arrive(&site.parts[comes], true);
+    let all = || quiet(site.records("out")) == expected;
+    let late = || site.status("out").map_or(String::new(), |status| status["troubles"].to_string());
+    until("all is out", || all() || late().contains("late"));
+    assert!(!late().contains("late"), "{}", late());
+    until("then they go", || fs::read_dir(site.path("in/gate")).unwrap().count() < 10);
+    assert_eq!(watcher.end(), Some(0));
+    same(&quiet(site.records("out")), &expected);
+}
+
+#[test]
+fn captures_go_at_the_end_of_a_run_of_what_is_there() {
+    let site = Site::new(3000, 1);
+    let expected = site.expected(&site.parts);
+    site.parts.iter().for_each(|part| site.arrive(part, true));
+    std::thread::sleep(Duration::from_millis(1100));
+    let once = site.watch("out", &["--once", "--stable", "100ms", "--keep-captures", "1s"]).status().unwrap();
+    assert_eq!(once.code(), Some(0));
+    same(&site.records("out"), &expected);
+    assert_eq!(fs::read_dir(site.path("in/gate")).unwrap().count(), 0);
+}
+
+#[test]
 fn what_was_removed_to_make_room_is_not_lost() {
     let (site, before) = silent_around_the_hour();
     site.parts[..before + 5].iter().for_each(|part| site.arrive(part, true));
