@@ -70,7 +70,8 @@ pub(crate) fn is_output(folder: &Path) -> bool {
 }
 
 /// Endings of names that files have while they are written or moved.
-const UNFINISHED: [&[u8]; 6] = [b".tmp", b".part", b".partial", b".current", b".swp", b"~"];
+const UNFINISHED: [&[u8]; 8] =
+    [b".tmp", b".part", b".partial", b".filepart", b".crdownload", b".current", b".swp", b"~"];
 
 /// Why a file is passed over for its name alone.
 pub(crate) fn by_name(path: &Path) -> Option<Cause> {

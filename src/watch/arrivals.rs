@@ -19,9 +19,9 @@
 //!
 //! # What is taken
 //!
-//! Regular files, in all folders of the folder, also those that come later, that begin as a capture or a compressed file does or are
-//! empty. Others are taken if their name promises a capture (`.pcap`, `.pcapng`, `.cap`, each also with `.gz` or `.zst`), so that
-//! whoever reads them can say what is wrong. Names that are hidden or end as those of unfinished files do (`.tmp`, `.part`, …) are passed over,
+//! Regular files, in all folders of the folder, also those that come later, that begin as a capture or a compressed file does. Others, also
+//! empty ones, are taken if their name promises a capture (`.pcap`, `.pcapng`, `.cap`, each also with `.gz` or `.zst`), so that
+//! whoever reads them can say what is wrong; else that is said, and they are passed over. Names that are hidden or end as those of unfinished files do (`.tmp`, `.part`, …) are passed over,
 //! of files and of folders, and so are folders of output. No link is followed.
 //!
 //! # What it costs
@@ -46,6 +46,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+pub(super) use self::beginning::promises;
 use self::events::{Events, Heard};
 use self::lookout::Lookout;
 use super::queue::Queue;
@@ -86,7 +87,14 @@ pub enum Seen {
         /// Where it was.
         path: PathBuf,
     },
-    /// Something to say, once a cause: what cannot be read (it is tried again), links, folders that do not tell. It goes on.
+    /// A file or folder cannot be read. It is tried again, and told again only if it could be read in between.
+    Unreadable {
+        /// Where it is.
+        path: PathBuf,
+        /// Why.
+        error: Error,
+    },
+    /// Something else to say, once a cause: links, folders that do not tell. It goes on.
     Trouble(Error),
 }
 

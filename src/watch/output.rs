@@ -93,9 +93,9 @@ impl Output {
         Ok(opened.map_err(|error| self.refused("open", file, error))?.into())
     }
 
-    /// Moves a file from elsewhere into a folder, under a name that neither it nor what is called so and more has there. Tells the name, and
-    /// whether it could be moved: from another disk it cannot.
-    pub(super) fn take_in(&self, from: &Path, folder: &Path) -> Result<(OsString, bool)> {
+    /// Moves a file from elsewhere into a folder, if it `moves`, under a name that neither it nor what is called so and more has there. Tells the
+    /// name, and whether it was moved: from another disk it cannot be.
+    pub(super) fn take_in(&self, from: &Path, folder: &Path, moves: bool) -> Result<(OsString, bool)> {
         let place = self.folder(folder)?;
         let name = from.file_name().unwrap_or_default();
         let mut free = name.to_owned();
@@ -109,7 +109,7 @@ impl Output {
                 Err(error) => return Err(self.refused("look at", &folder.join(&free), error)),
             }
         }
-        let moved = renameat(CWD, from, place, &free).is_ok();
+        let moved = moves && renameat(CWD, from, place, &free).is_ok();
         Ok((free, moved))
     }
 
@@ -184,7 +184,10 @@ mod tests {
         symlink(elsewhere.join("new"), real.join("flows/s/2025/14.csv")).unwrap();
         let links = [
             ("flows/s/2026", output.create(Path::new("flows/s/2026/01/13.csv")).map(drop)),
-            ("quarantine", output.take_in(&real.join("flows/s/2025/13.csv"), Path::new("quarantine/s")).map(drop)),
+            (
+                "quarantine",
+                output.take_in(&real.join("flows/s/2025/13.csv"), Path::new("quarantine/s"), true).map(drop),
+            ),
             ("lock", output.open_file(Path::new("lock")).map(drop)),
         ];
         for (path, refused) in links {
@@ -248,9 +251,9 @@ mod tests {
         let output = Output::open(&path).unwrap();
         for (content, named) in [("1", "a.pcap"), ("2", "a.pcap.1"), ("3", "a.pcap.2")] {
             fs::write(&bad, content).unwrap();
-            assert_eq!(output.take_in(&bad, Path::new("quarantine")).unwrap(), (named.into(), true));
+            assert_eq!(output.take_in(&bad, Path::new("quarantine"), true).unwrap(), (named.into(), true));
             assert_eq!(fs::read_to_string(path.join("quarantine").join(named)).unwrap(), content);
         }
-        assert_eq!(output.take_in(&bad, Path::new("quarantine")).unwrap(), ("a.pcap.3".into(), false));
+        assert_eq!(output.take_in(&bad, Path::new("quarantine"), true).unwrap(), ("a.pcap.3".into(), false));
     }
 }

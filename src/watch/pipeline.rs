@@ -1,7 +1,7 @@
 //! The threads of a pipeline: one hears of files and hands them to lines, each line is one, the keeper one.
 
 use std::any::Any;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -110,7 +110,7 @@ impl Pipeline {
             over,
             now: Arc::clone(&now),
             held: once.then(BTreeMap::new),
-            troubles: 0,
+            unreadable: BTreeSet::new(),
             _lock: lock,
         };
         let thread = thread::Builder::new().name("watch".into()).spawn(move || {
@@ -241,8 +241,8 @@ struct Router {
     now: Arc<AtomicBool>,
     /// Where all is worked off once, the files, until all are there: so they are read in their order.
     held: Option<BTreeMap<PathBuf, Arrival>>,
-    /// What could not be looked at.
-    troubles: u64,
+    /// Files and folders that could not be read, and were not since then.
+    unreadable: BTreeSet<PathBuf>,
     _lock: Lock,
 }
 
@@ -352,6 +352,9 @@ impl Router {
     }
 
     fn hear(&mut self, news: Seen) -> Result<()> {
+        if let Seen::Complete(arrivals) = &news {
+            self.unreadable.retain(|path| !arrivals.iter().any(|arrival| arrival.path.starts_with(path)));
+        }
         match news {
             Seen::Complete(arrivals) if self.held.is_some() => {
                 if let Some(held) = &mut self.held {
@@ -378,13 +381,21 @@ impl Router {
                 }
                 self.tell(&sensor, Order::Gone(path))
             }
+            Seen::Unreadable { path, error } => {
+                self.unreadable.insert(path);
+                self.say(&error);
+                Ok(())
+            }
             Seen::Trouble(error) => {
-                self.troubles += 1;
-                tracing::warn!("{error}");
-                self.health.trouble(error.to_string());
+                self.say(&error);
                 Ok(())
             }
         }
+    }
+
+    fn say(&self, error: &Error) {
+        tracing::warn!("{error}");
+        self.health.trouble(error.to_string());
     }
 
     fn tell(&mut self, sensor: &str, order: Order) -> Result<()> {
@@ -437,9 +448,7 @@ impl Router {
                 line.control.stop();
             }
         }
-        // What could not be looked at is left, too.
-        let waiting = if close { self.troubles } else { 0 };
-        let (mut sum, mut failed) = (Ended { waiting, ..Ended::default() }, None);
+        let (mut sum, mut failed) = (Ended::default(), None);
         // All are told, whichever is waited for.
         let told = |line: &Handle| (line.orders.clone(), Arc::clone(&line.control));
         let all: Vec<(Sender<Order>, Arc<Control>)> = self.lines.values().map(told).collect();
@@ -474,6 +483,14 @@ impl Router {
             }
         }
         sum.waiting += self.health.queues().unheard();
+        if close && failed.is_none() {
+            // What could not be looked at is left, too.
+            for path in self.unreadable.iter().filter(|path| path.symlink_metadata().is_ok()) {
+                tracing::warn!(path = %path.display(), "could not be read, and is left for the next start");
+                sum.waiting += 1;
+            }
+            self.looks.look(&self.journal, &sensors, true)?;
+        }
         failed.map_or(Ok(sum), Err)
     }
 }

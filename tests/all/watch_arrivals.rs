@@ -85,7 +85,7 @@ impl Watched {
             }
             Seen::Growing { path, first, .. } => vec![format!("growing {} {}", name(&path), first.seconds())],
             Seen::Gone { path, .. } => vec![format!("gone {}", name(&path))],
-            Seen::Trouble(error) => vec![format!("trouble {error}")],
+            Seen::Unreadable { error, .. } | Seen::Trouble(error) => vec![format!("trouble {error}")],
         }
     }
 
@@ -353,7 +353,7 @@ fn a_folder_that_cannot_be_read_is_told_once_and_tried_again() {
         ..Settings::new(dir.path().to_owned(), PathBuf::from("/nowhere"), Vec::new())
     };
     let _arrivals = Arrivals::start(&settings, tell).unwrap();
-    let Seen::Trouble(error) = seen.recv_timeout(LONG).unwrap() else { panic!("it cannot be read") };
+    let Seen::Unreadable { error, .. } = seen.recv_timeout(LONG).unwrap() else { panic!("it cannot be read") };
     assert!(error.to_string().contains("shut: cannot list: Permission denied"), "{error}");
     assert!(seen.recv_timeout(2 * QUIET).is_err(), "it is told once");
     mode(0o700);

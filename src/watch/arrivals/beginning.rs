@@ -45,7 +45,7 @@ pub(super) fn beginning(path: &Path) -> io::Result<Beginning> {
 }
 
 /// Whether a name promises a capture, compressed or not.
-pub(super) fn promises(path: &Path) -> bool {
+pub(in crate::watch) fn promises(path: &Path) -> bool {
     let name = path.file_name().map_or_else(Vec::new, |name| name.as_encoded_bytes().to_ascii_lowercase());
     let plain = [&b".gz"[..], b".zst"].iter().find_map(|ending| name.strip_suffix(*ending)).unwrap_or(&name);
     ENDINGS.iter().any(|ending| plain.ends_with(ending))

@@ -397,7 +397,7 @@ impl Files {
         if !matches!(Stamp::at(path), Ok(Some(after)) if after == stamp) || identity.size != stamp.size {
             return self.go_on(path, stamp, now);
         }
-        let is_foreign = stamp.size > 0 && !magic.is_some_and(is_capture) && !promises(path);
+        let is_foreign = !magic.is_some_and(is_capture) && !promises(path);
         let Some(file) = self.files.get_mut(path) else { return };
         file.stamp = stamp;
         match &file.state {
@@ -407,7 +407,7 @@ impl Files {
             State::Open(_) | State::Foreign => {}
         }
         if is_foreign {
-            tracing::debug!(file = %path.display(), "no capture, passed over");
+            trouble.foreign(path);
             self.retract(path);
         } else {
             self.ready.entry(sensor_of(&self.folder, path)).or_default().insert(path.to_owned());

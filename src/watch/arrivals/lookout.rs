@@ -234,7 +234,7 @@ impl Lookout {
 
     /// Tells what is new; whether anybody is there to be told.
     fn tell(&mut self) -> bool {
-        let trouble = self.trouble.take().into_iter().map(Seen::Trouble);
+        let trouble = self.trouble.take().into_iter();
         for seen in trouble.chain(self.files.news(Instant::now())) {
             select! {
                 recv(self.stopped) -> _ => return false,

@@ -106,7 +106,7 @@ fn words(root: &Path, news: Vec<Seen>) -> Vec<String> {
             .join(", "),
         Seen::Growing { path, first, .. } => format!("growing {} {}", name(&path), first.seconds()),
         Seen::Gone { path, .. } => format!("gone {}", name(&path)),
-        Seen::Trouble(error) => format!("trouble {error}"),
+        Seen::Unreadable { error, .. } | Seen::Trouble(error) => format!("trouble {error}"),
     };
     news.into_iter().map(word).collect()
 }

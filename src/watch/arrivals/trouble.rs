@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Seen;
 use crate::error::Error;
 
 /// Why something is said.
@@ -11,6 +12,8 @@ use crate::error::Error;
 pub(super) enum Cause {
     /// A file or folder cannot be read.
     Unreadable(PathBuf),
+    /// A file is no capture.
+    Foreign(PathBuf),
     /// There are links.
     Links,
     /// Not everything is told by the system.
@@ -21,13 +24,26 @@ pub(super) enum Cause {
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     known: HashSet<Cause>,
-    new: Vec<Error>,
+    new: Vec<Seen>,
 }
 
 impl Trouble {
     pub(super) fn say(&mut self, cause: Cause, action: &'static str, path: &Path, source: io::Error) {
-        if self.known.insert(cause) {
-            self.new.push(Error::io(action, path, source));
+        if self.known.contains(&cause) {
+            return;
+        }
+        let error = Error::io(action, path, source);
+        self.new.push(match &cause {
+            Cause::Unreadable(path) => Seen::Unreadable { path: path.clone(), error },
+            _ => Seen::Trouble(error),
+        });
+        self.known.insert(cause);
+    }
+
+    /// A file is no capture, neither by its name nor by what it holds.
+    pub(super) fn foreign(&mut self, path: &Path) {
+        if self.known.insert(Cause::Foreign(path.to_owned())) {
+            tracing::info!(path = %path.display(), "is no capture, by its name and what it holds: it stays where it is, and is not read");
         }
     }
 
@@ -45,7 +61,7 @@ impl Trouble {
     }
 
     /// What is new.
-    pub(super) fn take(&mut self) -> Vec<Error> {
+    pub(super) fn take(&mut self) -> Vec<Seen> {
         std::mem::take(&mut self.new)
     }
 }

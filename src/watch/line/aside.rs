@@ -8,7 +8,7 @@ use crate::capture::{Capture, Io, Report, Status, identity};
 use crate::engine::FileReport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
-use crate::watch::arrivals::Arrival;
+use crate::watch::arrivals::{Arrival, promises};
 use crate::watch::journal::{Journal, State};
 use crate::watch::output::Output;
 use crate::watch::wild::DAY;
@@ -70,8 +70,8 @@ pub(super) fn quarantine(
 ) -> Result<()> {
     let Arrival { path, identity, .. } = arrival;
     let folder = Path::new("quarantine").join(&*line.sensor);
-    // Where it cannot be moved, it stays, and is known.
-    let (mut name, moved) = output.take_in(path, &folder)?;
+    // Where it cannot be moved, it stays, and is known; so does what is not named as a capture, and may be needed where it is.
+    let (mut name, moved) = output.take_in(path, &folder, promises(path))?;
     let stays = if moved { "moved here" } else { "left where it is" };
     let text = format!("{}\n{reason}\ntried {} times; {stays}\n", path.display(), line.settings.tries);
     name.push(".reason.txt");

@@ -301,6 +301,25 @@ fn a_capture_that_may_not_be_read_is_read_when_it_may_and_a_folder_of_its_name_i
 
 #[cfg(target_os = "linux")]
 #[test]
+fn what_cannot_be_read_is_left_for_the_next_start_by_name() {
+    let site = Site::new(3000, 1);
+    let parts = &site.parts[..3];
+    let expected = site.expected(parts);
+    parts.iter().for_each(|part| site.arrive(part, true));
+    let closed = site.path("in/gate").join(parts[1].file_name().unwrap());
+    for (mode, code) in [(0o000, 3), (0o644, 0)] {
+        permit(&closed, mode);
+        let mut once = site.watch_aloud("out", &["--once", "--stable", "100ms"]);
+        as_nobody(&site, &mut once);
+        let ran = Ran::of(once.stderr(Stdio::piped()).output().unwrap());
+        let named = format!("could not be read, and is left for the next start path={}", closed.display());
+        assert_eq!((ran.code, ran.said.contains(&named)), (Some(code), code == 3), "{}", ran.said);
+        assert_eq!(ran.said.contains("1 file left for the next start"), code == 3, "{}", ran.said);
+    }
+    same(&site.records("out"), &expected);
+}
+
+#[test]
 fn a_capture_that_is_cut_while_it_is_mapped_is_read_to_the_cut() {
     let site = Site::new(3000, 1);
     let long = site.path("long.pcap");
