@@ -1,7 +1,7 @@
 //! As much of HTTP as a page or a scraper on this machine needs: GET and HEAD, one request a connection.
 //!
-//! It listens on a loopback address alone, and answers only requests that name it as their host: a page from elsewhere whose name was
-//! made to lead here does not. Heads, connections and waiting are bounded. A long answer is written as it is made, in pieces, so a slow
+//! It listens on a loopback address alone, and answers only requests that name it as their host, or none in HTTP/1.0: a page from elsewhere
+//! whose name was made to lead here names another. Heads, connections and waiting are bounded. A long answer is written as it is made, in pieces, so a slow
 //! reader costs a piece and not the whole; and who connects and asks nothing, or has read one answer for a minute, makes room for who asks.
 //! Where there is no room, that is the answer.
 
@@ -291,16 +291,26 @@ fn answer(stream: &TcpStream, address: SocketAddr, site: &impl Site, head: Optio
     };
     let mut hosts = request.headers.iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
     let (host, other) = (hosts.next().map(|header| header.value), hosts.next());
-    let ours = host.is_some_and(|host| is_ours(host, address)) && other.is_none();
-    let said = match method {
-        _ if !ours => Answer::no(Status::MisdirectedRequest, "the host is not this one"),
+    let said = match (host, method) {
+        // HTTP/1.0 has no such header. A browser, which alone can be led here from elsewhere, always sends it.
+        (None, _) if request.version != Some(0) => Answer::no(Status::BadRequest, "it names no host"),
+        (Some(_), _) if other.is_some() => Answer::no(Status::BadRequest, "it names several hosts"),
+        (Some(host), _) if !is_ours(host, address) => {
+            Answer::no(Status::MisdirectedRequest, "the host is not this one")
+        }
+        (_, method) => answer_to(method, target, site),
+    };
+    respond(stream, said, method, request.version != Some(0))
+}
+
+fn answer_to<'s>(method: &str, target: &str, site: &'s impl Site) -> Answer<'s> {
+    match method {
         "GET" | "HEAD" => {
             let (path, query) = target.split_once('?').unwrap_or((target, ""));
             site.answer(path, query)
         }
         _ => Answer::no(Status::MethodNotAllowed, "only GET and HEAD"),
-    };
-    respond(stream, said, method, request.version != Some(0))
+    }
 }
 
 fn is_ours(host: &[u8], address: SocketAddr) -> bool {
@@ -520,6 +530,31 @@ mod tests {
         assert!(second.starts_with(b"HTTP/1.1 200 OK\r\n") && second.ends_with(b"short"));
         assert!(began.elapsed() < PATIENCE, "none was ended for not reading at all");
         drop(slow);
+    }
+
+    #[test]
+    fn another_host_is_refused_and_none_is_one_of_http_1_0() {
+        let (port, _) = long();
+        let own = format!("Host: localhost:{port}\r\n");
+        let foreign = format!("Host: evil.example:{port}\r\n");
+        let cases = [
+            ("HTTP/1.0", String::new(), "200 OK"),
+            ("HTTP/1.0", own.clone(), "200 OK"),
+            ("HTTP/1.0", foreign.clone(), "421 Misdirected Request"),
+            ("HTTP/1.0", "Host:\r\n".into(), "421 Misdirected Request"),
+            ("HTTP/1.0", [own.as_str(), &foreign].concat(), "400 Bad Request"),
+            ("HTTP/1.1", String::new(), "400 Bad Request"),
+            ("HTTP/1.1", own.clone(), "200 OK"),
+            ("HTTP/1.1", foreign.clone(), "421 Misdirected Request"),
+            ("HTTP/1.1", own.repeat(2), "400 Bad Request"),
+        ];
+        for (version, headers, expected) in cases {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+            write!(stream, "HEAD / {version}\r\n{headers}\r\n").unwrap();
+            let mut said = String::new();
+            stream.read_to_string(&mut said).unwrap();
+            assert!(said.starts_with(&format!("HTTP/1.1 {expected}\r\n")), "{version} {headers:?}: {said}");
+        }
     }
 
     fn long() -> (u16, Arc<AtomicUsize>) {

@@ -171,8 +171,8 @@ fn the_server_answers_nobody_who_calls_it_by_another_name_and_no_nonsense() {
     {
         assert_eq!(with(&format!("Host: {}\r\n", host.replace("PORT", port))), 421, "{host}");
     }
-    assert_eq!(with(""), 421, "no host at all");
-    assert_eq!(with(&format!("Host: localhost:{port}\r\nHost: evil.example\r\n")), 421, "two hosts");
+    assert_eq!(with(""), 400, "no host at all");
+    assert_eq!(with(&format!("Host: localhost:{port}\r\nHost: evil.example\r\n")), 400, "two hosts");
     assert_eq!(served.status("\x16\x03\x01\r\n\r\n"), 400);
     assert_eq!(served.status(&format!("GET / HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(40_000))), 431);
     assert_eq!(with(&format!("Host: localhost:{port}\r\n")), 200, "it goes on");
