@@ -1,6 +1,7 @@
 //! What the system tells of folders, in the few words that matter here.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,7 +41,8 @@ pub(super) enum Heard {
 
 /// Folders that are watched, each by itself.
 pub(super) struct Events {
-    watcher: RecommendedWatcher,
+    /// Nothing once it has failed: its thread is gone, and whatever is asked of it panics.
+    watcher: Option<RecommendedWatcher>,
     given: PathBuf,
     absolute: PathBuf,
     lost: Arc<AtomicBool>,
@@ -60,20 +62,42 @@ impl Events {
             made: PathBuf::new(),
         };
         let watcher = notify::recommended_watcher(ear).map_err(plain)?;
-        Ok((Events { watcher, given, absolute, lost }, heard))
+        Ok((Events { watcher: Some(watcher), given, absolute, lost }, heard))
     }
 
     /// Watches a folder, not what lies in its folders.
     pub(super) fn watch(&mut self, folder: &Path) -> io::Result<()> {
         let folder = self.absolute(folder);
-        self.watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(plain)
+        self.ask(|watcher| watcher.watch(&folder, RecursiveMode::NonRecursive).map_err(plain))
     }
 
     /// Ends that.
     pub(super) fn unwatch(&mut self, folder: &Path) {
         let folder = self.absolute(folder);
         // One that is gone is not watched any more.
-        let _ = self.watcher.unwatch(&folder);
+        let _ = self.ask(|watcher| watcher.unwatch(&folder).map_err(plain));
+    }
+
+    /// Whether nothing is told any more, or ever will be.
+    pub(super) fn is_over(&self) -> bool {
+        self.watcher.is_none()
+    }
+
+    /// Asks its thread, which may have panicked.
+    fn ask<T>(&mut self, what: impl FnOnce(&mut RecommendedWatcher) -> io::Result<T>) -> io::Result<T> {
+        let over = || Err(io::Error::other(OVER));
+        let Some(watcher) = &mut self.watcher else { return over() };
+        catch_unwind(AssertUnwindSafe(|| what(watcher))).unwrap_or_else(|_| {
+            self.end();
+            over()
+        })
+    }
+
+    /// Nothing more is to be told.
+    fn end(&mut self) {
+        let watcher = self.watcher.take();
+        // It says goodbye to its thread, and panics where that is gone.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(watcher)));
     }
 
     /// Whether something was not told since this was asked last.
@@ -85,6 +109,15 @@ impl Events {
         path.strip_prefix(&self.given).map_or_else(|_| path.to_owned(), |rest| self.absolute.join(rest))
     }
 }
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Why nothing is told any more.
+pub(super) const OVER: &str = "the system's events cannot be read any more";
 
 /// Hears on the watcher's own thread, and never waits: that thread also answers us.
 struct Ear {

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::events::Events;
+use super::events::{Events, OVER};
 use super::files::{Files, Stamp, below, is_gone};
 use super::trouble::{Cause, Trouble};
 use crate::capture::identity::numbers;
@@ -126,6 +126,12 @@ impl Folders {
         Ok(list)
     }
 
+    /// Nothing is told any more; folders are looked through often.
+    pub(super) fn deaf(&mut self, trouble: &mut Trouble) {
+        self.events = None;
+        self.poll(&self.root.clone(), io::Error::other(OVER), trouble);
+    }
+
     fn watch(&mut self, folder: &Path, metadata: &Metadata, trouble: &mut Trouble) {
         let place = numbers(metadata);
         let mut watched = match self.known.get(folder) {
@@ -141,6 +147,7 @@ impl Folders {
                 Ok(()) => watched = true,
                 // Listing it says so.
                 Err(error) if is_gone(&error) || error.kind() == io::ErrorKind::PermissionDenied => {}
+                Err(_) if events.is_over() => self.deaf(trouble),
                 Err(error) => self.poll(folder, error, trouble),
             }
         }

@@ -108,6 +108,7 @@ impl Lookout {
                     // Without the thread that tells, what is left is to look.
                     Err(_) => {
                         self.heard = never();
+                        self.folders.deaf(&mut self.trouble);
                         self.hear(Heard::Lost);
                     }
                 },

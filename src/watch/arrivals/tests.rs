@@ -434,6 +434,79 @@ fn without_events_the_folder_is_looked_through() {
 }
 
 #[test]
+fn when_events_end_the_folder_is_looked_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path();
+    let (tell, seen) = unbounded();
+    let settings = Settings {
+        stable: Duration::from_millis(300),
+        ..Settings::new(root.to_owned(), PathBuf::from("/nowhere"), Vec::new())
+    };
+    let (events, _) = Events::start(root).unwrap();
+    // As if its thread had panicked.
+    let (end, ends) = unbounded::<Heard>();
+    let arrivals = Arrivals::hearing(Ok((events, ends)), &settings, tell, Room::default()).unwrap();
+    drop(end);
+    let trouble = next(root, &seen);
+    let said =
+        "cannot watch: the system's events cannot be read any more; in place of that, it is looked at every 300ms";
+    assert!(trouble.ends_with(said), "{trouble}");
+    for (name, second) in [("a.pcap", 7), ("s/b.pcap", 8)] {
+        fs::create_dir_all(root.join(name).parent().unwrap()).unwrap();
+        fs::write(root.join(name), capture(second)).unwrap();
+        assert_eq!(next(root, &seen), format!("growing {name} {second}"));
+        assert_eq!(next(root, &seen), format!("complete {name}"));
+    }
+    drop(arrivals);
+}
+
+#[test]
+fn what_comes_at_the_start_is_told_with_what_stood_there() {
+    let mut told = Told::new();
+    for (name, age) in [("old.pcap", 3 * STABLE), ("young.pcap", Duration::ZERO)] {
+        told.write(name, &capture(1));
+        let file = File::options().append(true).open(told.path(name)).unwrap();
+        file.set_modified(SystemTime::now() - age).unwrap();
+        told.find(name, true, 0);
+    }
+    assert_eq!(told.news(0), ["complete old.pcap", "growing young.pcap 1"]);
+    let now = told.at(0);
+    told.files.stand(now);
+    told.write("new.pcap", &capture(2));
+    told.close("new.pcap", 100);
+    assert_eq!(told.news(100), NOTHING);
+    assert_eq!(told.news(1999), NOTHING);
+    assert!(told.files.is_behind());
+    assert_eq!(told.news(2000), ["complete new.pcap, complete young.pcap"]);
+    let now = told.at(2000);
+    assert!(!told.files.is_settling(now));
+}
+
+#[test]
+fn what_comes_at_the_start_waits_for_no_file_that_grows_on() {
+    let mut told = Told::new();
+    for name in ["grows", "held"] {
+        told.write(name, &capture(1));
+        told.find(name, true, 0);
+    }
+    let now = told.at(0);
+    told.files.stand(now);
+    told.news(0);
+    told.append("held", b"x");
+    told.grow("held", b"y", 50);
+    told.write("new", &capture(2));
+    told.close("new", 60);
+    assert_eq!(told.news(60), NOTHING);
+    // Of one whose writer is not seen the system tells nothing.
+    for ms in [1000, 2100] {
+        told.append("grows", b"x");
+        told.find("grows", false, ms);
+        assert_eq!(told.news(ms), NOTHING);
+    }
+    assert_eq!(told.news(2200), ["complete new"]);
+}
+
+#[test]
 fn a_folder_that_is_not_there_is_an_error() {
     let (tell, _) = unbounded();
     let settings = Settings::new(PathBuf::from("/no/such"), PathBuf::from("/nowhere"), Vec::new());
