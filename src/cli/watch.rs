@@ -9,7 +9,7 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -89,8 +89,9 @@ impl Args {
 
 /// Runs `watch`.
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
-    // Whoever changes the settings just now says so; that is no reason to end.
-    let signals = Signals::new([SIGHUP])?;
+    // First of all. Whoever changes the settings just now says so; that is no reason to end.
+    let works = Arc::new(AtomicBool::new(false));
+    let signals = heard(&works)?;
     let knobs = args.knobs()?;
     if args.print_settings {
         text::print(&knobs.to_toml()?)?;
@@ -100,7 +101,6 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if args.once && knobs.capture.is_some() {
         return Err(Usage("--once works off what is there; it does not go with a capture".into()).into());
     }
-    let signals = heard(signals)?;
     // A file that may grow no more is an error of the write, which is told and leaves nothing half-written.
     signal_hook::flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
     let server = settings.listen.map(listen).transpose()?;
@@ -134,14 +134,24 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let limit = knobs.stop_limit.map_or(Duration::from_secs(60), |Length(time)| time);
     let watch =
         Watch { args, knobs, output, health, signals, work, tap, limit, signal: None, written: None, mute: false };
+    works.store(true, Ordering::Relaxed);
     watch.run()
 }
 
-/// Signals, as they come. From here on they do nothing by themselves.
-fn heard(mut signals: Signals) -> anyhow::Result<Receiver<i32>> {
-    [SIGINT, SIGTERM].into_iter().try_for_each(|signal| signals.add_signal(signal))?;
+/// Signals, as they come. From here on they do nothing by themselves; but as long as nobody `works` who hears of them, the second that asks to
+/// stop ends the process.
+fn heard(works: &Arc<AtomicBool>) -> anyhow::Result<Receiver<i32>> {
+    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     let (tell, told) = unbounded();
-    let hear = move || signals.forever().try_for_each(|signal| tell.send(signal));
+    let (works, mut is_asked) = (Arc::clone(works), false);
+    let hear = move || {
+        signals.forever().try_for_each(|signal| {
+            if signal != SIGHUP && std::mem::replace(&mut is_asked, true) && !works.load(Ordering::Relaxed) {
+                interrupt::end(signal);
+            }
+            tell.send(signal)
+        })
+    };
     thread::Builder::new().name("signals".into()).spawn(hear)?;
     Ok(told)
 }

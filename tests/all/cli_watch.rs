@@ -454,3 +454,53 @@ fn a_signal_lets_a_run_of_what_is_there_finish_the_file_that_it_reads() {
     let again = ran.said.matches("INFO - Line - read ").count();
     assert_eq!(read + again, names.len(), "each is read for the first time once: {said}{}", ran.said);
 }
+
+#[test]
+fn what_is_no_capture_stays_where_it_is_and_a_link_is_no_file_that_is_left() {
+    let site = Site::new();
+    let place = |name: &str| site.path("captures").join(name);
+    for (name, bytes) in [("notes.txt", &b"text"[..]), ("empty", b""), ("bad.pcap", b"text")] {
+        fs::write(place(name), bytes).unwrap();
+    }
+    // It is compressed, and may have been a capture.
+    fs::write(place("notes.gz"), [0x1f, 0x8b, 8, 0, 0]).unwrap();
+    std::os::unix::fs::symlink("a.pcap", place("link.pcap")).unwrap();
+    let arguments = "captures -o records --product groups --once --stable 100ms --retry-delay 10ms";
+    for (start, code) in [3, 0].into_iter().enumerate() {
+        let ran = site.ran(&arguments.split(' ').collect::<Vec<_>>());
+        assert_eq!(ran.code, Some(code), "{ran:?}");
+        for name in ["notes.txt", "empty"] {
+            let told = format!(" and is not read path=captures/{name}");
+            assert_eq!(ran.said.matches(&told).count(), 1, "{told}: {ran:?}");
+        }
+        assert!(ran.said.contains("captures/link.pcap: cannot take: it is a link"), "{ran:?}");
+        assert!(!ran.said.contains("left for the next start"), "{ran:?}");
+        for name in ["bad.pcap", "notes.gz"] {
+            assert_eq!(ran.said.contains(&format!("path=captures/{name}")), start == 0, "{ran:?}");
+            assert!(site.path(&format!("records/quarantine/local/{name}.reason.txt")).exists(), "{name}");
+        }
+    }
+    let stay = ["notes.txt", "empty", "notes.gz", "link.pcap", "a.pcap"];
+    assert!(stay.iter().all(|name| place(name).exists()) && !place("bad.pcap").exists());
+}
+
+#[test]
+fn a_signal_that_comes_while_it_starts_ends_it_well_and_a_second_one_at_once() {
+    let site = Site::new();
+    crate::command::fifo(site.0.path());
+    for (signals, code) in [(1, 0), (2, 143)] {
+        let arguments = "captures -o records --product groups --settings fifo";
+        let mut running = Running::start(&site, site.watch(&arguments.split(' ').collect::<Vec<_>>()));
+        // It reads this by then.
+        let mut settings = fs::File::options().write(true).open(site.path("fifo")).unwrap();
+        for _ in 0..signals {
+            running.signal("TERM");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        // Where two came, nobody may be there any more.
+        let _ = settings.write_all(b"grace = \"1s\"\n");
+        drop(settings);
+        assert_eq!(running.code(), Some(code), "{}", running.said());
+        assert_eq!(running.said().contains("stopping: finishing what is there"), signals == 1, "{}", running.said());
+    }
+}
