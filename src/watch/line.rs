@@ -158,7 +158,7 @@ impl Line {
             return Err(error);
         }
         let delay = self.settings.retry_delay;
-        tracing::error!(sensor = %self.sensor, "{error}; it begins again in {} s", delay.as_secs());
+        tracing::error!(sensor = %self.sensor, "{error}; it begins again in {delay:?}");
         self.health.line_failed(&self.sensor, &error.to_string());
         // What it is told meanwhile waits, but for the end.
         let again = Instant::now() + delay;
@@ -273,7 +273,7 @@ impl Line {
             (Err(_), None) if self.control.is_overdue() => {
                 let reading = feed.reading.take();
                 reading.map_or(Ok(()), |(path, identity)| {
-                    let reason = format!("reading it took longer than {} s", settings.timeout.as_secs());
+                    let reason = format!("reading it took longer than {:?}", settings.timeout);
                     feed.ended.quarantined += 1;
                     aside::quarantine(
                         self,

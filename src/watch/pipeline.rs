@@ -517,10 +517,10 @@ fn panicked(what: &str, panic: &(dyn Any + Send)) -> Error {
 /// See [`Router::watch_over`].
 fn watch_over(sensor: &str, control: &Control, settings: &Settings, health: &Health) {
     if let Some(path) = control.slow_after(settings.slow()) {
-        let (long, longest) = (settings.slow().as_secs_f64(), settings.timeout.as_secs());
+        let (long, longest) = (settings.slow(), settings.timeout);
         let path = path.display();
         let reason = format!(
-            "{path}: has been read for more than {long} s; its sensor waits, and gives it up after {longest} s"
+            "{path}: has been read for more than {long:?}; its sensor waits, and gives it up after {longest:?}"
         );
         tracing::warn!(sensor, "{reason}");
         health.trouble(reason);

@@ -268,7 +268,7 @@ impl LineFeed<'_> {
         if let Err(error) = quarantine(line, self.output, self.journal, &arrival, reason) {
             // Others are read meanwhile.
             let delay = self.settings.retry_delay;
-            tracing::error!(path = %path.display(), sensor = %line.sensor, "{error}; it is put aside in {} s", delay.as_secs());
+            tracing::error!(path = %path.display(), sensor = %line.sensor, "{error}; it is put aside in {delay:?}");
             line.health.line_failed(&line.sensor, &error.to_string());
             line.health.line_began(&line.sensor);
             self.waiting.failing.insert(path, (arrival, tries - 1, Instant::now() + delay));

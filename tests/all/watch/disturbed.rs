@@ -263,6 +263,7 @@ fn an_output_that_is_removed_is_missed_and_made_anew_by_the_next_start() {
     fs::remove_dir_all(site.path("out")).unwrap();
     rest.iter().for_each(|part| site.arrive(part, true));
     until("it says so", || fs::read_to_string(&said).unwrap().contains("the output folder has been removed"));
+    until("and when it goes on", || fs::read_to_string(&said).unwrap().contains("; it begins again in 100ms"));
     // Nor does a sensor make it anew that is new itself.
     fs::create_dir(site.path("in/other")).unwrap();
     fs::copy(&site.parts[0], site.path("in/other/a.pcap")).unwrap();

@@ -314,7 +314,7 @@ fn a_capture_that_takes_long_is_named_and_only_its_own_sensor_waits() {
     let now = sensors();
     assert!(now[0]["files"] == 0 && now[0]["lag_seconds"].as_f64() > Some(0.0), "{now}");
     assert!(now[0]["reading"]["since"].as_i64() > Some(1_700_000_000), "{now}");
-    let told = || fs::read_to_string(&said).unwrap().matches("has been read for more than 1 s").count();
+    let told = || fs::read_to_string(&said).unwrap().matches("has been read for more than 1s;").count();
     until("it is named", || told() > 0);
     until("it is read to its end", || sensors()[0]["files"] == 1);
     assert_eq!(told(), 1, "once");
