@@ -150,7 +150,9 @@ pub(super) struct Files {
     gone: Vec<PathBuf>,
     /// Devices and numbers of files of which a name is gone, and that had several.
     unlinked: BTreeSet<(u64, u64)>,
-    /// Files that stood there at the start and may be complete.
+    /// Files that stood there at the start and were not complete.
+    stood: BTreeSet<PathBuf>,
+    /// Those of them that are not yet.
     standing: BTreeSet<PathBuf>,
     /// Until when these are waited for.
     stands_until: Option<Instant>,
@@ -172,6 +174,7 @@ impl Files {
             room,
             gone: Vec::new(),
             unlinked: BTreeSet::new(),
+            stood: BTreeSet::new(),
             standing: BTreeSet::new(),
             stands_until: None,
         }
@@ -180,7 +183,8 @@ impl Files {
     /// The first look is over: what it found and is not complete is waited for.
     pub(super) fn stand(&mut self, now: Instant) {
         let open = self.files.iter().filter(|(_, file)| matches!(file.state, State::Open(_)));
-        self.standing = open.map(|(path, _)| path.clone()).collect();
+        self.stood = open.map(|(path, _)| path.clone()).collect();
+        self.standing.clone_from(&self.stood);
         self.stands_until = now.checked_add(self.stable + MOMENT);
     }
 
@@ -197,6 +201,7 @@ impl Files {
             }
             self.standing.pop_first();
         }
+        self.stood.clear();
         false
     }
 
@@ -439,10 +444,12 @@ impl Files {
         let is_settling = self.is_settling(now);
         self.ready.retain(|sensor, ready| {
             let room = self.room.queue.room(sensor, self.room.most);
-            if room == 0 || is_settling {
+            if room == 0 {
                 self.room.queue.tell(sensor, 0, ready.len());
                 return !ready.is_empty();
             }
+            let came = |path: &PathBuf| is_settling && !self.stood.contains(path);
+            let waits: BTreeSet<PathBuf> = ready.extract_if(.., came).collect();
             let told = complete.len();
             for path in take_oldest(ready, room, &self.files) {
                 if let Some(file) = self.files.get_mut(&path)
@@ -452,6 +459,7 @@ impl Files {
                     complete.push(Arrival { sensor: sensor.clone(), identity: identity.clone(), path });
                 }
             }
+            ready.extend(waits);
             self.room.queue.tell(sensor, complete.len() - told, ready.len());
             !ready.is_empty()
         });

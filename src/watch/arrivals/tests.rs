@@ -483,6 +483,24 @@ fn what_comes_at_the_start_is_told_with_what_stood_there() {
 }
 
 #[test]
+fn what_stood_there_waits_for_no_other() {
+    let mut told = Told::new();
+    for name in ["a.pcap", "b.pcap"] {
+        told.write(name, &capture(1));
+        told.find(name, true, 0);
+    }
+    assert_eq!(told.news(0), ["growing a.pcap 1", "growing b.pcap 1"]);
+    let now = told.at(0);
+    told.files.stand(now);
+    told.write("new.pcap", &capture(2));
+    told.close("new.pcap", 10);
+    assert_eq!(told.news(199), NOTHING);
+    // By its successor.
+    assert_eq!(told.news(200), ["complete a.pcap"]);
+    assert_eq!(told.news(2000), ["complete b.pcap, complete new.pcap"]);
+}
+
+#[test]
 fn what_comes_at_the_start_waits_for_no_file_that_grows_on() {
     let mut told = Told::new();
     for name in ["grows", "held"] {
