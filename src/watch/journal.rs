@@ -10,6 +10,7 @@
 //!
 //! It does not look into files, nor whether they are there.
 
+mod captures;
 mod cells;
 mod known;
 mod lock;
@@ -24,11 +25,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use self::cells::{Bits, entry, identity, ns, own, path, time};
+use self::cells::{Bits, entry, ns, own, path};
 pub(super) use self::known::Held;
 pub use self::known::{Aside, Became, Counts, Entry, Fed, Hour, Out, Own, State, Written};
 pub use self::lock::Lock;
-use self::steps::{append, append_quiet, dismiss, forget_removed, note, sensor_of, set_out, settle, value, write};
+use self::steps::{append, append_quiet, dismiss, forget_removed, sensor_of, set_out, settle, value, write};
 use super::Identity;
 use crate::error::{ErrorKind, Result};
 use crate::time::Timestamp;
@@ -359,136 +360,6 @@ impl Journal {
         })
     }
 
-    /// What is known of a file; nothing of one that is new.
-    ///
-    /// # Errors
-    /// The journal cannot be read.
-    pub fn knows(&self, identity: &Identity) -> Result<Option<State>> {
-        let Identity { device, inode, size, digest } = identity;
-        let sql = "SELECT state FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4";
-        let found = value(&self.db, sql, params![Bits(*device), Bits(*inode), Bits(*size), digest]);
-        found.optional().map_err(|error| self.failed(&error))
-    }
-
-    /// The sensor of a file that is known, and where it lay last.
-    ///
-    /// # Errors
-    /// The journal cannot be read.
-    pub fn whose(&self, identity: &Identity) -> Result<Option<(String, PathBuf)>> {
-        let Identity { device, inode, size, digest } = identity;
-        let sql = "SELECT name, path FROM file JOIN sensor ON sensor.id = file.sensor
-            WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4";
-        let known = params![Bits(*device), Bits(*inode), Bits(*size), digest];
-        Ok(self.list(sql, known, |row| Ok((row.get(0)?, path(row, 1)?)))?.pop())
-    }
-
-    /// Knows nothing any more of files of this name and content that nothing needed: one is there again.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
-    pub fn unknow(&self, identity: &Identity, path: &Path) -> Result<()> {
-        let Identity { size, digest, .. } = identity;
-        let sql = "DELETE FROM file WHERE size = ?1 AND digest = ?2 AND path = ?3 AND state = ?4
-            AND NOT EXISTS (SELECT 1 FROM entry WHERE entry.file = file.id)";
-        self.change(|db| {
-            let files = params![Bits(*size), digest, path.as_os_str().as_bytes(), State::Done];
-            db.prepare_cached(sql)?.execute(files).map(drop)
-        })
-    }
-
-    /// Another file of a sensor that was read and holds, as far as its ends tell, the same packets, under another name.
-    ///
-    /// # Errors
-    /// The journal cannot be read.
-    pub fn like(&self, sensor: &str, identity: &Identity, path: &Path) -> Result<Option<PathBuf>> {
-        let Identity { device, inode, size, digest } = identity;
-        let sql =
-            "SELECT path FROM file WHERE size = ?3 AND digest = ?4 AND NOT (device = ?1 AND inode = ?2) AND path <> ?6
-            AND sensor = (SELECT id FROM sensor WHERE name = ?5) AND packets > 0 ORDER BY id LIMIT 1";
-        let known = params![Bits(*device), Bits(*inode), Bits(*size), digest, sensor, path.as_os_str().as_bytes()];
-        Ok(self.list(sql, known, |row| cells::path(row, 0))?.pop())
-    }
-
-    /// Files of a sensor that have packets, the number of this one, and fewer bytes; it may have been they.
-    ///
-    /// # Errors
-    /// The journal cannot be read.
-    pub fn shorter(&self, sensor: &str, identity: &Identity) -> Result<Vec<(Identity, PathBuf)>> {
-        let Identity { device, inode, size, .. } = identity;
-        let sql =
-            "SELECT path, device, inode, size, digest FROM file WHERE device = ?1 AND inode = ?2 AND first IS NOT NULL
-            AND removed = 0 AND sensor = (SELECT id FROM sensor WHERE name = ?3)";
-        let mut known = self.list(sql, params![Bits(*device), Bits(*inode), sensor], |row| {
-            Ok((cells::identity(row, 1)?, cells::path(row, 0)?))
-        })?;
-        // Sizes are no numbers that SQLite could compare.
-        known.retain(|(shorter, _)| shorter.size < *size);
-        Ok(known)
-    }
-
-    /// Notes that a file has gone to the folder of another sensor; it stays with its own, and so do its records.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
-    pub fn moved_out(&self, identity: &Identity, from: &Path, to: &Path) -> Result<()> {
-        let Identity { device, inode, size, digest } = identity;
-        self.change(|db| {
-            for table in ["file", "own"] {
-                let [from, to] = [from, to].map(|path| path.as_os_str().as_bytes());
-                let moved = params![to, from, Bits(*device), Bits(*inode), Bits(*size), digest];
-                let sql = format!(
-                    "UPDATE {table} SET path = ?1 WHERE path = ?2 AND device = ?3 AND inode = ?4 AND size = ?5 AND digest = ?6"
-                );
-                db.prepare_cached(&sql)?.execute(moved)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Notes where a file lies now; whether that is news.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
-    pub fn moved(&self, identity: &Identity, path: &Path) -> Result<bool> {
-        let Identity { device, inode, size, digest } = identity;
-        let lies = params![path.as_os_str().as_bytes(), Bits(*device), Bits(*inode), Bits(*size), digest];
-        let elsewhere = "device = ?2 AND inode = ?3 AND size = ?4 AND digest = ?5 AND path <> ?1";
-        // Mostly it is none, and then nobody has to wait.
-        let is_news = value(&self.db, &format!("SELECT EXISTS (SELECT 1 FROM file WHERE {elsewhere})"), lies);
-        if is_news.map_err(|error| self.failed(&error))? {
-            let sql = format!("UPDATE file SET path = ?1, refused = NULL WHERE {elsewhere}");
-            return self.change(|db| Ok(db.prepare_cached(&sql)?.execute(lies)? > 0));
-        }
-        Ok(false)
-    }
-
-    /// Notes a file that is in no sequence, and takes it out if it is in one.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
-    pub fn set_aside(&self, sensor: &str, path: &Path, identity: &Identity, state: State, reason: &str) -> Result<()> {
-        let fed = Fed { path: path.to_owned(), identity: identity.clone(), first: None, next: None };
-        self.change(|db| {
-            let sensor = sensor_of(db, sensor)?;
-            let id = note(db, sensor, &fed, None, state, Some(reason))?;
-            db.prepare_cached("DELETE FROM entry WHERE file = ?1")?.execute([id]).map(drop)
-        })
-    }
-
-    /// Files that came too late, could not be read, or get no records by themselves, in the order in which they came.
-    ///
-    /// # Errors
-    /// The journal cannot be read.
-    pub fn aside(&self) -> Result<Vec<Aside>> {
-        let sql = "SELECT name, path, device, inode, size, digest, iif(state IN (?1, ?2), state, ?3), coalesce(reason, refused, '')
-            FROM file JOIN sensor ON sensor.id = file.sensor
-            WHERE removed = 0 AND (state IN (?1, ?2) OR refused IS NOT NULL) ORDER BY file.id";
-        self.list(sql, params![State::Late, State::Quarantined, State::Refused], |row| {
-            let (sensor, state, reason) = (row.get(0)?, row.get(6)?, row.get(7)?);
-            Ok(Aside { sensor, path: path(row, 1)?, identity: identity(row, 2)?, state, reason })
-        })
-    }
-
     /// Files of hours that were not removed, by hour and path.
     ///
     /// # Errors
@@ -538,50 +409,6 @@ impl Journal {
             (counts.hours, counts.bytes, counts.rows) = (hours, bytes, rows);
         }
         Ok(counts)
-    }
-
-    /// Captures that were given to the pipeline and not removed, in the order in which they came. One that was written anew is only what it
-    /// became, and that may be no capture that was given.
-    pub(super) fn held(&self) -> Result<Vec<Held>> {
-        let sql = "SELECT file.id, name, path, device, inode, size, digest, state NOT IN (?1, ?4) OR packets IS NOT NULL, last, state = ?3,
-                refused IS NOT NULL, EXISTS (SELECT 1 FROM own WHERE (own.device, own.inode, own.size, own.digest, own.path) =
-                    (file.device, file.inode, file.size, file.digest, file.path))
-            FROM file JOIN sensor ON sensor.id = file.sensor WHERE state IN (?1, ?2, ?3, ?4) AND removed = 0 AND NOT EXISTS
-                (SELECT 1 FROM file AS newer WHERE newer.device = file.device AND newer.inode = file.inode AND newer.size = file.size AND newer.id > file.id)
-            ORDER BY file.id";
-        self.list(sql, params![State::Fed, State::Done, State::Late, State::Refused], |row| {
-            let (id, sensor, read) = (row.get(0)?, row.get(1)?, row.get(7)?);
-            let (last, late, refused, own) = (time(row, 8)?, row.get(9)?, row.get(10)?, row.get(11)?);
-            Ok(Held { id, sensor, path: path(row, 2)?, identity: identity(row, 3)?, read, late, last, own, refused })
-        })
-    }
-
-    /// Whether a capture was removed from here.
-    pub(super) fn was_removed(&self, identity: &Identity) -> Result<bool> {
-        let Identity { device, inode, size, digest } = identity;
-        let sql = "SELECT removed FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4";
-        let removed = value(&self.db, sql, params![Bits(*device), Bits(*inode), Bits(*size), digest]).optional();
-        Ok(removed.map_err(|error| self.failed(&error))?.unwrap_or(false))
-    }
-
-    /// Notes that captures were removed. Of one that is no part of a sequence nothing has to be known any more.
-    pub(super) fn removed_captures(&self, ids: &[i64]) -> Result<()> {
-        self.change(|db| {
-            for id in ids {
-                db.prepare_cached("UPDATE file SET removed = 1 WHERE id = ?1")?.execute([id])?;
-                let sql = "DELETE FROM own WHERE (device, inode, size, digest) =
-                    (SELECT device, inode, size, digest FROM file WHERE id = ?1)";
-                db.prepare_cached(sql)?.execute([id])?;
-            }
-            forget_removed(db)
-        })
-    }
-
-    /// Notes that a file which could not be read was removed.
-    pub(super) fn removed_quarantined(&self, device: u64, inode: u64, size: u64) -> Result<()> {
-        let sql = "DELETE FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND state = ?4";
-        let known = params![Bits(device), Bits(inode), Bits(size), State::Quarantined];
-        self.change(|db| db.prepare_cached(sql)?.execute(known).map(drop))
     }
 
     /// Makes a change that need not be on the disk when the call returns: it is before the next hour that is out. So a file costs no wait

@@ -2,6 +2,8 @@
 //!
 //! It is told what happened and when, looks at the file itself, and believes what it sees there.
 
+mod telling;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::fs::{self, Metadata};
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use super::beginning::{Beginning, beginning, promises};
 use super::trouble::{Cause, Trouble};
-use super::{Arrival, Room, Seen, sensor_of};
+use super::{Room, Seen, sensor_of};
 use crate::capture::identity::{Identity, numbers, open};
 use crate::capture::is_capture;
 
@@ -180,31 +182,6 @@ impl Files {
         }
     }
 
-    /// The first look is over: what it found and is not complete is waited for.
-    pub(super) fn stand(&mut self, now: Instant) {
-        let open = self.files.iter().filter(|(_, file)| matches!(file.state, State::Open(_)));
-        self.stood = open.map(|(path, _)| path.clone()).collect();
-        self.standing.clone_from(&self.stood);
-        self.stands_until = now.checked_add(self.stable + MOMENT);
-    }
-
-    /// Whether what stood there at the start is waited for, and what comes is to be told behind it.
-    pub(super) fn is_settling(&mut self, now: Instant) -> bool {
-        if self.stands_until.is_none_or(|until| until <= now) {
-            self.standing.clear();
-        }
-        while let Some(path) = self.standing.first() {
-            // The end of one that is being written is told when it comes.
-            let waits = matches!(self.files.get(path), Some(File { state: State::Open(Open { held: false, .. }), .. }));
-            if waits {
-                return true;
-            }
-            self.standing.pop_first();
-        }
-        self.stood.clear();
-        false
-    }
-
     /// When a file is to be looked at next.
     pub(super) fn next(&self) -> Option<Instant> {
         self.due.peek().map(|Reverse((at, _))| *at)
@@ -271,19 +248,6 @@ impl Files {
         self.retract(path);
         if let Some(File { stamp, state: State::Complete { linked: true, .. }, .. }) = self.files.remove(path) {
             self.unlinked.insert((stamp.device, stamp.inode));
-        }
-    }
-
-    /// Files that have lost one of their names are told again by the others, so that it is known where they lie.
-    fn tell_again(&mut self) {
-        let unlinked = std::mem::take(&mut self.unlinked);
-        if unlinked.is_empty() {
-            return;
-        }
-        for (path, File { stamp, state, .. }) in &self.files {
-            if matches!(state, State::Complete { .. }) && unlinked.contains(&(stamp.device, stamp.inode)) {
-                self.ready.entry(sensor_of(&self.folder, path)).or_default().insert(path.clone());
-            }
         }
     }
 
@@ -431,49 +395,6 @@ impl Files {
         if let Some(File { state: State::Open(open), .. }) = self.files.get_mut(path) {
             (open.held, open.due) = (false, None);
         }
-    }
-
-    /// What is new, in the order in which it is to be told: nothing that was told already stands against it.
-    pub(super) fn news(&mut self, now: Instant) -> Vec<Seen> {
-        let growing = self.look_into(now);
-        self.tell_again();
-        let folder = self.folder.as_path();
-        let gone = std::mem::take(&mut self.gone).into_iter();
-        let mut news: Vec<Seen> = gone.map(|path| Seen::Gone { sensor: sensor_of(folder, &path), path }).collect();
-        let mut complete = Vec::new();
-        let is_settling = self.is_settling(now);
-        self.ready.retain(|sensor, ready| {
-            let room = self.room.queue.room(sensor, self.room.most);
-            if room == 0 {
-                self.room.queue.tell(sensor, 0, ready.len());
-                return !ready.is_empty();
-            }
-            let came = |path: &PathBuf| is_settling && !self.stood.contains(path);
-            let waits: BTreeSet<PathBuf> = ready.extract_if(.., came).collect();
-            let told = complete.len();
-            for path in take_oldest(ready, room, &self.files) {
-                if let Some(file) = self.files.get_mut(&path)
-                    && let State::Complete { identity, .. } = &file.state
-                {
-                    file.told = Told::Complete;
-                    complete.push(Arrival { sensor: sensor.clone(), identity: identity.clone(), path });
-                }
-            }
-            ready.extend(waits);
-            self.room.queue.tell(sensor, complete.len() - told, ready.len());
-            !ready.is_empty()
-        });
-        if !complete.is_empty() {
-            complete.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-            news.push(Seen::Complete(complete));
-        }
-        news.extend(growing);
-        news
-    }
-
-    /// Whether files are complete that no line has room for.
-    pub(super) fn is_behind(&self) -> bool {
-        !self.ready.is_empty()
     }
 
     /// Looks for first packets of what grows, and for successors.
@@ -625,19 +546,6 @@ impl Files {
             self.gone.push(path.to_owned());
         }
     }
-}
-
-/// Takes so many paths, those of the files that were changed first.
-fn take_oldest(ready: &mut BTreeSet<PathBuf>, most: usize, files: &BTreeMap<PathBuf, File>) -> BTreeSet<PathBuf> {
-    if ready.len() <= most {
-        return std::mem::take(ready);
-    }
-    let changed = |path: &PathBuf| files.get(path).and_then(|file| file.stamp.modified);
-    let mut by_time: Vec<_> = ready.iter().map(|path| (changed(path), path)).collect();
-    let (oldest, ..) = by_time.select_nth_unstable(most);
-    let oldest: BTreeSet<PathBuf> = oldest.iter().map(|(_, path)| (*path).clone()).collect();
-    ready.retain(|path| !oldest.contains(path));
-    oldest
 }
 
 /// What a map has for paths in a folder and its folders; a path comes behind its folder, and in front of what lies beside it.
