@@ -3,7 +3,7 @@
 use super::json::{Json, integer, string};
 use crate::error::Result;
 use crate::views::timeline::flags::flag_type;
-use crate::views::timeline::{Close, Flow, Host, Hosts, Mode, Packet, Phase, Reason, Step};
+use crate::views::timeline::{Close, Flow, Host, Hosts, Mode, Packet, Phase, Reason};
 
 /// A flow's name.
 fn id(flow: &Flow) -> String {
@@ -22,7 +22,6 @@ pub(super) fn whole(
     packets: &mut Packets,
     spill: &mut dyn FnMut(&mut Json) -> Result<()>,
 ) -> Result<()> {
-    let packet_at = |place: u32| flow.packets.get(place as usize);
     json.open(b'{');
     ends(json, flow, hosts);
     json.text("state", flow.state.name());
@@ -31,13 +30,10 @@ pub(super) fn whole(
     for (name, phase) in PHASES {
         json.key(name);
         json.open(b'[');
-        for step in steps(flow, phase) {
+        for (packet, step) in flow.packets.of_phase(phase) {
             json.item();
             PACKET.put(json.laid_out());
-            match packet_at(step.packet) {
-                Some(packet) => packets.of_steps.packet(json, packet, hosts, mode),
-                None => json.null(),
-            }
+            packets.of_steps.packet(json, &packet, hosts, mode);
             let out = json.laid_out();
             STEP.put(out);
             out.extend_from_slice(step.name.as_bytes());
@@ -61,8 +57,8 @@ pub(super) fn whole(
         [("invalidPacket", flow.invalid_packet), ("synPacket", flow.syn_packet), ("synAckPacket", flow.syn_ack_packet)];
     for (name, place) in alone {
         json.key(name);
-        match place.and_then(packet_at) {
-            Some(packet) => packets.alone.packet(json, packet, hosts, mode),
+        match place.and_then(|place| flow.packets.get(place)) {
+            Some(packet) => packets.alone.packet(json, &packet, hosts, mode),
             None => json.null(),
         }
     }
@@ -70,7 +66,7 @@ pub(super) fn whole(
     json.open(b'[');
     for packet in &flow.packets {
         json.item();
-        packets.listed.packet(json, packet, hosts, mode);
+        packets.listed.packet(json, &packet, hosts, mode);
         spill(json)?;
     }
     json.close(b']');
@@ -109,7 +105,7 @@ pub(super) fn short(json: &mut Json, flow: &Flow, hosts: &Hosts, file: &str, pla
     json.flag("ongoing", flow.ongoing);
     let counts = ["establishment_packets", "data_transfer_packets", "closing_packets"];
     for (name, (_, phase)) in counts.into_iter().zip(PHASES) {
-        json.int(name, steps(flow, phase).count());
+        json.int(name, flow.packets.count_of(phase));
     }
     json.text("chunk_file", file);
     json.int("chunk_index", place);
@@ -118,10 +114,6 @@ pub(super) fn short(json: &mut Json, flow: &Flow, hosts: &Hosts, file: &str, pla
 
 const PHASES: [(&str, Phase); 3] =
     [("establishment", Phase::Establishment), ("dataTransfer", Phase::DataTransfer), ("closing", Phase::Closing)];
-
-fn steps(flow: &Flow, phase: Phase) -> impl Iterator<Item = &Step> {
-    flow.steps.iter().filter(move |step| step.phase == phase)
-}
 
 fn ends(json: &mut Json, flow: &Flow, hosts: &Hosts) {
     json.text("id", &id(flow));

@@ -223,7 +223,7 @@ impl TimelineSink for FlowList {
         let Some(first) = flow.packets.first() else { return Ok(()) };
         let place = self.pair(first.src, first.dst, hosts)?;
         let low = self.pairs[place as usize].hosts[0];
-        self.lay_out(flow, first, low);
+        self.lay_out(flow, &first, low);
         let pair = &mut self.pairs[place as usize];
         pair.bytes += self.text.len() as u64;
         pair.flows += 1;

@@ -45,18 +45,21 @@
 //!
 //! # Memory
 //!
-//! Of a live flow there is a state of fixed size, and its packets in about ten bytes each; beyond a budget these go to a temporary file.
+//! Of a live flow there is a state of fixed size, and its packets in about twelve bytes each; beyond a budget these go to a temporary file.
+//! When it ends, its packets are all in memory, still packed: sinks unpack one after the other. Those of a flow in which times go
+//! back, as of files that overlap, are put in order first, for which each takes 112 bytes more for that moment.
 
-use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use hashbrown::HashMap;
 
 use super::connection::{Anew, Connection, Segment};
-use super::hosts::{Host, Hosts};
+use super::hosts::Hosts;
 use super::machine::Machine;
 use super::packed::{Before, Placed};
-use super::record::{Flow, Packet, Sides, Step};
+use super::packets::{End, Packed};
+use super::record::{Flow, Packet, Sides};
 use super::reorder::Reorder;
 use super::spill::{Spill, Waiting};
 use super::{Mode, TimelineSink, verdict::Verdict};
@@ -96,9 +99,6 @@ const CLOCK: u64 = 256;
 
 /// SYNs held back at most.
 const HELD: usize = 16;
-
-/// A host and a port.
-type End = (Host, i64);
 
 /// How the correct machine works.
 #[derive(Clone, Debug)]
@@ -275,7 +275,7 @@ impl Correct {
         let ends = self.rows[at].ends;
         let mut live = std::mem::replace(&mut self.rows[at], Live { ends, ..Live::default() });
         let bytes = self.spill.take(&mut live.waiting)?;
-        sink.flow(&live.flow(&bytes, by_timeout, hosts), hosts)
+        sink.flow(&live.flow(bytes, by_timeout, hosts), hosts)
     }
 
     /// Hands over the flows of places, in the order in which they began, and forgets the places.
@@ -331,24 +331,34 @@ fn segment(packet: &Packet) -> Segment {
 
 impl Live {
     /// The flow, of whose packets these are the bytes.
-    fn flow(&self, mut bytes: &[u8], by_timeout: bool, hosts: &Hosts) -> Flow {
-        let mut before = Before::default();
-        let mut all: Vec<Placed> = Vec::with_capacity(usize::try_from(self.packets).unwrap_or(0));
-        all.extend(std::iter::from_fn(|| before.read(&mut bytes)));
-        let mut outcome = self.connection.outcome();
-        if !all.is_sorted_by_key(|placed| placed.packet.time) {
-            // Some came too late to be put in order before, as where files overlap in time: now all are there.
-            all.sort_by_key(|placed| placed.packet.time);
-            let mut connection = Connection::default();
-            for placed in &mut all {
-                placed.verdict = connection.take(placed.from, &segment(&placed.packet));
+    fn flow(self, bytes: Vec<u8>, by_timeout: bool, hosts: &Hosts) -> Flow {
+        let mut packets = Packed::new(bytes, &self.before, self.ends);
+        // Some came too late to be put in order before, as where files overlap in time: now all are there.
+        let mut again = self.before.goes_back().then(Connection::default);
+        let mut extent: Option<(usize, i64, i64)> = None;
+        let (mut asked, mut answered) = (None, [None; 2]);
+        let mut unexplained = [0_u64; Verdict::ALL.len()];
+        packets.tell(|place, Placed { packet, from, verdict }| {
+            let verdict = match &mut again {
+                Some(connection) => connection.take(*from, &segment(packet)),
+                None => *verdict,
+            };
+            let (first, start, _) = extent.unwrap_or((*from, packet.time, packet.time));
+            extent = Some((first, start, packet.time));
+            match verdict {
+                Verdict::Syn => _ = asked.get_or_insert(place),
+                Verdict::SynAck => _ = answered[*from].get_or_insert(place),
+                _ => {}
             }
-            outcome = connection.outcome();
-        }
-        let first = all.first().map_or(0, |placed| placed.from);
-        let responder = outcome.initiator.map(|end| 1 - end);
-        let mut is_responders = false;
-        let mut flow = Flow {
+            unexplained[verdict as usize] += u64::from(verdict.phase().is_none());
+            ControlFlow::Continue(verdict)
+        });
+        let outcome = again.as_ref().unwrap_or(&self.connection).outcome();
+        let (first, start, end) = extent.unwrap_or_default();
+        let why = Verdict::ALL.into_iter().map(Verdict::name).zip(unexplained).filter(|(_, packets)| *packets > 0);
+        // The responder's, if both answer.
+        let [begins, answers] = outcome.initiator.map_or([1, 0], |end| [end, 1 - end]);
+        Flow {
             number: self.number,
             key: self.key(hosts),
             sides: Some(self.sides(outcome.initiator, first)),
@@ -361,38 +371,19 @@ impl Live {
             closing: outcome.closing,
             ongoing: outcome.ongoing,
             by_timeout,
-            start: all.first().map_or(0, |placed| placed.packet.time),
-            end: all.last().map_or(0, |placed| placed.packet.time),
+            start,
+            end,
             total_packets: self.packets,
             total_bytes: self.bytes,
             behind: self.behind,
             expected_seq: outcome.expected_seq.map(i64::from),
             expected_ack: outcome.expected_ack.map(i64::from),
             invalid_packet: outcome.invalid.and_then(|packet| u32::try_from(packet).ok()),
-            packets: Vec::with_capacity(all.len()),
-            steps: Vec::with_capacity(all.len()),
-            ..Flow::default()
-        };
-        let mut unexplained: BTreeMap<u8, u64> = BTreeMap::new();
-        for (place, Placed { packet, from, verdict }) in (0..).zip(all) {
-            match verdict.phase() {
-                Some(phase) => flow.steps.push(Step { packet: place, phase, name: verdict.name() }),
-                None => *unexplained.entry(verdict as u8).or_default() += 1,
-            }
-            match verdict {
-                Verdict::Syn => _ = flow.syn_packet.get_or_insert(place),
-                // The one of the responder, if both answer.
-                Verdict::SynAck if flow.syn_ack_packet.is_none() || !is_responders && Some(from) == responder => {
-                    (flow.syn_ack_packet, is_responders) = (Some(place), Some(from) == responder);
-                }
-                _ => {}
-            }
-            let [(src, src_port), (dst, dst_port)] = [self.ends[from], self.ends[1 - from]];
-            flow.packets.push(Packet { src, src_port, dst, dst_port, ..packet });
+            syn_packet: asked,
+            syn_ack_packet: answered[answers].or(answered[begins]),
+            packets: packets.into(),
+            unexplained: why.collect(),
         }
-        let named = |(verdict, count)| Some((Verdict::ALL.get(usize::from(verdict))?.name(), count));
-        flow.unexplained = unexplained.into_iter().filter_map(named).collect();
-        flow
     }
 
     fn key(&self, hosts: &Hosts) -> String {

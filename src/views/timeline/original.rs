@@ -9,13 +9,16 @@
 //! behind are counted and not listed; only its first SYN counts, and tells who began it; numbers do not wrap around at 2^32; nobody asks which side an
 //! acknowledgement comes from; a length is that of the frame, so that acknowledgements are data; a RST or FIN behind the end changes it.
 
+use std::ops::ControlFlow;
+
 use hashbrown::HashMap;
 
 use super::choice::Chooser;
 use super::flags::{ACK, FIN, PSH, RST, SYN};
 use super::packed::{Before, Placed};
+use super::packets::{End, Packed};
 use super::verdict::Verdict;
-use super::{Choice, Close, Flow, Host, Hosts, Machine, Mode, Packet, Phase, Reason, Sides, State, Step, TimelineSink};
+use super::{Choice, Close, Flow, Hosts, Machine, Mode, Packet, Reason, Sides, State, TimelineSink};
 use crate::error::Result;
 
 /// What the original can be told.
@@ -53,8 +56,6 @@ pub struct Original {
     given_up: bool,
 }
 
-type End = (Host, i64);
-
 /// A flow under way.
 #[derive(Clone, Debug)]
 struct Open {
@@ -63,7 +64,6 @@ struct Open {
     /// Its packets, packed: most of what is in memory is they.
     bytes: Vec<u8>,
     before: Before,
-    packets: usize,
     /// Of the packet that came last.
     last: i64,
     closes: bool,
@@ -77,6 +77,9 @@ struct Chunk {
     /// The newest time of a TCP packet.
     newest: Option<i64>,
 }
+
+/// What a packet is that takes no step; nobody asks why.
+const NO_STEP: Verdict = Verdict::NoAck;
 
 /// Chunks without a packet behind which the original gives up on a file, once times are past the last that is asked for.
 const PATIENCE: u32 = 50;
@@ -139,7 +142,6 @@ impl Original {
                 ends,
                 bytes: Vec::new(),
                 before: Before::default(),
-                packets: 0,
                 last: packet.time,
                 closes: false,
             });
@@ -148,9 +150,8 @@ impl Original {
         let flow = &mut self.open[place];
         flow.last = packet.time;
         flow.closes |= packet.flags.unwrap_or(0) & (FIN | RST) != 0;
-        flow.packets += 1;
         // Nothing is said of it before the flow ends.
-        let placed = Placed { packet, from: usize::from(src != ends.0), verdict: Verdict::ALL[0] };
+        let placed = Placed { packet, from: usize::from(src != ends.0), verdict: NO_STEP };
         flow.before.write(&placed, &mut flow.bytes);
     }
 
@@ -203,26 +204,24 @@ impl Machine for Original {
 
 impl Open {
     fn end(self, by_timeout: bool, hosts: &Hosts) -> Flow {
-        let Open { number, ends: (a, b), bytes, packets, .. } = self;
-        let (mut rest, mut before, mut packets) = (&bytes[..], Before::default(), Vec::with_capacity(packets));
-        while let Some(Placed { packet, from, .. }) = before.read(&mut rest) {
-            let ((src, src_port), (dst, dst_port)) = if from == 0 { (a, b) } else { (b, a) };
-            packets.push(Packet { src, src_port, dst, dst_port, ..packet });
-        }
-        packets.sort_by_key(|packet| packet.time);
-        let mut flow = Flow {
-            number,
-            key: key(a, b, hosts),
-            by_timeout,
-            start: packets.first().map_or(0, |packet| packet.time),
-            end: packets.last().map_or(0, |packet| packet.time),
-            total_packets: packets.len() as u64,
-            total_bytes: packets.iter().fold(0, |sum: i64, packet| sum.saturating_add(packet.length)),
-            ..Flow::default()
-        };
-        walk(&mut flow, packets);
+        let Open { number, ends: (a, b), bytes, before, .. } = self;
+        let mut packets = Packed::new(bytes, &before, [a, b]);
+        let mut flow = Flow { number, key: key(a, b, hosts), by_timeout, ..Flow::default() };
+        packets.tell(|_, Placed { packet, .. }| {
+            if flow.total_packets == 0 {
+                flow.start = packet.time;
+            }
+            flow.end = packet.time;
+            flow.total_packets += 1;
+            flow.total_bytes = flow.total_bytes.saturating_add(packet.length);
+            ControlFlow::Continue(NO_STEP)
+        });
+        packets.tell(|place, Placed { packet, from, .. }| {
+            let ((src, src_port), (dst, dst_port)) = if *from == 0 { (a, b) } else { (b, a) };
+            walk(&mut flow, place, &Packet { src, src_port, dst, dst_port, ..*packet })
+        });
         judge(&mut flow);
-        flow
+        Flow { packets: packets.into(), ..flow }
     }
 }
 
@@ -232,75 +231,70 @@ fn key(a: End, b: End, hosts: &Hosts) -> String {
     [&*a, "-", &*b].concat().min([&*b, "-", &*a].concat())
 }
 
-/// Lists packets and takes steps, up to the one that breaks off the handshake.
-fn walk(flow: &mut Flow, packets: Vec<Packet>) {
-    flow.packets = packets;
-    for place in 0..flow.packets.len() {
-        let packet = flow.packets[place];
-        if flow.state == State::Invalid {
-            break;
-        }
-        step(flow, u32::try_from(place).unwrap_or(u32::MAX), &packet);
-        if matches!(flow.reason, Some(Reason::InvalidSynAck | Reason::InvalidAck)) {
-            flow.packets.truncate(place + 1);
-            break;
-        }
+/// The step that a packet takes; the one that breaks off the handshake is the last.
+fn walk(flow: &mut Flow, place: u32, packet: &Packet) -> ControlFlow<Verdict, Verdict> {
+    if flow.state == State::Invalid {
+        return ControlFlow::Continue(NO_STEP);
+    }
+    let verdict = step(flow, place, packet).unwrap_or(NO_STEP);
+    match flow.reason {
+        Some(Reason::InvalidSynAck | Reason::InvalidAck) => ControlFlow::Break(verdict),
+        _ => ControlFlow::Continue(verdict),
     }
 }
 
-fn step(flow: &mut Flow, place: u32, packet: &Packet) {
+fn step(flow: &mut Flow, place: u32, packet: &Packet) -> Option<Verdict> {
     let flags = packet.flags.unwrap_or(0);
     let [fin, syn, rst, psh, ack] = [FIN, SYN, RST, PSH, ACK].map(|flag| flags & flag != 0);
     let only_acks = ack && !syn && !fin && !rst;
-    let takes = |flow: &mut Flow, phase, name| flow.steps.push(Step { packet: place, phase, name });
     if syn && !ack && !rst {
-        // Another SYN is no step, and changes nothing.
-        if flow.sides.is_none() {
-            flow.sides = Some(Sides {
-                initiator: packet.src,
-                responder: packet.dst,
-                initiator_port: packet.src_port,
-                responder_port: packet.dst_port,
-            });
-            flow.state = State::Establishing;
-            flow.syn_packet = Some(place);
-            flow.expected_ack = Some(packet.seq.saturating_add(1));
-            takes(flow, Phase::Establishment, "syn");
+        if flow.sides.is_some() {
+            // Another SYN is no step, and changes nothing.
+            return None;
         }
+        flow.sides = Some(Sides {
+            initiator: packet.src,
+            responder: packet.dst,
+            initiator_port: packet.src_port,
+            responder_port: packet.dst_port,
+        });
+        flow.state = State::Establishing;
+        flow.syn_packet = Some(place);
+        flow.expected_ack = Some(packet.seq.saturating_add(1));
+        Some(Verdict::Syn)
     } else if syn && ack && !rst {
         if flow.state == State::Establishing {
             if flow.expected_ack != Some(packet.ack) {
                 return refuse(flow, place, Reason::InvalidSynAck);
             }
-            flow.syn_ack_packet = Some(place);
             flow.expected_seq = Some(packet.seq.saturating_add(1));
-            takes(flow, Phase::Establishment, "syn_ack");
-        } else if flow.syn_ack_packet.is_none() {
-            flow.syn_ack_packet = Some(place);
-            takes(flow, Phase::Establishment, "syn_ack");
+        } else if flow.syn_ack_packet.is_some() {
+            return None;
         }
+        flow.syn_ack_packet = Some(place);
+        Some(Verdict::SynAck)
     } else if only_acks && !psh && flow.state == State::Establishing {
         // A number of 0 passes for none there.
         match flow.expected_seq.filter(|&expected| expected != 0) {
             Some(expected) if packet.ack != expected || flow.expected_ack != Some(packet.seq) => {
-                refuse(flow, place, Reason::InvalidAck);
+                refuse(flow, place, Reason::InvalidAck)
             }
             _ => {
                 flow.established = true;
                 flow.state = State::Established;
-                takes(flow, Phase::Establishment, "ack");
+                Some(Verdict::Ack)
             }
         }
     } else if only_acks && flow.established && packet.length > 0 {
         carries(flow);
-        takes(flow, Phase::DataTransfer, "data");
+        Some(Verdict::Data)
     } else if fin && !rst {
         if !flow.closing {
             flow.closing = true;
             flow.state = State::Closing;
             flow.close = Some(Close::Graceful);
         }
-        takes(flow, Phase::Closing, "fin");
+        Some(Verdict::Fin)
     } else if rst {
         if flow.state == State::Establishing {
             flow.reason = Some(Reason::RstDuringHandshake);
@@ -311,14 +305,15 @@ fn step(flow: &mut Flow, place: u32, packet: &Packet) {
             flow.close = Some(Close::Abortive);
         }
         flow.invalid_packet = Some(place);
-        takes(flow, Phase::Closing, "rst");
+        Some(Verdict::Rst)
     } else if only_acks && flow.established {
         if flow.closing {
-            takes(flow, Phase::Closing, "ack_close");
-        } else {
-            carries(flow);
-            takes(flow, Phase::DataTransfer, "ack_data");
+            return Some(Verdict::AckClose);
         }
+        carries(flow);
+        Some(Verdict::AckData)
+    } else {
+        None
     }
 }
 
@@ -329,11 +324,13 @@ fn carries(flow: &mut Flow) {
     }
 }
 
-fn refuse(flow: &mut Flow, place: u32, reason: Reason) {
+/// The packet takes no step.
+fn refuse(flow: &mut Flow, place: u32, reason: Reason) -> Option<Verdict> {
     flow.state = State::Invalid;
     flow.reason = Some(reason);
     flow.close = Some(Close::Invalid);
     flow.invalid_packet = Some(place);
+    None
 }
 
 /// Says what a flow came to, when all its packets are known.

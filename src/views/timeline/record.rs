@@ -1,6 +1,7 @@
 //! What a timeline is made of: packets, and flows of them.
 
 use super::hosts::Host;
+use super::packets::Packets;
 
 /// A packet. Numbers have 64 bits because a CSV may say anything; those of a capture are in the range of their header's field.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -209,10 +210,8 @@ pub struct Flow {
     pub syn_packet: Option<u32>,
     /// As above.
     pub syn_ack_packet: Option<u32>,
-    /// Its packets, by time.
-    pub packets: Vec<Packet>,
-    /// What they do, in the order of packets.
-    pub steps: Vec<Step>,
+    /// Its packets, by time, and what they do.
+    pub packets: Packets,
     /// Packets that no step explains, by why; empty in [`Mode::Original`](super::Mode::Original).
     pub unexplained: Vec<(&'static str, u64)>,
 }

@@ -305,10 +305,10 @@ impl TimelineSink for Told {
     }
 
     fn flow(&mut self, flow: &Flow, _: &Hosts) -> pcap_compactor::Result<()> {
-        assert!(flow.packets.is_sorted_by_key(|packet| packet.time), "{flow:?}");
+        assert!(flow.packets.iter().is_sorted_by_key(|packet| packet.time), "{flow:?}");
         assert_eq!(flow.packets.len() as u64, flow.total_packets);
         let unexplained: u64 = flow.unexplained.iter().map(|(_, n)| n).sum();
-        assert_eq!(flow.steps.len() as u64 + unexplained, flow.total_packets, "{flow:?}");
+        assert_eq!(flow.packets.steps().count() as u64 + unexplained, flow.total_packets, "{flow:?}");
         self.flows.push(flow.clone());
         Ok(())
     }

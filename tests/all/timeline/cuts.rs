@@ -135,7 +135,7 @@ proptest! {
                 prop_assert_eq!(&again.flows, &whole.flows);
             }
         }
-        let mut listed: Vec<Packet> = whole.flows.iter().flat_map(|flow| flow.packets.clone()).collect();
+        let mut listed: Vec<Packet> = whole.flows.iter().flat_map(|flow| flow.packets.iter()).collect();
         let mut seen: Vec<Packet> =
             whole.packets.iter().filter(|packet| packet.protocol == Some(6) && packet.flags.is_some()).copied().collect();
         let order = |packet: &Packet| format!("{packet:?}");
@@ -144,12 +144,12 @@ proptest! {
         prop_assert_eq!(listed, seen, "once each");
         for flow in &whole.flows {
             prop_assert_eq!(flow.total_packets as usize, flow.packets.len());
-            prop_assert!(flow.packets.is_sorted_by_key(|packet| packet.time));
-            prop_assert!(flow.steps.is_sorted_by_key(|step| step.packet));
+            prop_assert!(flow.packets.iter().is_sorted_by_key(|packet| packet.time));
+            prop_assert!(flow.packets.steps().is_sorted_by_key(|step| step.packet));
             let unexplained: u64 = flow.unexplained.iter().map(|(_, n)| n).sum();
-            prop_assert_eq!(flow.steps.len() as u64 + unexplained, flow.total_packets);
+            prop_assert_eq!(flow.packets.steps().count() as u64 + unexplained, flow.total_packets);
             prop_assert_eq!(Some(flow.start), flow.packets.first().map(|packet| packet.time));
-            prop_assert_eq!(Some(flow.end), flow.packets.last().map(|packet| packet.time));
+            prop_assert_eq!(Some(flow.end), flow.packets.iter().last().map(|packet| packet.time));
             prop_assert!(flow.sides.is_some());
         }
         let mut numbers: Vec<u64> = whole.flows.iter().map(|flow| flow.number).collect();

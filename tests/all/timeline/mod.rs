@@ -106,7 +106,7 @@ pub(crate) fn flows(rows: &[Row]) -> Vec<Flow> {
 /// The names of a flow's steps by packet; a dash for a packet that is none.
 pub(crate) fn steps(flow: &Flow) -> Vec<&'static str> {
     let mut names = vec!["-"; flow.packets.len()];
-    for step in &flow.steps {
+    for step in flow.packets.steps() {
         assert_eq!(std::mem::replace(&mut names[step.packet as usize], step.name), "-", "a packet is one step");
     }
     names

@@ -1,7 +1,7 @@
 //! Packets that were captured out of order: within the window they make the flows that they would make in order, and beyond it they are counted.
 
 use pcap_compactor::views::timeline::correct::Settings;
-use pcap_compactor::views::timeline::{Flow, Hosts, Packet, Sides, State};
+use pcap_compactor::views::timeline::{Flow, Hosts, Packet, Packets, Sides, State};
 use proptest::prelude::*;
 
 use super::{ACK, FIN, RST, Row, SYN, handshake, packet, run, run_among};
@@ -94,7 +94,7 @@ fn any_packets() -> impl Strategy<Value = Vec<(Row, i64)>> {
 /// Flows of hosts in the other order, as they are in the usual one.
 fn renamed(mut flows: Vec<Flow>) -> Vec<Flow> {
     for flow in &mut flows {
-        flow.packets.iter_mut().for_each(|packet| *packet = other_way(*packet));
+        flow.packets = Packets::new(flow.packets.iter().map(other_way).collect(), flow.packets.steps().collect());
         let turned = |sides: Sides| Sides { initiator: 1 - sides.initiator, responder: 1 - sides.responder, ..sides };
         flow.sides = flow.sides.map(turned);
     }

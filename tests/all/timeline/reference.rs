@@ -98,7 +98,7 @@ fn originals(folder: &Path, hosts: &mut Hosts) -> Vec<Flow> {
             }),
             start: flow["startTime"].as_i64().unwrap(),
             end: flow["endTime"].as_i64().unwrap(),
-            packets,
+            packets: packets.into(),
             ..Flow::default()
         }
     };

@@ -14,7 +14,7 @@ fn flow(rows: &[Row]) -> Flow {
     assert_eq!(flow.packets.len(), rows.len());
     assert_eq!(flow.total_packets as usize, rows.len());
     let unexplained: u64 = flow.unexplained.iter().map(|(_, n)| n).sum();
-    assert_eq!(flow.steps.len() + unexplained as usize, rows.len());
+    assert_eq!(flow.packets.steps().count() + unexplained as usize, rows.len());
     flow
 }
 
@@ -60,7 +60,7 @@ fn a_connection_is_opened_used_and_closed() {
     assert_eq!((flow.syn_packet, flow.syn_ack_packet, flow.invalid_packet), (Some(0), Some(1), None));
     assert_eq!(flow.sides, Some(Sides { initiator: 0, responder: 1, initiator_port: 40_000, responder_port: 80 }));
     assert_eq!(flow.key, "10.0.0.10:80-10.0.0.9:40000", "in the order of text");
-    let phases: Vec<Phase> = flow.steps.iter().map(|step| step.phase).collect();
+    let phases: Vec<Phase> = flow.packets.steps().map(|step| step.phase).collect();
     assert!(phases.is_sorted());
     assert_eq!((flow.start, flow.end - flow.start, flow.total_bytes), (super::START, 8000, 9 * 54 + 1100));
 }

@@ -55,7 +55,7 @@ impl TimelineSink for Kept {
         Ok(())
     }
     fn flow(&mut self, flow: &Flow, _: &Hosts) -> Result<()> {
-        assert!(flow.packets.iter().all(|packet| self.packets.contains(packet)), "packets come before their flow");
+        assert!(flow.packets.iter().all(|packet| self.packets.contains(&packet)), "packets come before their flow");
         self.flows.push(flow.clone());
         Ok(())
     }
@@ -114,7 +114,7 @@ pub(super) fn flow(packets: &[Packet]) -> Flow {
 pub(super) fn told(flow: &Flow) -> String {
     let mut text = flow.state.name().to_owned();
     text += &format!(" {} {} |", flow.close.map_or("-", Close::name), flow.reason.map_or("-", Reason::name));
-    for step in &flow.steps {
+    for step in flow.packets.steps() {
         text += &format!(" {}@{}", step.name, step.packet);
     }
     flow.invalid_packet.map_or(text.clone(), |place| format!("{text} !{place}"))

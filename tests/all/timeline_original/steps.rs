@@ -10,7 +10,7 @@ fn steps_of(cases: &[(&str, Vec<Packet>, &str)]) {
         let flow = flow(packets);
         assert_eq!(told(&flow), *expected, "{what}");
         // What is told of a flow agrees with its steps.
-        let has = |names: &[&str]| flow.steps.iter().any(|step| names.contains(&step.name));
+        let has = |names: &[&str]| flow.packets.steps().any(|step| names.contains(&step.name));
         assert_eq!(flow.established, has(&["ack"]), "{what}");
         assert_eq!((flow.data, flow.closing), (has(&["data", "ack_data"]), has(&["fin"])), "{what}");
         assert_eq!(

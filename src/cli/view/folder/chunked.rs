@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, ensure};
 use pcap_compactor::views::timeline::{
-    Close, Flow, Host, Hosts, Packet, Phase, Reason, Sides, State, Step, TimelineSink, correct,
+    Close, Flow, Host, Hosts, Packet, Packets, Phase, Reason, Sides, State, Step, TimelineSink, correct,
 };
 use pcap_compactor::{Error, ErrorKind};
 use serde::Deserialize;
@@ -204,6 +204,7 @@ impl Stored {
             }
         }
         steps.sort_by_key(|step| step.packet);
+        let packets = self.packets.iter().map(|packet| packet.packet(hosts)).collect();
         Ok(Flow {
             number: number.ok_or_else(|| anyhow!("the id is not flow_ and a number"))?,
             sides,
@@ -223,8 +224,7 @@ impl Stored {
             invalid_packet,
             guessed: self.guessed,
             unexplained: unexplained(&self.unexplained)?,
-            packets: self.packets.iter().map(|packet| packet.packet(hosts)).collect(),
-            steps,
+            packets: Packets::new(packets, steps),
             ..Flow::default()
         })
     }

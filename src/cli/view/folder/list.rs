@@ -63,7 +63,7 @@ pub(super) fn read(
     each(folder, hosts, &mut |flow, _| {
         starts.push((flow.start, starts.len()));
         for packet in &flow.packets {
-            if let Some(place) = among.find(packets, packet) {
+            if let Some(place) = among.find(packets, &packet) {
                 (packets[place].seq, packets[place].ack) = (packet.seq, packet.ack);
             }
         }
@@ -82,13 +82,14 @@ pub(super) fn read(
         let number = usize::try_from(read.flows).ok().and_then(|place| numbers.get(place));
         flow.number = *number.ok_or_else(|| anyhow!("the folder was changed while it was read"))?;
         read.flows += 1;
-        for packet in &mut flow.packets {
-            match among.find(packets, packet) {
-                Some(place) => *packet = packets[place],
-                None => read.strangers += 1,
-            }
+        let mut found = Vec::with_capacity(flow.packets.len());
+        for packet in &flow.packets {
+            let place = among.find(packets, &packet);
+            read.strangers += u64::from(place.is_none());
+            found.push(place.map_or(packet, |place| packets[place]));
         }
-        flow.total_bytes = flow.packets.iter().fold(0, |sum: i64, packet| sum.saturating_add(packet.length));
+        flow.total_bytes = found.iter().fold(0, |sum: i64, packet| sum.saturating_add(packet.length));
+        flow.packets = found.into();
         Ok(sink.flow(&flow, hosts)?)
     })?;
     Ok(read)
@@ -219,7 +220,7 @@ fn flow(line: &str, [a, b]: [Host; 2]) -> anyhow::Result<Flow> {
         start,
         end: packets.iter().map(|packet| packet.time).max().unwrap_or(start),
         total_packets: packets.len() as u64,
-        packets,
+        packets: packets.into(),
         ..Flow::default()
     })
 }
@@ -235,8 +236,7 @@ mod tests {
     #[test]
     fn a_line_is_a_flow_whose_first_packet_says_where_the_ports_are() {
         let flow = flow("1000,443,50000,1,\"0:18:0:7:8,5:16:1:8:8\"", [3, 4]).unwrap();
-        let ends =
-            |packet: &Packet| (packet.time, packet.src, packet.src_port, packet.dst, packet.dst_port, packet.seq);
+        let ends = |packet: Packet| (packet.time, packet.src, packet.src_port, packet.dst, packet.dst_port, packet.seq);
         let packets: Vec<_> = flow.packets.iter().map(ends).collect();
         assert_eq!(packets, [(1000, 4, 443, 3, 50_000, 7), (1005, 3, 50_000, 4, 443, 8)]);
         assert_eq!((flow.close, flow.guessed, flow.start, flow.end), (Some(Close::Graceful), true, 1000, 1005));

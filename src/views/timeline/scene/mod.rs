@@ -407,7 +407,7 @@ impl TimelineSink for Scene {
         };
         for packet in &flow.packets {
             self.see(packet.time);
-            let mark = self.mark(packet, place);
+            let mark = self.mark(&packet, place);
             let listed = u32::try_from(self.listed.len()).expect("fewer than 2^32 packets fit into memory");
             self.claims.push(Claim { time: mark.time, print: mark.print, flow: place, listed });
             self.listed.push(Listed {
@@ -423,9 +423,9 @@ impl TimelineSink for Scene {
             });
         }
         let mut phases = [0u32; 3];
-        for step in &flow.steps {
+        for step in flow.packets.steps() {
             phases[step.phase as usize] += 1;
-            let named = self.step(step);
+            let named = self.step(&step);
             if let Some(listed) = self.listed.get_mut(first + step.packet as usize) {
                 listed.step = Some(named);
             }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::views::timeline::Sides;
+use crate::views::timeline::{Packets, Sides};
 
 fn packet(time: i64, src: Host, dst: Host, flags: i64) -> Packet {
     let (src_port, dst_port) = if src < dst { (40_000, 80) } else { (80, 40_000) };
@@ -34,7 +34,14 @@ fn filled(packets: &[Packet], flows: &[Flow], n: usize) -> Scene {
 
 fn flow(number: u64, packets: &[Packet]) -> Flow {
     let (start, end) = (packets[0].time, packets[packets.len() - 1].time);
-    Flow { number, start, end, total_packets: packets.len() as u64, packets: packets.to_vec(), ..Flow::default() }
+    Flow {
+        number,
+        start,
+        end,
+        total_packets: packets.len() as u64,
+        packets: packets.to_vec().into(),
+        ..Flow::default()
+    }
 }
 
 #[test]
@@ -220,7 +227,8 @@ fn packets_of_a_flow_have_sides_and_steps() {
     let sides = Sides { initiator: 0, responder: 1, initiator_port: 40_000, responder_port: 80 };
     let step = |packet, name| Step { packet, phase: Phase::Establishment, name };
     let steps = vec![step(0, "syn"), step(1, "syn_ack")];
-    let scene = filled(&packets, &[Flow { sides: Some(sides), steps, ..flow(1, &packets) }], 2);
+    let listed = Packets::new(packets.to_vec(), steps);
+    let scene = filled(&packets, &[Flow { sides: Some(sides), packets: listed, ..flow(1, &packets) }], 2);
     let listed = scene.listed();
     assert_eq!([listed[0].forward, listed[1].forward], [true, false]);
     assert_eq!(listed[1].step, Some((Phase::Establishment, 1)));
