@@ -81,9 +81,11 @@ struct Half {
     far: Option<(u32, u32)>,
 }
 
-/// How one knows who began.
+/// How one knows who began, the surest last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Evidence {
+    /// A SYN or SYN+ACK that is unexpected.
+    Late,
     SynAck,
     Syn,
 }
@@ -98,7 +100,7 @@ pub(super) struct Outcome {
     pub(super) data: bool,
     pub(super) closing: bool,
     pub(super) ongoing: bool,
-    /// The end that began it, if a SYN tells.
+    /// The end that began it, if a SYN or SYN+ACK tells.
     pub(super) initiator: Option<usize>,
     /// The number behind the SYN+ACK, the responder's if both answer.
     pub(super) expected_seq: Option<u32>,
@@ -142,10 +144,14 @@ impl Connection {
         if segment.has(ACK) {
             return if self.is_over() && other_number { Anew::Yes } else { Anew::No };
         }
+        if !other_number {
+            // A repetition, unless another connection begins where this one did.
+            return if self.is_over() { Anew::Perhaps } else { Anew::No };
+        }
         let behind = Some(segment.seq.wrapping_add(1));
         let overtaken = me.isn.is_none() && (me.first == behind || them.answered && them.said == behind);
         let crossing = me.isn.is_none() && them.isn.is_some() && !them.answered && self.state == State::Establishing;
-        if !other_number || overtaken || crossing && me.next.is_none() {
+        if overtaken || crossing && me.next.is_none() {
             return Anew::No;
         }
         match self.state {
@@ -156,9 +162,12 @@ impl Connection {
         }
     }
 
-    /// Whether a packet answers a SYN of the other side with this number.
-    pub(super) fn answers(segment: &Segment, number: u32) -> bool {
-        segment.has(SYN | RST) && segment.has(ACK) && segment.ack == number.wrapping_add(1)
+    /// Whether a packet answers a SYN of the other side with this number, so that it begins another connection.
+    pub(super) fn answers(&self, from: usize, segment: &Segment, number: u32) -> bool {
+        let (me, them) = (&self.halves[from], &self.halves[1 - from]);
+        // The number that the other side began with is proved new by that of the answer alone.
+        let is_new = them.isn != Some(number) || segment.has(SYN) && me.isn != Some(segment.seq);
+        segment.has(SYN | RST) && segment.has(ACK) && segment.ack == number.wrapping_add(1) && is_new
     }
 
     /// Takes the next packet, from one end or the other, and tells what it is.
@@ -225,14 +234,13 @@ impl Connection {
             return Verdict::Retransmission;
         }
         if self.begins_anew(from, segment) != Anew::No || self.halves[from].isn.is_some() {
+            self.opened(Evidence::Late, from);
             return Verdict::UnexpectedSyn;
         }
         if self.state == State::New {
             self.state = State::Establishing;
         }
-        if self.opener.is_none_or(|(evidence, _)| evidence < Evidence::Syn) {
-            self.opener = Some((Evidence::Syn, from));
-        }
+        self.opened(Evidence::Syn, from);
         self.data |= segment.has_data();
         self.send(from, segment);
         self.halves[from].isn = Some(segment.seq);
@@ -260,12 +268,13 @@ impl Connection {
         }
         if me.isn.is_some() && !again || me.isn.is_none() && me.first.is_some_and(|first| !reaches(first, segment.seq))
         {
+            self.opened(Evidence::Late, 1 - from);
             return Verdict::UnexpectedSyn;
         }
         if self.state == State::New {
             self.state = State::Establishing;
         }
-        self.opener.get_or_insert((Evidence::SynAck, 1 - from));
+        self.opened(Evidence::SynAck, 1 - from);
         self.data |= segment.has_data();
         self.send(from, segment);
         let me = &mut self.halves[from];
@@ -358,14 +367,19 @@ impl Connection {
         }
         self.halves[1 - from].fin_acked |= acks_fin;
         let verdict = match self.halves[from].fin {
-            Some(fin) if segment.has(FIN) || segment.has_data() => {
-                if reaches(fin, segment.end()) {
-                    Verdict::Retransmission
-                } else {
-                    Verdict::AfterClose
-                }
+            Some(fin) if (segment.has(FIN) || segment.has_data()) && !reaches(fin, segment.end()) => {
+                Verdict::AfterClose
             }
-            _ if segment.has(FIN) => {
+            // The FIN may have overtaken it.
+            Some(_) if segment.has_data() => match self.send(from, segment) {
+                Class::New | Class::OutOfOrder | Class::PartialOverlap => {
+                    self.data = true;
+                    Verdict::Data
+                }
+                _ => Verdict::Retransmission,
+            },
+            Some(_) if segment.has(FIN) => Verdict::Retransmission,
+            None if segment.has(FIN) => {
                 self.send(from, segment);
                 self.halves[from].fin = Some(segment.end());
                 self.data |= segment.has_data();
@@ -411,6 +425,13 @@ impl Connection {
         let Segment { seq, ack, flags, payload } = *segment;
         // A window that is not known is taken to be open.
         self.numbers.add(side, &sequence::Segment { seq, ack, flags, window: 1, payload: payload.unwrap_or(0) }).class
+    }
+
+    /// Notes who began, unless that is known as well or better.
+    fn opened(&mut self, by: Evidence, end: usize) {
+        if self.opener.is_none_or(|(known, _)| known < by) {
+            self.opener = Some((by, end));
+        }
     }
 
     /// Notes what is wrong with a handshake, if nothing was.

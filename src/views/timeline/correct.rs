@@ -9,7 +9,9 @@
 //! - its ends have been silent for longer than the timeout, or for longer than [`LINGER`] once it is over;
 //! - a SYN with another number comes once it is over, or before it was open;
 //! - such a SYN comes while it is open and the other side answers it. Until then SYNs are held back; if the next packet is no answer, they
-//!   are `unexpected_syn` in the flow that goes on.
+//!   are `unexpected_syn` in the flow that goes on;
+//! - a SYN with its own number comes once it is over, and the other side answers it with a number that is not that of its own SYN. It is held
+//!   back likewise, and without such an answer a `retransmission`.
 //!
 //! What comes later still has no say in where its flow begins and ends, and is of the one that lasts. When that has ended, such packets are put in
 //! their place and its states are gone through again; [`Flow::behind`] says how many they are.
@@ -17,8 +19,9 @@
 //! So the tail of a connection, repeated FINs say, is of its flow, and the flow is handed over when nothing can be of it any more. That is
 //! looked at every 65,536 packets, by packet time, so what is handed over in which order follows from the packets alone.
 //!
-//! Who began a flow: who sent the SYN; else who was sent the SYN+ACK; else who has the higher port; else who spoke first, by the times of
-//! its packets.
+//! Who began a flow: who sent the SYN; else who was sent the SYN+ACK; else the same by one that is `unexpected_syn`, as where the clock of a
+//! capture went back, so that by time the handshake stands behind what it opened; else who has the higher port; else who spoke first, by
+//! the times of its packets.
 //!
 //! # What a packet is in it
 //!
@@ -27,7 +30,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | `retransmission` | all its numbers were seen before; or it repeats the acknowledgement that completed the handshake |
+//! | `retransmission` | all its numbers were seen before; or it repeats the acknowledgement that completed the handshake; or, of a payload that is not known, it comes behind the FIN of its sender and is of no numbers behind that |
 //! | `keep_alive` | at most one byte, at the last number that was seen |
 //! | `unexpected_syn` | a SYN inside a connection that goes on, or a second answer with another number |
 //! | `unexpected_ack` | it acknowledges what was not sent, or is far from what was; or a bare ACK in place of the SYN+ACK, or behind none |
@@ -41,7 +44,7 @@
 //!
 //! What is seen from the middle on is taken to be open; that the handshake was complete is known when there is data or both sides
 //! have spoken. Where one side alone was captured, its data says that the other has answered. Numbers far from all before are taken up when a second
-//! packet agrees with them: then a stretch was not captured.
+//! packet agrees with them: then a stretch was not captured. Numbers in front of a FIN that overtook them are `data`, and reopen nothing.
 //!
 //! # Memory
 //!
@@ -215,7 +218,7 @@ impl Correct {
         }
         if let Some(syn) = self.rows[at].held.first() {
             let (number, other_side) = (syn.seq as u32, (syn.src, syn.src_port) != src);
-            if other_side && Connection::answers(&segment, number) {
+            if other_side && self.rows[at].connection.answers(from, &segment, number) {
                 let held = std::mem::take(&mut self.rows[at].held);
                 self.end(at, false, hosts, sink)?;
                 for syn in held {

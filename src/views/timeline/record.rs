@@ -171,7 +171,7 @@ pub struct Flow {
     pub key: String,
     /// Who began it, where that is known.
     pub sides: Option<Sides>,
-    /// No handshake was seen, so that who began it follows from ports, or from who spoke first.
+    /// Neither SYN nor SYN+ACK was seen, so that who began it follows from ports, or from who spoke first.
     pub guessed: bool,
     /// Where it got to.
     pub state: State,

@@ -43,6 +43,30 @@ fn ports_that_are_used_anew_make_another_flow() {
     assert_eq!(flows(&rows)[0].end, super::START + 2000, "the SYNs are of the other");
 }
 
+/// Once a connection is over, a SYN with its number is a repetition, or begins another: the number of the answer tells.
+#[test]
+fn a_connection_may_begin_with_the_number_of_the_one_before() {
+    for end in [closed(0, 100, 500), [handshake(0, 100, 500), vec![(5, true, RST | ACK, 101, 501, 0)]].concat()] {
+        let first = end.len();
+        let again = [end.clone(), handshake(1000, 100, 7000)].concat();
+        assert_eq!(lengths(&again), [(1, first, false), (2, 3, false)]);
+        let next = &flows(&again)[1];
+        assert_eq!((next.state, next.syn_packet, next.guessed), (State::Ongoing, Some(0), false));
+        // The answer is the old one, a reset, or none.
+        for answer in [(1001, false, SYN | ACK, 500, 101, 0), (1001, false, RST | ACK, 0, 101, 0)] {
+            let rows = [end.clone(), vec![(1000, true, SYN, 100, 0, 0), answer]].concat();
+            assert_eq!(lengths(&rows), [(1, first + 2, false)]);
+        }
+        let rows = [end, vec![(1000, true, SYN, 100, 0, 0), (1001, true, SYN, 100, 0, 0)]].concat();
+        assert_eq!(lengths(&rows), [(1, first + 2, false)]);
+        assert_eq!(flows(&rows)[0].unexplained, [("retransmission", 2)]);
+    }
+    // Behind a refusal.
+    let mut rows = vec![(0, true, SYN, 100, 0, 0), (1, false, RST | ACK, 0, 101, 0)];
+    rows.extend(handshake(500, 100, 7000));
+    assert_eq!(lengths(&rows), [(1, 2, false), (2, 3, false)]);
+}
+
 #[test]
 fn silence_cuts_a_flow_whatever_came() {
     let mut rows = handshake(0, 100, 500);

@@ -139,6 +139,25 @@ fn who_spoke_first_is_told_by_time() {
     assert_eq!(sides(10_000), sides(10_000_000));
 }
 
+/// Where the clock went back inside a connection its handshake stands behind its end, and says who began it.
+#[test]
+fn a_handshake_behind_what_it_opened_says_who_began() {
+    let rows = connection(9000, 1, End::Closed);
+    let mut packets: Vec<Packet> = rows.iter().map(packet).collect();
+    // The server has the higher port.
+    for packet in &mut packets {
+        for port in [&mut packet.src_port, &mut packet.dst_port] {
+            *port = 40_080 - *port;
+        }
+    }
+    let straight = run(Settings { reorder: 0, ..Settings::default() }, &packets).flows.remove(0);
+    packets[4..].iter_mut().for_each(|packet| packet.time -= 5_000_000);
+    let back = run(Settings { reorder: 0, ..Settings::default() }, &packets).flows.remove(0);
+    assert_eq!((back.sides, back.guessed), (straight.sides, false));
+    assert!(back.packets.iter().is_sorted_by_key(|packet| packet.time) && back.behind > 0);
+    assert!(back.unexplained.contains(&("unexpected_syn", 1)), "{back:?}");
+}
+
 /// A reset that comes when packets of the next connection have gone on, 20 ms behind its begin.
 fn late_reset() -> Vec<Packet> {
     let mut rows = connection(0, 1, End::Reset);

@@ -129,6 +129,39 @@ fn what_is_repeated_in_the_handshake_changes_nothing() {
     assert!(!flow.data);
 }
 
+/// A FIN that overtook data makes no repetition of them.
+#[test]
+fn data_that_a_fin_overtook_are_data() {
+    let overtaken = |more: &[Row]| {
+        let mut rows = handshake(0, 100, 500);
+        rows.push((300, true, FIN | ACK, 201, 501, 0));
+        rows.extend_from_slice(more);
+        flow(&rows)
+    };
+    // Whole, in part, once more, and what stands behind the FIN.
+    let whole = overtaken(&[
+        (350, true, PSH | ACK, 101, 501, 50),
+        (351, true, PSH | ACK, 101, 501, 100),
+        (352, true, PSH | ACK, 151, 501, 50),
+        (353, true, FIN | ACK, 201, 501, 0),
+        (354, true, PSH | ACK, 201, 501, 9),
+        (400, false, ACK, 501, 202, 0),
+    ]);
+    assert_eq!(steps(&whole)[3..], ["fin", "data", "data", "-", "-", "-", "ack_close"]);
+    assert_eq!(whole.unexplained, [("retransmission", 2), ("after_close", 1)]);
+    assert_eq!((end(&whole), whole.data), ((State::Closing, Some(Close::Graceful), None), true));
+    // With another FIN, and when both sides had said all.
+    let late = overtaken(&[
+        (350, false, FIN | ACK, 501, 202, 0),
+        (351, true, ACK, 202, 502, 0),
+        (352, true, FIN | PSH | ACK, 101, 501, 100),
+        (353, true, FIN | PSH | ACK, 101, 501, 100),
+    ]);
+    assert_eq!(steps(&late)[3..], ["fin", "fin", "ack_close", "data", "-"]);
+    assert_eq!((end(&late), late.data, late.unexplained), (CLOSED, true, vec![("retransmission", 1)]));
+    assert!(!overtaken(&[(350, false, ACK, 501, 202, 0)]).data);
+}
+
 #[test]
 fn data_that_is_repeated_late_or_kept_alive_is_told_apart() {
     let flow = flow(&behind(

@@ -371,12 +371,13 @@ fn totals(
                 &format!("{explained} packets are steps and {} are not explained, of {total}", flow["unexplained"]),
             );
         }
-        let has_handshake = !flow["synPacket"].is_null() || !flow["synAckPacket"].is_null();
+        let has_late_syn = unexplained.contains_key("unexpected_syn");
+        let has_handshake = !flow["synPacket"].is_null() || !flow["synAckPacket"].is_null() || has_late_syn;
         if flow["initiator_guessed"] == true && has_handshake {
-            tell("initiator_guessed", "initiator_guessed is true, and a handshake says who began");
+            tell("initiator_guessed", "initiator_guessed is true, and a SYN or SYN+ACK says who began");
         }
         if flow["initiator_guessed"].is_null() && !has_handshake && !flow["initiator"].is_null() {
-            tell("initiator_guessed", "initiator_guessed is missing, and no handshake says who began");
+            tell("initiator_guessed", "initiator_guessed is missing, and neither SYN nor SYN+ACK says who began");
         }
     }
     let broken_off = flow["invalidReason"].as_str().is_some_and(|why| BROKEN_OFF.contains(&why))
