@@ -28,6 +28,33 @@ fn a_check_finds_bins_that_count_nothing_and_is_brief() {
     assert!(ran.out.lines().all(|line| line.len() < 400), "{}", ran.out);
 }
 
+/// Packets that a list does not have may be of the last time, which bins of others do not count; but not any number of them.
+#[test]
+fn packets_of_the_last_time_excuse_no_more_than_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = file(dir.path(), "a.pcap", &pcap(&packets()));
+    let out = dir.path().join("out");
+    timeline(&[capture.to_str().unwrap(), "-o", out.to_str().unwrap(), "--layout", "all"]);
+    let manifest = out.join("v5.0/manifest.json");
+    let sound = std::fs::read_to_string(&manifest).unwrap();
+    for packets in [10, 1009] {
+        let text = sound.replace("\"total_packets\": 9", &format!("\"total_packets\": {packets}"));
+        assert_ne!(text, sound);
+        std::fs::write(&manifest, text).unwrap();
+        let ran = timeline(&["--check", out.join("v5.0").to_str().unwrap()]);
+        let said = format!("bins.json: 9 packets, of {packets};");
+        assert!(ran.code == Some(3) && ran.out.contains(&said) && !ran.out.contains("no bin counts"), "{}", ran.out);
+    }
+    // As the original counts them, the last of all in no bin.
+    std::fs::write(&manifest, &sound).unwrap();
+    let bins = out.join("v5.0/indices/bins.json");
+    let text = std::fs::read_to_string(&bins).unwrap();
+    let (head, last) = text.rsplit_once("\"count\": 1").unwrap();
+    std::fs::write(&bins, format!("{head}\"count\": 0{last}")).unwrap();
+    let ran = timeline(&["--check", out.join("v5.0").to_str().unwrap()]);
+    assert!(ran.code == Some(0) && ran.out.contains("1 packets of the last time, which no bin counts"), "{}", ran.out);
+}
+
 /// What is no file, or too long to be held, is not read.
 #[cfg(unix)]
 #[test]

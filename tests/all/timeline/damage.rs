@@ -513,6 +513,27 @@ fn behind_handshake(rows: &[Row]) -> Vec<Packet> {
 }
 
 /// The numbers that a flow expects are those behind its SYN and its SYN+ACK, as far as it has them and, in the original, waits for them.
+/// To the original only the first FIN ends anything, so a handshake may stand between two.
+#[test]
+fn a_second_fin_ends_no_handshake_of_the_original() {
+    let dir = tempfile::tempdir().unwrap();
+    let rows = [
+        (0, true, FIN | ACK, 1, 1, 0),
+        (1, true, SYN, 100, 0, 0),
+        (2, true, FIN, 101, 0, 0),
+        (3, false, SYN | ACK, 500, 101, 0),
+        (4, true, ACK, 101, 501, 0),
+    ];
+    let packets = rows.map(|row| packet(&row));
+    let folder = dir.path().join("v2.0");
+    write_chunks(&folder, &packets, &hosts(), Mode::Original);
+    is_clean(&folder);
+    // What it expects is a finding still.
+    let chunk = folder.join("flows/chunk_00000.json");
+    edit(&chunk, "\"expectedSeqNum\": 501", "\"expectedSeqNum\": null");
+    assert!(check(&folder).unwrap().problems.iter().any(|problem| problem.contains("expectedSeqNum is null")));
+}
+
 #[test]
 fn what_a_handshake_expects_is_told_where_it_is_otherwise() {
     let last = (1 << 31) + 1;

@@ -281,17 +281,19 @@ fn places(tell: &mut impl FnMut(&str, &str), steps: &[Vec<(u64, u8)>; 3], packet
     places
 }
 
-/// Whether a handshake was under way at its SYN+ACK: a SYN had come, and since then neither an ACK that ended it nor a FIN or RST.
+/// Whether a handshake was under way at its SYN+ACK: a SYN had come, and since then neither an ACK that ended it nor the first FIN nor a RST.
 fn is_asked(steps: &[Vec<(u64, u8)>; 3], places: &[Vec<usize>; 3], answer: u64) -> bool {
-    let called = |number: u8| {
-        let steps = steps[0].iter().zip(&places[0]).filter(move |((_, of), _)| *of == number);
+    let called = |phase: usize, number: u8| {
+        let steps = steps[phase].iter().zip(&places[phase]).filter(move |((_, of), _)| *of == number);
         steps.map(|((step, _), place)| (*step, *place))
     };
-    let Some(answer) = called(1).filter(|(step, _)| *step == answer).map(|(_, place)| place).next_back() else {
+    let places = |phase, number| called(phase, number).map(|(_, place)| place);
+    let Some(answer) = called(0, 1).filter(|(step, _)| *step == answer).map(|(_, place)| place).next_back() else {
         return false;
     };
-    let asked = called(0).map(|(_, place)| place).filter(|&place| place < answer).max();
-    let ended = called(2).map(|(_, place)| place).chain(places[2].iter().copied());
+    let asked = places(0, 0).filter(|&place| place < answer).max();
+    // Behind one FIN another changes nothing.
+    let ended = places(0, 2).chain(places(2, 0).take(1)).chain(places(2, 2));
     asked.is_some() && asked > ended.filter(|&place| place < answer).max()
 }
 

@@ -202,7 +202,8 @@ pub(super) fn names<'h>(folder: &mut Folder<'_>, seen: impl Iterator<Item = &'h 
 }
 
 /// The hundredths of the time, against the packets of which the times are known: all, if `exact`. Those of the last time are counted apart,
-/// for the original has them in no hundredth.
+/// for the original has them in no hundredth: these alone may be missing, or one, if it is not known which they are, and only where the last
+/// hundredth has no room for them.
 pub(super) fn hundredths(folder: &mut Folder<'_>, bins: &Bins, at_last: i64, packets: i64, exact: bool) {
     let mut is: Vec<[i64; 4]> = bins.counted(packets.unsigned_abs()).map(|bin| bin.map(clamp)).collect();
     if packets == 0 {
@@ -236,8 +237,9 @@ pub(super) fn hundredths(folder: &mut Folder<'_>, bins: &Bins, at_last: i64, pac
     let then = "viewers of stored bins draw other numbers of packets";
     let sum = says.iter().fold(0_i64, |sum, n| sum.saturating_add(*n));
     let without_last = packets.saturating_sub(sum);
-    let leaves_last =
-        !is_one && without_last > 0 && (without_last == at_last || !exact && without_last > at_last.max(0));
+    let at_end = if exact { at_last } else { at_last.max(1) };
+    let has_room = is.last().zip(says.last()).is_some_and(|([.., is], says)| *says >= is.saturating_add(at_end));
+    let leaves_last = !is_one && without_last > 0 && without_last == at_end && !has_room;
     if let Some(last) = is.last_mut().filter(|_| !is_one && !leaves_last) {
         last[3] = last[3].saturating_add(at_last);
     }
