@@ -1,13 +1,12 @@
 //! What an input holds, as a stream of bytes, decompressed: for what is no capture, and for telling whether it is one.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Cursor, ErrorKind, Read};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::compressed::{self, Decompressor, Step};
 use super::inputs::Input;
 use super::report::Compression;
+use super::stdin::{self, Stdin};
 use crate::error::{Error, Result};
 
 /// Bytes that are looked at.
@@ -121,35 +120,13 @@ fn look(contents: Contents) -> Beginning {
 const ENOUGH: usize = 256;
 const MOST_AHEAD: usize = 1 << 20;
 
-/// What has been read of standard input, and will be once more.
-static AHEAD: Mutex<VecDeque<u8>> = Mutex::new(VecDeque::new());
-
-fn ahead() -> MutexGuard<'static, VecDeque<u8>> {
-    AHEAD.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Standard input from its first byte, whatever [`beginning`] has looked at.
-#[derive(Clone, Copy, Debug)]
-pub struct Stdin;
-
-impl Read for Stdin {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let mut ahead = ahead();
-        if !ahead.is_empty() {
-            return ahead.read(into);
-        }
-        drop(ahead);
-        io::stdin().read(into)
-    }
-}
-
 /// Looks at what is there; of a compressed stream as far as it takes to see what is in it.
 fn of_stdin() -> io::Result<Beginning> {
-    let mut ahead = ahead();
+    let mut ahead = stdin::ahead();
     let (mut piece, mut looked) = ([0; 8192], 0);
     loop {
         let read = loop {
-            match io::stdin().read(&mut piece) {
+            match stdin::more(&mut piece) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 read => break read?,
             }

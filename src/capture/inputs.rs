@@ -12,12 +12,12 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::compressed;
-use super::contents::Stdin;
 use super::pcap::Pcap;
 use super::pcapng::Pcapng;
 use super::reader::{Capture, Io};
 use super::report::Compression;
 use super::skipped::{Cause, Skipped, by_name, is_output};
+use super::stdin::Stdin;
 use crate::error::{Error, Result};
 
 /// One capture to read.

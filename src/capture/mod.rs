@@ -34,6 +34,7 @@ mod record;
 mod report;
 mod segments;
 mod skipped;
+mod stdin;
 mod walk;
 mod window;
 mod write;
@@ -43,7 +44,7 @@ mod tests;
 
 pub use bytes::Bytes;
 pub use civil::{civil_from_days, days_from_civil, hour_folder};
-pub use contents::{Beginning, Contents, Stdin, beginning};
+pub use contents::{Beginning, Contents, beginning};
 #[cfg(any(feature = "watch", feature = "tables"))]
 pub use identity::Identity;
 pub use inputs::{Expanded, Input, expand};
@@ -54,6 +55,7 @@ pub use record::{LinkType, Record, Records, Stamp};
 pub use report::{Compression, Format, Report, Status};
 pub use segments::{Segment, Segments, hours, segments};
 pub use skipped::{Cause, Skipped};
+pub use stdin::{Stdin, end_stdin};
 pub use write::{PcapLayout, PcapWriter, PcapngWriter};
 #[cfg(feature = "watch")]
 pub(crate) use {

@@ -197,15 +197,6 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if ended { Err(pcap_compactor::Error::from(pcap_compactor::ErrorKind::Stopped).into()) } else { Ok(exit) }
 }
 
-/// Inputs for a run; standard input ends with a signal.
-fn inputs(sources: Vec<Source>) -> anyhow::Result<Vec<Input>> {
-    let input = |source: Source| match source {
-        Source::Stdin => Ok(Input::stream("-", interrupt::stdin().context("standard input: cannot open")?)),
-        Source::File(path) => Ok(Input::file(path)),
-    };
-    sources.into_iter().map(input).collect()
-}
-
 impl Args {
     fn format(&self) -> Format {
         let end = self.output.as_deref().filter(|_| self.dialect.is_none()).and_then(Path::extension);
@@ -390,7 +381,7 @@ fn write<W: Write + Send>(
 ) -> anyhow::Result<(W, Done)> {
     let units = found.units.into_iter().filter(|unit| !unit.inputs.is_empty());
     if let Some(settings) = args.bridge_settings() {
-        let inputs = inputs(units.flat_map(|unit| unit.inputs).collect())?;
+        let inputs = units.flat_map(|unit| unit.inputs).map(Input::from).collect();
         let (report, counts) = bridge::run(settings?, inputs, args.reading.io(), progress, &mut out, name)?;
         if counts.left_out > 0 {
             let rows = things(counts.left_out, "empty bucket");
@@ -436,7 +427,7 @@ fn run_all(
         let engine = args.reading.engine(progress);
         let engine = if streams { engine.threads(1) } else { engine };
         let job = BucketJob::new(args.settings()?)?.engine(engine).sensor(sensor);
-        reports.push(job.run(self::inputs(inputs)?, &mut *sink)?);
+        reports.push(job.run(inputs.into_iter().map(Input::from).collect(), &mut *sink)?);
     }
     Ok(reports)
 }

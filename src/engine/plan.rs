@@ -102,6 +102,9 @@ impl Plan {
                 None => Capture::open(&input.path, io),
             };
             let first = opened.and_then(|mut capture| Ok((capture.first_time()?, capture)));
+            if stream {
+                progress.stopped()?;
+            }
             match first {
                 Ok((first, capture)) => files.push(Planned {
                     number: 0,

@@ -98,7 +98,12 @@ impl<'p> Reader<'p> {
         self.progress.stopped()?;
         // A batch ends where a marker stands.
         let room = self.marks.as_ref().map_or(BATCH, |marks| BATCH.min(MARK - marks.records));
-        let more = self.capture.fill(records, room)?;
+        let more = self.capture.fill(records, room);
+        if !matches!(more, Ok(true)) {
+            // Standard input may have ended because the run is to stop.
+            self.progress.stopped()?;
+        }
+        let more = more?;
         let (list, bytes) = (records.list(), records.bytes());
         if let Some(marks) = &mut self.marks {
             marks.records += list.len();

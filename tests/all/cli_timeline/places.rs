@@ -58,6 +58,50 @@ fn nothing_stays_of_a_run_that_a_signal_ended() {
     }
 }
 
+/// A stream on which nothing comes holds up no stop.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_that_waits_for_a_silent_stream_stops_at_once() {
+    use std::time::{Duration, Instant};
+    for arguments in [
+        &["timeline", "-", "-o", "out"][..],
+        &["timeline", "-", "-o", "out", "--mode", "original"],
+        &["flows", "-", "-o", "out.csv"],
+        &["compact", "-", "-o", "out"],
+        &["view", "-"],
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut run = command(arguments);
+        let mut child = run.current_dir(dir.path()).stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        std::io::Write::write_all(&mut stdin, &pcap(&packets())).unwrap();
+        let catches_signals = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
+            u64::from_str_radix(caught, 16).unwrap() & 1 << (2 - 1) != 0
+        };
+        while !catches_signals() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+        let kill = std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+        assert!(kill.unwrap().success());
+        let asked = Instant::now();
+        let done = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!((done.status.code(), &*said), (Some(130), "pcap-compactor: stopped\n"), "{arguments:?}");
+        // Later than that it would be ended for not stopping.
+        assert!(asked.elapsed() < Duration::from_secs(2), "{arguments:?}: {:?}", asked.elapsed());
+        // compact makes its folder before, and a journal in it.
+        let is_left = |name: &std::ffi::OsStr| name != "out" && name != ".pcap-compactor";
+        let folders = [dir.path().to_owned(), dir.path().join("out")];
+        let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok()).flatten();
+        let left: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).filter(|name| is_left(name)).collect();
+        assert!(left.is_empty(), "{arguments:?}: {left:?}");
+        drop(stdin);
+    }
+}
+
 /// What a killed run left goes with the next run to the same place, and not while the run lives.
 #[cfg(unix)]
 #[test]
