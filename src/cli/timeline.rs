@@ -44,10 +44,11 @@ and named; --mode original takes it as it is. packets.csv of version 2.0 makes t
 reads no flag_type.
 
 --mode original does what tcp_data_loader_streaming.py of TimeArcs does, its mistakes included, byte for byte. There a flow ends where \
-a read chunk does, so its result depends on --read-rows. Two things are not as there. It lets pandas guess one type for a column of a \
+a read chunk does, so its result depends on --read-rows. Three things are not as there. It lets pandas guess one type for a column of a \
 chunk of --read-rows rows, here cells are read one by one: a column that holds both numbers and text differs (`1` is then a name beside \
-names, and `2.0` no number beside text). And of a row with more cells than the header it loses the chunk, here the row alone. Times that are \
-clearly no microseconds are taken as they are, as there, and told (exit code 3), as are names with commas or quotes, which viewers of 2.0 do not read. A protocol is a number: `TCP` in its column is in no flow, as there; --mode correct knows names.
+names, and `2.0` no number beside text). And of a row with more cells than the header it loses the chunk, here the row alone. A table without flags is refused, which there are \
+UNKNOWN. Other columns that are not there are 0 or no address, as there, and told (exit code 3), as are times that are \
+clearly no microseconds, and names with commas or quotes, which viewers of 2.0 do not read. A protocol is a number: `TCP` in its column is in no flow, as there; --mode correct knows names.
 
 packets.csv of version 2.0 has packets in the order in which they were captured, or stand in tables, whatever their times.
 

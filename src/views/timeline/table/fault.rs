@@ -42,6 +42,8 @@ pub enum Fault {
     UnitChanges,
     /// The first time but 0 is clearly none in microseconds, and is taken as it is, in the original's mode alone.
     OtherUnit,
+    /// Its table lacks columns, which are 0 or no address then, in the original's mode alone.
+    NoColumns,
     /// The cell of this column is no number that fits 64 bits, and counts as none.
     NoNumber(&'static str),
 }
@@ -50,7 +52,7 @@ impl Fault {
     /// Whether rows of this fault are left out.
     #[must_use]
     pub fn leaves_out(self) -> bool {
-        !matches!(self, Fault::UnitChanges | Fault::OtherUnit | Fault::NoNumber(_))
+        !matches!(self, Fault::UnitChanges | Fault::OtherUnit | Fault::NoColumns | Fault::NoNumber(_))
     }
 
     /// In a few words, for sums.
@@ -68,6 +70,7 @@ impl Fault {
             Fault::Short => "short row",
             Fault::NotText => "address that is not UTF-8",
             Fault::UnitChanges | Fault::OtherUnit => "of another unit",
+            Fault::NoColumns => "without a column",
             Fault::NoNumber(_) => "without a number",
         }
     }
@@ -94,10 +97,12 @@ impl fmt::Display for Remark {
             Fault::NotText => f.write_str("an address that is not UTF-8")?,
             Fault::UnitChanges => f.write_str("a time that is clearly not in microseconds, as the first is")?,
             Fault::OtherUnit => {}
+            Fault::NoColumns => f.write_str("not all columns")?,
             Fault::NoNumber(column) => write!(f, "no decimal number in column {column}")?,
         }
         f.write_str(match fault {
             Fault::UnitChanges => ": taken as it is; ",
+            Fault::NoColumns => ": as in the original, taken for 0, or for no address; ",
             fault if fault.leaves_out() => ": left out; ",
             _ => ": taken for none; ",
         })?;

@@ -8,8 +8,8 @@
 //! column holds both kinds: `1` is then a name beside names, and `2.0` no number beside text. A row with more cells than the header ends a
 //! file there, and its chunk is lost; here that row alone is left out.
 //!
-//! [`Mode::Original`] takes what the original takes: flags in hexadecimal for none, times of any unit, and numbers that no packet has; of
-//! the first two it remarks. The first time but 0 tells the unit; of later times of another there is a remark in both modes. Else these are refused, and a row with such a number, or with fewer cells than the header, is left out: a [`Fault`] says which are.
+//! [`Mode::Original`] takes what the original takes: flags in hexadecimal for none, times of any unit, numbers that no packet has, and a table
+//! without a column, which is 0 or no address then; of all but numbers it remarks. Only a table without flags is refused, which the original calls UNKNOWN. The first time but 0 tells the unit; of later times of another there is a remark in both modes. Else these are refused, and a row with such a number, or with fewer cells than the header, is left out: a [`Fault`] says which are.
 //!
 //! packets.csv of our own folders has two columns that say what the others do not: `seg_len`, the bytes of payload, and `flag_type`, by which flags
 //! that are not known are no flags that are 0. So it makes the flows that its capture made.
@@ -155,14 +155,14 @@ impl Table {
             }
         };
         let places = COLUMNS.map(|name| header.iter().position(|cell| *cell == name.as_bytes()));
-        let missing: Vec<&str> = COLUMNS
-            .into_iter()
-            .zip(places)
-            .take(REQUIRED)
-            .filter(|(_, place)| place.is_none())
-            .map(|(name, _)| name)
-            .collect();
-        if !missing.is_empty() {
+        let required = COLUMNS.into_iter().zip(places).take(REQUIRED);
+        let mut missing: Vec<&str> = required.filter(|(_, place)| place.is_none()).map(|(name, _)| name).collect();
+        let is_refused = match mode {
+            Mode::Correct => !missing.is_empty(),
+            Mode::Original => places[Column::Flags as usize].is_none(),
+        };
+        if is_refused {
+            missing.retain(|name| mode == Mode::Correct || *name == COLUMNS[Column::Flags as usize]);
             let found: Vec<_> = header.iter().map(|cell| String::from_utf8_lossy(cell)).collect();
             let found =
                 if found.is_empty() { "the file is empty".into() } else { format!("there are: {}", found.join(", ")) };
@@ -172,10 +172,10 @@ impl Table {
         // Only folders of our own have both columns, and their times are of one unit.
         let is_ours = places[Column::FlagType as usize].is_some() && places[Column::SegLen as usize].is_some();
         let unit = if is_ours { Unit::Taken } else { Unit::Unknown };
-        let path = path.to_owned();
+        let (path, missing) = (path.to_owned(), missing.join(", "));
         Ok(Table {
             rows,
-            columns: Columns { path, mode, width: header.len(), places, unit, recent: Recent::default() },
+            columns: Columns { path, mode, width: header.len(), places, missing, unit, recent: Recent::default() },
         })
     }
 

@@ -65,6 +65,8 @@ pub(super) struct Columns {
     pub(super) mode: Mode,
     pub(super) width: usize,
     pub(super) places: [Option<usize>; COLUMNS.len()],
+    /// The names of those that there must be, and are not.
+    pub(super) missing: String,
     /// What is known of the unit of times.
     pub(super) unit: Unit,
     pub(super) recent: Recent,
@@ -98,7 +100,15 @@ impl Columns {
             report.remark(fault, line, || format!("{} of {} cells", row.len(), self.width));
             return Ok(None);
         }
-        let cell = |column: Column| self.places[column as usize].and_then(|place| row.get(place)).unwrap_or_default();
+        let cell = |column: Column| match self.places[column as usize] {
+            Some(place) => row.get(place).unwrap_or_default(),
+            // Of a column that is not there the original takes a time of 0, and not none.
+            None if matches!(column, Column::Timestamp) => b"0",
+            None => b"",
+        };
+        if !self.missing.is_empty() {
+            report.remark(Fault::NoColumns, line, || self.missing.clone());
+        }
         let says = |column: Column| said(column, cell(column));
         let Number::Is(time) = number(cell(Column::Timestamp)) else {
             report.remark(Fault::NoTime, line, || says(Column::Timestamp));
