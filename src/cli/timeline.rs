@@ -75,7 +75,8 @@ pub(crate) struct Args {
     /// Which state machine makes the flows: as TCP is, or as the original does it.
     #[arg(long, value_enum, default_value_t = ModeArg::Correct, help_heading = "Flows")]
     mode: ModeArg,
-    /// A flow that is silent for so many seconds is over.
+    /// A flow that is silent for longer than so many seconds is over; of --mode original, one that is for so many or longer where a read chunk
+    /// ends.
     #[arg(long, value_name = "SECONDS", alias = "flow-timeout-seconds", default_value_t = 300, help_heading = "Flows")]
     flow_timeout: u32,
     /// How long a packet waits for those before it that come late, in milliseconds, so that a SYN captured before the FIN in front of it

@@ -106,7 +106,7 @@ const HELD: usize = 16;
 /// How the correct machine works.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The longest silence inside a flow, in microseconds; default [`TIMEOUT`].
+    /// The longest silence inside a flow, in microseconds; one that is longer ends it. Default [`TIMEOUT`].
     pub timeout: i64,
     /// How long a packet waits for earlier ones, by the times of those behind it, in microseconds; default [`REORDER`]. At most
     /// 65,536 packets wait.
