@@ -13,7 +13,7 @@ use pcap_compactor::sink::tables::flows::FlowRows;
 use pcap_compactor::sink::tables::{About, Style};
 use pcap_compactor::views::flows::columns::Group;
 use pcap_compactor::views::flows::dialects::{Dialect, Zone};
-use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Labels, Lifetime, Settings};
+use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Labels, Lifetime, Settings, TcpEnd};
 use pcap_compactor::{Error, Result};
 use pyo3::prelude::*;
 
@@ -40,6 +40,10 @@ const OF_DIALECT: [&str; 11] = [
     "times",
 ];
 
+/// What `pcap_compactor.wa1kpcap` may tell its dialect all the same, as its original can be told it. It alone sets `analyzer`, and with that also
+/// `split_connections`, `no_default_filter` and `no_reassembly`.
+const OF_ANALYZER: [&str; 3] = ["tcp_timeout", "no_retransmissions", "columns"];
+
 /// Flows, by some options.
 pub(crate) struct Flows {
     sources: Sources,
@@ -56,7 +60,9 @@ impl Flows {
         let settings = settings(options, dialect.as_ref(), &sources)?;
         sources.apart = options.flag("source_file")?;
         let mut engine = engine(options)?;
-        if let Some(dialect) = &dialect {
+        if let Some(dialect) = &dialect
+            && !options.flag("no_default_filter")?
+        {
             engine = engine.filter(filter(options)?.and(dialect.filter().clone()));
         }
         let most = options.whole("max_flows", 1, u64::from(u32::MAX))?;
@@ -136,8 +142,9 @@ fn dialect(options: &Options<'_>) -> PyResult<Option<Dialect>> {
         }
         return Ok(None);
     };
+    let analyzer = options.flag("analyzer")?;
     for option in OF_DIALECT {
-        if options.has(option)? {
+        if options.has(option)? && !(analyzer && OF_ANALYZER.contains(&option)) {
             let name = dialect.name();
             return Err(OptionError::new_err(format!("dialect '{name}' has {option} of its own; leave out {option}")));
         }
@@ -174,7 +181,7 @@ fn settings(options: &Options<'_>, dialect: Option<&Dialect>, sources: &Sources)
         no_retransmissions: options.flag("no_retransmissions")?,
         bytes: measure(options)?.unwrap_or(usual.bytes),
         clip: sources.range,
-        columns: columns(options)?,
+        columns: if options.flag("analyzer")? { Columns::default() } else { columns(options)? },
         labels: labels.map(Arc::new),
         payload: Limits {
             stream: limit(app[0], 64 << 10),
@@ -245,6 +252,22 @@ fn of_dialect(dialect: &Dialect, usual: Settings, options: &Options<'_>) -> PyRe
             )));
         }
         settings.lifetime.udp_idle = bounded(timeout);
+    }
+    if options.flag("analyzer")? { as_analyzer(settings, options) } else { Ok(settings) }
+}
+
+/// The settings of a dialect, with what its original can be told. Columns stand behind those of the dialect.
+fn as_analyzer(mut settings: Settings, options: &Options<'_>) -> PyResult<Settings> {
+    settings.lifetime.tcp_idle = options.length("tcp_timeout", 9, SECONDS)?.and_then(bounded);
+    if options.flag("split_connections")? {
+        settings.lifetime.tcp_end = TcpEnd::Closed;
+    }
+    settings.no_retransmissions = options.flag("no_retransmissions")?;
+    let columns = options.texts("columns")?.join(",");
+    settings.columns = settings.columns.and_named(&columns).map_err(|error| raised(options.py(), &error))?;
+    settings.payload.details = true;
+    if options.flag("no_reassembly")? {
+        settings.payload.stream = 0;
     }
     Ok(settings)
 }

@@ -58,14 +58,22 @@ impl Columns {
     /// # Errors
     /// A name that no column or group has; the message says what there is.
     pub fn parse(list: &str) -> Result<Columns> {
-        let mut columns = Columns(Vec::new());
-        for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            columns.add(word, word.strip_prefix('@'))?;
-        }
+        let columns = Columns(Vec::new()).and_named(list)?;
         if columns.0.is_empty() {
             return Err(Error::config("no columns are named"));
         }
-        Ok(Columns(together(columns.0)))
+        Ok(columns)
+    }
+
+    /// With the columns that a list names behind, as [`Columns::parse`] reads it, as far as none of their names is there.
+    ///
+    /// # Errors
+    /// A name that no column or group has; the message says what there is.
+    pub fn and_named(mut self, list: &str) -> Result<Columns> {
+        for word in list.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+            self.add(word, word.strip_prefix('@'))?;
+        }
+        Ok(Columns(together(self.0)))
     }
 
     /// With what payload says behind, as far as it is not there: of the protocols that a list names, as `tls,dns`, or of
