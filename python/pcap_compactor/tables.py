@@ -127,9 +127,20 @@ class Table:
 
         return self._taken(polars.DataFrame)
 
+    def batches(self) -> Iterator[pyarrow.RecordBatch]:
+        """Rows as record batches of pyarrow, as they come."""
+        import pyarrow
+
+        reader = self._taken(pyarrow.RecordBatchReader.from_stream)
+        while (batch := self._told(lambda: next(reader, None))) is not None:
+            yield batch
+
     def _taken(self, take: Callable[[Any], _T]) -> _T:
+        return self._told(lambda: take(_Stream(self._query.stream(reporter(self._progress), alone=False))))
+
+    def _told(self, work: Callable[[], _T]) -> _T:
         try:
-            return take(_Stream(self._query.stream(reporter(self._progress), alone=False)))
+            return work()
         except Exception as error:
             # Libraries tell the text alone.
             failure = self._query.failure

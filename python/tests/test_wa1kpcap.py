@@ -1,0 +1,452 @@
+"""Flows in wa1kpcap's manner: its examples, its options, its names."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, cast
+
+import numpy
+import pandas
+import pyarrow.parquet
+import pytest
+
+import hello
+import pcap_compactor
+import traffic
+from conftest import ROOT, left_out
+from pcap_compactor.wa1kpcap import (
+    BaseIncrementalFeature,
+    FeatureType,
+    Flow,
+    FlowExporter,
+    FlowKey,
+    ParsedPacket,
+    Wa1kPcap,
+    list_features,
+    register_feature,
+    to_csv,
+    to_dataframe,
+    to_dict,
+    to_json,
+    to_list_of_dicts,
+    unregister_feature,
+)
+
+SHARED = Path(os.environ.get("PCAP_COMPACTOR_CORPUS", ROOT.parent / "shared"))
+#: Where a flow is one 5-tuple, as there.
+WHOLE = {"tcp_cleanup_timeout": 0}
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """Web, TLS, and DNS without payload that is some."""
+    records = traffic.web(0.0) + hello.connection(1.0) + [(2.0, traffic.udp("10.0.0.1", "10.1.0.53", (30000, 53), b"\0" * 30))]
+    return traffic.pcap(tmp_path / "mixed.pcap", records)
+
+
+def one(path: Path, **options: Any) -> Flow:
+    [flow] = Wa1kPcap(**options).analyze_file(path)
+    return flow
+
+
+def real(capture: str) -> Path:
+    path = SHARED / "reference" / "wa1kpcap" / "captures" / capture
+    if not path.is_file():
+        left_out(f"no {path}: set PCAP_COMPACTOR_CORPUS")
+    return path
+
+
+# What the original's documentation shows
+
+
+def examples() -> list[str]:
+    """The code of the original's documentation that can be run: whole programs, and the pieces of its reference with flows at hand."""
+    texts = sorted((SHARED / "seeds").glob("001_*"))
+    if not texts:
+        left_out(f"no original's text in {SHARED / 'seeds'}")
+    blocks = re.findall(r"```python\n(.*?)```", texts[0].read_text(), re.DOTALL)
+    # One is the signature, with types in it.
+    return [block for block in blocks if "bool = False" not in block]
+
+
+@pytest.mark.parametrize("capture", [None, "single.pcap", "multi.pcap", "long_tls_certificate.pcap", "http.pcapng", "quic.pcap", "sctp.cap"])
+def test_the_originals_examples_run_with_their_import_line_changed(mixed: Path, tmp_path: Path, capture: str | None) -> None:
+    path = mixed if capture is None else real(capture)
+    programs = 0
+    for code in examples():
+        # Pieces of the reference have a flow, or flows.
+        names: dict[str, Any] = {"flows": Wa1kPcap().analyze_file(path)}
+        names["flow"] = names["flows"][0]
+        code = code.replace("from wa1kpcap import", "from pcap_compactor.wa1kpcap import")
+        code = code.replace("'traffic.pcap'", repr(str(path))).replace("'output.", f"'{tmp_path}/output.")
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            exec(code, names)
+        # What prints says something, but of TLS where there is none.
+        programs += "import Wa1kPcap" in code
+        assert "print(" not in code or "flow.tls" in code or len(out.getvalue()) > 20, code
+    assert programs == 7
+    assert len(pandas.read_csv(tmp_path / "output.csv")) == len(json.loads((tmp_path / "output.json").read_text())) > 0
+
+
+def test_every_option_and_name_of_the_documentation_is_there(mixed: Path) -> None:
+    texts = sorted((SHARED / "seeds").glob("001_*"))
+    if not texts:
+        left_out(f"no original's text in {SHARED / 'seeds'}")
+    text = texts[0].read_text()
+    flow = Wa1kPcap().analyze_file(mixed)[0]
+    # One is the name of a file.
+    names = set(re.findall(r"\bflow\.(\w+)", text)) - {"py"}
+    assert len(names) > 70
+    for name in names:
+        assert hasattr(flow, name), name
+    for name in re.findall(r"`(\w+_\w+|iats|timestamps)`: ", text):
+        assert isinstance(getattr(flow.features, name), numpy.ndarray), name
+    signature = re.findall(r"^    (\w+): \w+ = ([\w.]+),", text, re.MULTILINE)
+    assert len(signature) == 9
+    defaults = Wa1kPcap.__init__.__defaults__
+    assert defaults is not None and [eval(value) for _, value in signature] == list(defaults)
+    assert [name for name, _ in signature] == list(Wa1kPcap.__init__.__code__.co_varnames[1:10])
+
+
+# Flows and what they say
+
+
+def test_a_flow_says_what_its_packets_are(mixed: Path) -> None:
+    web, tls, dns = Wa1kPcap().analyze_file(mixed)
+    assert web.key == FlowKey("10.0.0.1", "10.1.0.1", 40000, 80, 6) and str(web.key) == "10.0.0.1:40000 -> 10.1.0.1:80 (TCP)"
+    assert web.key.reverse().src_port == 80 and web.key.direction("10.0.0.1", 40000) == 1 and web.key.direction("10.1.0.1", 80) == -1
+    assert (web.src_ip, web.dport, web.protocol, web.proto) == ("10.0.0.1", 80, 6, "TCP")
+    assert web.start_time == traffic.START and web.end_time == traffic.START + 0.08 and web.duration == 0.08
+    assert web.ext_protocol == ["IPv4", "TCP", "HTTP"] and dns.protocol == 17
+    metrics = web.metrics
+    assert (metrics.packet_count, metrics.up_packet_count, metrics.down_packet_count) == (8, 5, 3)
+    assert (metrics.up_byte_count, metrics.down_byte_count) == (319, 200) and metrics.byte_count == web.byte_count == 519
+    assert (metrics.syn_count, metrics.fin_count, metrics.rst_count, metrics.ack_count, metrics.psh_count, metrics.urg_count) == (2, 2, 0, 7, 2, 0)
+    assert (metrics.retrans_count, metrics.min_window, metrics.max_window, metrics.sum_window) == (0, 8192, 8192, 8 * 8192)
+    assert (dns.metrics.ack_count, dns.metrics.max_window, dns.metrics.packet_count) == (0, 0, 1)
+    assert web.http is not None and (web.http.method, web.http.host, web.http.path) == ("GET", "a.example", "/shop/item?id=7")
+    assert web.http.status_code == 200 and web.http.content_length == 0
+    assert web.tls is None and web.dns is None and web.quic is None
+    assert tls.tls is not None and (tls.tls.version, tls.tls.version_name, tls.tls.sni) == ("3.3", "TLS 1.2", ["a.example"])
+    assert (tls.tls.alpn, tls.tls.alpn_selected, tls.tls.cipher_suites, tls.tls.cipher_suite) == (["h2", "http/1.1"], "h2", [0xC02F, 0xC030], 0xC02F)
+    assert tls.tls.certificate is None and tls.ext_protocol == ["IPv4", "TCP", "TLS", "HTTPS"]
+    assert repr(web) == "<Flow 10.0.0.1:40000 -> 10.1.0.1:80 (TCP): 8 packets, 519 bytes, 0.080 s, IPv4/TCP/HTTP>"
+
+
+def test_sequences_are_views_with_signs(mixed: Path) -> None:
+    web, _, dns = Wa1kPcap().analyze_file(mixed)
+    lengths = web.features.packet_lengths
+    assert lengths.tolist() == [54, -54, 54, 103, -92, 54, -54, 54]
+    assert lengths.dtype == numpy.int64 and web.features.iats.dtype == numpy.float64
+    assert not lengths.flags.owndata, "it is not copied"
+    assert numpy.shares_memory(lengths, web.packet_lengths)
+    assert (abs(web.features.ip_lengths) == abs(lengths) - 14).all() and (abs(web.features.trans_lengths) == abs(lengths) - 34).all()
+    assert (abs(web.features.app_lengths) == abs(lengths) - 54).all() and web.payload_bytes.tolist() == web.app_lengths.tolist()
+    assert numpy.allclose(web.features.iats, numpy.diff(web.features.timestamps), atol=1e-6)
+    assert web.features.tcp_flags.tolist() == [2, 18, 16, 24, 24, 17, 17, 16]
+    assert len(dns.features.tcp_flags) == len(dns.features.iats) == 0 and len(dns.features.packet_lengths) == 1
+
+
+def test_statistics_follow_their_formulas(mixed: Path) -> None:
+    engine, own = (Wa1kPcap(compute_statistics=how).analyze_file(mixed) for how in (True, False))
+    assert "feature.packet_lengths.mean" in to_dataframe(engine).columns
+    assert "feature.packet_lengths.mean" not in to_dataframe(own).columns
+    for flow, same in zip(engine, own):
+        assert flow.stats.keys() == same.stats.keys()
+        for block, found in flow.stats.items():
+            if not isinstance(found, dict):
+                assert found == same.stats[block]
+                continue
+            values = numpy.abs(getattr(flow.features, "tcp_window_sizes" if block == "tcp_window" else block))
+            deviations = values - values.mean()
+            m2 = (deviations**2).mean() if len(set(values.tolist())) > 1 else 0.0
+            assert found["mean"] == pytest.approx(values.mean()) and found["var"] == pytest.approx(m2)
+            assert found["skew"] == pytest.approx((deviations**3).mean() / m2**1.5 if m2 else 0.0)
+            assert found["kurt"] == pytest.approx((deviations**4).mean() / m2**2 - 3 if m2 else 0.0)
+            assert found["cv"] == pytest.approx(m2**0.5 / values.mean() if values.any() else 0.0)
+            assert found == pytest.approx(same.stats[block], rel=1e-12)
+            assert len(found) == 24
+    web, dns = engine[0], engine[2]
+    assert web.pkt_mean == web.stats["packet_lengths"]["mean"] == 519 / 8 == own[0].pkt_mean
+    assert web.pkt_kurt == web.stats["packet_lengths"]["kurt"] != 0 and web.iat_cv > 0
+    assert (web.pkt_up_count, web.pkt_down_sum, web.app_max) == (5, 200, 49)
+    assert dns.iat_mean == dns.iat_skew == 0.0 and "iats" not in dns.stats, "there is none"
+    assert web.stats["packet_count"] == 8 and web.stats["up_down_pkt_ratio"] == 5 / 3 and web.stats["duration"] == 0.08
+
+
+# Options
+
+
+def counted(path: Path, **options: Any) -> list[int]:
+    return [flow.packet_count for flow in Wa1kPcap(**options).analyze_file(path)]
+
+
+def test_timeouts_end_flows(tmp_path: Path) -> None:
+    udp = traffic.pcap(tmp_path / "udp.pcap", [(t, traffic.udp("10.0.0.1", "10.0.0.2", (1, 2))) for t in (0, 10, 500)])
+    assert counted(udp) == counted(udp, udp_timeout=490) == [3]
+    assert counted(udp, udp_timeout=10) == [2, 1] and counted(udp, udp_timeout=9.999) == [1, 1, 1]
+    tcp = traffic.pcap(tmp_path / "tcp.pcap", [(t, traffic.tcp("10.0.0.1", "10.0.0.2", (1, 2), traffic.ACK)) for t in (0, 300, 601)])
+    assert counted(tcp) == [2, 1] and counted(tcp, tcp_cleanup_timeout=0) == [3] and counted(tcp, tcp_cleanup_timeout=10) == [1, 1, 1]
+
+
+def test_closed_connections_can_be_split(tmp_path: Path) -> None:
+    out, back = ("10.0.0.1", "10.1.0.1", (40000, 80)), ("10.1.0.1", "10.0.0.1", (80, 40000))
+    refused = [(0.0, traffic.tcp(*out, traffic.SYN, seq=100)), (0.1, traffic.tcp(*back, traffic.RST | traffic.ACK))]
+    taken = [(1.0, traffic.tcp(*out, traffic.SYN, seq=5000)), (1.1, traffic.tcp(*back, traffic.SYN | traffic.ACK, seq=900))]
+    path = traffic.pcap(tmp_path / "again.pcap", refused + taken)
+    assert counted(path) == [4] and counted(path, split_connections=True) == [2, 2]
+
+
+def test_packets_are_left_out_as_options_say(tmp_path: Path) -> None:
+    records = traffic.web(0.0)
+    records += [(0.035, records[3][1]), (0.09, traffic.tcp("10.1.0.1", "10.0.0.1", (80, 40000), traffic.RST))]
+    path = traffic.pcap(tmp_path / "web.pcap", sorted(records))
+    assert counted(path) == [9] and counted(path, filter_retrans=False) == [10]
+    assert one(path, filter_retrans=False).metrics.retrans_count == 1 and one(path).metrics.retrans_count == 0
+    assert counted(path, filter_rst=True) == [8] and counted(path, filter_ack=True) == [7]
+    analyzer = Wa1kPcap(filter_rst=True, filter_ack=True)
+    analyzer.analyze_file(path)
+    assert analyzer.stats == {"files_processed": 1, "packets_processed": 10, "packets_filtered": 4, "flows_created": 1, "errors": []}
+    analyzer.reset_stats()
+    assert analyzer.stats["packets_processed"] == 0
+
+
+def test_filters_take_both_languages(tmp_path: Path, day: Path) -> None:
+    assert len(counted(day, bpf_filter="tcp port 80")) == 20 and len(counted(day, bpf_filter="not (tcp) and host 10.1.0.53")) == 100
+    assert len(counted(day, min_packets=2)) == 20 and len(counted(day, bpf_filter="src 10.0.0.2 or 10.0.0.3")) == 2
+    dhcp = [(0.0, traffic.udp("10.0.0.1", "10.0.0.2", (68, 67))), (1.0, traffic.udp("10.0.0.1", "10.0.0.2", (1, 2)))]
+    icmp = traffic._ip("10.0.0.1", "10.0.0.2", 1, b"\x08\0\0\0\0\0\0\0")
+    path = traffic.pcap(tmp_path / "icmp.pcap", [*dhcp, (2.0, icmp)])
+    assert len(counted(path)) == 1 and len(counted(path, default_filter=None)) == 3
+    assert len(counted(path, default_filter="not dhcp")) == 2 and len(counted(path, default_filter=None, bpf_filter="dhcp or icmpv6")) == 1
+    [flow] = Wa1kPcap(default_filter=None, bpf_filter="icmp").analyze_file(path)
+    assert (flow.protocol, flow.key.protocol_name, flow.ext_protocol) == (1, "ICMP", ["IPv4", "ICMP"])
+
+
+def test_reassembly_can_be_left(tmp_path: Path) -> None:
+    path = traffic.pcap(tmp_path / "cut.pcap", hello.connection(0.0, cut=20))
+    flow = one(path)
+    assert flow.tls is not None and flow.tls.sni == ["a.example"], "across segments"
+    alone = one(path, enable_reassembly=False)
+    assert alone.tls is None or alone.tls.sni == []
+    assert alone.packet_count == flow.packet_count
+    records = traffic.web(0.0)
+    web = traffic.pcap(tmp_path / "web.pcap", records)
+    out, request = ("10.0.0.1", "10.1.0.1", (40000, 80)), records[3][1][54:]
+    records[3:4] = [(0.03, traffic.tcp(*out, traffic.ACK, request[:20], seq=1)), (0.031, traffic.tcp(*out, traffic.ACK, request[20:], seq=21))]
+    halves = traffic.pcap(tmp_path / "halves.pcap", records)
+    hosts = [getattr(one(path, enable_reassembly=how).http, "host", None) for path in (web, halves) for how in (True, False)]
+    assert hosts == ["a.example", "a.example", "a.example", None]
+    datagram = traffic.udp("10.0.0.1", "10.0.0.2", (1, 2), b"x" * 24)
+    first, later = bytearray(datagram), bytearray(datagram)
+    first[20] |= 0x20
+    later[21] = 4
+    pieces = traffic.pcap(tmp_path / "pieces.pcap", [(0.0, bytes(first)), (0.1, bytes(later))])
+    assert sum(counted(pieces)) == 2 and sum(counted(pieces, enable_reassembly=False)) == 1
+
+
+def test_packets_come_with_verbose_mode(mixed: Path) -> None:
+    flow = Wa1kPcap(verbose_mode=True).analyze_file(mixed)[0]
+    packet = flow.packets[3]
+    assert packet.wirelen == packet.app_len + 54 == packet.ip_len + 14 and packet.is_client_to_server and packet.packet_index == 3
+    assert packet.tcp is not None and packet.tcp.psh and packet.tcp.ack and not packet.tcp.syn and packet.tcp.win == 8192
+    assert len(flow.packets_forward()) == 5 and len(flow.packets_reverse()) == 3
+    with pytest.raises(AttributeError, match="not their bytes"):
+        packet.raw_data
+    with pytest.raises(pcap_compactor.Error, match=r"flow\.tls"):
+        packet.payload
+    with pytest.raises(pcap_compactor.Error, match="verbose_mode=True"):
+        Wa1kPcap().analyze_file(mixed)[0].packets
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"save_raw_bytes": True}, "save_raw_bytes = True: .* read bytes with dpkt or scapy"),
+        ({"udp_timeout": -1}, "udp_timeout = -1: seconds, 0 for any"),
+        ({"tcp_cleanup_timeout": float("nan")}, "tcp_cleanup_timeout = nan"),
+        ({"udp_timeout": 1e300}, "udp_timeout"),
+        ({"filter_ack": 1}, "filter_ack = 1: True or False"),
+        ({"verbose_mode": None}, "verbose_mode = None: True or False"),
+        ({"bpf_filter": "tcp prt 80"}, "`prt` cannot follow `tcp`"),
+        ({"bpf_filter": "tls and port 8443"}, "packets are not chosen by tls; .* if flow.tls"),
+        ({"bpf_filter": 5}, "bpf_filter = 5: a filter in tcpdump's language"),
+        ({"min_packets": "few"}, "min_packets = 'few': a whole number"),
+        ({"threads": 0}, "threads = 0"),
+    ],
+)
+def test_options_that_are_not_taken_are_named(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(pcap_compactor.OptionError, match=words):
+        Wa1kPcap(**options)
+
+
+def test_options_and_names_of_other_versions_say_what_there_is() -> None:
+    for name in ("engine", "enabled_features", "protocols", "app_layer_parsing"):
+        with pytest.raises(TypeError, match=f"takes no {name}: "):
+            Wa1kPcap(**cast(Any, {name: None}))
+    with pytest.raises(TypeError, match="takes no udp_timout"):
+        Wa1kPcap(udp_timout=5)  # type: ignore[arg-type]
+    with pytest.raises(ImportError, match="tcpdump's language"):
+        exec("from pcap_compactor.wa1kpcap import PacketFilter")
+    assert repr(Wa1kPcap(60, verbose_mode=True, min_packets=2)) == "Wa1kPcap(udp_timeout=60, verbose_mode=True, min_packets=2)"
+
+
+# Captures
+
+
+def test_folders_give_a_list_each(day: Path, mixed: Path) -> None:
+    (day.parent / "notes.pcap").write_text("no capture, but a text that is long enough to be asked what it is")
+    (day.parent / "other.cap").write_bytes(mixed.read_bytes())
+    analyzer = Wa1kPcap()
+    with pytest.warns(pcap_compactor.DamageWarning, match="notes.pcap"):
+        found = analyzer.analyze_directory(day.parent)
+    assert {name: len(flows) for name, flows in found.items()} == {"day.pcap": 320, "mixed.pcap": 3}
+    assert len(analyzer.stats["errors"]) == 1 and analyzer.stats["files_processed"] == 2
+    assert list(analyzer.analyze_directory(day.parent, "*.cap")) == ["other.cap"] and analyzer.analyze_directory(day.parent, "*.x") == {}
+    with pytest.raises(FileNotFoundError):
+        analyzer.analyze_directory(day.parent / "none")
+    with pytest.raises(TypeError, match="each value"):
+        to_csv(cast(Any, found), day.parent / "all.csv")
+
+
+def test_flows_come_as_they_end_and_progress_is_told(day: Path) -> None:
+    told: list[tuple[int, int, int, bool]] = []
+    analyzer = Wa1kPcap(threads=1, progress=lambda *far: told.append(cast(Any, far)))
+    flows = analyzer.iter_file(day)
+    assert next(flows).key == analyzer.analyze_file(day)[0].key
+    assert told[-1][2:] == (460, True)
+    assert len(list(flows)) == 319
+
+
+def test_bad_captures_are_errors_with_their_paths(tmp_path: Path, mixed: Path) -> None:
+    analyzer = Wa1kPcap()
+    with pytest.raises(FileNotFoundError, match="missing.pcap") as told:
+        analyzer.analyze_file(tmp_path / "missing.pcap")
+    assert isinstance(told.value, pcap_compactor.InputError) and told.value.path == str(tmp_path / "missing.pcap")
+    with pytest.raises(pcap_compactor.InputError, match="analyze_directory"):
+        analyzer.analyze_file(tmp_path)
+    (tmp_path / "notes").write_text("no capture, but a text that is long enough to be asked what it is")
+    with pytest.raises(pcap_compactor.InputError, match="notes"):
+        analyzer.analyze_file(tmp_path / "notes")
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(mixed.read_bytes()[:-5])
+    with pytest.warns(pcap_compactor.DamageWarning, match="truncated"):
+        assert len(analyzer.analyze_file(cut)) == 2
+    empty = traffic.pcap(tmp_path / "empty.pcap", [])
+    assert analyzer.analyze_file(empty) == []
+    assert to_dict([]) == [] and len(to_dataframe([])) == 0
+    assert to_dataframe([]).columns.tolist() == to_dataframe(analyzer.analyze_file(mixed)).columns.tolist()
+    to_csv([], tmp_path / "empty.csv")
+    to_json([], tmp_path / "empty.json")
+    assert json.loads((tmp_path / "empty.json").read_text()) == []
+
+
+# Export
+
+
+def test_frames_have_rows_of_any_flows(day: Path) -> None:
+    flows = Wa1kPcap().analyze_file(day)
+    some = [flows[300], flows[2], flows[2]] + Wa1kPcap(compute_statistics=False).analyze_file(day)[:2]
+    frame = to_dataframe(some)
+    assert frame["key"].tolist() == [str(flow.key) for flow in some]
+    assert frame["feature.packet_lengths"].iloc[1] == flows[2].packet_lengths.tolist()
+    assert frame["feature.packet_lengths.mean"].isna().tolist() == [False, False, False, True, True]
+    web = to_dataframe([flow for flow in flows if flow.http])
+    assert web["http"].iloc[0] == {"host": "a.example", "user_agent": None} and web["tls"].iloc[0] is None
+    assert web["ext_protocol"].iloc[0] == ["IPv4", "TCP", "HTTP"] and web["feature.iats.count"].dtype.kind == "i"
+    assert len(to_dataframe(flows, include_features=False).columns) == 19
+    assert len(to_dataframe(iter(flows))) == 320
+    web.loc[0, "packet_count"] = 5
+    assert web["packet_count"].tolist()[0] == 5, "it can be written to"
+
+
+def test_files_say_what_flows_say(mixed: Path, tmp_path: Path) -> None:
+    flows = Wa1kPcap().analyze_file(mixed)
+    exporter = FlowExporter(include_features=True)
+    for name in ("flows.csv", "flows.json", "flows.parquet"):
+        exporter.save(flows, tmp_path / name)
+    assert json.loads((tmp_path / "flows.json").read_text()) == to_dict(flows)
+    expected = json.dumps(to_dict(flows), indent=2)
+    assert (tmp_path / "flows.json").read_text() == expected
+    to_json(flows, tmp_path / "tight.json", indent=None)
+    assert (tmp_path / "tight.json").read_text() == json.dumps(to_dict(flows))
+    frame = pandas.read_csv(tmp_path / "flows.csv")
+    assert frame.columns.tolist() == to_dataframe(flows).columns.tolist() == pyarrow.parquet.read_table(tmp_path / "flows.parquet").column_names
+    assert eval(frame["feature.packet_lengths"][0]) == flows[0].packet_lengths.tolist() and eval(frame["tls"][1])["sni"] == ["a.example"]
+    with pytest.raises(ValueError, match=r"ends in one of \.csv, \.json, \.parquet"):
+        exporter.save(flows, tmp_path / "flows.xml")
+    flat = to_list_of_dicts(flows, flatten_features=True)[0]
+    assert flat["feature.statistics.packet_lengths.mean"] == flows[0].pkt_mean and flat["feature.timestamps"] == flows[0].timestamps.tolist()
+    assert FlowExporter(flatten_features=True).to_dict(flows)[0] == flat
+    assert FlowExporter(include_features=False).to_dict(flows) == [flow.to_dict() for flow in flows]
+    to_csv(flows, tmp_path / "base.csv", include_features=False)
+    assert len(pandas.read_csv(tmp_path / "base.csv").columns) == 19
+
+
+# Features of one's own
+
+
+class Bursts(BaseIncrementalFeature):
+    """Turns of direction."""
+
+    def __init__(self) -> None:
+        super().__init__("bursts", FeatureType.STATISTICAL)
+
+    def initialize(self, flow: Flow) -> None:
+        self.turns, self.last = 0, None
+
+    def update(self, flow: Flow, pkt: ParsedPacket) -> None:
+        self.turns += self.last is not None and pkt.is_client_to_server != self.last
+        self.last = cast(Any, pkt.is_client_to_server)
+
+    def get_value(self, flow: Flow) -> int:
+        return self.turns
+
+
+def test_features_of_ones_own_are_worked_out_and_exported(mixed: Path, tmp_path: Path) -> None:
+    analyzer = Wa1kPcap()
+    analyzer.register_feature("bursts", Bursts())
+    analyzer.register_feature("share_up", lambda flow: flow.metrics.up_byte_count / flow.byte_count)
+    flows = analyzer.analyze_file(mixed)
+    assert flows[0].get_features() == {"bursts": 6, "share_up": 319 / 519}
+    frame = to_dataframe(flows)
+    assert frame.columns[-2:].tolist() == ["feature.bursts", "feature.share_up"]
+    assert frame["feature.bursts"].tolist() == [6, 3, 0] and frame["feature.share_up"].dtype == float
+    FlowExporter().save(flows, tmp_path / "own.csv")
+    FlowExporter().save(flows, tmp_path / "own.parquet")
+    assert pandas.read_csv(tmp_path / "own.csv")["feature.bursts"].tolist() == [6, 3, 0]
+    assert pyarrow.parquet.read_table(tmp_path / "own.parquet")["feature.bursts"].to_pylist() == [6, 3, 0]
+    assert to_dict(flows)[0]["features"]["bursts"] == 6
+    assert Wa1kPcap().analyze_file(mixed)[0].get_features() == {}
+
+
+def test_features_can_be_for_every_analyzer(mixed: Path) -> None:
+    @register_feature("tcp_push_ratio", FeatureType.STATISTICAL, description="packets with PSH of all")
+    def ratio(flow: Flow) -> float:
+        return flow.metrics.psh_count / flow.packet_count
+
+    try:
+        assert list_features() == {"tcp_push_ratio": (FeatureType.STATISTICAL, "packets with PSH of all")}
+        flow = Wa1kPcap().analyze_file(mixed)[0]
+        assert flow.get_features() == {"tcp_push_ratio": 2 / 8} and ratio(flow) == 2 / 8
+        flow.register_incremental_feature("bursts", Bursts())
+        assert flow.feature_values == {"tcp_push_ratio": 2 / 8, "bursts": 6}
+    finally:
+        assert unregister_feature("tcp_push_ratio") and not unregister_feature("tcp_push_ratio")
+
+
+def test_what_a_feature_raises_names_it(mixed: Path) -> None:
+    analyzer = Wa1kPcap()
+    analyzer.register_feature("broken", lambda flow: 1 // 0)
+    with pytest.raises(ZeroDivisionError) as raised:
+        to_dataframe(analyzer.analyze_file(mixed))
+    assert "in feature 'broken' of <Flow 10.0.0.1" in raised.value.__notes__[0]
+    with pytest.raises(pcap_compactor.OptionError, match="neither a function of a flow nor"):
+        analyzer.register_feature("five", cast(Any, 5))
+    with pytest.raises(pcap_compactor.OptionError, match="dependencies"):
+        register_feature("waits", dependencies=["other"])
