@@ -142,9 +142,9 @@ impl<'r, 'v> Run<'r, 'v> {
     /// No packet before `until` will come; whether one behind it will is known.
     fn quiet(&mut self, until: Timestamp, follows: bool) -> Result<()> {
         let Run { views, worker, .. } = self;
-        merge(vec![worker.close(Some(until))], views)?;
         worker.quiet(until, follows);
-        let mark = Mark { newest: until, last: until, next_file: Timestamp::MAX, fragments: 0 };
+        merge(vec![worker.close(Some(until))], views)?;
+        let mark = Mark { newest: until, last: until, end: until, next_file: Timestamp::MAX, fragments: 0 };
         merge(vec![worker.mark(mark)], views)
     }
 

@@ -67,7 +67,13 @@ impl<'p> Reader<'p> {
 
     /// Sets markers, for views that want them; `next_file` is when the next file begins.
     pub(super) fn with_marks(mut self, next_file: Option<Timestamp>) -> Reader<'p> {
-        let mark = |next_file| Mark { newest: Timestamp::MIN, last: Timestamp::MIN, next_file, fragments: 0 };
+        let mark = |next_file| Mark {
+            newest: Timestamp::MIN,
+            last: Timestamp::MIN,
+            end: Timestamp::MIN,
+            next_file,
+            fragments: 0,
+        };
         self.marks = next_file.map(|next_file| Marks { records: 0, mark: mark(next_file) });
         self
     }
@@ -110,7 +116,9 @@ impl<'p> Reader<'p> {
             marks.mark.newest = list.iter().fold(marks.mark.newest, |newest, record| newest.max(record.time));
             let (behind, first) = self.behind;
             let stays = |time: Timestamp| Timestamp(time.0.saturating_sub(behind)).max(first.min(time));
-            marks.mark.last = list.last().map_or(marks.mark.last, |record| stays(record.time));
+            if let Some(record) = list.last() {
+                (marks.mark.last, marks.mark.end) = (stays(record.time), record.time);
+            }
         }
         let read = list.iter().fold(Amount::default(), |sum, record| sum + Amount::one(record.wire, record.captured));
         let mut refused = Amount::default();

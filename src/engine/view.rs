@@ -43,8 +43,10 @@ impl Batch<'_> {
 pub struct Mark {
     /// The newest of the records since the marker before, in this file.
     pub newest: Timestamp,
-    /// The last of these records: one wild time among them does not show here.
+    /// The last of these records: one wild time among them does not show here. A run without an end stays behind it.
     pub last: Timestamp,
+    /// The same, wherever the run stays.
+    pub end: Timestamp,
     /// When the next file begins, which may be before this one ends; the latest time if there is none.
     pub next_file: Timestamp,
     /// Fragments among the packets since the marker before, in this file, of all shards.
@@ -57,7 +59,25 @@ pub const MARK: usize = 65_536;
 /// What a shard view hands over at a marker; only its own view looks inside.
 pub type Part = Box<dyn Any + Send>;
 
-/// A product computed from packets.
+/// How long a view looks back in packet time, nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Hindsight {
+    /// Behind a marker of no file, which says that no packet before it will come, records that are to come are of a time that lies no further
+    /// before it; those of empty time between packets aside.
+    pub records: i64,
+    /// A 5-tuple that has been silent for longer is as one that was never seen.
+    pub flows: i64,
+}
+
+impl Hindsight {
+    /// That of two views.
+    #[must_use]
+    pub fn max(self, other: Hindsight) -> Hindsight {
+        Hindsight { records: self.records.max(other.records), flows: self.flows.max(other.flows) }
+    }
+}
+
+/// A product computed from packets. What it makes follows from packets, files and markers alone, whatever other views there are in the run.
 pub trait View {
     /// Whether its shards need flow ids. A run in which no view does keeps no flow table.
     fn wants_flows(&self) -> bool {
@@ -77,6 +97,11 @@ pub trait View {
     /// Whether its shards are asked for what is complete behind every batch, so that it leaves a stream at once.
     fn wants_batches(&self) -> bool {
         false
+    }
+
+    /// How long its shards look back, behind the time that a marker tells.
+    fn hindsight(&self) -> Hindsight {
+        Hindsight::default()
     }
 
     /// Its part in one worker.
@@ -122,8 +147,20 @@ pub trait ShardView: Send {
         None
     }
 
+    /// Asked behind every batch, in a run in which a view [wants](View::wants_batches) that: what is complete by what it has seen itself, or nothing.
+    /// A view that does not want it hands over nothing, so that it makes the same beside one that does.
+    fn hand_over(&mut self) -> Option<Part> {
+        None
+    }
+
+    /// Asked behind a marker, when what it handed over there is taken: all records that are yet to come are of this time or later. Packets that come
+    /// though they are of a time before the marker's may make others. A view whose records are of windows has no say in it.
+    fn settled(&self) -> Timestamp {
+        Timestamp::MAX
+    }
+
     /// No packet before `until` will come, though none from then on has come yet; `follows` is whether it is known that one will.
-    /// A marker comes next, which is of no file.
+    /// What windows end there is [closed](ShardView::close) next, and then comes a marker, which is of no file.
     fn quiet(&mut self, _until: Timestamp, _follows: bool) {}
 
     /// Moves the ids of flows that it has come to need no more since it was last asked to `flows`; asked behind each marker.

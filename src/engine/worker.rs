@@ -59,7 +59,7 @@ impl Worker {
 
     /// Asks for what is complete by what the views have seen themselves; a part for each view that has one.
     pub(super) fn hand_over(&mut self) -> Vec<Option<Part>> {
-        self.close(Some(Timestamp::MIN))
+        self.views.iter_mut().map(|view| view.hand_over()).collect()
     }
 
     /// Tells the views that no packet before a time will come, and whether it is known that one will behind it.

@@ -111,6 +111,8 @@ struct Product {
     records: u64,
     hours: u64,
     newest: Option<Timestamp>,
+    late: u64,
+    stray: u64,
 }
 
 impl Health {
@@ -236,6 +238,14 @@ impl Health {
     /// Records were made.
     pub fn records(&self, product: &str, sensor: &str, rows: u64) {
         self.product(product, sensor, |product| product.records += rows);
+    }
+
+    /// So many records of hours that were out stand in the next: `late` of packets that came late, and others, which should have been waited for.
+    pub fn moved(&self, product: &str, sensor: &str, late: u64, stray: u64) {
+        self.product(product, sensor, |product| {
+            product.late += late;
+            product.stray += stray;
+        });
     }
 
     /// The hour that begins at `start` is out.

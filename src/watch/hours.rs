@@ -9,6 +9,7 @@ use super::health::Health;
 use super::journal::{Journal, Out, Written};
 use super::output::Output;
 use super::spans::{HOUR, hour};
+use super::standing::Standing;
 use crate::capture::hour_folder;
 use crate::error::Result;
 use crate::sink::atomic::AtomicFile;
@@ -109,24 +110,74 @@ impl Record for Line {
 /// The hours of a product that are under way.
 pub(super) struct Hours {
     place: Place,
+    standing: Arc<Standing>,
     /// The first line of each file.
     header: Vec<u8>,
     open: BTreeMap<i64, (Sorted<Line>, u64)>,
     /// What the clock has passed in this run, whether or not it was out before.
     passed: i64,
+    /// What a clock has passed, where no packet said so.
+    spoken: i64,
+    /// Rows of hours that had been passed.
+    moved: Moved,
+    /// What was said of these.
+    told: Moved,
+}
+
+/// Rows that stand in an hour that they are not of, since the hour before was out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Moved {
+    /// As many as packets came late.
+    late: u64,
+    /// Others: they should have been waited for.
+    stray: u64,
+}
+
+/// A row and where it stands.
+pub(super) struct Placed {
+    /// What it is of, nanoseconds.
+    pub(super) time: i64,
+    /// Its place among the rows of the hour; of equal ones their text decides.
+    pub(super) order: i64,
+    /// It tells of a time without packets.
+    pub(super) is_empty: bool,
+    pub(super) text: Vec<u8>,
 }
 
 impl Hours {
     pub(super) fn new(place: Place, header: Vec<u8>) -> Hours {
-        Hours { place, header, open: BTreeMap::new(), passed: i64::MIN }
+        let (passed, spoken) = (i64::MIN, i64::MIN);
+        let (standing, open) = (Arc::default(), BTreeMap::new());
+        Hours { place, standing, header, open, passed, spoken, moved: Moved::default(), told: Moved::default() }
     }
 
-    /// Takes a row of a time. Rows of an hour stand in the order of `order`, then of their text. One of an hour that was passed is of the
-    /// first that was not; one of an hour that is out was written before.
-    pub(super) fn row(&mut self, time: i64, order: i64, text: Vec<u8>) -> Result<()> {
-        let hour = hour(time).max(self.passed);
+    /// What its view tells.
+    pub(super) fn standing(&self) -> &Arc<Standing> {
+        &self.standing
+    }
+
+    /// Up to where hours have been passed or are out, nanoseconds.
+    pub(super) fn passed(&self) -> i64 {
+        self.passed.max(self.place.until())
+    }
+
+    /// It goes on where hours up to `until` had been passed: what comes for these came late the first time, too.
+    pub(super) fn resume(&mut self, until: i64) {
+        self.passed = self.passed.max(until.min(self.place.until()));
+    }
+
+    /// Takes a row. One of an hour that is out was written before. One of an hour that was passed is of the first that was not, and that is counted:
+    /// only packets that came late make such, and a gap that nobody knew of when the clock passed its hour.
+    pub(super) fn row(&mut self, row: Placed) -> Result<()> {
+        let Placed { time, order, is_empty, text } = row;
+        let own = hour(time);
+        let hour = own.max(self.passed);
         if hour < self.place.until() {
             return Ok(());
+        }
+        if own < hour && !(is_empty && own < self.spoken) {
+            let is_late = self.moved.late < self.standing.late();
+            *(if is_late { &mut self.moved.late } else { &mut self.moved.stray }) += 1;
         }
         let scratch = || Scratch::with_output(self.place.output.path().to_owned());
         let (rows, count) = self.open.entry(hour).or_insert_with(|| (Sorted::new(scratch()), 0));
@@ -134,11 +185,41 @@ impl Hours {
         rows.push(Line { order, text })
     }
 
-    /// Nothing of hours that end at `until` or before will come.
-    pub(super) fn pass(&mut self, until: i64, needs: i64) -> Result<()> {
+    /// Says how many rows stand in an hour that they are not of, as far as that was not said.
+    fn tell_moved(&mut self) {
+        let Moved { late, stray } = self.moved;
+        let (new_late, new_stray) = (late - self.told.late, stray - self.told.stray);
+        self.told = self.moved;
+        let Place { product, sensor, health, .. } = &self.place;
+        health.moved(product, sensor, new_late, new_stray);
+        if new_late > 0 {
+            let what = format!(
+                "{product}: {new_late} records of hours that were out stand in the next: their packets came late"
+            );
+            tracing::warn!(%sensor, "{what}");
+            health.trouble(format!("{sensor}: {what}"));
+        }
+        if new_stray > 0 {
+            let what = format!(
+                "{product}: {new_stray} records stand in the hour behind their own, which was out too early: this is an error of the program; \
+                 please report it"
+            );
+            tracing::error!(%sensor, "{what}");
+            health.trouble(format!("{sensor}: {what}"));
+        }
+    }
+
+    /// Nothing of hours that end at `until` or before will come; a clock says so if `is_quiet`.
+    pub(super) fn pass(&mut self, until: i64, needs: i64, is_quiet: bool) -> Result<()> {
         self.passed = self.passed.max(until);
+        if is_quiet {
+            self.spoken = self.spoken.max(until);
+        }
         if until <= self.place.until() {
             return Ok(());
+        }
+        if self.moved != self.told {
+            self.tell_moved();
         }
         while let Some(first) = self.open.first_entry().filter(|first| first.key().saturating_add(HOUR) <= until) {
             let (hour, (rows, count)) = first.remove_entry();
@@ -165,6 +246,6 @@ impl Hours {
     pub(super) fn finish(&mut self) -> Result<()> {
         let Some((&last, _)) = self.open.last_key_value() else { return Ok(()) };
         let until = last.saturating_add(HOUR);
-        self.pass(until, until)
+        self.pass(until, until, false)
     }
 }

@@ -18,7 +18,7 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 pub(super) use self::control::Control;
-use self::feeding::LineFeed;
+use self::feeding::{LineFeed, Passing};
 use self::waiting::{Coming, Waiting};
 use super::Settings;
 use super::arrivals::Arrival;
@@ -28,9 +28,10 @@ use super::output::Output;
 use super::pipeline::Permits;
 use super::products::Making;
 use super::spans::{News, Passed, Spans};
+use super::standing::told;
 use super::wild::tame;
 use crate::engine::Engine;
-use crate::engine::view::View;
+use crate::engine::view::{Hindsight, View};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 
@@ -191,9 +192,15 @@ impl Line {
             makings.push(making);
         }
         let hours: Vec<_> = makings.iter().filter_map(Making::hours).collect();
-        let silence = makings.iter().map(Making::silence).max().unwrap_or(0);
-        let margins: Vec<i64> = hours.iter().map(|(_, margin)| *margin).collect();
-        let of_margin = hours.clone();
+        let mut passing = Vec::new();
+        let mut hindsight = Hindsight::default();
+        for making in &mut makings {
+            let of_view = making.view(&settings.config, &self.sensor)?.hindsight();
+            hindsight = hindsight.max(of_view);
+            passing.push(Passing { hours: making.hours(), waits: of_view.records });
+        }
+        let standings: Vec<_> = hours.iter().map(|hours| Arc::clone(hours.borrow().standing())).collect();
+        let of_product = hours.clone();
         let (health, sensor) = (Arc::clone(&self.health), Arc::clone(&self.sensor));
         let clock = Rc::new(Cell::new(Timestamp::MIN));
         let tells = Rc::clone(&clock);
@@ -203,11 +210,11 @@ impl Line {
                 health.live_flows(&sensor, flows);
                 Ok(())
             }
-            News::Passed(Passed { margin, until, needs }) => {
-                of_margin.get(margin).map_or(Ok(()), |(hours, _)| hours.borrow_mut().pass(until, needs))
+            News::Passed(Passed { product, until, needs, is_quiet }) => {
+                of_product.get(product).map_or(Ok(()), |hours| hours.borrow_mut().pass(until, needs, is_quiet))
             }
         };
-        let spans = Spans::new(&margins, silence, Rc::new(RefCell::new(hears)));
+        let spans = Spans::new(standings, hindsight.flows, Rc::new(RefCell::new(hears)));
         let mut needs = Timestamp::MAX;
         for product in settings.by_hour() {
             needs = needs.min(journal.out(&self.sensor, &product.name())?.needs);
@@ -231,7 +238,7 @@ impl Line {
             clock,
             top: Timestamp::MIN,
             spoken: i64::MIN,
-            margins: margins.iter().copied().chain([0]).collect(),
+            passing,
             settings: Arc::clone(settings),
             permit: None,
             why: None,
@@ -246,12 +253,17 @@ impl Line {
         for making in &mut makings {
             // The first one tells what all see.
             let seen = views.is_empty().then(|| Arc::clone(&feed.seen));
-            views.push(tame(making.view(&settings.config, &self.sensor)?, seen));
+            let standing = making.hours().map(|hours| Arc::clone(hours.borrow().standing()));
+            let view = making.view(&settings.config, &self.sensor)?;
+            views.push(match standing {
+                Some(standing) => tame(Box::new(told(view, standing)), seen),
+                None => tame(view, seen),
+            });
         }
         let mut views: Vec<&mut dyn View> = views.iter_mut().map(|view| view as &mut dyn View).collect();
         let mut spans = tame(Box::new(spans), None);
-        if !margins.is_empty() {
-            // Last, so that at each marker rows come before what has been passed.
+        if !hours.is_empty() {
+            // Last, so that at each marker it hears what the others say, and rows come before what has been passed.
             views.push(&mut spans);
         }
         let ran = engine.stream(&mut feed, &mut views);
@@ -259,7 +271,7 @@ impl Line {
         match (ran, feed.why.take()) {
             (Err(_), Some(why)) => Ok(why),
             (Ok(_), _) => {
-                hours.iter().try_for_each(|(hours, _)| hours.borrow_mut().finish())?;
+                hours.iter().try_for_each(|hours| hours.borrow_mut().finish())?;
                 let mut until = Timestamp::MIN;
                 for product in settings.by_hour() {
                     until = until.max(journal.out(&self.sensor, &product.name())?.until);

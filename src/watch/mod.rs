@@ -21,9 +21,11 @@
 //! # Hours and captures
 //!
 //! A product by the hour has a file an hour (`hours.rs`), `OUT/<product>/<sensor>/YYYY/MM/DD/HH.<ext>`. A group is of the hour of its window, a flow of
-//! the hour of its last packet, a bucket of the hour in which it begins. A file appears whole, when the hour is complete: by packet time, nothing of
-//! it can come any more. What comes for an hour that is out stands in the first that is not. Packets of a wild time are
-//! in no hour (`wild.rs`).
+//! the hour of its last packet, a bucket of the hour in which it begins. A file appears whole, when the hour is complete: nothing of it can come any
+//! more, by what the view says that makes it (`standing.rs`). A view says at each marker from when on records are still to come, so nobody else has to
+//! guess what it holds. A record of an hour that is out stands in the first that is not, and is counted (`hours.rs`): packets that come late
+//! inside their file make such, and nothing else does; but the rows of a gap that began before the wall clock closed its hour stand there, too.
+//! Packets of a wild time are in no hour (`wild.rs`).
 //!
 //! A product by the capture has a file for each, `OUT/<product>/<sensor>/<its place in the sensor's folder>.<ext>`: what the commands make of it
 //! (`products/by_capture.rs`), when it has come, whatever its place among the others. The journal has which captures have theirs. Where nothing is made by
@@ -58,6 +60,7 @@ mod queue;
 mod settings;
 mod sifted;
 mod spans;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod wild;

@@ -127,9 +127,18 @@ impl Product {
         if self.csv { "csv" } else { "jsonl" }
     }
 
-    /// How long before a packet lies what it may change, nanoseconds: a flow that had ended may go on with it.
-    pub(super) fn reach(&self) -> i64 {
-        self.flow_settings().map_or(0, |settings| by_hour::silence(&settings))
+    /// The earliest time of records that a packet of a time may change, nanoseconds: a flow that had ended may go on with it, its bucket has begun, and
+    /// the long gap that it comes into may be one row. `gap` is from the last packet before it to the first behind it.
+    pub(super) fn changes(&self, time: i64, gap: [i64; 2]) -> i64 {
+        match (&self.kind, self.flow_settings()) {
+            (_, Some(settings)) => time.saturating_sub(settings.hindsight().records),
+            (Kind::Buckets { width, .. }, None) => {
+                let empty = gap[1].saturating_sub(gap[0]) / *width;
+                let from = if empty.unsigned_abs() > BucketSettings::default().gap_limit { gap[0] } else { time };
+                from.div_euclid(*width).saturating_mul(*width)
+            }
+            (Kind::Groups | Kind::Flows(_), None) => time,
+        }
     }
 
     /// Refuses flows that nothing ends: their rows would never be complete.

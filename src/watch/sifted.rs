@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::FileReport;
 use crate::engine::ledger::{Amount, Intake};
-use crate::engine::view::{Part, ShardView, View};
+use crate::engine::view::{Hindsight, Part, ShardView, View};
 use crate::error::Result;
 
 /// What is kept from a view, by all of its shards.
@@ -54,6 +54,10 @@ impl View for Sifted<'_> {
 
     fn wants_batches(&self) -> bool {
         self.view.wants_batches()
+    }
+
+    fn hindsight(&self) -> Hindsight {
+        self.view.hindsight()
     }
 
     fn shard(&self) -> Box<dyn ShardView> {

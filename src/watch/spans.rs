@@ -1,15 +1,20 @@
 //! From where packets have to be read again to make what is not out yet.
 //!
-//! A span is the time in which a 5-tuple was never silent for longer than any flow may be. How its flows end, by whatever rule, follows
-//! from the packets of the span alone. So the flows of an hour, and those that bucket rows call new, can be made from all packets since the
-//! earliest span began that reaches into that hour. The last packet before it is needed as well: rows of empty buckets begin behind it.
-//! The view tells that whenever the clock passes the end of an hour by a margin.
+//! A span is the time in which a 5-tuple was never silent for longer than any view remembers it ([`View::hindsight`]). What lies before a span has
+//! no say in it: how its flows begin and end, and which of them bucket rows call new, follows from the packets of the span. So the records of an hour
+//! can be made from all packets since the earliest span began that reaches into that hour, or to what a view may still remember at the clock. A flow
+//! that has not left is of such a span, also where a packet that begins the next one waits: its view ends it at the marker
+//! ([`ShardView::settled`] says what is to come). The last packet before the hour is needed as well: rows of empty buckets begin behind it.
+//!
+//! The view tells that whenever what a product has [settled](Standing::settled) passes the end of an hour. So an hour is complete when the view
+//! that makes it says so, and what is needed goes by the same word.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::standing::Standing;
 use crate::engine::ledger::Intake;
 use crate::engine::view::{Batch, Mark, Part, ShardView, View};
 use crate::error::Result;
@@ -27,12 +32,14 @@ pub(super) fn hour(time: i64) -> i64 {
 /// Hours that end here are complete: nothing of them comes any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Passed {
-    /// Whose margin it is, by its place in the list.
-    pub(super) margin: usize,
+    /// Of which product, by its place in the list.
+    pub(super) product: usize,
     /// The end of an hour.
     pub(super) until: i64,
     /// The earliest packet that is needed for what is not complete.
     pub(super) needs: i64,
+    /// No packet says so, but a clock.
+    pub(super) is_quiet: bool,
 }
 
 /// Hears what has been passed, and how many 5-tuples are live.
@@ -48,15 +55,15 @@ pub(super) enum News {
 
 /// See the module.
 pub(super) struct Spans {
-    margins: Arc<[i64]>,
+    standings: Arc<[Arc<Standing>]>,
     silence: i64,
     hears: Hears,
 }
 
 impl Spans {
-    /// Tells when the clock, by packets, is behind the end of an hour by one of `margins`. A span ends with `silence`. Both in nanoseconds.
-    pub(super) fn new(margins: &[i64], silence: i64, hears: Hears) -> Spans {
-        Spans { margins: margins.into(), silence, hears }
+    /// Tells when one of `standings` is behind the end of an hour. A span ends with a silence longer than `silence`, nanoseconds.
+    pub(super) fn new(standings: Vec<Arc<Standing>>, silence: i64, hears: Hears) -> Spans {
+        Spans { standings: standings.into(), silence, hears }
     }
 }
 
@@ -68,8 +75,11 @@ impl View for Spans {
     fn shard(&self) -> Box<dyn ShardView> {
         Box::new(Shard {
             silence: self.silence,
-            passed: vec![i64::MIN; self.margins.len()],
-            margins: Arc::clone(&self.margins),
+            passed: vec![i64::MIN; self.standings.len()],
+            standings: Arc::clone(&self.standings),
+            passed_last: i64::MIN,
+            looked: i64::MIN,
+            is_quiet: false,
             spans: Vec::new(),
             behind: BTreeMap::new(),
             latest: BTreeMap::new(),
@@ -77,7 +87,6 @@ impl View for Spans {
             is_new: false,
             next: i64::MAX,
             clock: i64::MIN,
-            looked: i64::MIN,
             live: 0,
             ended: Vec::new(),
         })
@@ -106,11 +115,11 @@ struct Span {
 const NONE: Span = Span { first: i64::MAX, last: i64::MIN };
 
 struct Shard {
-    margins: Arc<[i64]>,
+    standings: Arc<[Arc<Standing>]>,
     silence: i64,
     /// By flow.
     spans: Vec<Span>,
-    /// Of spans behind which another began: the earliest begin, by the hour of the end.
+    /// Of spans that are over: the earliest begin, by the hour of the end.
     behind: BTreeMap<i64, i64>,
     /// The latest packet of each hour from the earliest that was not passed on, and of the one before.
     latest: BTreeMap<i64, i64>,
@@ -121,9 +130,14 @@ struct Shard {
     /// When the file behind it begins.
     next: i64,
     clock: i64,
-    /// When it was last looked for what is over.
-    looked: i64,
+    /// By product: up to where hours have been passed.
     passed: Vec<i64>,
+    /// The latest of these.
+    passed_last: i64,
+    /// Spans that ended before have been let go of.
+    looked: i64,
+    /// The marker that comes next is of no file.
+    is_quiet: bool,
     /// Spans that are held.
     live: usize,
     ended: Vec<u32>,
@@ -139,26 +153,35 @@ impl Shard {
         firsts.chain(behind).chain(before).min().unwrap_or(until).min(until)
     }
 
-    /// Lets go of what is over and of no hour to come, once an hour.
+    /// Lets go of what no view remembers, once an hour. Of what has not been passed, the begin stays.
     fn expire(&mut self) {
         let earliest = self.passed.iter().copied().min().unwrap_or(i64::MIN);
         if let Some((&hour, _)) = self.latest.range(..earliest).next_back() {
             self.latest = self.latest.split_off(&hour);
         }
-        let before = earliest.min(self.clock.saturating_sub(self.silence));
-        if before.saturating_sub(self.looked) < self.silence {
+        let before = hour(self.clock.saturating_sub(self.silence));
+        self.behind = self.behind.split_off(&earliest.min(before));
+        if before <= self.looked {
             return;
         }
         self.looked = before;
-        self.behind = self.behind.split_off(&hour(before));
         for (flow, span) in (0..).zip(&mut self.spans) {
             if span.last < before && span.first <= span.last {
+                if span.last >= earliest {
+                    behind(&mut self.behind, *span);
+                }
                 *span = NONE;
                 self.live -= 1;
                 self.ended.push(flow);
             }
         }
     }
+}
+
+/// Notes a span that is over.
+fn behind(spans: &mut BTreeMap<i64, i64>, span: Span) {
+    let first = spans.entry(hour(span.last)).or_insert(i64::MAX);
+    *first = span.first.min(*first);
 }
 
 impl ShardView for Shard {
@@ -171,6 +194,10 @@ impl ShardView for Shard {
             self.spans.resize(batch.table.ids(), NONE);
         }
         let mut latest = (i64::MIN, i64::MIN);
+        for packet in batch.packets.iter().filter(|packet| packet.time.0 < self.passed_last) {
+            let passed = self.standings.iter().zip(&self.passed).filter(|(_, passed)| packet.time.0 < **passed);
+            passed.for_each(|(standing, _)| standing.is_late());
+        }
         for (packet, flow) in batch.packets.iter().zip(batch.flows) {
             if !(latest.0..=latest.1).contains(&packet.time.0) {
                 let hour = hour(packet.time.0);
@@ -183,8 +210,7 @@ impl ShardView for Shard {
             // the silence is over.
             if time.min(self.next).saturating_sub(span.last) > self.silence {
                 if span.first <= span.last {
-                    let first = self.behind.entry(hour(span.last)).or_insert(i64::MAX);
-                    *first = span.first.min(*first);
+                    behind(&mut self.behind, *span);
                 } else {
                     self.live += 1;
                 }
@@ -196,14 +222,16 @@ impl ShardView for Shard {
 
     fn mark(&mut self, mark: Mark, _: &FlowTable) -> Option<Part> {
         self.clock = self.clock.max(mark.last.min(mark.next_file).0);
+        let is_quiet = std::mem::take(&mut self.is_quiet);
         let mut told = Vec::new();
-        for margin in 0..self.margins.len() {
-            let until = hour(self.clock.saturating_sub(self.margins[margin]));
-            if until > self.passed[margin] {
-                self.passed[margin] = until;
-                told.push(News::Passed(Passed { margin, until, needs: self.needs(until) }));
+        for product in 0..self.standings.len() {
+            let until = hour(self.standings[product].settled().min(self.clock));
+            if until > self.passed[product] {
+                self.passed[product] = until;
+                told.push(News::Passed(Passed { product, until, needs: self.needs(until), is_quiet }));
             }
         }
+        self.passed_last = self.passed.iter().copied().max().unwrap_or(i64::MIN);
         self.expire();
         told.push(News::Clock(self.clock, self.live));
         Some(Box::new(told))
@@ -214,6 +242,10 @@ impl ShardView for Shard {
             self.first = first.0;
         }
         None
+    }
+
+    fn quiet(&mut self, _: Timestamp, _: bool) {
+        self.is_quiet = true;
     }
 
     fn ended(&mut self, flows: &mut Vec<u32>) {

@@ -4,6 +4,7 @@ mod ends;
 mod late;
 mod names;
 mod replaced;
+mod silent;
 mod traffic;
 mod wild;
 

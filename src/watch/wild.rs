@@ -154,7 +154,18 @@ impl ShardView for Shard {
 
     fn mark(&mut self, mark: Mark, table: &FlowTable) -> Option<Part> {
         let believed = |time: Timestamp| if is_ahead(time.0, self.newest) { Timestamp(self.newest) } else { time };
-        self.shard.mark(Mark { newest: believed(mark.newest), last: believed(mark.last), ..mark }, table)
+        self.shard.mark(
+            Mark { newest: believed(mark.newest), last: believed(mark.last), end: believed(mark.end), ..mark },
+            table,
+        )
+    }
+
+    fn hand_over(&mut self) -> Option<Part> {
+        self.shard.hand_over()
+    }
+
+    fn settled(&self) -> Timestamp {
+        self.shard.settled()
     }
 
     fn quiet(&mut self, until: Timestamp, follows: bool) {

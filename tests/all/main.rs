@@ -12,6 +12,7 @@ mod most;
 mod run;
 mod traffic;
 
+mod alone;
 mod bad_input;
 mod buckets;
 mod cic;

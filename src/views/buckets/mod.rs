@@ -33,7 +33,7 @@ pub use sides::Local;
 
 use crate::config::Measure;
 use crate::engine::ledger::{Intake, Outcome, balance};
-use crate::engine::view::{Part, ShardView, View};
+use crate::engine::view::{Hindsight, Part, ShardView, View};
 use crate::error::{Error, Result};
 use crate::sink::buckets::BucketSink;
 use crate::time::NS_PER_SECOND;
@@ -45,9 +45,6 @@ pub const NARROWEST: i64 = 1_000;
 
 /// The widest bucket, nanoseconds: 366 days.
 pub const WIDEST: i64 = 366 * 86_400 * NS_PER_SECOND;
-
-/// The longest silence behind which a packet is still of a flow that is known, nanoseconds.
-pub const LONGEST_SILENCE: i64 = known::LONGEST;
 
 /// How buckets are made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -178,6 +175,10 @@ impl View for Buckets<'_> {
 
     fn wants_batches(&self) -> bool {
         true
+    }
+
+    fn hindsight(&self) -> Hindsight {
+        Hindsight { records: self.settings.widths.iter().copied().max().unwrap_or(0), flows: known::LONGEST }
     }
 
     fn shard(&self) -> Box<dyn ShardView> {

@@ -231,6 +231,19 @@ impl Series {
         self.open.keys().next().map_or(i64::MIN, |first| self.start(first.saturating_add(1)))
     }
 
+    /// Where the next row begins, if packets to come are of `clock` or later. Where no bucket is open, a gap that reaches to `quiet` is known only when
+    /// a packet comes.
+    pub(super) fn settled(&self, clock: i64, quiet: i64) -> i64 {
+        let current = (self.span[0] < self.span[1]).then_some(self.current);
+        let open = current.into_iter().chain(self.open.keys().next().copied()).min();
+        let number = match (self.next, open) {
+            (Some(next), Some(_)) => next,
+            (Some(next), None) => next.max(self.number_of(quiet)),
+            (None, open) => open.into_iter().chain([self.number_of(clock)]).min().unwrap_or(i64::MIN),
+        };
+        self.start(number)
+    }
+
     /// Hands over all buckets, and empty ones up to `to`.
     pub(super) fn finish(&mut self, to: Option<i64>, rows: &mut Vec<Row>) {
         self.turn_away();

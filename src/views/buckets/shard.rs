@@ -5,6 +5,11 @@
 //! behind it late if it did. The price is that a row waits for two packets. The clock does not pass the beginning of the next file,
 //! which may lie in this one.
 //!
+//! A row is of the time at which its bucket begins. What is yet to come begins no earlier than the bucket of each width that leaves next, and that is
+//! what the shard says at a marker ([`ShardView::settled`]): a row waits for its second packet, and the row of a gap for the end of the gap, however
+//! long that is. Where it is told that no packet before some time will come, nobody knows of a gap yet that ends there: its rows, if they come, are of
+//! times before what was said.
+//!
 //! Which packets begin a flow is told in the order of time. So packets of which it cannot be told as they come wait until the clock is behind
 //! them by the window, and then count as new in their bucket, which is still open; at most 65,536 wait, and of those that come later still
 //! it is told as they come. A packet that is late for a width has no say in it, so all widths have the same flows.
@@ -61,6 +66,10 @@ pub(super) struct Shard {
     /// Time of the last packet; none in front of a file.
     last: Option<i64>,
     next_file: i64,
+    /// No packet before this would come, it was told last.
+    quiet: i64,
+    /// Rows to come begin here or later, as the last marker stood.
+    settled: i64,
     left: Left,
 }
 
@@ -75,6 +84,8 @@ impl Shard {
             now: i64::MIN,
             last: None,
             next_file: i64::MAX,
+            quiet: i64::MIN,
+            settled: i64::MIN,
             left: Left::default(),
             settings,
         }
@@ -156,7 +167,7 @@ impl Shard {
         }
     }
 
-    fn hand_over(&mut self) -> Option<Part> {
+    fn take_left(&mut self) -> Option<Part> {
         let left = std::mem::take(&mut self.left);
         let nothing = left.rows.is_empty() && left.outcome == Outcome::default();
         if nothing { None } else { Some(Box::new(left)) }
@@ -179,12 +190,22 @@ impl ShardView for Shard {
         }
     }
 
-    fn mark(&mut self, _: Mark, _: &FlowTable) -> Option<Part> {
+    fn mark(&mut self, mark: Mark, _: &FlowTable) -> Option<Part> {
         self.flows.expire(self.now);
-        self.hand_over()
+        self.settled = self.widths.settled(mark.last.min(mark.next_file).0, self.quiet);
+        self.take_left()
+    }
+
+    fn hand_over(&mut self) -> Option<Part> {
+        self.take_left()
+    }
+
+    fn settled(&self) -> Timestamp {
+        Timestamp(self.settled)
     }
 
     fn quiet(&mut self, until: Timestamp, follows: bool) {
+        self.quiet = until.0;
         self.pass(until.0);
         // The gap is one between packets, though the one behind it is yet to come.
         if follows {
@@ -200,7 +221,7 @@ impl ShardView for Shard {
             self.widths.finish(to, &mut self.left.rows);
             self.left.end();
         }
-        self.hand_over()
+        self.take_left()
     }
 
     fn ended(&mut self, flows: &mut Vec<u32>) {

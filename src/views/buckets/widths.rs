@@ -115,6 +115,11 @@ impl Widths {
         self.begin();
     }
 
+    /// Where the earliest row that is to come begins, if packets to come are of `clock` or later; gaps that may be open at `quiet` aside.
+    pub(super) fn settled(&self, clock: i64, quiet: i64) -> i64 {
+        self.series.iter().map(|series| series.settled(clock, quiet)).min().unwrap_or(i64::MAX)
+    }
+
     /// Hands over the empty buckets that end at or before `until`; those that are full have left.
     pub(super) fn fill(&mut self, until: i64, rows: &mut Vec<Row>) {
         self.settle();

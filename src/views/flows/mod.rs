@@ -36,6 +36,7 @@ mod settings;
 mod shard;
 mod statistics;
 mod steps;
+mod stretch;
 pub mod swept;
 mod teardown;
 mod waiting;
@@ -61,7 +62,7 @@ pub use steps::{Sequence, Step};
 pub use waiting::MOST;
 
 use crate::engine::ledger::{Intake, Outcome, balance};
-use crate::engine::view::{Part, ShardView, View};
+use crate::engine::view::{Hindsight, Part, ShardView, View};
 use crate::error::Result;
 use crate::sink::flows::FlowSink;
 use record::Finisher;
@@ -204,6 +205,10 @@ impl View for Flows<'_> {
 
     fn wants_order(&self) -> bool {
         self.plan.settings.sweeps
+    }
+
+    fn hindsight(&self) -> Hindsight {
+        self.plan.settings.hindsight()
     }
 
     fn shard(&self) -> Box<dyn ShardView> {

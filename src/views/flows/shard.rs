@@ -8,6 +8,11 @@
 //! that begins before this one ends finds the flows still there. A wild time does no harm unless it is that last record,
 //! and then until the next marker: the clock goes back with time. A flow that begins before the clock, by more than the
 //! idle timeout, is counted: what came before it may have left.
+//!
+//! A flow that is over may be followed by another of its row, of which packets wait. So rows are looked at by the last packet
+//! of the flow, not of the row, and at a marker the flow ends that is over by its clock: first what waits is taken that no packet at or
+//! behind the clock can come before. Hence no flow is held further behind the clock than the idle timeout and the reorder
+//! window, which is what the shard says at markers ([`ShardView::settled`]).
 
 use std::sync::Arc;
 
@@ -17,13 +22,13 @@ use super::flow::{Flow, LEFT_BEHIND, Serial};
 use super::record::EndReason;
 use super::said::{Held, Listener, Words};
 use super::settings::{Order, Plan, TcpEnd};
+use super::stretch::Stretch;
 use super::teardown::{LINGER, Verdict};
 use super::waiting::Waiting;
 use crate::decode::packet::Fragment;
 use crate::engine::ledger::Amount;
 use crate::engine::view::{Batch, Mark, Part, ShardView};
 use crate::prefetch::{prefetch, prefetch_all};
-use crate::stable::StableHash;
 use crate::table::{Ends, FlowTable};
 use crate::time::Timestamp;
 use crate::views::rows::Rows;
@@ -171,8 +176,12 @@ struct Row {
     held: Held,
     /// It has packets.
     live: bool,
-    /// Where it stands among the deadlines; it may have stood elsewhere before time went back.
-    slot: i64,
+    /// The stretch of a file in which its last packet came.
+    heard: u32,
+    /// The mark of the flow that begins behind a silence, with a packet that waits.
+    next: u32,
+    /// Where it stands among the deadlines, the upper half of a time; it may have stood elsewhere before time went back.
+    slot: i32,
 }
 
 impl Row {
@@ -190,6 +199,12 @@ impl Row {
         self.waiting.is_late(time, window) && earliest.saturating_sub(time) > idle
     }
 
+    /// When to look at it: its flow, or the one that begins with what waits first, may be over before all that waits is.
+    fn look(&self, idle: i64, plan: &Plan) -> i64 {
+        let last = if self.flow.has_begun() { Some(self.flow.last) } else { self.waiting.earliest() };
+        last.map_or_else(|| self.deadline(idle, plan), |last| deadline(last, idle, plan))
+    }
+
     /// When all it holds is over, if nothing more comes.
     fn deadline(&self, idle: i64, plan: &Plan) -> i64 {
         let deadline = deadline(self.newest(), idle, plan);
@@ -205,13 +220,11 @@ pub(super) struct Shard {
     listener: Listener,
     /// The time that the marker behind us told.
     clock: i64,
-    /// Where the clock has been at most: flows from before it may have left.
+    /// Where the clock has been at most: what is over by then has left.
     reached: i64,
     /// The newest record of the run.
     newest: i64,
-    /// The name of the last marker: where the clock has been at most, hashed, and how many markers have told since that it is not beyond. So it does
-    /// not depend on where the run began.
-    marks: u32,
+    stretch: Stretch,
     closed: Closed,
     /// Ids that are no longer needed.
     free: Vec<u32>,
@@ -227,7 +240,7 @@ impl Shard {
             clock: i64::MIN,
             reached: i64::MIN,
             newest: i64::MIN,
-            marks: 0,
+            stretch: Stretch::default(),
             closed: Closed::default(),
             free: Vec::new(),
         }
@@ -244,25 +257,32 @@ impl Shard {
     #[inline]
     fn arrive(&mut self, id: u32, arrival: Arrival, idle: i64, table: &FlowTable) {
         let ends = || table.ends(id);
+        let (time, window) = (arrival.time, self.plan.settings.reorder);
         let row = &mut self.rows[id];
         if !row.live {
             row.live = true;
-            // A flow that began at its time may have left.
-            let over = deadline(arrival.time, idle, &self.plan);
-            let mark = if over < self.reached { self.marks } else { 0 };
-            self.closed.aside.stale += u64::from(arrival.time.saturating_add(idle) < self.clock);
-            row.flow.serial = Serial { mark, ..Serial::default() };
-            row.slot = self.deadlines.insert(over, id);
+            let over = deadline(time, idle, &self.plan);
+            self.closed.aside.stale += u64::from(time.saturating_add(idle) < self.clock);
+            row.flow.serial = Serial { mark: self.stretch.mark(over, Serial::default()), ..Serial::default() };
+            row.slot = self.deadlines.insert(over, id) as i32;
         }
-        let back = arrival.time < row.newest();
-        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle };
+        row.heard = self.stretch.name;
+        let newest = row.newest();
+        let (back, follows) = (time < newest, time.saturating_sub(newest) > idle);
+        let mark = |flow: &Flow| self.stretch.mark(deadline(time, idle, &self.plan), flow.serial);
+        let next = if follows && window == 0 { mark(&row.flow) } else { row.next };
+        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, next };
         let Row { flow, waiting, held, .. } = row;
-        waiting.push(arrival, self.plan.settings.reorder, |arrival| desk.take(flow, held, arrival, ends));
+        waiting.push(arrival, window, |arrival| desk.take(flow, held, arrival, ends));
+        if follows {
+            // What waited before it has been taken.
+            row.next = mark(&row.flow);
+        }
         if back {
             // What it holds may now be over earlier.
-            let deadline = row.deadline(idle, &self.plan);
-            if slot(deadline) < row.slot {
-                row.slot = self.deadlines.insert(deadline, id);
+            let look = row.look(idle, &self.plan);
+            if slot(look) < row.slot.into() {
+                row.slot = self.deadlines.insert(look, id) as i32;
             }
         }
     }
@@ -271,28 +291,29 @@ impl Shard {
     #[cold]
     fn go_back(&mut self, id: u32, time: i64, idle: i64, ends: Ends) {
         let row = &mut self.rows[id];
-        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle };
+        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, next: row.next };
         row.waiting.flush(|arrival| desk.take(&mut row.flow, &mut row.held, arrival, || ends));
-        let turns = row.flow.serial.turns + 1;
         let mut ended = std::mem::take(&mut row.flow);
-        // The row may be gone before another flow begins at this one's time, and with it what would tell the two apart.
-        ended.serial.mark = LEFT_BEHIND | self.marks;
+        let mark = self.stretch.name;
+        // Where it was heard of in another stretch, it may as well have left at the marker between.
+        let turns = if row.heard == mark {
+            let Serial { mark: before, turns, .. } = ended.serial;
+            // Another flow may begin at its time in this stretch.
+            ended.serial.mark = LEFT_BEHIND | mark;
+            if before == mark { turns + 1 } else { 1 }
+        } else {
+            0
+        };
         desk.close(ended, EndReason::Idle, ends);
-        row.flow.serial = Serial { mark: self.marks, turns, count: 0 };
+        row.flow.serial = Serial { mark, turns, count: 0 };
         row.waiting = Waiting::default();
-        row.slot = self.deadlines.insert(deadline(time, idle, &self.plan), id);
+        row.slot = self.deadlines.insert(deadline(time, idle, &self.plan), id) as i32;
         self.closed.aside.stale += 1;
     }
 
     /// Ends the flows that are over at `now`.
     fn expire(&mut self, now: i64, table: &FlowTable) {
-        if now > self.reached {
-            let mut hash = StableHash::new(0);
-            hash.number(now as u64);
-            (self.reached, self.marks) = (now, (hash.finish() >> 33) as u32);
-        } else {
-            self.marks = self.marks.wrapping_add(1) & !LEFT_BEHIND;
-        }
+        self.reached = self.reached.max(now);
         self.newest = self.newest.max(now);
         let passed = self.deadlines.passed(now);
         for (nth, &(slot, id)) in passed.iter().enumerate() {
@@ -303,7 +324,7 @@ impl Shard {
                 self.rows[soon].flow.ask();
             }
             let row = &mut self.rows[id];
-            if !row.live || row.slot != slot {
+            if !row.live || i64::from(row.slot) != slot {
                 continue;
             }
             let idle = self.plan.idle(table.ends(id).protocol);
@@ -313,21 +334,25 @@ impl Shard {
                 self.end(row, idle, now, table.ends(id));
                 self.free.push(id);
             } else {
-                row.slot = self.deadlines.insert(deadline, id);
+                if row.look(idle, &self.plan) < now {
+                    let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, next: row.next };
+                    desk.settle(row, now, table.ends(id));
+                }
+                row.slot = self.deadlines.insert(row.look(idle, &self.plan), id) as i32;
             }
         }
     }
 
     /// Ends what a row holds, at the time `now`.
     fn end(&mut self, mut row: Row, idle: i64, now: i64, ends: Ends) {
-        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle };
+        let mut desk = Desk { plan: &self.plan, closed: &mut self.closed, idle, next: row.next };
         row.waiting.flush(|arrival| desk.take(&mut row.flow, &mut row.held, arrival, || ends));
         let reason = row.flow.over(now, idle, &self.plan).unwrap_or(EndReason::Eof);
         desk.close(row.flow, reason, ends);
     }
 
     /// What has ended, in order.
-    fn hand_over(&mut self) -> Option<Part> {
+    fn take_closed(&mut self) -> Option<Part> {
         std::mem::take(&mut self.closed).part(&self.plan)
     }
 }
@@ -343,9 +368,32 @@ struct Desk<'s> {
     plan: &'s Plan,
     closed: &'s mut Closed,
     idle: i64,
+    /// The mark of a flow that begins behind a silence.
+    next: u32,
 }
 
 impl Desk<'_> {
+    /// Ends the flow of a row that is over at `now`, though packets wait behind it: they are of the next one. What waits for longer than it may is
+    /// taken first, for none that comes at `now` or later goes before it.
+    #[cold]
+    fn settle(&mut self, row: &mut Row, now: i64, ends: Ends) {
+        let Row { flow, waiting, held, .. } = row;
+        waiting.take_until(now.saturating_sub(self.plan.settings.reorder), |arrival| {
+            self.take(flow, held, arrival, || ends);
+        });
+        let is_over = |flow: &Flow, time: i64| time.saturating_sub(flow.last) > self.idle;
+        if flow.has_begun()
+            && is_over(flow, now)
+            && let Some(first) = waiting.earliest().filter(|first| is_over(flow, *first))
+            && let Some(reason) = flow.over(first, self.idle, self.plan)
+        {
+            let serial = self.next(flow.serial);
+            let ended = std::mem::take(flow);
+            flow.serial = serial;
+            self.close(ended, reason, ends);
+        }
+    }
+
     /// Adds a packet to its flow, or ends that and begins another.
     #[inline]
     fn take(&mut self, flow: &mut Flow, held: &mut Held, arrival: &Arrival, ends: impl Fn() -> Ends) {
@@ -376,10 +424,17 @@ impl Desk<'_> {
     fn follows(&self, flow: &Flow, arrival: &Arrival) -> Option<(EndReason, Serial)> {
         let Serial { mark, turns, count } = flow.serial;
         if let Some(reason) = flow.over(arrival.time, self.idle, self.plan) {
-            return Some((reason, Serial { mark, turns, count: 0 }));
+            let is_silent = arrival.time.saturating_sub(flow.last) > self.idle;
+            return Some((reason, if is_silent { self.next(flow.serial) } else { Serial { mark, turns, count: 0 } }));
         }
         let reopens = flow.is_followed_by(arrival, self.plan);
         reopens.then_some((EndReason::Reuse, Serial { mark, turns, count: count + 1 }))
+    }
+
+    /// What the flow is called that begins behind a silence.
+    fn next(&self, before: Serial) -> Serial {
+        let turns = if before.mark == self.next { before.turns } else { 0 };
+        Serial { mark: self.next, turns, count: 0 }
     }
 
     fn close(&mut self, flow: Flow, reason: EndReason, ends: Ends) {
@@ -388,6 +443,10 @@ impl Desk<'_> {
 }
 
 impl ShardView for Shard {
+    fn file(&mut self, _: u32, _: Timestamp) {
+        self.stretch.is_new = true;
+    }
+
     fn packets(&mut self, batch: &Batch<'_>) {
         self.rows.reach(batch.table.ids());
         batch.flows.iter().take(AHEAD).for_each(|flow| self.rows[flow.id].flow.ask());
@@ -436,8 +495,9 @@ impl ShardView for Shard {
         let before = std::mem::replace(&mut self.clock, now).min(now);
         self.newest = self.newest.max(mark.newest.0);
         self.expire(now, table);
+        self.stretch.passes(mark.end.0);
         self.closed.aside.let_go += self.listener.end_stretch(mark.fragments, before);
-        self.hand_over()
+        self.take_closed()
     }
 
     fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part> {
@@ -445,6 +505,7 @@ impl ShardView for Shard {
             Some(before) => {
                 self.clock = self.clock.max(before.0);
                 self.expire(before.0, table);
+                self.stretch.closes(before.0);
             }
             None => {
                 while let Some((first, rows)) = self.rows.pop() {
@@ -455,7 +516,15 @@ impl ShardView for Shard {
                 }
             }
         }
-        self.hand_over()
+        self.take_closed()
+    }
+
+    fn settled(&self) -> Timestamp {
+        Timestamp(self.reached.saturating_sub(self.plan.settings.hindsight().records))
+    }
+
+    fn quiet(&mut self, _: Timestamp, _: bool) {
+        self.stretch.is_quiet = true;
     }
 
     fn ended(&mut self, flows: &mut Vec<u32>) {

@@ -90,6 +90,21 @@ impl Waiting {
         }
     }
 
+    /// Hands on those that came before a time.
+    pub(super) fn take_until(&mut self, until: i64, mut hand_on: impl FnMut(&Arrival)) {
+        if let Some(older) = &mut self.older {
+            while let Some(first) = older.front().filter(|first| first.time < until) {
+                self.left = first.time;
+                hand_on(first);
+                older.pop_front();
+            }
+        }
+        if let Some(newest) = self.newest.take_if(|newest| newest.time < until) {
+            self.left = newest.time;
+            hand_on(&newest);
+        }
+    }
+
     /// Hands on all that wait.
     pub(super) fn flush(&mut self, mut hand_on: impl FnMut(&Arrival)) {
         self.older.take().into_iter().flat_map(|older| *older).for_each(|arrival| hand_on(&arrival));

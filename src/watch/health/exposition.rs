@@ -164,9 +164,13 @@ impl Health {
 
     fn products(&self, text: &mut Text) {
         type Of = fn(&Product) -> u64;
-        let counters: [(&'static str, &str, Of); 2] = [
+        let counters: [(&'static str, &str, Of); 4] = [
             ("records_total", "Records that were made.", |of| of.records),
             ("hours_out_total", "Hours that are out.", |of| of.hours),
+            ("late_records_total", "Records that stand in the next hour, for packets of hours that were out.", |of| {
+                of.late
+            }),
+            ("stray_records_total", "Records of hours that were out too early, which is an error.", |of| of.stray),
         ];
         let products = lock(&self.products);
         for (name, help, of) in counters {

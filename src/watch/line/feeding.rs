@@ -1,6 +1,6 @@
 //! What the engine's run is fed with: what the journal has, then files in their order, and where none come, the wall clock.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,12 +18,38 @@ use crate::engine::{FileReport, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 use crate::watch::arrivals::Arrival;
+use crate::watch::hours::Hours;
 use crate::watch::journal::{Became, Entry, Journal};
 use crate::watch::output::Output;
 use crate::watch::pipeline::Permit;
 use crate::watch::spans::{HOUR, hour};
 use crate::watch::wild::Seen;
 use crate::watch::{Identity, Settings};
+
+/// How far a product is.
+pub(super) struct Passing {
+    /// Nothing where hours pass as windows close.
+    pub(super) hours: Option<Rc<RefCell<Hours>>>,
+    /// How long behind the end of an hour a record of it may have to be waited for when no packet comes, nanoseconds.
+    pub(super) waits: i64,
+}
+
+impl Passing {
+    /// When the clock has to speak for the next hour, of those that end at `last` or before; it shows `now`, and has spoken at `spoken`.
+    fn due(&self, now: i64, spoken: i64, last: i64) -> Option<i64> {
+        let behind = |time: i64| hour(time).saturating_add(HOUR).min(last).saturating_add(self.waits);
+        let passed = self.hours.as_ref().map(|hours| hours.borrow().passed());
+        if passed.is_some_and(|passed| passed >= last) {
+            return None;
+        }
+        match passed.filter(|passed| *passed > i64::MIN).map(behind) {
+            // A packet waits for another one, say: without a packet the clock has to say that none comes before it.
+            Some(due) if due <= now && spoken < now => Some(now),
+            Some(due) if due > now => Some(due),
+            _ => Some(behind(now.saturating_sub(self.waits))).filter(|due| *due > now),
+        }
+    }
+}
 
 /// What the engine's run is fed with.
 pub(super) struct LineFeed<'l> {
@@ -52,8 +78,8 @@ pub(super) struct LineFeed<'l> {
     pub(super) top: Timestamp,
     /// What the wall clock said last, in packet time.
     pub(super) spoken: i64,
-    /// How far behind the end of an hour something may wait.
-    pub(super) margins: Vec<i64>,
+    /// Up to where the products by the hour are.
+    pub(super) passing: Vec<Passing>,
     pub(super) settings: Arc<Settings>,
     pub(super) permit: Option<Permit>,
     pub(super) why: Option<Why>,
@@ -94,13 +120,9 @@ impl LineFeed<'_> {
     /// When, in packet time, something is complete next if no packet comes.
     fn due(&self) -> Option<i64> {
         let last = hour(self.top.0).checked_add(HOUR).filter(|_| self.top > Timestamp::MIN)?;
-        // Each product's next hour that the clock has not passed by the margin, up to that of the latest packet.
+        // Each product's next hour that is not passed, up to that of the latest packet.
         let now = self.position.max(self.clock.get()).0.max(self.spoken);
-        let ends = self.margins.iter().filter_map(|margin| {
-            let end = hour(now.saturating_sub(*margin)).saturating_add(HOUR).min(last).saturating_add(*margin);
-            Some(end).filter(|end| *end > now)
-        });
-        ends.min()
+        self.passing.iter().filter_map(|passing| passing.due(now, self.spoken, last)).min()
     }
 
     /// The wall clock speaks, if it is time; else how long it is until then.

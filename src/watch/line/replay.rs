@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
-use super::feeding::LineFeed;
+use super::feeding::{LineFeed, Passing};
 use super::waiting::SETTLING;
 use crate::engine::feed::{DISORDER, Next};
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::watch::Identity;
 use crate::watch::journal::{Became, Entry, Fed};
+use crate::watch::spans::hour;
 
 impl LineFeed<'_> {
     /// Begins with the first entry of a sequence of which packets are needed; what stands before it is known.
@@ -39,6 +40,11 @@ impl LineFeed<'_> {
                     self.top = self.top.max(last);
                     self.latest = self.latest.take().max(fed.first.map(|first| (first, fed.path)));
                 }
+            }
+        }
+        for Passing { hours, waits } in &self.passing {
+            if let Some(hours) = hours {
+                hours.borrow_mut().resume(hour(self.position.0.saturating_sub(*waits)));
             }
         }
         self.replay = sequence;

@@ -8,10 +8,10 @@ use super::aside::tomorrow;
 use super::waiting::Coming;
 use crate::error::Result;
 use crate::time::Timestamp;
+use crate::watch::Identity;
 use crate::watch::arrivals::Arrival;
 use crate::watch::journal::{Entry, Fed, Journal, Out, State};
 use crate::watch::spans::hour;
-use crate::watch::{Identity, Product};
 
 /// Puts files in their places in the sequence; hours from there on are not out any more.
 ///
@@ -47,7 +47,7 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
     let mut takes = Vec::with_capacity(coming.len());
     for coming in coming {
         if let (None, Some(first)) = (turn, changes(&coming)) {
-            let from = turns_to(line, first);
+            let from = turns_to(line, &sequence, first);
             if can_turn_back(line, journal, (&sequence, &gone), from)? {
                 turn = Some((first, from));
             } else {
@@ -152,10 +152,28 @@ fn file(entry: Entry) -> Option<Fed> {
     }
 }
 
-/// The hour from which hours have to be made again for a packet at a time: flows that had ended may go on with it.
-fn turns_to(line: &Line, first: Timestamp) -> Timestamp {
-    let reach = line.settings.by_hour().map(Product::reach).max().unwrap_or(0);
-    Timestamp(hour(first.0.saturating_sub(reach)))
+/// The hour from which hours have to be made again for a packet at a time: flows that had ended may go on with it, and its bucket may be of an hour before.
+fn turns_to(line: &Line, sequence: &[Entry], first: Timestamp) -> Timestamp {
+    let gap = gap(sequence, first);
+    let changes = line.settings.by_hour().map(|product| product.changes(first.0, gap)).min();
+    Timestamp(hour(changes.unwrap_or(first.0)))
+}
+
+/// The time without packets that a time lies in, as far as files tell: none is known inside one.
+fn gap(sequence: &[Entry], at: Timestamp) -> [i64; 2] {
+    let mut gap = [None, None];
+    for entry in sequence {
+        let Entry::File { fed: Fed { first: Some(first), .. }, became: Some(became), .. } = entry else { continue };
+        let Some(last) = became.last else { continue };
+        if (*first..=last).contains(&at) {
+            return [at.0; 2];
+        }
+        match *first > at {
+            true => gap[1] = gap[1].into_iter().chain([first.0]).min(),
+            false => gap[0] = gap[0].max(Some(last.0)),
+        }
+    }
+    gap.map(|end| end.unwrap_or(at.0))
 }
 
 /// From where captures are needed to make hours from a time on again, where any of these is out.
@@ -195,7 +213,7 @@ fn reaches(entry: &Entry, from: Timestamp) -> bool {
 
 /// Whether a file that begins at a time has come too late as things stand, and would not if captures were there again that nobody was to remove.
 pub(super) fn lacks(line: &Line, journal: &Journal, first: Timestamp) -> Result<bool> {
-    let from = turns_to(line, first);
+    let from = turns_to(line, &journal.sequence(&line.sensor)?, first);
     let Some(needs) = needed(line, journal, from)? else { return Ok(false) };
     if journal.forgotten(&line.sensor)?.is_some_and(|last| last >= needs) {
         return Ok(false);
@@ -216,5 +234,6 @@ pub(super) fn lacks(line: &Line, journal: &Journal, first: Timestamp) -> Result<
 
 /// Whether a file that was too late is so no more: captures that were away are there again.
 pub(super) fn is_in_time(line: &Line, journal: &Journal, first: Timestamp) -> Result<bool> {
-    can_turn_back(line, journal, (&journal.sequence(&line.sensor)?, &[]), turns_to(line, first))
+    let sequence = journal.sequence(&line.sensor)?;
+    can_turn_back(line, journal, (&sequence, &[]), turns_to(line, &sequence, first))
 }

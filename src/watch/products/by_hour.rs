@@ -17,20 +17,14 @@ use crate::sink::csv;
 use crate::sink::flows::{FlowSink, FlowWriter};
 use crate::sink::jsonl::Lines;
 use crate::sink::{Metrics, Sink};
-use crate::time::{NS_PER_SECOND, Timestamp};
-use crate::views::buckets::{BucketCounts, Buckets, Row, Settings as BucketSettings};
-use crate::views::flows::{FlowCounts, FlowRecord, Flows, Settings as FlowSettings, TcpEnd};
+use crate::time::Timestamp;
+use crate::views::buckets::{BucketCounts, Buckets, Counts, Row, Settings as BucketSettings};
+use crate::views::flows::{FlowCounts, FlowRecord, Flows, Settings as FlowSettings};
 use crate::views::groups::{GroupRecord, Groups, WindowTotals, Windows};
 use crate::watch::health::Health;
-use crate::watch::hours::{Hours, Place};
+use crate::watch::hours::{Hours, Place, Placed};
 use crate::watch::journal::{Journal, Written};
 use crate::watch::output::Output;
-
-/// Nanoseconds for which a 5-tuple may be held though its flow has ended.
-const HELD: i64 = 240 * NS_PER_SECOND;
-
-/// Nanoseconds by which packets come out of order, with room to spare.
-const SLACK: i64 = 2 * NS_PER_SECOND;
 
 /// A product of a sensor under way: what takes its records.
 pub(in crate::watch) enum Making {
@@ -97,31 +91,14 @@ impl Making {
         })
     }
 
-    /// Its hours, where rows have hours of their own; and how far behind the clock they are complete, in nanoseconds.
-    pub(in crate::watch) fn hours(&self) -> Option<(Rc<RefCell<Hours>>, i64)> {
+    /// Its hours, where rows have hours of their own.
+    pub(in crate::watch) fn hours(&self) -> Option<Rc<RefCell<Hours>>> {
         match self {
             Making::Groups(_) => None,
-            Making::Flows(sink, settings, _) => Some((Rc::clone(&sink.hours), silence(settings) + SLACK)),
-            Making::Buckets(sink, settings) => Some((Rc::clone(&sink.hours), settings.reorder + SLACK)),
+            Making::Flows(sink, ..) => Some(Rc::clone(&sink.hours)),
+            Making::Buckets(sink, _) => Some(Rc::clone(&sink.hours)),
         }
     }
-
-    /// The longest silence behind which it remembers a 5-tuple, in nanoseconds.
-    pub(in crate::watch) fn silence(&self) -> i64 {
-        match self {
-            Making::Groups(_) => 0,
-            Making::Flows(_, settings, _) => silence(settings),
-            Making::Buckets(..) => crate::views::buckets::LONGEST_SILENCE,
-        }
-    }
-}
-
-/// The longest time that a flow is held behind its last packet.
-pub(super) fn silence(settings: &FlowSettings) -> i64 {
-    let life = settings.lifetime;
-    let idle = [life.tcp_idle, life.udp_idle, life.other_idle].into_iter().map(|idle| idle.unwrap_or(i64::MAX / 4));
-    let held = if life.tcp_end == TcpEnd::AnyFin { HELD } else { 0 };
-    idle.max().unwrap_or(0).max(held) + settings.reorder
 }
 
 /// Takes the groups of a sensor.
@@ -222,7 +199,8 @@ impl FlowSink for FlowHours {
     fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
         self.writer.on_flow(flow)?;
         let row = std::mem::take(self.writer.written()?);
-        self.hours.borrow_mut().row(flow.last_ts.0, flow.first_ts.0, row)
+        let (time, order) = (flow.last_ts.0, flow.first_ts.0);
+        self.hours.borrow_mut().row(Placed { time, order, is_empty: false, text: row })
     }
 
     fn on_metrics(&mut self, _: &Metrics<FlowCounts>) -> Result<()> {
@@ -240,7 +218,8 @@ impl BucketSink for BucketHours {
     fn on_bucket(&mut self, row: &Row) -> Result<()> {
         self.writer.on_bucket(row)?;
         let text = std::mem::take(self.writer.written()?);
-        self.hours.borrow_mut().row(row.start.0, row.start.0, text)
+        let (time, is_empty) = (row.start.0, row.counts == Counts::default());
+        self.hours.borrow_mut().row(Placed { time, order: time, is_empty, text })
     }
 
     fn on_metrics(&mut self, _: &Metrics<BucketCounts>) -> Result<()> {

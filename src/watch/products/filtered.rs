@@ -56,6 +56,14 @@ impl ShardView for FilteredShard {
         self.shard.mark(mark, table)
     }
 
+    fn hand_over(&mut self) -> Option<Part> {
+        self.shard.hand_over()
+    }
+
+    fn settled(&self) -> Timestamp {
+        self.shard.settled()
+    }
+
     fn quiet(&mut self, until: Timestamp, follows: bool) {
         self.shard.quiet(until, follows);
     }

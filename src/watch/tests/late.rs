@@ -1,22 +1,19 @@
 //! Files that come late, and what they need.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use super::names::without;
-use super::traffic::{SENSOR, Traffic, Work, compare};
+use super::traffic::{Framed, SENSOR, Traffic, Work, compare, write};
 use super::wait;
-use crate::capture::{Capture, Io, PcapLayout, PcapWriter, Records};
+use crate::capture::{Capture, Io, Records};
 use crate::time::{NS_PER_SECOND, Timestamp};
 use crate::watch::journal::Journal;
 use crate::watch::line::Order;
 use crate::watch::spans::hour;
-
-/// A frame, and when it was.
-type Framed = (Timestamp, Vec<u8>);
 
 fn frames(capture: &Path) -> Vec<Framed> {
     let (mut capture, mut records) = (Capture::open(capture, Io::Auto).unwrap(), Records::default());
@@ -28,14 +25,6 @@ fn frames(capture: &Path) -> Vec<Framed> {
         }));
     }
     frames
-}
-
-fn write<'f>(path: &Path, frames: impl IntoIterator<Item = &'f Framed>) {
-    let mut file = PcapWriter::new(File::create(path).unwrap(), PcapLayout::default()).unwrap();
-    for (time, frame) in frames {
-        file.record(*time, frame.len() as u32, frame).unwrap();
-    }
-    file.finish().unwrap();
 }
 
 /// Parts a capture in two of the same time: every second packet. Both have the first one if they are to begin at once.

@@ -33,6 +33,21 @@ use crate::watch::{Identity, Product, Settings};
 
 pub(super) const SENSOR: &str = "gate";
 
+/// What is made, unless it is said.
+pub(super) const PRODUCTS: [&str; 5] = ["groups", "flows", "flows:cic", "flows:nf-v3", "buckets:1s@csv"];
+
+/// A frame, and when it was.
+pub(super) type Framed = (Timestamp, Vec<u8>);
+
+/// Writes a capture.
+pub(super) fn write<'f>(path: &Path, frames: impl IntoIterator<Item = &'f Framed>) {
+    let mut file = PcapWriter::new(File::create(path).unwrap(), PcapLayout::default()).unwrap();
+    for (time, frame) in frames {
+        file.record(*time, frame.len() as u32, frame).unwrap();
+    }
+    file.finish().unwrap();
+}
+
 /// A folder with a capture of three hours, whole and in files of two minutes.
 pub(super) struct Traffic {
     pub(super) folder: tempfile::TempDir,
@@ -88,15 +103,34 @@ impl Traffic {
         Traffic { folder, whole, parts }
     }
 
+    /// Captures of frames, in the order in which they begin.
+    pub(super) fn captures<'f>(captures: impl IntoIterator<Item = &'f [Framed]>) -> Traffic {
+        let folder = tempfile::tempdir().unwrap();
+        let sensor = folder.path().join("in").join(SENSOR);
+        fs::create_dir_all(&sensor).unwrap();
+        let part = |(nth, frames): (usize, &[Framed])| {
+            let path = sensor.join(format!("part_{nth:08}.pcap"));
+            write(&path, frames);
+            path
+        };
+        let parts = captures.into_iter().enumerate().map(part).collect();
+        Traffic { whole: folder.path().join("whole.pcap"), folder, parts }
+    }
+
     pub(super) fn output(&self) -> PathBuf {
         self.folder.path().join("out")
     }
 
     pub(super) fn settings(&self) -> Settings {
-        let products = ["groups", "flows", "flows:cic", "buckets:1s@csv"].map(|text| Product::parse(text).unwrap());
+        self.settings_for(&PRODUCTS)
+    }
+
+    /// The same for some products.
+    pub(super) fn settings_for(&self, products: &[&str]) -> Settings {
+        let products = products.iter().map(|text| Product::parse(text).unwrap());
         Settings {
             retry_delay: Duration::from_millis(20),
-            ..Settings::new(self.folder.path().join("in"), self.output(), products.to_vec())
+            ..Settings::new(self.folder.path().join("in"), self.output(), products.collect())
         }
     }
 
@@ -137,15 +171,17 @@ impl Traffic {
         };
         FlowJob::new(usual.clone()).sensor(Some(SENSOR), true).run(inputs(), &mut sink).unwrap();
         by_hour("flows", "jsonl", Vec::new(), sink.rows);
-        let dialect: Dialect = "cic".parse().unwrap();
-        let settings = dialect.settings(usual);
-        let mut writer = FlowWriter::new(Vec::new(), "x", FlowForm::Csv, settings.columns.clone(), Times::Seconds)
-            .notation(dialect.notation());
-        let header = std::mem::take(writer.written().unwrap());
-        let mut sink = FlowRows { rows: Rows::default(), writer };
-        let engine = crate::engine::Engine::builder().filter(dialect.filter().clone());
-        FlowJob::new(settings).engine(engine).sensor(Some(SENSOR), true).run(inputs(), &mut sink).unwrap();
-        by_hour("flows-cic", "csv", header, sink.rows);
+        for name in ["cic", "nf-v3"] {
+            let dialect: Dialect = name.parse().unwrap();
+            let settings = dialect.settings(usual.clone());
+            let mut writer = FlowWriter::new(Vec::new(), "x", FlowForm::Csv, settings.columns.clone(), Times::Seconds)
+                .notation(dialect.notation());
+            let header = std::mem::take(writer.written().unwrap());
+            let mut sink = FlowRows { rows: Rows::default(), writer };
+            let engine = crate::engine::Engine::builder().filter(dialect.filter().clone());
+            FlowJob::new(settings).engine(engine).sensor(Some(SENSOR), true).run(inputs(), &mut sink).unwrap();
+            by_hour(&format!("flows-{name}"), "csv", header, sink.rows);
+        }
         let how = (BucketForm::Csv, Times::Seconds);
         let mut writer = BucketWriter::new(Vec::new(), "x", how, None, true, true);
         let header = std::mem::take(writer.written().unwrap());
@@ -255,7 +291,10 @@ impl Work {
 
     pub(super) fn finish(self, close: bool) -> Ended {
         self.tell(Order::Finish { close });
-        self.thread.join().unwrap().unwrap()
+        let ended = self.thread.join().unwrap().unwrap();
+        let strays = super::metric(&[self.health.prometheus(), String::new()], "stray_records_total");
+        assert_eq!(strays, 0, "hours were out before all of their records had come");
+        ended
     }
 }
 

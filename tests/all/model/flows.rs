@@ -233,7 +233,36 @@ impl Said {
         for mut state in gone {
             self.end(&mut state, now);
         }
+        states.values_mut().for_each(|state| self.settle(now, state));
         self.tell();
+    }
+
+    /// Ends a flow that is over at a time though packets wait, which are of the next one. What nothing that is yet to come goes before is taken first.
+    fn settle(&mut self, now: i64, state: &mut State) {
+        let Some(last) = state.flow.iter().map(|packet| packet.time).max().or(state.waiting.first().map(|p| p.time))
+        else {
+            return;
+        };
+        let protocol = state.flow.iter().chain(&state.waiting).next().unwrap().protocol;
+        let limit = self.idle(protocol).min(self.rules.lifetime.active.unwrap_or(i64::MAX));
+        if now.saturating_sub(last) <= limit {
+            return;
+        }
+        while state.waiting.first().is_some_and(|first| first.time < now.saturating_sub(self.rules.reorder)) {
+            let first = state.waiting.remove(0);
+            self.take(&first, state);
+        }
+        let (Some(last), Some(first)) = (state.flow.iter().map(|packet| packet.time).max(), state.waiting.first())
+        else {
+            return;
+        };
+        let is_silent = |time: i64| time.saturating_sub(last) > self.idle(protocol);
+        if is_silent(now)
+            && is_silent(first.time)
+            && let Some(reason) = self.over(&state.flow, first.time)
+        {
+            self.close(state, reason);
+        }
     }
 
     fn end(&mut self, state: &mut State, now: i64) {
