@@ -69,6 +69,17 @@ impl Place {
         self.output.write_whole(path, bytes)
     }
 
+    /// Removes the files of hours up to a time that were out before, are made again, and have no rows now: `has_rows` says which have.
+    fn clear(&self, until: i64, has_rows: impl Fn(i64) -> bool) -> Result<()> {
+        let stands = |hour: i64, path: &PathBuf| !has_rows(hour) && *path == self.of_hour(hour);
+        let hours = self.journal.hours(&self.sensor, &self.product, self.until(), until)?;
+        for (_, path) in hours.iter().filter(|(hour, path)| stands(*hour, path)) {
+            self.output.remove(path)?;
+            self.journal.unwrite(path)?;
+        }
+        Ok(())
+    }
+
     /// Notes that what ends at `until` or before is out; for what comes, packets since `needs` are needed.
     pub(super) fn commit(&mut self, until: i64, needs: i64, written: Option<&Written>) -> Result<()> {
         let out = Out { until: Timestamp(until), needs: Timestamp(needs) };
@@ -221,6 +232,7 @@ impl Hours {
         if self.moved != self.told {
             self.tell_moved();
         }
+        self.place.clear(until, |hour| self.open.contains_key(&hour))?;
         while let Some(first) = self.open.first_entry().filter(|first| first.key().saturating_add(HOUR) <= until) {
             let (hour, (rows, count)) = first.remove_entry();
             let path = self.place.of_hour(hour);

@@ -256,6 +256,25 @@ impl Journal {
         })
     }
 
+    /// Hours from a time to another that have a file of a product, with its path.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn hours(&self, sensor: &str, product: &str, from: i64, until: i64) -> Result<Vec<(i64, PathBuf)>> {
+        let sql = "SELECT hour, path FROM hour WHERE sensor = (SELECT id FROM sensor WHERE name = ?1) AND product = ?2
+            AND hour >= ?3 AND hour < ?4 ORDER BY hour";
+        self.list(sql, params![sensor, product, from, until], |row| Ok((row.get(0)?, path(row, 1)?)))
+    }
+
+    /// Notes that the file of an hour is no more.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn unwrite(&self, file: &Path) -> Result<()> {
+        let sql = "DELETE FROM hour WHERE path = ?1";
+        self.change(|db| db.prepare_cached(sql)?.execute([file.as_os_str().as_bytes()]).map(drop))
+    }
+
     /// Notes that files at the place of records by the capture are about to be written or removed. [`Journal::commit_own`] and
     /// [`Journal::disown`] say that it is done.
     ///

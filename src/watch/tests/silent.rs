@@ -11,7 +11,7 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
 use super::metric;
-use super::traffic::{Framed, PRODUCTS, Traffic, Work, compare};
+use super::traffic::{Framed, PRODUCTS, SENSOR, Traffic, Work, compare};
 use crate::time::{NS_PER_SECOND as S, Timestamp};
 use crate::watch::Settings;
 use crate::watch::line::Order;
@@ -232,6 +232,33 @@ fn what_comes_late_in_its_file_is_counted_and_never_a_stray() {
     assert_eq!(metric(&told, "late_records_total"), 3, "in each kind of flows");
     let troubles = health.status().troubles;
     assert!(troubles.iter().any(|trouble| trouble.text.contains("1 records of hours that were out")), "{troubles:?}");
+}
+
+#[test]
+fn an_hour_that_has_no_rows_when_it_is_made_again_has_no_file() {
+    // A gap of more than an hour is one row. The clock closes the hour in which it begins, so it stands in the next; until a late file comes.
+    let traffic = captures(&[vec![udp(-900)], vec![udp(-400)], every(6000..6003, 1)]);
+    let moment = Duration::from_millis(100);
+    let settings = || Settings { rotation: moment, grace: moment, ..traffic.settings_for(&["buckets:100ms@csv"]) };
+    let work = Work::start(settings());
+    let day = traffic.output().join("buckets-100ms").join(SENSOR).join("2025/10/09");
+    let hours = || {
+        ["10", "11", "12"].into_iter().filter(|hour| day.join(hour).with_extension("csv").exists()).collect::<Vec<_>>()
+    };
+    let wait_for = |expected: &[&str]| {
+        let end = Instant::now() + Duration::from_secs(60);
+        while hours() != expected {
+            assert!(Instant::now() < end, "{:?}", hours());
+            thread::sleep(Duration::from_millis(10));
+        }
+    };
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[..1])));
+    wait_for(&["10"]);
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[2..])));
+    wait_for(&["10", "11", "12"]);
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[1..2])));
+    wait_for(&["10", "12"]);
+    work.finish(true);
 }
 
 #[test]
