@@ -348,6 +348,14 @@ impl LineFeed<'_> {
             let Some((key, coming)) = first.and_then(|first| self.waiting.files.remove_entry(&first)) else {
                 return Ok(None);
             };
+            // One that had no packet has its place by its first one, if it has some by now.
+            if coming.first.is_none()
+                && let Ok(identity) = Identity::of(&key.1)
+                && identity != coming.arrival.identity
+            {
+                self.look_at(Arrival { identity, ..coming.arrival })?;
+                continue;
+            }
             // Also one that begins with the last that was read, and goes before it.
             let precedes = || coming.first.is_some() && self.latest.as_ref().is_some_and(|latest| key < *latest);
             if coming.replaces || coming.first.is_some_and(|first| first < self.position) || precedes() {
