@@ -172,10 +172,16 @@ impl Series {
         }
     }
 
+    /// The number of the earliest bucket that is open.
+    #[inline]
+    fn first_open(&self) -> Option<i64> {
+        let current = (self.span[0] < self.span[1]).then_some(self.current);
+        current.into_iter().chain(self.open.keys().next().copied()).min()
+    }
+
     /// The earliest time that, once nothing before it is waited for, lets buckets leave; the latest time if there is none.
     pub(super) fn due(&self) -> i64 {
-        let current = (self.span[0] < self.span[1]).then_some(self.current);
-        let Some(first) = current.into_iter().chain(self.open.keys().next().copied()).min() else { return i64::MAX };
+        let Some(first) = self.first_open() else { return i64::MAX };
         let full = self.start(first.saturating_add(1));
         match self.next.filter(|next| *next < first) {
             None => full,
@@ -194,8 +200,7 @@ impl Series {
     /// they will be, so they leave before that is known only where they are few in any case.
     #[inline]
     fn empty_until(&self, now: i64) -> Option<i64> {
-        let current = (self.span[0] < self.span[1]).then_some(self.current);
-        let first = current.into_iter().chain(self.open.keys().next().copied()).min()?;
+        let first = self.first_open()?;
         let next = self.next.filter(|next| *next < first)?;
         let until = self.number_of(now).min(first);
         (next < until && (until == first || first.abs_diff(next) <= self.gap_limit)).then_some(until)
@@ -234,8 +239,7 @@ impl Series {
     /// Where the next row begins, if packets to come are of `clock` or later. Where no bucket is open, a gap that reaches to `quiet` is known only when
     /// a packet comes.
     pub(super) fn settled(&self, clock: i64, quiet: i64) -> i64 {
-        let current = (self.span[0] < self.span[1]).then_some(self.current);
-        let open = current.into_iter().chain(self.open.keys().next().copied()).min();
+        let open = self.first_open();
         let number = match (self.next, open) {
             (Some(next), Some(_)) => next,
             (Some(next), None) => next.max(self.number_of(quiet)),
@@ -256,8 +260,7 @@ impl Series {
 
     /// Hands over the empty buckets that end at or before `until`; those that are full have left.
     pub(super) fn fill(&mut self, until: i64, rows: &mut Vec<Row>) {
-        let current = (self.span[0] < self.span[1]).then_some(self.current);
-        let open = current.into_iter().chain(self.open.keys().next().copied()).min();
+        let open = self.first_open();
         let until = self.number_of(until);
         self.hole(open.map_or(until, |open| open.min(until)), rows);
     }
