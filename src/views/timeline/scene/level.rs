@@ -168,7 +168,9 @@ pub(super) fn levels(packets: Rows, busy: &Busy) -> (Vec<Level>, Told) {
         return (levels, Told::Pairs);
     }
     levels.retain(|level| level.width <= (span / BINS).max(1));
-    for (told, from) in [(Told::Busy, levels.len()), (Told::Busy, 1), (Told::Senders, levels.len())] {
+    // Busy hosts from the coarsest scale of pairs on, which is the quickest, and from packets on, which makes more scales.
+    let ways = [(Told::Busy, levels.len()), (Told::Busy, 1), (Told::Senders, levels.len())];
+    for (told, from) in ways.into_iter().skip(usize::from(levels.len() == 1)) {
         let coarser = bins(&levels[from - 1], span, busy, told);
         if says(&coarser) {
             levels.truncate(from);
