@@ -1,8 +1,8 @@
 //! Turns packet captures into hourly flow groups with scans collapsed, and accounts for every packet.
 //!
-//! Three promises hold for any input: the ledger balances (every packet and byte read is in a record, in a scan
-//! summary, or counted by the reason it is not); output is a function of packets, configuration and version, byte for
-//! byte, whatever the threads, the order of files or the way they are read; and hostile bytes are counted, not feared.
+//! This holds for any input: the ledger balances (every packet and byte read is in a record, in a scan summary, or counted by the reason it
+//! is not); output is a function of packets, configuration and version, byte for byte, whatever the threads, the order of files or the way
+//! they are read; nothing is lost to a rerun; and hostile bytes are counted, not feared.
 //!
 //! ```no_run
 //! use pcap_compactor::sink::jsonl::{JsonLines, Lines};

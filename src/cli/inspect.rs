@@ -126,6 +126,7 @@ struct File {
 fn look(input: &capture::Input) -> anyhow::Result<Result<File, pcap_compactor::Error>> {
     let path = input.path();
     let input = match input {
+        // A signal ends the program itself: it writes nothing that would have to be finished.
         capture::Input::Stdin => Input::stream(path, Box::new(std::io::stdin())),
         capture::Input::File(path) => Input::file(path),
     };

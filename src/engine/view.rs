@@ -45,7 +45,7 @@ pub struct Mark {
     pub newest: Timestamp,
     /// The last of these records: one wild time among them does not show here. A run without an end stays behind it.
     pub last: Timestamp,
-    /// The same, wherever the run stays.
+    /// The time of the last record itself, however far behind a run without an end stays.
     pub end: Timestamp,
     /// When the next file begins, which may be before this one ends; the latest time if there is none.
     pub next_file: Timestamp,
