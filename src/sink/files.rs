@@ -62,11 +62,8 @@ impl TableRows {
     }
 
     /// Writes the rows that wait, and completes a table. What a window was made of is in the metrics.
-    fn end<R>(rows: &mut RecordRows<R>, mut file: tables::TableFile<AtomicFile>) -> Result<AtomicFile> {
-        if !rows.rows().is_empty() {
-            file.write(&rows.rows().take()?)?;
-        }
-        file.finish([])
+    fn end<R>(rows: &mut RecordRows<R>, file: tables::TableFile<AtomicFile>) -> Result<AtomicFile> {
+        file.close(rows.rows(), [])
     }
 }
 
@@ -224,7 +221,7 @@ impl Sink for Files {
             Some(Open::Table(file)) => {
                 let Some(TableRows { groups, .. }) = &mut self.tables else { return Ok(()) };
                 groups.push(group)?;
-                if groups.rows().is_full() { file.write(&groups.rows().take()?) } else { Ok(()) }
+                file.fill(groups.rows())
             }
             None => Ok(()),
         }

@@ -58,18 +58,11 @@ impl BucketRows {
     /// # Errors
     /// As [`Rows::end`].
     pub fn push(&mut self, row: &Row) -> Result<()> {
-        let rows = &mut self.rows;
+        let BucketRows { rows, sensor, .. } = self;
         if self.sensors {
-            rows.cell(&self.sensor.as_deref().into());
+            rows.cell(&sensor.as_deref().into());
         }
-        rows.cell(&Cell::Time(row.start));
-        rows.cell(&Cell::Span(row.width));
-        rows.cell(&Cell::Count(row.buckets));
-        if let Some(origin) = self.mono_origin {
-            // Beyond 292 years it is as far as the number goes.
-            rows.cell(&Cell::Integer(row.start.0.saturating_sub(origin)));
-        }
-        COLUMNS.iter().for_each(|column| rows.cell(&Cell::Count((column.get)(&row.counts))));
+        each_cell(row, self.mono_origin, |cell| rows.cell(cell));
         rows.end()
     }
 
@@ -77,6 +70,18 @@ impl BucketRows {
     pub fn rows(&mut self) -> &mut Rows {
         &mut self.rows
     }
+}
+
+/// Shows the cells of a bucket behind its sensor, in the order of columns.
+fn each_cell(row: &Row, mono_origin: Option<i64>, mut to: impl FnMut(&Cell<'_>)) {
+    to(&Cell::Time(row.start));
+    to(&Cell::Span(row.width));
+    to(&Cell::Count(row.buckets));
+    if let Some(origin) = mono_origin {
+        // Beyond 292 years it is as far as the number goes.
+        to(&Cell::Integer(row.start.0.saturating_sub(origin)));
+    }
+    COLUMNS.iter().for_each(|column| to(&Cell::Count((column.get)(&row.counts))));
 }
 
 /// Writes buckets into a file.
@@ -109,11 +114,8 @@ impl<W: Write + Send> BucketTable<W> {
     /// # Errors
     /// It cannot be written.
     pub fn finish(mut self) -> Result<(W, Option<OwnedMetrics<BucketCounts>>)> {
-        if !self.buckets.rows.is_empty() {
-            self.file.write(&self.buckets.rows.take()?)?;
-        }
         let about = self.metrics.as_ref().map(|metrics| closing(&metrics.borrow()));
-        Ok((self.file.finish(about.into_iter().flatten())?, self.metrics))
+        Ok((self.file.close(&mut self.buckets.rows, about.into_iter().flatten())?, self.metrics))
     }
 }
 
@@ -125,7 +127,7 @@ impl<W: Write + Send> BucketSink for BucketTable<W> {
 
     fn on_bucket(&mut self, row: &Row) -> Result<()> {
         self.buckets.push(row)?;
-        if self.buckets.rows.is_full() { self.file.write(&self.buckets.rows.take()?) } else { Ok(()) }
+        self.file.fill(&mut self.buckets.rows)
     }
 
     fn on_metrics(&mut self, metrics: &Metrics<BucketCounts>) -> Result<()> {

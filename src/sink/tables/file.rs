@@ -13,6 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
+use super::rows::Rows;
 use crate::error::{Error, Result};
 
 /// The format of a file.
@@ -98,6 +99,25 @@ impl<W: Write + Send> TableFile<W> {
             }
             Out::Arrow(writer) => writer.write(batch).map_err(|error| of_arrow(error, &self.name)),
         }
+    }
+
+    /// Appends the rows that wait, if they are enough for a batch.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub fn fill(&mut self, rows: &mut Rows) -> Result<()> {
+        if rows.is_full() { self.write(&rows.take()?) } else { Ok(()) }
+    }
+
+    /// Appends all rows that wait, and completes the file as [`TableFile::finish`] does.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn close(mut self, rows: &mut Rows, about: impl IntoIterator<Item = (&'static str, String)>) -> Result<W> {
+        if !rows.is_empty() {
+            self.write(&rows.take()?)?;
+        }
+        self.finish(about)
     }
 
     /// Completes the file, with what is only known now, and gives the stream back.

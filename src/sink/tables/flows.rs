@@ -37,16 +37,7 @@ impl FlowRows {
     /// As [`Rows::end`].
     pub fn push(&mut self, flow: &FlowRecord) -> Result<()> {
         let rows = &mut self.rows;
-        self.columns.show(flow, |piece| match piece {
-            Piece::Cell(cell) => rows.cell(cell),
-            Piece::Run(cells, places) => places.for_each(|at| cells.show(at, |cell| rows.cell(cell))),
-            #[cfg(feature = "payload")]
-            Piece::Said(cell) => rows.cell(&said::typed(&cell)),
-            Piece::Figures(count, figures) => {
-                rows.cell(&Cell::Count(count));
-                figures.into_iter().for_each(|figure| rows.cell(&Cell::Float(figure)));
-            }
-        });
+        each_cell(&self.columns, flow, |cell| rows.cell(cell));
         rows.end()
     }
 
@@ -54,6 +45,21 @@ impl FlowRows {
     pub fn rows(&mut self) -> &mut Rows {
         &mut self.rows
     }
+}
+
+/// Shows the cells of a flow, in the order of columns.
+#[inline]
+fn each_cell(columns: &Columns, flow: &FlowRecord, mut to: impl FnMut(&Cell<'_>)) {
+    columns.show(flow, |piece| match piece {
+        Piece::Cell(cell) => to(cell),
+        Piece::Run(cells, places) => places.for_each(|at| cells.show(at, &mut to)),
+        #[cfg(feature = "payload")]
+        Piece::Said(cell) => to(&said::typed(&cell)),
+        Piece::Figures(count, figures) => {
+            to(&Cell::Count(count));
+            figures.into_iter().for_each(|figure| to(&Cell::Float(figure)));
+        }
+    });
 }
 
 /// Writes flows into a file.
@@ -91,17 +97,14 @@ impl<W: Write + Send> FlowSink for FlowTable<W> {
     fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
         self.flows.push(flow)?;
         match &mut self.file {
-            Some(file) if self.flows.rows.is_full() => file.write(&self.flows.rows.take()?),
-            _ => Ok(()),
+            Some(file) => file.fill(&mut self.flows.rows),
+            None => Ok(()),
         }
     }
 
     fn on_metrics(&mut self, metrics: &Metrics<FlowCounts>) -> Result<()> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        if !self.flows.rows.is_empty() {
-            file.write(&self.flows.rows.take()?)?;
-        }
-        self.done = Some(file.finish(closing(metrics))?);
+        let Some(file) = self.file.take() else { return Ok(()) };
+        self.done = Some(file.close(&mut self.flows.rows, closing(metrics))?);
         Ok(())
     }
 }

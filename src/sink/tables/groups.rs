@@ -220,8 +220,8 @@ impl<W: Write + Send> Sink for GroupTable<W> {
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
         self.groups.push(group)?;
         match &mut self.file {
-            Some(file) if self.groups.rows.is_full() => file.write(&self.groups.rows.take()?),
-            _ => Ok(()),
+            Some(file) => file.fill(&mut self.groups.rows),
+            None => Ok(()),
         }
     }
 
@@ -230,11 +230,8 @@ impl<W: Write + Send> Sink for GroupTable<W> {
     }
 
     fn on_metrics(&mut self, metrics: &Metrics) -> Result<()> {
-        let Some(mut file) = self.file.take() else { return Ok(()) };
-        if !self.groups.rows.is_empty() {
-            file.write(&self.groups.rows.take()?)?;
-        }
-        self.done = Some(file.finish(closing(metrics))?);
+        let Some(file) = self.file.take() else { return Ok(()) };
+        self.done = Some(file.close(&mut self.groups.rows, closing(metrics))?);
         Ok(())
     }
 }
