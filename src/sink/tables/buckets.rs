@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use super::about::{About, closing};
 use super::file::{Form, TableFile};
+#[cfg(feature = "watch")]
+use super::packed;
 use super::rows::Rows;
 use super::schema::{Style, schema};
 use crate::error::Result;
@@ -82,6 +84,15 @@ fn each_cell(row: &Row, mono_origin: Option<i64>, mut to: impl FnMut(&Cell<'_>))
         to(&Cell::Integer(row.start.0.saturating_sub(origin)));
     }
     COLUMNS.iter().for_each(|column| to(&Cell::Count((column.get)(&row.counts))));
+}
+
+/// A bucket of a sensor as a row of packed cells, for [`Rows::packed`]; no other clock is shown.
+#[cfg(feature = "watch")]
+pub(crate) fn packed(sensor: &str, row: &Row) -> Vec<u8> {
+    let mut cells = Vec::new();
+    packed::put(&sensor.into(), &mut cells);
+    each_cell(row, None, |cell| packed::put(cell, &mut cells));
+    cells
 }
 
 /// Writes buckets into a file.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use super::about::{About, closing};
 use super::file::{Form, TableFile};
+#[cfg(feature = "watch")]
+use super::packed;
 use super::rows::Rows;
 use super::schema::{Style, schema};
 use crate::error::Result;
@@ -60,6 +62,14 @@ fn each_cell(columns: &Columns, flow: &FlowRecord, mut to: impl FnMut(&Cell<'_>)
             figures.into_iter().for_each(|figure| to(&Cell::Float(figure)));
         }
     });
+}
+
+/// A flow as a row of packed cells, for [`Rows::packed`].
+#[cfg(feature = "watch")]
+pub(crate) fn packed(columns: &Columns, flow: &FlowRecord) -> Vec<u8> {
+    let mut row = Vec::new();
+    each_cell(columns, flow, |cell| packed::put(cell, &mut row));
+    row
 }
 
 /// Writes flows into a file.

@@ -8,6 +8,8 @@
 //!                                                        \-> whoever takes batches
 //! ```
 //!
+//! Rows that wait for their file, as those of an hour do, are packed cells until then (`packed.rs`).
+//!
 //! Rows leave in groups of a bounded size ([`file::GROUP`]), so memory does not grow with a capture. Nothing in a file depends on threads, time of day
 //! or machine: equal records are equal bytes.
 
@@ -17,6 +19,8 @@ mod column;
 pub mod file;
 pub mod flows;
 pub mod groups;
+#[cfg(feature = "watch")]
+mod packed;
 pub mod rows;
 pub mod schema;
 

@@ -6,6 +6,8 @@ use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Schema, SchemaRef};
 
 use super::column::{Column, Stranger};
+#[cfg(feature = "watch")]
+use super::packed;
 use super::schema::Style;
 use crate::error::{Error, ErrorKind, Result};
 use crate::views::flows::{Cell, FeatureColumn};
@@ -66,6 +68,21 @@ impl Rows {
         }
         self.rows += 1;
         Ok(())
+    }
+
+    /// Appends a row of packed cells. Behind an error they are of no use.
+    ///
+    /// # Errors
+    /// They are none, or as [`Rows::end`].
+    #[cfg(feature = "watch")]
+    pub(crate) fn packed(&mut self, mut cells: &[u8]) -> Result<()> {
+        while !cells.is_empty() {
+            let Some(cell) = packed::take(&mut cells) else {
+                return Err(ErrorKind::Invariant("a row that waited for its table is damaged".into()).into());
+            };
+            self.cell(&cell);
+        }
+        self.end()
     }
 
     /// Whether they are enough for a batch.
