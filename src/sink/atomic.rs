@@ -128,6 +128,12 @@ impl AtomicFile {
         })
     }
 
+    /// Its path, as the user knows it.
+    #[cfg(all(feature = "watch", feature = "tables"))]
+    pub(crate) fn named(&self) -> &Path {
+        &self.named
+    }
+
     /// Appends what `with` appends to a buffer, whose other content it must leave alone.
     ///
     /// # Errors

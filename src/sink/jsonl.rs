@@ -5,10 +5,14 @@
 
 use std::io::Write;
 use std::net::IpAddr;
+#[cfg(any(feature = "watch", feature = "tables"))]
+use std::path::Path;
 
 use super::text::Text;
 use super::{Metrics, Sink};
 use crate::app::notes::Body;
+#[cfg(any(feature = "watch", feature = "tables"))]
+use crate::capture::Identity;
 use crate::error::{Error, Result};
 use crate::scan::summary::ScanSummary;
 use crate::time::{NS_PER_SECOND, Timestamp};
@@ -241,6 +245,19 @@ pub(crate) fn address(address: IpAddr, out: &mut Vec<u8>) {
 pub(super) fn hex(id: u64, out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.extend((0..16).rev().map(|nibble| HEX[(id >> (nibble * 4) & 15) as usize]));
+}
+
+/// A capture as JSON: its name, and what it holds if that is known.
+#[cfg(any(feature = "watch", feature = "tables"))]
+pub(crate) fn capture(name: &Path, identity: Option<&Identity>, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"name\":");
+    string(&name.to_string_lossy(), out);
+    if let Some(identity) = identity {
+        field(out, b",\"bytes\":", identity.size);
+        out.extend_from_slice(b",\"digest\":");
+        string(&identity.digest, out);
+    }
+    out.push(b'}');
 }
 
 /// A JSON string; control characters as `\u00xx` (RFC 8259, section 7).

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use super::health::Health;
 use super::journal::{Journal, Out, Written};
 use super::output::Output;
+#[cfg(feature = "tables")]
+use super::products::{of_hour, table};
 use super::spans::{HOUR, hour};
 use super::standing::Standing;
 use crate::capture::hour_folder;
@@ -15,7 +17,11 @@ use crate::error::Result;
 use crate::sink::atomic::AtomicFile;
 use crate::sink::scratch::Scratch;
 use crate::sink::sorted::{Record, Sorted};
+#[cfg(feature = "tables")]
+use crate::sink::tables::{About, Form, Style, rows::Rows, schema::schema};
 use crate::time::Timestamp;
+#[cfg(feature = "tables")]
+use crate::views::flows::FeatureColumn;
 
 /// Where the hours of a product of a sensor lie, and up to where they are out.
 pub(super) struct Place {
@@ -64,11 +70,6 @@ impl Place {
         self.output.create(path)
     }
 
-    /// Writes it whole.
-    pub(super) fn write_whole(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        self.output.write_whole(path, bytes)
-    }
-
     /// Removes the files of hours up to a time that were out before, are made again, and have no rows now: `has_rows` says which have.
     fn clear(&self, until: i64, has_rows: impl Fn(i64) -> bool) -> Result<()> {
         let stands = |hour: i64, path: &PathBuf| !has_rows(hour) && *path == self.of_hour(hour);
@@ -97,7 +98,7 @@ impl Place {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Line {
     order: i64,
-    text: Vec<u8>,
+    row: Vec<u8>,
 }
 
 impl Record for Line {
@@ -105,25 +106,33 @@ impl Record for Line {
 
     fn write(&self, (): &mut (), out: &mut Vec<u8>) {
         out.extend_from_slice(&self.order.to_le_bytes());
-        out.extend_from_slice(&self.text);
+        out.extend_from_slice(&self.row);
     }
 
     fn read((): &mut (), bytes: &mut &[u8]) -> Line {
-        let (order, text) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
-        Line { order: i64::from_le_bytes(*order), text: text.to_vec() }
+        let (order, row) = bytes.split_first_chunk().unwrap_or((&[0; 8], &[]));
+        Line { order: i64::from_le_bytes(*order), row: row.to_vec() }
     }
 
     fn beside(&self) -> usize {
-        self.text.len()
+        self.row.len()
     }
+}
+
+/// How rows stand in files.
+pub(super) enum Layout {
+    /// As they are, behind a first line.
+    Text(Vec<u8>),
+    /// In a table of these columns, whose cells they are, packed.
+    #[cfg(feature = "tables")]
+    Table(Form, Vec<FeatureColumn>, About),
 }
 
 /// The hours of a product that are under way.
 pub(super) struct Hours {
     place: Place,
     standing: Arc<Standing>,
-    /// The first line of each file.
-    header: Vec<u8>,
+    layout: Layout,
     open: BTreeMap<i64, (Sorted<Line>, u64)>,
     /// What the clock has passed in this run, whether or not it was out before.
     passed: i64,
@@ -148,18 +157,19 @@ struct Moved {
 pub(super) struct Placed {
     /// What it is of, nanoseconds.
     pub(super) time: i64,
-    /// Its place among the rows of the hour; of equal ones their text decides.
+    /// Its place among the rows of the hour; of equal ones their bytes decide.
     pub(super) order: i64,
     /// It tells of a time without packets.
     pub(super) is_empty: bool,
-    pub(super) text: Vec<u8>,
+    /// As its [`Layout`] wants it.
+    pub(super) row: Vec<u8>,
 }
 
 impl Hours {
-    pub(super) fn new(place: Place, header: Vec<u8>) -> Hours {
+    pub(super) fn new(place: Place, layout: Layout) -> Hours {
         let (passed, spoken) = (i64::MIN, i64::MIN);
         let (standing, open) = (Arc::default(), BTreeMap::new());
-        Hours { place, standing, header, open, passed, spoken, moved: Moved::default(), told: Moved::default() }
+        Hours { place, standing, layout, open, passed, spoken, moved: Moved::default(), told: Moved::default() }
     }
 
     /// What its view tells.
@@ -180,7 +190,7 @@ impl Hours {
     /// Takes a row. One of an hour that is out was written before. One of an hour that was passed is of the first that was not, and that is counted:
     /// only packets that came late make such, and a gap that nobody knew of when the clock passed its hour.
     pub(super) fn row(&mut self, row: Placed) -> Result<()> {
-        let Placed { time, order, is_empty, text } = row;
+        let Placed { time, order, is_empty, row } = row;
         let own = hour(time);
         let hour = own.max(self.passed);
         if hour < self.place.until() {
@@ -193,7 +203,7 @@ impl Hours {
         let scratch = || Scratch::with_output(self.place.output.path().to_owned());
         let (rows, count) = self.open.entry(hour).or_insert_with(|| (Sorted::new(scratch()), 0));
         *count += 1;
-        rows.push(Line { order, text })
+        rows.push(Line { order, row })
     }
 
     /// Says how many rows stand in an hour that they are not of, as far as that was not said.
@@ -236,14 +246,7 @@ impl Hours {
         while let Some(first) = self.open.first_entry().filter(|first| first.key().saturating_add(HOUR) <= until) {
             let (hour, (rows, count)) = first.remove_entry();
             let path = self.place.of_hour(hour);
-            let mut file = self.place.create(&path)?;
-            let mut bytes = self.header.len() as u64;
-            file.append(|out| out.extend_from_slice(&self.header))?;
-            rows.each(|line| {
-                bytes += line.text.len() as u64;
-                file.append(|out| out.extend_from_slice(&line.text))
-            })?;
-            file.commit()?;
+            let bytes = self.write(hour, self.place.create(&path)?, rows)?;
             let written = Written { path, hour: Timestamp(hour), bytes, rows: count };
             let end = hour.saturating_add(HOUR);
             let is_last = self.open.keys().next().is_none_or(|next| next.saturating_add(HOUR) > until);
@@ -252,6 +255,30 @@ impl Hours {
             self.place.commit(end, needs, Some(&written))?;
         }
         if until > self.place.until() { self.place.commit(until, needs, None) } else { Ok(()) }
+    }
+
+    /// Writes the file of an hour, and tells how long it is.
+    #[cfg_attr(not(feature = "tables"), expect(unused_variables, reason = "text does not say of which hour it is"))]
+    fn write(&self, hour: i64, mut file: AtomicFile, rows: Sorted<Line>) -> Result<u64> {
+        let file = match &self.layout {
+            Layout::Text(header) => {
+                file.append(|out| out.extend_from_slice(header))?;
+                rows.each(|line| file.append(|out| out.extend_from_slice(&line.row)))?;
+                file
+            }
+            #[cfg(feature = "tables")]
+            Layout::Table(form, columns, about) => {
+                let schema = schema(columns, Style::default(), about.dialect, about.metadata());
+                let mut cells = Rows::new(columns, Style::default(), schema);
+                let mut table = table(file, *form, cells.schema())?;
+                rows.each(|line| {
+                    cells.packed(&line.row)?;
+                    table.fill(&mut cells)
+                })?;
+                table.close(&mut cells, of_hour(&self.place.sensor, Timestamp(hour)))?
+            }
+        };
+        Ok(file.commit()?.length())
     }
 
     /// Nothing will come at all.

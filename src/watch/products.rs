@@ -3,6 +3,8 @@
 mod by_capture;
 mod by_hour;
 mod filtered;
+mod page;
+mod told;
 
 use std::fmt;
 use std::io::Write;
@@ -10,12 +12,21 @@ use std::sync::Arc;
 
 pub(super) use self::by_capture::{Made, files, make, place};
 pub(super) use self::by_hour::Making;
+#[cfg(feature = "tables")]
+use self::told::Decided;
+#[cfg(feature = "tables")]
+pub(super) use self::told::of_hour;
 use crate::config::Config;
 use crate::error::Result;
 use crate::filter::Filter;
 use crate::sink::buckets::{BucketSink, BucketWriter, Form as BucketForm};
 use crate::sink::flows::{FlowWriter, Form as FlowForm};
 use crate::sink::jsonl::Times;
+#[cfg(feature = "tables")]
+use crate::sink::{
+    atomic::AtomicFile,
+    tables::{About, Form, TableFile},
+};
 use crate::time::{NS_PER_SECOND, length};
 use crate::views::buckets::{NARROWEST, Settings as BucketSettings, WIDEST};
 use crate::views::flows::Settings as FlowSettings;
@@ -28,8 +39,47 @@ const TIMES: Times = Times::Seconds;
 #[derive(Clone, Debug)]
 pub struct Product {
     kind: Kind,
-    csv: bool,
+    format: Format,
     by_capture: bool,
+}
+
+/// What its files are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Jsonl,
+    Csv,
+    #[cfg(feature = "tables")]
+    Table(Form),
+}
+
+impl Format {
+    fn parse(text: &str) -> std::result::Result<Format, String> {
+        match text {
+            "jsonl" => Ok(Format::Jsonl),
+            "csv" => Ok(Format::Csv),
+            #[cfg(feature = "tables")]
+            "parquet" => Ok(Format::Table(Form::Parquet)),
+            #[cfg(feature = "tables")]
+            "arrow" => Ok(Format::Table(Form::Arrow)),
+            #[cfg(not(feature = "tables"))]
+            "parquet" | "arrow" => Err(format!(
+                "@{text} is of tables, which this build does not write; build it with `cargo build --release --features full`"
+            )),
+            other if cfg!(feature = "tables") => {
+                Err(format!("there is no format `{other}`, but csv, jsonl, parquet and arrow"))
+            }
+            other => Err(format!("there is no format `{other}`, but csv and jsonl")),
+        }
+    }
+
+    fn extension(self) -> &'static str {
+        match self {
+            Format::Jsonl => "jsonl",
+            Format::Csv => "csv",
+            #[cfg(feature = "tables")]
+            Format::Table(form) => form.ending(),
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -43,13 +93,13 @@ enum Kind {
 pub(super) const SCANS: &str = "scans";
 
 /// What can be asked for.
-const FORMS: &str = "groups; flows, or flows:DIALECT (flows:cic); buckets:WIDTH (buckets:100ms); each may end in @csv or @jsonl, \
-     and then in /hour or /capture";
+const FORMS: &str = "groups; flows, or flows:DIALECT (flows:cic); buckets:WIDTH (buckets:100ms); each may end in @csv, @jsonl, @parquet \
+     or @arrow, and then in /hour or /capture";
 
 impl Product {
-    /// Reads `groups`, `flows`, `flows:DIALECT` or `buckets:WIDTH`, with `@csv` or `@jsonl` behind; without, dialects are CSV and the others
-    /// JSON Lines. Last may stand `/hour`, which is so without it, or `/capture`: then each capture has a file by itself, and no flow goes on
-    /// in the next.
+    /// Reads `groups`, `flows`, `flows:DIALECT` or `buckets:WIDTH`, with `@csv`, `@jsonl`, `@parquet` or `@arrow` behind; without, dialects are CSV
+    /// and the others JSON Lines. The last two need the feature `tables`. Last may stand `/hour`, which is so without it, or `/capture`: then each
+    /// capture has a file by itself, and no flow goes on in the next.
     ///
     /// # Errors
     /// What is wrong, and what there is.
@@ -73,18 +123,17 @@ impl Product {
             }
             _ => return Err(format!("there is no product `{text}`, but: {FORMS}")),
         };
-        let csv = match format {
-            None => matches!(kind, Kind::Flows(Some(_))),
-            Some("csv") => true,
-            Some("jsonl") => false,
-            Some(other) => return Err(format!("there is no format `{other}`, but csv and jsonl")),
+        let format = match format {
+            None if matches!(kind, Kind::Flows(Some(_))) => Format::Csv,
+            None => Format::Jsonl,
+            Some(format) => Format::parse(format)?,
         };
         let by_capture = match layout {
             None | Some("hour") => false,
             Some("capture") => true,
             Some(other) => return Err(format!("there is no layout `{other}`, but hour and capture")),
         };
-        let product = Product { kind, csv, by_capture };
+        let product = Product { kind, format, by_capture };
         product.can_be_watched()?;
         Ok(product)
     }
@@ -124,7 +173,12 @@ impl Product {
     }
 
     fn extension(&self) -> &'static str {
-        if self.csv { "csv" } else { "jsonl" }
+        self.format.extension()
+    }
+
+    /// Scans are JSON Lines beside CSV, and otherwise what groups are.
+    fn scans_extension(&self) -> &'static str {
+        if self.format == Format::Csv { Format::Jsonl.extension() } else { self.extension() }
     }
 
     /// The earliest time of records that a packet of a time may change, nanoseconds: a flow that had ended may go on with it, its bucket has begun, and
@@ -166,42 +220,97 @@ impl Product {
         }
     }
 
-    /// What writes its flows, and what these are.
-    fn flow_writer<W: Write>(
-        &self,
-        dialect: Option<&Dialect>,
-        config: &Config,
-        out: W,
-    ) -> (FlowWriter<W>, FlowSettings, Filter) {
-        let usual = FlowSettings::new(config);
-        let settings = dialect.map_or_else(|| usual.clone(), |dialect| dialect.settings(usual.clone()));
-        let form = if self.csv { FlowForm::Csv } else { FlowForm::Lines };
-        let mut writer = FlowWriter::new(out, self.name(), form, settings.columns.clone(), TIMES);
-        if let Some(dialect) = dialect {
-            writer = writer.notation(dialect.notation());
+    /// What writes its flows as text.
+    fn flow_writer<W: Write>(&self, dialect: Option<&Dialect>, settings: &FlowSettings, out: W) -> FlowWriter<W> {
+        let form = if self.format == Format::Csv { FlowForm::Csv } else { FlowForm::Lines };
+        let writer = FlowWriter::new(out, self.name(), form, settings.columns.clone(), TIMES);
+        match dialect {
+            Some(dialect) => writer.notation(dialect.notation()),
+            None => writer,
         }
-        let filter = dialect.map_or_else(Filter::default, |dialect| dialect.filter().clone());
-        (writer, settings, filter)
     }
 
-    /// What writes its buckets, and what these are.
-    fn bucket_writer<W: Write>(
-        &self,
-        width: i64,
-        config: &Config,
-        sensor: &Arc<str>,
-        out: W,
-    ) -> Result<(BucketWriter<W>, BucketSettings)> {
-        let settings = BucketSettings { widths: vec![width], bytes: config.bytes, ..BucketSettings::default() };
-        let form = if self.csv { BucketForm::Csv } else { BucketForm::Lines };
+    /// What writes its buckets as text.
+    fn bucket_writer<W: Write>(&self, sensor: &Arc<str>, out: W) -> Result<BucketWriter<W>> {
+        let form = if self.format == Format::Csv { BucketForm::Csv } else { BucketForm::Lines };
         let mut writer = BucketWriter::new(out, self.name(), (form, TIMES), None, true, true);
         writer.on_sensor(Some(sensor))?;
-        Ok((writer, settings))
+        Ok(writer)
     }
+
+    /// What its tables say of themselves.
+    #[cfg(feature = "tables")]
+    fn about(&self, config: &Config) -> Result<About> {
+        let (product, dialect, settings) = match &self.kind {
+            Kind::Groups => ("groups", None, Decided::Groups { config }.json(&self.full_name())?),
+            Kind::Flows(dialect) => {
+                let (settings, _) = flows(dialect.as_ref(), config);
+                ("flows", dialect.as_ref().map(Dialect::name), Decided::flows(&settings).json(&self.full_name())?)
+            }
+            Kind::Buckets { width, .. } => {
+                ("buckets", None, Decided::buckets(&buckets(*width, config)).json(&self.full_name())?)
+            }
+        };
+        Ok(About { product, dialect, settings })
+    }
+}
+
+/// What flows are, and the packets that they are of.
+fn flows(dialect: Option<&Dialect>, config: &Config) -> (FlowSettings, Filter) {
+    let usual = FlowSettings::new(config);
+    match dialect {
+        Some(dialect) => (dialect.settings(usual), dialect.filter().clone()),
+        None => (usual, Filter::default()),
+    }
+}
+
+/// What buckets are.
+fn buckets(width: i64, config: &Config) -> BucketSettings {
+    BucketSettings { widths: vec![width], bytes: config.bytes, ..BucketSettings::default() }
+}
+
+/// Begins a table.
+#[cfg(feature = "tables")]
+pub(super) fn table(file: AtomicFile, form: Form, schema: arrow_schema::SchemaRef) -> Result<TableFile<AtomicFile>> {
+    let name = file.named().to_owned();
+    TableFile::create(file, name, form, schema)
 }
 
 impl fmt::Display for Product {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_product_is_read_back_from_its_full_name() {
+        let tables: &[&str] = if cfg!(feature = "tables") { &["@parquet", "@arrow"] } else { &[] };
+        for format in [&["@csv", "@jsonl"], tables].concat() {
+            for (name, layout) in [("groups", ""), ("flows:cic", "/capture"), ("buckets:100ms", "/capture")] {
+                let full = format!("{name}{format}{layout}");
+                let product = Product::parse(&full).unwrap();
+                assert_eq!((product.full_name(), product.extension()), (full, &format[1..]));
+            }
+        }
+        for (short, full) in
+            [("groups/hour", "groups@jsonl"), ("flows:cic", "flows:cic@csv"), ("buckets:1s", "buckets:1s@jsonl")]
+        {
+            assert_eq!(Product::parse(short).unwrap().full_name(), full);
+        }
+    }
+
+    #[test]
+    fn scans_are_lines_beside_csv_and_else_what_groups_are() {
+        let scans = |product| Product::parse(product).map(|product| product.scans_extension());
+        assert_eq!([scans("groups@csv"), scans("groups")], [Ok("jsonl"), Ok("jsonl")]);
+        let table = scans("groups@parquet/capture");
+        match cfg!(feature = "tables") {
+            true => assert_eq!(table, Ok("parquet")),
+            false => assert!(table.unwrap_err().starts_with("@parquet is of tables, which this build does not write")),
+        }
     }
 }

@@ -129,7 +129,11 @@ fn wrong_words_are_refused_with_the_right_ones() {
     let site = Site::new();
     fs::write(site.path("bad.toml"), "rotatoin = \"60s\"\n").unwrap();
     fs::write(site.path("minutes.toml"), "window_seconds = 60\n").unwrap();
-    let cases: [(&[&str], &str); 20] = [
+    let (table, other) = match cfg!(feature = "tables") {
+        true => ("groups@parquets", "there is no format `parquets`, but csv, jsonl, parquet and arrow"),
+        false => ("groups@parquet", "build it with `cargo build --release --features full`"),
+    };
+    let cases: [(&[&str], &str); 21] = [
         (&["--settings", "missing.toml"], "missing.toml: cannot read: "),
         (
             &["captures", "-o", "records", "--product", "groups", "--config", "missing.toml"],
@@ -148,6 +152,7 @@ fn wrong_words_are_refused_with_the_right_ones() {
             &["captures", "-o", "records", "--product", "flows:nexus"],
             "no hour would ever be complete; take flows:nexus@csv/capture, which has a file for each capture",
         ),
+        (&["captures", "-o", "records", "--product", table], other),
         (
             &["captures", "-o", "records", "--product", "groups/minute"],
             "there is no layout `minute`, but hour and capture",

@@ -18,15 +18,15 @@ use crate::run::file;
 use crate::traffic::{Body, Frame, START, pcap, v4};
 
 /// A table that was read back, and what the file says of itself.
-struct Table {
-    schema: Schema,
+pub(crate) struct Table {
+    pub(crate) schema: Schema,
     batches: Vec<RecordBatch>,
     about: Vec<(String, String)>,
     groups: usize,
 }
 
 impl Table {
-    fn parquet(path: &Path) -> Table {
+    pub(crate) fn parquet(path: &Path) -> Table {
         let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path).unwrap()).unwrap();
         let metadata = builder.metadata().clone();
         let about = metadata.file_metadata().key_value_metadata().cloned().unwrap_or_default();
@@ -38,7 +38,7 @@ impl Table {
         }
     }
 
-    fn arrow(path: &Path) -> Table {
+    pub(crate) fn arrow(path: &Path) -> Table {
         let reader = FileReader::try_new(File::open(path).unwrap(), None).unwrap();
         let about = reader.custom_metadata().iter().map(|(key, value)| (key.clone(), value.clone())).collect();
         let schema = (*reader.schema()).clone();
@@ -47,7 +47,7 @@ impl Table {
     }
 
     /// Its rows as objects, times as nanoseconds.
-    fn rows(&self) -> Vec<Value> {
+    pub(crate) fn rows(&self) -> Vec<Value> {
         let mut rows = Vec::new();
         for batch in &self.batches {
             for row in 0..batch.num_rows() {
@@ -60,7 +60,7 @@ impl Table {
         rows
     }
 
-    fn about(&self, name: &str) -> &str {
+    pub(crate) fn about(&self, name: &str) -> &str {
         let name = format!("pcap_compactor.{name}");
         let told = self.about.iter().find(|(key, _)| *key == name).map(|(_, value)| value);
         told.or_else(|| self.schema.metadata().get(&name)).map_or("", String::as_str)
@@ -284,7 +284,7 @@ fn groups_and_scans_of_hours_are_tables_and_resume_as_files_do() {
 }
 
 /// A line of a group, flat as its row.
-fn group(line: &Value) -> Value {
+pub(crate) fn group(line: &Value) -> Value {
     let mut row = serde_json::Map::new();
     row.insert("sensor".into(), line["sensor"].clone());
     for part in ["key", "counts", "tcp_flags", "tokens"] {
@@ -308,7 +308,7 @@ fn group(line: &Value) -> Value {
 }
 
 /// A line of a scan summary, flat as its row.
-fn scan(line: &Value) -> Value {
+pub(crate) fn scan(line: &Value) -> Value {
     let mut row = line.as_object().unwrap().clone();
     row.entry("sensor").or_insert(Value::Null);
     let window = row.remove("window").unwrap();

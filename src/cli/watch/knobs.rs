@@ -26,8 +26,9 @@ pub(super) struct Knobs {
     /// The folder for records and the journal; not in DIR, nor around it.
     #[arg(long, short, value_name = "DIR")]
     pub(super) output: Option<PathBuf>,
-    /// What is made, once for each: groups, flows, flows:DIALECT, buckets:WIDTH; with @csv or @jsonl in that format; with /capture behind, a
-    /// file for each capture in place of an hour, and flows end with their capture: flows:nexus@csv/capture.
+    /// What is made, once for each: groups, flows, flows:DIALECT, buckets:WIDTH; with @csv, @jsonl, @parquet or @arrow in that format (tables
+    /// need a build with --features full); with /capture behind, a file for each capture in place of an hour, and flows end with their capture:
+    /// flows:nexus@csv/capture.
     #[arg(long = "product", value_name = "PRODUCT")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) products: Vec<String>,

@@ -9,14 +9,20 @@
 //! | `inputs` | captures: name as given, bytes, and SHA-1 of their first and last 4 KiB behind one another, JSON |
 //! | `metrics` | the line of metrics that JSON Lines end with, ledger and all |
 //!
-//! The last two are known at the end, and stand in the file's own metadata; the others also in that of the schema.
+//! The last two are known at the end, and stand in the file's own metadata; the others also in that of the schema. Files that `watch` writes
+//! have no metrics, and those of an hour no inputs; they have there, too:
+//!
+//! | name | what |
+//! |---|---|
+//! | `sensor` | whose records they are |
+//! | `hour` | of a file of an hour: when it begins, UTC |
 
 use std::collections::HashMap;
 
 use crate::capture::Identity;
 use crate::engine::FileReport;
 use crate::sink::Metrics;
-use crate::sink::jsonl::{number, string};
+use crate::sink::jsonl;
 use crate::sink::metrics::Counted;
 
 /// What is known of a table before it is written.
@@ -57,15 +63,10 @@ pub(super) fn closing<C: Copy + Counted>(metrics: &Metrics<'_, C>) -> [(&'static
 fn inputs(files: &[FileReport]) -> String {
     let mut out = vec![b'['];
     for (place, file) in files.iter().enumerate() {
-        out.extend_from_slice(if place == 0 { b"{\"name\":" } else { b",{\"name\":" });
-        string(&file.path.to_string_lossy(), &mut out);
-        if let Ok(identity) = Identity::of(&file.path) {
-            out.extend_from_slice(b",\"bytes\":");
-            number(&mut out, identity.size);
-            out.extend_from_slice(b",\"digest\":");
-            string(&identity.digest, &mut out);
+        if place > 0 {
+            out.push(b',');
         }
-        out.push(b'}');
+        jsonl::capture(&file.path, Identity::of(&file.path).ok().as_ref(), &mut out);
     }
     out.push(b']');
     String::from_utf8_lossy(&out).into_owned()

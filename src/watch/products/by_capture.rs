@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::filtered::filtered;
-use super::{Kind, Product, SCANS, TIMES};
+use super::page::{Page, Pen};
+use super::told::{Told, of_capture};
+use super::{Format, Kind, Product, SCANS};
 use crate::capture::Status;
 use crate::config::Config;
 use crate::engine::view::View;
@@ -16,8 +18,9 @@ use crate::scan::summary::ScanSummary;
 use crate::sink::atomic::AtomicFile;
 use crate::sink::buckets::{BucketSink, BucketWriter};
 use crate::sink::flows::{FlowSink, FlowWriter};
-use crate::sink::jsonl::Lines;
-use crate::sink::{Metrics, Sink, csv};
+#[cfg(feature = "tables")]
+use crate::sink::tables::{Style, TableFile, buckets::BucketRows, flows::FlowRows};
+use crate::sink::{Metrics, Sink};
 use crate::time::Timestamp;
 use crate::views::buckets::{BucketCounts, Buckets, Row, Settings as BucketSettings};
 use crate::views::flows::{FlowCounts, FlowRecord, Flows, Settings as FlowSettings};
@@ -96,7 +99,7 @@ pub(in crate::watch) fn place(folder: &Path, arrival: &Arrival) -> PathBuf {
 pub(in crate::watch) fn files(settings: &Settings, place: &Path) -> Vec<PathBuf> {
     let products = settings.products.iter().filter(|product| product.is_by_capture());
     let of_product = |product: &Product| {
-        let scans = matches!(product.kind, Kind::Groups).then(|| file(SCANS, SCANS_EXTENSION, place));
+        let scans = matches!(product.kind, Kind::Groups).then(|| file(SCANS, product.scans_extension(), place));
         [file(&product.name(), product.extension(), place)].into_iter().chain(scans)
     };
     products.flat_map(of_product).collect()
@@ -109,14 +112,12 @@ fn file(product: &str, extension: &str, place: &Path) -> PathBuf {
     file.into()
 }
 
-/// Scans are JSON Lines, whatever groups are.
-const SCANS_EXTENSION: &str = "jsonl";
-
-/// A file under way.
+/// A file under way, and what it says at its end.
 struct Under {
     product: String,
     path: PathBuf,
     rows: u64,
+    told: Told,
 }
 
 impl Under {
@@ -128,11 +129,19 @@ impl Under {
     ) -> Result<(Under, AtomicFile)> {
         let path = self::file(&product, extension, &place(&settings.folder, arrival));
         let file = output.create(&path)?;
-        Ok((Under { product, path, rows: 0 }, file))
+        let capture = arrival.path.strip_prefix(&settings.folder).unwrap_or(&arrival.path);
+        let told = of_capture(&arrival.sensor, capture, &arrival.identity);
+        Ok((Under { product, path, rows: 0, told }, file))
     }
 
-    fn commit(self, file: AtomicFile, first: Timestamp, files: &mut Vec<(String, Written)>) -> Result<()> {
-        let bytes = file.commit()?.length();
+    /// Makes it visible, as `end` completes it.
+    fn commit(
+        self,
+        end: impl FnOnce(Told) -> Result<AtomicFile>,
+        first: Timestamp,
+        files: &mut Vec<(String, Written)>,
+    ) -> Result<()> {
+        let bytes = end(self.told)?.commit()?.length();
         files.push((self.product, Written { path: self.path, hour: first, bytes, rows: self.rows }));
         Ok(())
     }
@@ -147,26 +156,44 @@ enum Sheet {
 
 impl Sheet {
     fn new(product: &Product, at: (&Settings, &Output), arrival: &Arrival, sensor: &Arc<str>) -> Result<Sheet> {
-        let (under, mut file) = Under::new(product.name(), product.extension(), at, arrival)?;
+        let (under, file) = Under::new(product.name(), product.extension(), at, arrival)?;
         let config = &at.0.config;
         Ok(match &product.kind {
             Kind::Groups => {
-                let (mut lines, mut rows) = (Lines::new(TIMES), csv::Rows::new(TIMES));
-                lines.turn_to(sensor);
-                rows.turn_to(sensor);
-                if product.csv {
-                    file.append(|out| out.extend_from_slice(csv::header().as_bytes()))?;
-                }
-                let scans = Under::new(SCANS.into(), SCANS_EXTENSION, at, arrival)?;
-                Sheet::Groups(Box::new(GroupSheet { groups: (under, file), scans, csv: product.csv, lines, rows }))
+                let pen = Pen::new(product, config, sensor)?;
+                let groups = (under, pen.groups(file)?);
+                let (under, file) = Under::new(SCANS.into(), product.scans_extension(), at, arrival)?;
+                let scans = (under, pen.scans(file)?);
+                Sheet::Groups(Box::new(GroupSheet { groups, scans, pen }))
             }
             Kind::Flows(dialect) => {
-                let (writer, settings, filter) = product.flow_writer(dialect.as_ref(), config, file);
-                Sheet::Flows(Box::new(FlowSheet { under, writer }), Box::new(settings), filter)
+                let (settings, filter) = super::flows(dialect.as_ref(), config);
+                let out = match product.format {
+                    Format::Jsonl | Format::Csv => {
+                        FlowOut::Text(product.flow_writer(dialect.as_ref(), &settings, file))
+                    }
+                    #[cfg(feature = "tables")]
+                    Format::Table(form) => {
+                        let about = product.about(config)?;
+                        let mut rows = FlowRows::new(settings.columns.clone(), Style::default(), &about);
+                        let table = super::table(file, form, rows.rows().schema())?;
+                        FlowOut::Table(rows, table)
+                    }
+                };
+                Sheet::Flows(Box::new(FlowSheet { under, out }), Box::new(settings), filter)
             }
             Kind::Buckets { width, .. } => {
-                let (writer, settings) = product.bucket_writer(*width, config, sensor, file)?;
-                Sheet::Buckets(Box::new(BucketSheet { under, writer }), settings)
+                let out = match product.format {
+                    Format::Jsonl | Format::Csv => BucketOut::Text(product.bucket_writer(sensor, file)?),
+                    #[cfg(feature = "tables")]
+                    Format::Table(form) => {
+                        let mut rows = BucketRows::new(None, true, Style::default(), &product.about(config)?);
+                        rows.turn_to(Some(sensor));
+                        let table = super::table(file, form, rows.rows().schema())?;
+                        BucketOut::Table(rows, table)
+                    }
+                };
+                Sheet::Buckets(Box::new(BucketSheet { under, out }), super::buckets(*width, config))
             }
         })
     }
@@ -188,42 +215,39 @@ impl Sheet {
     fn commit(self, first: Timestamp, files: &mut Vec<(String, Written)>) -> Result<()> {
         match self {
             Sheet::Groups(sheet) => {
-                let GroupSheet { groups: (groups, file), scans: (scans, scans_file), .. } = *sheet;
-                scans.commit(scans_file, first, files)?;
-                groups.commit(file, first, files)
+                let GroupSheet { groups: (groups, page), scans: (scans, scans_page), .. } = *sheet;
+                scans.commit(|told| scans_page.end(told), first, files)?;
+                groups.commit(|told| page.end(told), first, files)
             }
             Sheet::Flows(sheet, ..) => {
-                let FlowSheet { under, mut writer } = *sheet;
-                writer.written()?;
-                under.commit(writer.into_inner(), first, files)
+                let FlowSheet { under, out } = *sheet;
+                under.commit(|told| out.end(told), first, files)
             }
             Sheet::Buckets(sheet, _) => {
-                let BucketSheet { under, writer } = *sheet;
-                under.commit(writer.finish()?.0, first, files)
+                let BucketSheet { under, out } = *sheet;
+                under.commit(|told| out.end(told), first, files)
             }
         }
     }
 }
 
 struct GroupSheet {
-    groups: (Under, AtomicFile),
-    scans: (Under, AtomicFile),
-    csv: bool,
-    lines: Lines,
-    rows: csv::Rows,
+    groups: (Under, Page<GroupRecord>),
+    scans: (Under, Page<ScanSummary>),
+    pen: Pen,
 }
 
 impl Sink for GroupSheet {
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
-        let GroupSheet { groups: (under, file), csv, lines, rows, .. } = self;
+        let GroupSheet { groups: (under, page), pen, .. } = self;
         under.rows += 1;
-        file.append(|out| if *csv { rows.row(group, out) } else { lines.group(group, out) })
+        page.put(group, pen)
     }
 
     fn on_scan(&mut self, scan: &ScanSummary) -> Result<()> {
-        let GroupSheet { scans: (under, file), lines, .. } = self;
+        let GroupSheet { scans: (under, page), pen, .. } = self;
         under.rows += 1;
-        file.append(|out| lines.scan(scan, out))
+        page.put(scan, pen)
     }
 
     fn on_metrics(&mut self, _: &Metrics) -> Result<()> {
@@ -231,15 +255,45 @@ impl Sink for GroupSheet {
     }
 }
 
+/// What flows are written into.
+#[cfg_attr(feature = "tables", expect(clippy::large_enum_variant, reason = "one for each capture that is read"))]
+enum FlowOut {
+    Text(FlowWriter<AtomicFile>),
+    #[cfg(feature = "tables")]
+    Table(FlowRows, TableFile<AtomicFile>),
+}
+
+impl FlowOut {
+    /// Completes it, but does not make it visible.
+    fn end(self, told: Told) -> Result<AtomicFile> {
+        match self {
+            FlowOut::Text(mut writer) => {
+                drop(told);
+                writer.written()?;
+                Ok(writer.into_inner())
+            }
+            #[cfg(feature = "tables")]
+            FlowOut::Table(mut rows, file) => file.close(rows.rows(), told),
+        }
+    }
+}
+
 struct FlowSheet {
     under: Under,
-    writer: FlowWriter<AtomicFile>,
+    out: FlowOut,
 }
 
 impl FlowSink for FlowSheet {
     fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
         self.under.rows += 1;
-        self.writer.on_flow(flow)
+        match &mut self.out {
+            FlowOut::Text(writer) => writer.on_flow(flow),
+            #[cfg(feature = "tables")]
+            FlowOut::Table(rows, file) => {
+                rows.push(flow)?;
+                file.fill(rows.rows())
+            }
+        }
     }
 
     fn on_metrics(&mut self, _: &Metrics<FlowCounts>) -> Result<()> {
@@ -247,15 +301,44 @@ impl FlowSink for FlowSheet {
     }
 }
 
+/// What buckets are written into.
+#[cfg_attr(feature = "tables", expect(clippy::large_enum_variant, reason = "one for each capture that is read"))]
+enum BucketOut {
+    Text(BucketWriter<AtomicFile>),
+    #[cfg(feature = "tables")]
+    Table(BucketRows, TableFile<AtomicFile>),
+}
+
+impl BucketOut {
+    /// Completes it, but does not make it visible.
+    fn end(self, told: Told) -> Result<AtomicFile> {
+        match self {
+            BucketOut::Text(writer) => {
+                drop(told);
+                Ok(writer.finish()?.0)
+            }
+            #[cfg(feature = "tables")]
+            BucketOut::Table(mut rows, file) => file.close(rows.rows(), told),
+        }
+    }
+}
+
 struct BucketSheet {
     under: Under,
-    writer: BucketWriter<AtomicFile>,
+    out: BucketOut,
 }
 
 impl BucketSink for BucketSheet {
     fn on_bucket(&mut self, row: &Row) -> Result<()> {
         self.under.rows += 1;
-        self.writer.on_bucket(row)
+        match &mut self.out {
+            BucketOut::Text(writer) => writer.on_bucket(row),
+            #[cfg(feature = "tables")]
+            BucketOut::Table(rows, file) => {
+                rows.push(row)?;
+                file.fill(rows.rows())
+            }
+        }
     }
 
     fn on_metrics(&mut self, _: &Metrics<BucketCounts>) -> Result<()> {

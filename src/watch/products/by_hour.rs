@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::filtered::filtered;
-use super::{Kind, Product, SCANS, TIMES};
+use super::page::{Page, Pen};
+use super::told::of_hour;
+use super::{Format, Kind, Product, SCANS};
 use crate::config::Config;
 use crate::engine::view::View;
 use crate::error::Result;
@@ -13,16 +15,17 @@ use crate::filter::Filter;
 use crate::scan::summary::ScanSummary;
 use crate::sink::atomic::AtomicFile;
 use crate::sink::buckets::{BucketSink, BucketWriter};
-use crate::sink::csv;
 use crate::sink::flows::{FlowSink, FlowWriter};
-use crate::sink::jsonl::Lines;
+#[cfg(feature = "tables")]
+use crate::sink::tables;
 use crate::sink::{Metrics, Sink};
-use crate::time::Timestamp;
 use crate::views::buckets::{BucketCounts, Buckets, Counts, Row, Settings as BucketSettings};
+#[cfg(feature = "tables")]
+use crate::views::flows::Columns;
 use crate::views::flows::{FlowCounts, FlowRecord, Flows, Settings as FlowSettings};
-use crate::views::groups::{GroupRecord, Groups, WindowTotals, Windows};
+use crate::views::groups::{GroupRecord, Groups, Window, WindowTotals, Windows};
 use crate::watch::health::Health;
-use crate::watch::hours::{Hours, Place, Placed};
+use crate::watch::hours::{Hours, Layout, Place, Placed};
 use crate::watch::journal::{Journal, Written};
 use crate::watch::output::Output;
 
@@ -42,37 +45,48 @@ impl Making {
         health: &Arc<Health>,
         config: &Config,
     ) -> Result<Making> {
-        let extension = product.extension();
         let place = |product: String, extension| Place::new(output, (sensor, product, extension), journal, health);
+        let hours = |layout| -> Result<_> {
+            let place = place(product.name(), product.extension())?;
+            Ok(Rc::new(RefCell::new(Hours::new(place, layout))))
+        };
         Ok(match &product.kind {
-            Kind::Groups => {
-                let (mut lines, mut rows) = (Lines::new(TIMES), csv::Rows::new(TIMES));
-                lines.turn_to(sensor);
-                rows.turn_to(sensor);
-                Making::Groups(Box::new(GroupHours {
-                    place: place(product.name(), extension)?,
-                    scans_place: place(SCANS.into(), "jsonl")?,
-                    csv: product.csv,
-                    lines,
-                    rows,
-                    open: None,
-                    groups: 0,
-                    bytes: 0,
-                    scans: Vec::new(),
-                    scan_count: 0,
-                }))
-            }
+            Kind::Groups => Making::Groups(Box::new(GroupHours {
+                pen: Pen::new(product, config, sensor)?,
+                groups: Pages::new(place(product.name(), product.extension())?),
+                scans: Pages::new(place(SCANS.into(), product.scans_extension())?),
+            })),
             Kind::Flows(dialect) => {
-                let (mut writer, settings, filter) = product.flow_writer(dialect.as_ref(), config, Vec::new());
-                let header = std::mem::take(writer.written()?);
-                let hours = Rc::new(RefCell::new(Hours::new(place(product.name(), extension)?, header)));
-                Making::Flows(Box::new(FlowHours { hours, writer }), Box::new(settings), filter)
+                let (settings, filter) = super::flows(dialect.as_ref(), config);
+                let (rows, layout) = match product.format {
+                    Format::Jsonl | Format::Csv => {
+                        let mut writer = product.flow_writer(dialect.as_ref(), &settings, Vec::new());
+                        let header = std::mem::take(writer.written()?);
+                        (FlowRows::Text(Box::new(writer)), Layout::Text(header))
+                    }
+                    #[cfg(feature = "tables")]
+                    Format::Table(form) => {
+                        let columns = settings.columns.clone();
+                        let layout = Layout::Table(form, columns.list(), product.about(config)?);
+                        (FlowRows::Packed(columns), layout)
+                    }
+                };
+                Making::Flows(Box::new(FlowHours { hours: hours(layout)?, rows }), Box::new(settings), filter)
             }
             Kind::Buckets { width, .. } => {
-                let (mut writer, settings) = product.bucket_writer(*width, config, sensor, Vec::new())?;
-                let header = std::mem::take(writer.written()?);
-                let hours = Rc::new(RefCell::new(Hours::new(place(product.name(), extension)?, header)));
-                Making::Buckets(Box::new(BucketHours { hours, writer }), settings)
+                let (rows, layout) = match product.format {
+                    Format::Jsonl | Format::Csv => {
+                        let mut writer = product.bucket_writer(sensor, Vec::new())?;
+                        let header = std::mem::take(writer.written()?);
+                        (BucketRows::Text(Box::new(writer)), Layout::Text(header))
+                    }
+                    #[cfg(feature = "tables")]
+                    Format::Table(form) => {
+                        let layout = Layout::Table(form, tables::buckets::columns(true, false), product.about(config)?);
+                        (BucketRows::Packed(Arc::clone(sensor)), layout)
+                    }
+                };
+                Making::Buckets(Box::new(BucketHours { hours: hours(layout)?, rows }), super::buckets(*width, config))
             }
         })
     }
@@ -101,87 +115,80 @@ impl Making {
     }
 }
 
-/// Takes the groups of a sensor.
-pub(in crate::watch) struct GroupHours {
+/// The files of windows of a product, one after the other.
+struct Pages<R: 'static> {
     place: Place,
-    scans_place: Place,
-    csv: bool,
-    lines: Lines,
-    rows: csv::Rows,
-    open: Option<AtomicFile>,
-    groups: u64,
-    bytes: u64,
-    scans: Vec<u8>,
-    scan_count: u64,
+    open: Option<Page<R>>,
+    rows: u64,
 }
 
-impl GroupHours {
-    fn is_out(&self, end: Timestamp) -> bool {
-        end.0 <= self.place.until()
+impl<R> Pages<R> {
+    fn new(place: Place) -> Pages<R> {
+        Pages { place, open: None, rows: 0 }
     }
 
-    fn start(&mut self, hour: Timestamp) -> Result<AtomicFile> {
-        let mut file = self.place.create(&self.place.of_hour(hour.0))?;
-        if self.csv {
-            let header = csv::header();
-            self.bytes += header.len() as u64;
-            file.append(|out| out.extend_from_slice(header.as_bytes()))?;
-        }
-        Ok(file)
+    fn is_out(&self, window: Window) -> bool {
+        window.end.0 <= self.place.until()
     }
+
+    /// Begins the file of a window with what `begin` makes of it, or goes on with it.
+    fn page(&mut self, window: Window, begin: impl FnOnce(AtomicFile) -> Result<Page<R>>) -> Result<&mut Page<R>> {
+        let page = match self.open.take() {
+            Some(page) => page,
+            None => begin(self.place.create(&self.place.of_hour(window.start.0))?)?,
+        };
+        Ok(self.open.insert(page))
+    }
+
+    /// Makes the file of a window visible, if it has begun.
+    fn show(&mut self, window: Window) -> Result<Option<Written>> {
+        let Some(page) = self.open.take() else { return Ok(None) };
+        let bytes = page.end(of_hour(&self.place.sensor, window.start))?.commit()?.length();
+        let (path, rows) = (self.place.of_hour(window.start.0), std::mem::take(&mut self.rows));
+        Ok(Some(Written { path, hour: window.start, bytes, rows }))
+    }
+}
+
+/// Takes the groups of a sensor.
+pub(in crate::watch) struct GroupHours {
+    pen: Pen,
+    groups: Pages<GroupRecord>,
+    scans: Pages<ScanSummary>,
 }
 
 impl Sink for GroupHours {
     fn on_group(&mut self, group: &GroupRecord) -> Result<()> {
-        if self.is_out(group.window.end) {
+        let GroupHours { pen, groups, .. } = self;
+        if groups.is_out(group.window) {
             return Ok(());
         }
-        let mut file = match self.open.take() {
-            Some(file) => file,
-            None => self.start(group.window.start)?,
-        };
-        let GroupHours { lines, rows, bytes, .. } = self;
-        file.append(|out| {
-            let from = out.len();
-            if self.csv {
-                rows.row(group, out)
-            } else {
-                lines.group(group, out)
-            }
-            *bytes += (out.len() - from) as u64;
-        })?;
-        self.groups += 1;
-        self.open = Some(file);
-        Ok(())
+        groups.rows += 1;
+        groups.page(group.window, |file| pen.groups(file))?.put(group, pen)
     }
 
     fn on_scan(&mut self, scan: &ScanSummary) -> Result<()> {
-        if !self.is_out(scan.window.end) {
-            self.lines.scan(scan, &mut self.scans);
-            self.scan_count += 1;
+        let GroupHours { pen, scans, .. } = self;
+        if scans.is_out(scan.window) {
+            return Ok(());
         }
-        Ok(())
+        scans.rows += 1;
+        scans.page(scan.window, |file| pen.scans(file))?.put(scan, pen)
     }
 
     fn on_window(&mut self, totals: &WindowTotals) -> Result<()> {
-        let (start, end) = (totals.window.start, totals.window.end);
-        if self.is_out(end) {
+        let window = totals.window;
+        let GroupHours { pen, groups, scans } = self;
+        if groups.is_out(window) {
             return Ok(());
         }
-        let file = match self.open.take() {
-            Some(file) => file,
-            None => self.start(start)?,
-        };
-        let path = self.scans_place.of_hour(start.0);
-        let scans = std::mem::take(&mut self.scans);
-        self.scans_place.write_whole(&path, &scans)?;
-        file.commit()?;
-        let rows = std::mem::take(&mut self.scan_count);
-        let written = Written { path, hour: start, bytes: scans.len() as u64, rows };
-        self.scans_place.commit(end.0, end.0, Some(&written))?;
-        let (rows, bytes) = (std::mem::take(&mut self.groups), std::mem::take(&mut self.bytes));
-        let written = Written { path: self.place.of_hour(start.0), hour: start, bytes, rows };
-        self.place.commit(end.0, end.0, Some(&written))
+        // A window without records has files, too.
+        groups.page(window, |file| pen.groups(file))?;
+        scans.page(window, |file| pen.scans(file))?;
+        let of_scans = scans.show(window)?;
+        let of_groups = groups.show(window)?;
+        let end = window.end.0;
+        scans.place.commit(end, end, of_scans.as_ref())?;
+        groups.place.commit(end, end, of_groups.as_ref())
     }
 
     fn on_metrics(&mut self, _: &Metrics) -> Result<()> {
@@ -189,18 +196,31 @@ impl Sink for GroupHours {
     }
 }
 
+/// What makes flows rows.
+enum FlowRows {
+    Text(Box<FlowWriter<Vec<u8>>>),
+    #[cfg(feature = "tables")]
+    Packed(Columns),
+}
+
 /// Takes the flows of a sensor.
 pub(in crate::watch) struct FlowHours {
     hours: Rc<RefCell<Hours>>,
-    writer: FlowWriter<Vec<u8>>,
+    rows: FlowRows,
 }
 
 impl FlowSink for FlowHours {
     fn on_flow(&mut self, flow: &FlowRecord) -> Result<()> {
-        self.writer.on_flow(flow)?;
-        let row = std::mem::take(self.writer.written()?);
+        let row = match &mut self.rows {
+            FlowRows::Text(writer) => {
+                writer.on_flow(flow)?;
+                std::mem::take(writer.written()?)
+            }
+            #[cfg(feature = "tables")]
+            FlowRows::Packed(columns) => tables::flows::packed(columns, flow),
+        };
         let (time, order) = (flow.last_ts.0, flow.first_ts.0);
-        self.hours.borrow_mut().row(Placed { time, order, is_empty: false, text: row })
+        self.hours.borrow_mut().row(Placed { time, order, is_empty: false, row })
     }
 
     fn on_metrics(&mut self, _: &Metrics<FlowCounts>) -> Result<()> {
@@ -208,18 +228,31 @@ impl FlowSink for FlowHours {
     }
 }
 
+/// What makes buckets rows.
+enum BucketRows {
+    Text(Box<BucketWriter<Vec<u8>>>),
+    #[cfg(feature = "tables")]
+    Packed(Arc<str>),
+}
+
 /// Takes the buckets of a sensor.
 pub(in crate::watch) struct BucketHours {
     hours: Rc<RefCell<Hours>>,
-    writer: BucketWriter<Vec<u8>>,
+    rows: BucketRows,
 }
 
 impl BucketSink for BucketHours {
-    fn on_bucket(&mut self, row: &Row) -> Result<()> {
-        self.writer.on_bucket(row)?;
-        let text = std::mem::take(self.writer.written()?);
-        let (time, is_empty) = (row.start.0, row.counts == Counts::default());
-        self.hours.borrow_mut().row(Placed { time, order: time, is_empty, text })
+    fn on_bucket(&mut self, bucket: &Row) -> Result<()> {
+        let row = match &mut self.rows {
+            BucketRows::Text(writer) => {
+                writer.on_bucket(bucket)?;
+                std::mem::take(writer.written()?)
+            }
+            #[cfg(feature = "tables")]
+            BucketRows::Packed(sensor) => tables::buckets::packed(sensor, bucket),
+        };
+        let (time, is_empty) = (bucket.start.0, bucket.counts == Counts::default());
+        self.hours.borrow_mut().row(Placed { time, order: time, is_empty, row })
     }
 
     fn on_metrics(&mut self, _: &Metrics<BucketCounts>) -> Result<()> {

@@ -5,8 +5,11 @@ mod by_capture;
 mod disturbed;
 #[cfg(target_os = "linux")]
 mod failing_disk;
+#[cfg(feature = "tables")]
+mod tables;
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -122,7 +125,8 @@ impl Site {
         let folder = self.path(output);
         // Files come and go while it is walked.
         let entries = walkdir::WalkDir::new(&folder).into_iter().filter_map(Result::ok);
-        let ours = |path: &Path| path.extension().is_some_and(|end| end == "csv" || end == "jsonl");
+        let is_record = |end: &OsStr| ["csv", "jsonl", "parquet", "arrow"].iter().any(|record| end == *record);
+        let ours = |path: &Path| path.extension().is_some_and(is_record);
         entries
             .filter(|entry| entry.file_type().is_file() && ours(entry.path()))
             .map(|entry| (entry.path().strip_prefix(&folder).unwrap().to_owned(), fs::read(entry.path()).unwrap()))
