@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
-use crate::engine::view::{Batch, Mark, Part, ShardView, View};
-use crate::table::FlowTable;
+use crate::engine::view::View;
 use crate::time::Timestamp;
-use crate::watch::sifted::Sifted;
+use crate::watch::sifted::{Sift, Sifted};
 
 /// See the module.
 #[derive(Debug)]
@@ -40,50 +39,15 @@ impl Standing {
 
 /// A view that tells at each marker what is settled.
 pub(super) fn told<'v>(view: Box<dyn View + 'v>, standing: Arc<Standing>) -> Sifted<'v> {
-    Sifted::new(view, move |shard, _| Box::new(Shard { shard, standing: Arc::clone(&standing) }))
+    Sifted::new(view, move |_| Told { standing: Arc::clone(&standing) })
 }
 
-struct Shard {
-    shard: Box<dyn ShardView>,
+struct Told {
     standing: Arc<Standing>,
 }
 
-impl ShardView for Shard {
-    fn file(&mut self, number: u32, next: Timestamp) {
-        self.shard.file(number, next);
-    }
-
-    fn packets(&mut self, batch: &Batch<'_>) {
-        self.shard.packets(batch);
-    }
-
-    fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part> {
-        self.shard.close(before, table)
-    }
-
-    fn mark(&mut self, mark: Mark, table: &FlowTable) -> Option<Part> {
-        let part = self.shard.mark(mark, table);
-        self.standing.settled.store(self.shard.settled().0, Relaxed);
-        part
-    }
-
-    fn hand_over(&mut self) -> Option<Part> {
-        self.shard.hand_over()
-    }
-
-    fn settled(&self) -> Timestamp {
-        self.shard.settled()
-    }
-
-    fn quiet(&mut self, until: Timestamp, follows: bool) {
-        self.shard.quiet(until, follows);
-    }
-
-    fn ended(&mut self, flows: &mut Vec<u32>) {
-        self.shard.ended(flows);
-    }
-
-    fn keeps(&self, flow: u32) -> bool {
-        self.shard.keeps(flow)
+impl Sift for Told {
+    fn settled(&mut self, settled: Timestamp) {
+        self.standing.settled.store(settled.0, Relaxed);
     }
 }

@@ -15,10 +15,10 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
 use crate::decode::Packet;
 use crate::engine::ledger::Amount;
-use crate::engine::view::{Batch, Mark, Part, ShardView, View};
-use crate::table::{FlowRef, FlowTable};
+use crate::engine::view::{Batch, Mark, ShardView, View};
+use crate::table::FlowRef;
 use crate::time::{NS_PER_SECOND, Timestamp};
-use crate::watch::sifted::{LeftOut, Sifted};
+use crate::watch::sifted::{LeftOut, Sift, Sifted};
 
 /// How far ahead a packet, or the clock of a sensor, may be, nanoseconds.
 pub(super) const DAY: i64 = 86_400 * NS_PER_SECOND;
@@ -50,23 +50,19 @@ impl Seen {
 
 /// A view that sees no wild time; what it saw instead is told to `seen`.
 pub(super) fn tame<'v>(view: Box<dyn View + 'v>, seen: Option<Arc<Seen>>) -> Sifted<'v> {
-    Sifted::new(view, move |shard, left_out| {
-        Box::new(Shard {
-            shard,
-            left_out,
-            seen: seen.clone(),
-            next: i64::MAX,
-            is_new: false,
-            newest: i64::MIN,
-            packets: Vec::new(),
-            flows: Vec::new(),
-            let_go: Vec::new(),
-        })
+    Sifted::new(view, move |left_out| Tame {
+        left_out,
+        seen: seen.clone(),
+        next: i64::MAX,
+        is_new: false,
+        newest: i64::MIN,
+        packets: Vec::new(),
+        flows: Vec::new(),
+        let_go: Vec::new(),
     })
 }
 
-struct Shard {
-    shard: Box<dyn ShardView>,
+struct Tame {
     left_out: LeftOut,
     seen: Option<Arc<Seen>>,
     /// When the next file begins.
@@ -86,7 +82,7 @@ fn is_ahead(time: i64, of: i64) -> bool {
     time.saturating_sub(of) > DAY
 }
 
-impl Shard {
+impl Tame {
     /// Takes out the packets of a wild time.
     fn judge(&mut self, batch: &Batch<'_>) {
         self.packets.clear();
@@ -121,64 +117,45 @@ impl Shard {
     }
 }
 
-impl ShardView for Shard {
-    fn file(&mut self, number: u32, next: Timestamp) {
+impl Sift for Tame {
+    fn file(&mut self, next: Timestamp) {
         (self.next, self.is_new) = (next.0, true);
         if let Some(seen) = &self.seen {
             seen.wild.store(0, Relaxed);
             seen.newest.store(i64::MIN, Relaxed);
         }
-        self.shard.file(number, next);
     }
 
-    fn packets(&mut self, batch: &Batch<'_>) {
+    fn packets(&mut self, batch: &Batch<'_>, shard: &mut dyn ShardView) {
         let newest = batch.packets.iter().map(|packet| packet.time.0).max().unwrap_or(i64::MIN);
         if is_ahead(newest, self.newest) {
             self.judge(batch);
-            self.shard.packets(&Batch { packets: &self.packets, flows: &self.flows, ..*batch });
+            shard.packets(&Batch { packets: &self.packets, flows: &self.flows, ..*batch });
         } else {
             self.newest = self.newest.max(newest);
-            self.shard.packets(batch);
+            shard.packets(batch);
         }
         if let Some(seen) = self.seen.as_ref().filter(|_| !batch.packets.is_empty()) {
             seen.newest.store(self.newest, Relaxed);
         }
     }
 
-    fn close(&mut self, before: Option<Timestamp>, table: &FlowTable) -> Option<Part> {
+    fn close(&mut self, before: Option<Timestamp>) {
         if let Some(first) = before.filter(|_| std::mem::take(&mut self.is_new)) {
             self.newest = first.0;
         }
-        self.shard.close(before, table)
     }
 
-    fn mark(&mut self, mark: Mark, table: &FlowTable) -> Option<Part> {
+    fn mark(&mut self, mark: Mark) -> Mark {
         let believed = |time: Timestamp| if is_ahead(time.0, self.newest) { Timestamp(self.newest) } else { time };
-        self.shard.mark(
-            Mark { newest: believed(mark.newest), last: believed(mark.last), end: believed(mark.end), ..mark },
-            table,
-        )
+        Mark { newest: believed(mark.newest), last: believed(mark.last), end: believed(mark.end), ..mark }
     }
 
-    fn hand_over(&mut self) -> Option<Part> {
-        self.shard.hand_over()
-    }
-
-    fn settled(&self) -> Timestamp {
-        self.shard.settled()
-    }
-
-    fn quiet(&mut self, until: Timestamp, follows: bool) {
+    fn quiet(&mut self, until: Timestamp) {
         self.newest = self.newest.max(until.0);
-        self.shard.quiet(until, follows);
     }
 
     fn ended(&mut self, flows: &mut Vec<u32>) {
         flows.append(&mut self.let_go);
-        self.shard.ended(flows);
-    }
-
-    fn keeps(&self, flow: u32) -> bool {
-        self.shard.keeps(flow)
     }
 }
