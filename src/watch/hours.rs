@@ -134,20 +134,20 @@ pub(super) struct Hours {
     standing: Arc<Standing>,
     layout: Layout,
     open: BTreeMap<i64, (Sorted<Line>, u64)>,
-    /// What the clock has passed in this run, whether or not it was out before.
-    passed: i64,
     /// What a clock has passed, where no packet said so.
     spoken: i64,
     /// Rows of hours that had been passed.
     moved: Moved,
     /// What was said of these.
     told: Moved,
+    /// The last row with packets stands in such an hour, and is of one that came late.
+    is_late: bool,
 }
 
 /// Rows that stand in an hour that they are not of, since the hour before was out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Moved {
-    /// As many as packets came late.
+    /// Of packets that came late, and empty ones behind these.
     late: u64,
     /// Others: they should have been waited for.
     stray: u64,
@@ -167,9 +167,9 @@ pub(super) struct Placed {
 
 impl Hours {
     pub(super) fn new(place: Place, layout: Layout) -> Hours {
-        let (passed, spoken) = (i64::MIN, i64::MIN);
         let (standing, open) = (Arc::default(), BTreeMap::new());
-        Hours { place, standing, layout, open, passed, spoken, moved: Moved::default(), told: Moved::default() }
+        let (moved, told) = (Moved::default(), Moved::default());
+        Hours { place, standing, layout, open, spoken: i64::MIN, moved, told, is_late: false }
     }
 
     /// What its view tells.
@@ -179,12 +179,12 @@ impl Hours {
 
     /// Up to where hours have been passed or are out, nanoseconds.
     pub(super) fn passed(&self) -> i64 {
-        self.passed.max(self.place.until())
+        self.standing.passed().max(self.place.until())
     }
 
     /// It goes on where hours up to `until` had been passed: what comes for these came late the first time, too.
     pub(super) fn resume(&mut self, until: i64) {
-        self.passed = self.passed.max(until.min(self.place.until()));
+        self.standing.pass(until.min(self.place.until()));
     }
 
     /// Takes a row. One of an hour that is out was written before. One of an hour that was passed is of the first that was not, and that is counted:
@@ -192,13 +192,16 @@ impl Hours {
     pub(super) fn row(&mut self, row: Placed) -> Result<()> {
         let Placed { time, order, is_empty, row } = row;
         let own = hour(time);
-        let hour = own.max(self.passed);
+        let hour = own.max(self.standing.passed());
+        if !is_empty {
+            self.is_late = own < hour && self.standing.excuses(time);
+        }
         if hour < self.place.until() {
             return Ok(());
         }
+        // Rows of a gap stand behind the bucket that it begins behind.
         if own < hour && !(is_empty && own < self.spoken) {
-            let is_late = self.moved.late < self.standing.late();
-            *(if is_late { &mut self.moved.late } else { &mut self.moved.stray }) += 1;
+            *(if self.is_late { &mut self.moved.late } else { &mut self.moved.stray }) += 1;
         }
         let scratch = || Scratch::with_output(self.place.output.path().to_owned());
         let (rows, count) = self.open.entry(hour).or_insert_with(|| (Sorted::new(scratch()), 0));
@@ -232,7 +235,7 @@ impl Hours {
 
     /// Nothing of hours that end at `until` or before will come; a clock says so if `is_quiet`.
     pub(super) fn pass(&mut self, until: i64, needs: i64, is_quiet: bool) -> Result<()> {
-        self.passed = self.passed.max(until);
+        self.standing.pass(until);
         if is_quiet {
             self.spoken = self.spoken.max(until);
         }

@@ -28,7 +28,6 @@ use super::output::Output;
 use super::pipeline::Permits;
 use super::products::Making;
 use super::spans::{News, Passed, Spans};
-use super::standing::told;
 use super::wild::tame;
 use crate::engine::Engine;
 use crate::engine::view::{Hindsight, View};
@@ -253,12 +252,7 @@ impl Line {
         for making in &mut makings {
             // The first one tells what all see.
             let seen = views.is_empty().then(|| Arc::clone(&feed.seen));
-            let standing = making.hours().map(|hours| Arc::clone(hours.borrow().standing()));
-            let view = making.view(&settings.config, &self.sensor)?;
-            views.push(match standing {
-                Some(standing) => tame(Box::new(told(view, standing)), seen),
-                None => tame(view, seen),
-            });
+            views.push(tame(making.view(&settings.config, &self.sensor)?, seen));
         }
         let mut views: Vec<&mut dyn View> = views.iter_mut().map(|view| view as &mut dyn View).collect();
         let mut spans = tame(Box::new(spans), None);

@@ -77,7 +77,6 @@ impl View for Spans {
             silence: self.silence,
             passed: vec![i64::MIN; self.standings.len()],
             standings: Arc::clone(&self.standings),
-            passed_last: i64::MIN,
             looked: i64::MIN,
             is_quiet: false,
             spans: Vec::new(),
@@ -132,8 +131,6 @@ struct Shard {
     clock: i64,
     /// By product: up to where hours have been passed.
     passed: Vec<i64>,
-    /// The latest of these.
-    passed_last: i64,
     /// Spans that ended before have been let go of.
     looked: i64,
     /// The marker that comes next is of no file.
@@ -194,10 +191,6 @@ impl ShardView for Shard {
             self.spans.resize(batch.table.ids(), NONE);
         }
         let mut latest = (i64::MIN, i64::MIN);
-        for packet in batch.packets.iter().filter(|packet| packet.time.0 < self.passed_last) {
-            let passed = self.standings.iter().zip(&self.passed).filter(|(_, passed)| packet.time.0 < **passed);
-            passed.for_each(|(standing, _)| standing.is_late());
-        }
         for (packet, flow) in batch.packets.iter().zip(batch.flows) {
             if !(latest.0..=latest.1).contains(&packet.time.0) {
                 let hour = hour(packet.time.0);
@@ -231,7 +224,6 @@ impl ShardView for Shard {
                 told.push(News::Passed(Passed { product, until, needs: self.needs(until), is_quiet }));
             }
         }
-        self.passed_last = self.passed.iter().copied().max().unwrap_or(i64::MIN);
         self.expire();
         told.push(News::Clock(self.clock, self.live));
         Some(Box::new(told))

@@ -5,6 +5,7 @@ mod late;
 mod names;
 mod replaced;
 mod silent;
+mod strays;
 mod traffic;
 mod wild;
 

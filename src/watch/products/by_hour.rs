@@ -28,6 +28,7 @@ use crate::watch::health::Health;
 use crate::watch::hours::{Hours, Layout, Place, Placed};
 use crate::watch::journal::{Journal, Written};
 use crate::watch::output::Output;
+use crate::watch::standing::told;
 
 /// A product of a sensor under way: what takes its records.
 pub(in crate::watch) enum Making {
@@ -91,17 +92,23 @@ impl Making {
         })
     }
 
-    /// Its view.
+    /// Its view. Whether packets come late is asked of those that the product is made of.
     pub(in crate::watch) fn view<'m>(&'m mut self, config: &Config, sensor: &Arc<str>) -> Result<Box<dyn View + 'm>> {
         Ok(match self {
             Making::Groups(sink) => {
                 Box::new(Groups::new(config, Windows::tumbling(config.window_seconds, None), &mut **sink)?)
             }
             Making::Flows(sink, settings, filter) => {
+                let standing = Arc::clone(sink.hours.borrow().standing());
                 let flows = Flows::new((**settings).clone(), Some(Arc::clone(sensor)), &mut **sink);
+                let flows = told(flows, 1, &standing);
                 if filter.is_open() { Box::new(flows) } else { Box::new(filtered(filter.clone(), flows)) }
             }
-            Making::Buckets(sink, settings) => Box::new(Buckets::new(settings.clone(), &mut **sink)),
+            Making::Buckets(sink, settings) => {
+                let standing = Arc::clone(sink.hours.borrow().standing());
+                let width = settings.widths.iter().copied().max().unwrap_or(1);
+                Box::new(told(Buckets::new(settings.clone(), &mut **sink), width, &standing))
+            }
         })
     }
 

@@ -17,17 +17,17 @@ use crate::watch::Settings;
 use crate::watch::line::Order;
 
 /// 2025-10-09T11:00:00Z.
-const ELEVEN: i64 = 1_760_007_600 * S;
+pub(super) const ELEVEN: i64 = 1_760_007_600 * S;
 
 /// TCP, by its flags, or UDP.
 #[derive(Clone, Copy)]
-enum Body {
+pub(super) enum Body {
     Tcp(u8),
     Udp,
 }
 
 /// A packet from 10.0.0.1 to 10.0.1.1, or back where the first port is the smaller, so many nanoseconds behind 11 h.
-fn packet(behind: i64, ports: [u16; 2], body: Body) -> Framed {
+pub(super) fn packet(behind: i64, ports: [u16; 2], body: Body) -> Framed {
     let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0];
     let (protocol, length) = match body {
         Body::Tcp(_) => (6, 20 + 20 + 3),
@@ -49,7 +49,7 @@ fn tcp(behind: i64) -> Framed {
 }
 
 /// One of its own 5-tuple.
-fn udp(seconds: i64) -> Framed {
+pub(super) fn udp(seconds: i64) -> Framed {
     packet(seconds * S, [10_000 + seconds as u16 % 20_000, 53], Body::Udp)
 }
 
@@ -57,7 +57,7 @@ fn every(seconds: std::ops::Range<i64>, step: usize) -> Vec<Framed> {
     seconds.step_by(step).map(udp).collect()
 }
 
-fn captures(captures: &[Vec<Framed>]) -> Traffic {
+pub(super) fn captures(captures: &[Vec<Framed>]) -> Traffic {
     Traffic::captures(captures.iter().map(Vec::as_slice))
 }
 
@@ -232,6 +232,18 @@ fn what_comes_late_in_its_file_is_counted_and_never_a_stray() {
     assert_eq!(metric(&told, "late_records_total"), 3, "in each kind of flows");
     let troubles = health.status().troubles;
     assert!(troubles.iter().any(|trouble| trouble.text.contains("1 records of hours that were out")), "{troubles:?}");
+}
+
+#[test]
+fn rows_behind_a_bucket_that_came_late_are_no_strays() {
+    // No bucket has left when the hour is passed, so one of the hour before still begins, and empty ones lie behind it.
+    let traffic = captures(&[vec![udp(1200)], vec![udp(1201), udp(-600), udp(1202), udp(1203)], every(5000..5003, 1)]);
+    let work = Work::start(traffic.settings_for(&["buckets:1s@csv"]));
+    traffic.parts.chunks(1).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
+    let health = Arc::clone(&work.health);
+    work.finish(true);
+    let told = [health.prometheus(), String::new()];
+    assert_eq!(metric(&told, "late_records_total"), 600, "it, and those behind it up to the hour's end");
 }
 
 #[test]
