@@ -48,6 +48,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 pub(super) use self::beginning::promises;
 use self::events::{Events, Heard};
+pub(super) use self::files::is_gone;
 use self::lookout::Lookout;
 use super::queue::Queue;
 use super::{Identity, LOCAL, Settings};

@@ -60,7 +60,7 @@ impl Stamp {
 }
 
 /// Whether nothing has this name, or nothing can.
-pub(super) fn is_gone(error: &io::Error) -> bool {
+pub(in crate::watch) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
@@ -70,6 +70,8 @@ struct File {
     /// The last look through all folders that found it.
     round: u64,
     told: Told,
+    /// It was said of this name that it is no capture.
+    passed_over: bool,
     state: State,
 }
 
@@ -376,17 +378,18 @@ impl Files {
             State::Open(_) | State::Foreign => {}
         }
         if is_foreign {
-            trouble.foreign(path);
             self.retract(path);
         } else {
             self.ready.entry(sensor_of(&self.folder, path)).or_default().insert(path.to_owned());
         }
-        if let Some(file) = self.files.get_mut(path) {
-            file.state = match is_foreign {
-                true => State::Foreign,
-                false => State::Complete { identity, guessed: because == Because::Followed, linked },
-            };
+        let Some(file) = self.files.get_mut(path) else { return };
+        if is_foreign && !std::mem::replace(&mut file.passed_over, true) {
+            tracing::info!(path = %path.display(), "is no capture, by its name and what it holds: it stays where it is, and is not read");
         }
+        file.state = match is_foreign {
+            true => State::Foreign,
+            false => State::Complete { identity, guessed: because == Because::Followed, linked },
+        };
     }
 
     /// It cannot be read. The next look through all folders tries it again.
@@ -453,7 +456,8 @@ impl Files {
     fn insert(&mut self, path: &Path, stamp: Stamp, held: bool, now: Instant) {
         self.born += 1;
         let open = Open { born: self.born, quiet: now, held, followed: false, counted: false, sought: true, due: None };
-        let file = File { stamp, round: self.round, told: Told::Nothing, state: State::Open(open) };
+        let passed_over = self.files.get(path).is_some_and(|file| file.passed_over);
+        let file = File { stamp, round: self.round, told: Told::Nothing, passed_over, state: State::Open(open) };
         self.files.insert(path.to_owned(), file);
     }
 

@@ -136,6 +136,7 @@ impl Lookout {
 
     fn look_through(&mut self, at_start: bool) {
         self.folders.look_through(&mut self.files, at_start, &mut self.trouble);
+        self.trouble.forget_gone();
         let wait = if self.folders.is_polled() { self.poll } else { self.look };
         let now = Instant::now();
         self.soonest = now + SHORTEST;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Seen;
+use super::files::is_gone;
 use crate::error::Error;
 
 /// Why something is said.
@@ -12,8 +13,6 @@ use crate::error::Error;
 pub(super) enum Cause {
     /// A file or folder cannot be read.
     Unreadable(PathBuf),
-    /// A file is no capture.
-    Foreign(PathBuf),
     /// There are links.
     Links,
     /// Not everything is told by the system.
@@ -40,13 +39,6 @@ impl Trouble {
         self.known.insert(cause);
     }
 
-    /// A file is no capture, neither by its name nor by what it holds.
-    pub(super) fn foreign(&mut self, path: &Path) {
-        if self.known.insert(Cause::Foreign(path.to_owned())) {
-            tracing::info!(path = %path.display(), "is no capture, by its name and what it holds: it stays where it is, and is not read");
-        }
-    }
-
     /// A link is where a file or folder could be.
     pub(super) fn link(&mut self, path: &Path) {
         let why = "it is a link, and no link is followed; what it leads to may be moved here";
@@ -60,8 +52,41 @@ impl Trouble {
         }
     }
 
+    /// What is gone may come again, and is said anew then; so this does not grow with files that are no more.
+    pub(super) fn forget_gone(&mut self) {
+        let is_gone = |path: &Path| path.symlink_metadata().is_err_and(|error| is_gone(&error));
+        self.known.retain(|cause| !matches!(cause, Cause::Unreadable(path) if is_gone(path)));
+    }
+
     /// What is new.
     pub(super) fn take(&mut self) -> Vec<Seen> {
         std::mem::take(&mut self.new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_is_gone_is_not_held_and_said_anew_when_it_is_there_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let [stays, goes] = ["stays", "goes"].map(|name| folder.path().join(name));
+        let mut trouble = Trouble::default();
+        let say = |trouble: &mut Trouble| {
+            for path in [&stays, &goes] {
+                fs::write(path, "").unwrap();
+                let error = io::ErrorKind::PermissionDenied.into();
+                trouble.say(Cause::Unreadable(path.clone()), "read", path, error);
+            }
+            trouble.take().len()
+        };
+        assert_eq!((say(&mut trouble), say(&mut trouble)), (2, 0));
+        fs::remove_file(&goes).unwrap();
+        trouble.forget_gone();
+        assert_eq!(trouble.known, HashSet::from([Cause::Unreadable(stays.clone())]));
+        assert_eq!(say(&mut trouble), 1);
     }
 }
