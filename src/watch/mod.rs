@@ -63,6 +63,7 @@ mod spans;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 mod wild;
 
 pub use crate::capture::Identity;

@@ -1,7 +1,7 @@
 //! The threads of a pipeline: one hears of files and hands them to lines, each line is one, the keeper one.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -19,6 +19,7 @@ use super::journal::{Journal, Lock};
 use super::line::{Control, Ended, Line, Order};
 use super::looks::Looks;
 use super::queue::MOST;
+use super::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::atomic::sweep;
 
@@ -110,7 +111,7 @@ impl Pipeline {
             over,
             now: Arc::clone(&now),
             held: once.then(BTreeMap::new),
-            unreadable: BTreeSet::new(),
+            unreadable: Unreadable::default(),
             _lock: lock,
         };
         let thread = thread::Builder::new().name("watch".into()).spawn(move || {
@@ -241,8 +242,7 @@ struct Router {
     now: Arc<AtomicBool>,
     /// Where all is worked off once, the files, until all are there: so they are read in their order.
     held: Option<BTreeMap<PathBuf, Arrival>>,
-    /// Files and folders that could not be read, and were not since then.
-    unreadable: BTreeSet<PathBuf>,
+    unreadable: Unreadable,
     _lock: Lock,
 }
 
@@ -347,13 +347,14 @@ impl Router {
 
     /// Removes what is over, and looks at the room. Only a damaged journal ends all.
     fn look(&mut self, arrivals: &Arrivals) -> Result<()> {
+        self.unreadable.forget_gone();
         let sensors: Vec<String> = self.lines.keys().cloned().collect();
         self.looks.look(&self.journal, &sensors, arrivals.is_settled())
     }
 
     fn hear(&mut self, news: Seen) -> Result<()> {
         if let Seen::Complete(arrivals) = &news {
-            self.unreadable.retain(|path| !arrivals.iter().any(|arrival| arrival.path.starts_with(path)));
+            self.unreadable.came(arrivals);
         }
         match news {
             Seen::Complete(arrivals) if self.held.is_some() => {
@@ -485,7 +486,7 @@ impl Router {
         sum.waiting += self.health.queues().unheard();
         if close && failed.is_none() {
             // What could not be looked at is left, too.
-            for path in self.unreadable.iter().filter(|path| path.symlink_metadata().is_ok()) {
+            for path in self.unreadable.there() {
                 tracing::warn!(path = %path.display(), "could not be read, and is left for the next start");
                 sum.waiting += 1;
             }
