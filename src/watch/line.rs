@@ -1,6 +1,7 @@
 //! All files of a sensor as one run that does not end.
 
 mod aside;
+mod captures;
 mod control;
 mod feeding;
 mod own;

@@ -238,6 +238,7 @@ impl Feed for LineFeed<'_> {
                 }
             }
             let again = [self.try_again()?, self.miss()].into_iter().flatten().min();
+            self.again_in_time()?;
             if !self.waiting.own.is_empty() {
                 continue;
             }

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::aside::{begins, quarantine, tomorrow};
+use super::captures::Captures;
 use super::feeding::LineFeed;
-use super::turning::{is_in_time, lacks};
+use super::turning::lacks;
 use super::{Order, Why};
 use crate::engine::feed::Next;
 use crate::error::{Error, Result};
@@ -54,6 +55,10 @@ pub(super) struct Waiting {
     pub(super) grown: HashSet<Identity>,
     /// A file that was read has gone, for the time being maybe.
     pub(super) is_away: bool,
+    /// One has come that was read, since such a one was gone.
+    pub(super) is_back: bool,
+    /// Files that were too late and are told again, and where they lie now.
+    pub(super) late_again: HashMap<Identity, PathBuf>,
     /// What the line was told while it could not work.
     pub(super) orders: VecDeque<Order>,
     /// When something came last.
@@ -121,7 +126,7 @@ impl LineFeed<'_> {
     /// Puts a file into its place, unless it is known or cannot be read.
     fn look_at(&mut self, arrival: Arrival) -> Result<()> {
         self.waiting.vanished.remove(&arrival.identity);
-        self.again_in_time(&arrival)?;
+        self.may_be_in_time(&arrival)?;
         self.has_its_name_again(&arrival)?;
         if let Some(state) = self.known(&arrival)? {
             if let Some((sensor, path)) = self.journal.whose(&arrival.identity)?
@@ -198,23 +203,33 @@ impl LineFeed<'_> {
         }
     }
 
-    /// Files that were too late are taken after all where what they lacked is there: one that is told again, and all when a file comes back.
-    fn again_in_time(&mut self, arrival: &Arrival) -> Result<()> {
-        let known = self.journal.knows(&arrival.identity)?;
-        let is_back = self.waiting.is_away && matches!(known, Some(State::Fed | State::Done));
-        if !is_back && known != Some(State::Late) {
+    /// Notes whether files that were too late may not be so any more: what they lacked may be there again.
+    fn may_be_in_time(&mut self, arrival: &Arrival) -> Result<()> {
+        match self.journal.knows(&arrival.identity)? {
+            Some(State::Late) => drop(self.waiting.late_again.insert(arrival.identity.clone(), arrival.path.clone())),
+            Some(State::Fed | State::Done) => self.waiting.is_back |= self.waiting.is_away,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Files that were too late are taken after all where what they lacked is there: those that are told again, and all when a file comes back.
+    pub(super) fn again_in_time(&mut self) -> Result<()> {
+        if self.waiting.late_again.is_empty() && !self.waiting.is_back {
             return Ok(());
         }
         let sensor = &*self.line.sensor;
+        let mut captures = Captures::new(self.line, self.journal, &self.journal.sequence(sensor)?)?;
         let late = self.journal.aside()?.into_iter();
         for aside in late.filter(|aside| aside.state == State::Late && aside.sensor == sensor) {
-            let is_told = aside.identity == arrival.identity;
-            let path = if is_told { &arrival.path } else { &aside.path };
-            if !is_told && (!is_back || Identity::of(path).ok().as_ref() != Some(&aside.identity)) {
+            let told = self.waiting.late_again.get(&aside.identity);
+            let path = told.unwrap_or(&aside.path);
+            if told.is_none() && (!self.waiting.is_back || Identity::of(path).ok().as_ref() != Some(&aside.identity)) {
                 continue;
             }
             let Ok(Some(first)) = begins(path) else { continue };
-            if !is_in_time(self.line, self.journal, first)? {
+            let from = captures.turns_to(self.line, first);
+            if !captures.can_turn_back(self.line, self.journal, from)? {
                 continue;
             }
             tracing::info!(path = %path.display(), sensor, "was too late, and is not any more: the captures that it needs are there again");
@@ -222,6 +237,9 @@ impl LineFeed<'_> {
             let arrival = Arrival { sensor: sensor.to_owned(), path: path.clone(), identity: aside.identity };
             self.waiting.files.extend([Coming { arrival, first: Some(first), replaces }.keyed()]);
         }
+        self.waiting.late_again.clear();
+        self.waiting.is_back = false;
+        self.line.health.queue(&self.line.sensor, self.waiting.count());
         Ok(())
     }
 
@@ -354,6 +372,7 @@ impl LineFeed<'_> {
                 && identity != coming.arrival.identity
             {
                 self.look_at(Arrival { identity, ..coming.arrival })?;
+                self.again_in_time()?;
                 continue;
             }
             // Also one that begins with the last that was read, and goes before it.

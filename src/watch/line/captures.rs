@@ -1,0 +1,220 @@
+//! What a turn back goes by: the captures of a sensor as they stand, put in order once for however many files are late.
+
+use std::path::PathBuf;
+
+use super::Line;
+use crate::error::Result;
+use crate::time::Timestamp;
+use crate::watch::journal::{Entry, Fed, Journal};
+use crate::watch::spans::hour;
+
+/// See the module.
+pub(super) struct Captures {
+    /// First packets, sorted, each with the last one of all files up to it.
+    spans: Vec<(Timestamp, Timestamp)>,
+    /// How far files reach that are in hours and that nobody has any more.
+    lost: Option<Timestamp>,
+    /// Files of the sequence by how far they reach, the furthest last, of which it was not looked whether they are there.
+    unseen: Vec<(Timestamp, PathBuf)>,
+    /// How far the furthest reaches that is not there, as far as was looked.
+    away: Option<Timestamp>,
+}
+
+impl Captures {
+    /// Of a sequence of a line's sensor.
+    pub(super) fn new(line: &Line, journal: &Journal, sequence: &[Entry]) -> Result<Captures> {
+        Ok(Captures::of(sequence, journal.forgotten(&line.sensor)?))
+    }
+
+    fn of(sequence: &[Entry], forgotten: Option<Timestamp>) -> Captures {
+        let mut spans: Vec<_> = sequence.iter().filter_map(span).collect();
+        spans.sort_unstable();
+        let mut latest = Timestamp::MIN;
+        for (_, last) in &mut spans {
+            latest = latest.max(*last);
+            *last = latest;
+        }
+        let file = |entry: &Entry| Some((reach(entry)?, name(entry)?.clone()));
+        let mut unseen: Vec<_> = sequence.iter().filter_map(file).collect();
+        unseen.sort_unstable();
+        Captures { spans, lost: forgotten, unseen, away: None }
+    }
+
+    /// A file is not to be had any more.
+    pub(super) fn lose(&mut self, entry: &Entry) {
+        self.lost = self.lost.max(reach(entry));
+    }
+
+    /// The hour from which hours have to be made again for a packet at a time: flows that had ended may go on with it, and its bucket may be of an
+    /// hour before.
+    pub(super) fn turns_to(&self, line: &Line, first: Timestamp) -> Timestamp {
+        let gap = self.gap(first);
+        let changes = line.settings.by_hour().map(|product| product.changes(first.0, gap)).min();
+        Timestamp(hour(changes.unwrap_or(first.0)))
+    }
+
+    /// The time without packets that a time lies in, as far as files tell: none is known inside one.
+    fn gap(&self, at: Timestamp) -> [i64; 2] {
+        let behind = self.spans.partition_point(|(first, _)| *first <= at);
+        let before = self.spans[..behind].last().map(|(_, last)| *last);
+        if before.is_some_and(|last| last >= at) {
+            return [at.0; 2];
+        }
+        let next = self.spans.get(behind).map(|(first, _)| *first);
+        [before, next].map(|end| end.unwrap_or(at).0)
+    }
+
+    /// Whether no hour from a time on is out, or all captures are held that they are made of. Without one, flows in them that are whole would be cut.
+    pub(super) fn can_turn_back(&mut self, line: &Line, journal: &Journal, from: Timestamp) -> Result<bool> {
+        let Some(needs) = needed(line, journal, from)? else { return Ok(true) };
+        Ok(self.lost.is_none_or(|reach| reach < needs) && self.are_there(needs))
+    }
+
+    /// Whether all files are there that have packets from a time on. One that has become another is told anew, and read anew.
+    fn are_there(&mut self, needs: Timestamp) -> bool {
+        while self.away.is_none()
+            && let Some((reach, path)) = self.unseen.pop_if(|(reach, _)| *reach >= needs)
+        {
+            self.away = Some(reach).filter(|_| !path.exists());
+        }
+        self.away.is_none_or(|reach| reach < needs)
+    }
+
+    /// Whether hours from a time on cannot be made again as things stand, and could if captures were there that nobody was to remove.
+    pub(super) fn lacks(&mut self, line: &Line, journal: &Journal, sequence: &[Entry], from: Timestamp) -> Result<bool> {
+        let Some(needs) = needed(line, journal, from)? else { return Ok(false) };
+        if self.lost.is_some_and(|reach| reach >= needs) || self.are_there(needs) {
+            return Ok(false);
+        }
+        for entry in sequence.iter().filter(|entry| reach(entry).is_some_and(|reach| reach >= needs)) {
+            if let Entry::File { fed, .. } = entry
+                && !fed.path.exists()
+                && journal.was_removed(&fed.identity)?
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// From where captures are needed to make hours from a time on again, where any of these is out.
+fn needed(line: &Line, journal: &Journal, from: Timestamp) -> Result<Option<Timestamp>> {
+    let mut needs = None;
+    for product in line.settings.by_hour() {
+        if journal.out(&line.sensor, &product.name())?.until > from {
+            let of_product = journal.needed(&line.sensor, &product.name(), from)?;
+            needs = Some(needs.map_or(of_product, |needs: Timestamp| needs.min(of_product)));
+        }
+    }
+    Ok(needs)
+}
+
+/// The name of a file of the sequence.
+pub(super) fn name(entry: &Entry) -> Option<&PathBuf> {
+    match entry {
+        Entry::File { fed, .. } => Some(&fed.path),
+        Entry::Quiet { .. } => None,
+    }
+}
+
+/// The first and the last packet of a file that was read and has some.
+fn span(entry: &Entry) -> Option<(Timestamp, Timestamp)> {
+    match entry {
+        Entry::File { fed: Fed { first, .. }, became: Some(became), .. } => first.zip(became.last),
+        _ => None,
+    }
+}
+
+/// Up to where a file has packets, as far as is known; nothing if it has none.
+fn reach(entry: &Entry) -> Option<Timestamp> {
+    match entry {
+        Entry::File { became: Some(became), .. } => became.last,
+        Entry::File { became: None, .. } => Some(Timestamp::MAX),
+        Entry::Quiet { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::{Duration, Instant};
+
+    use rand_xoshiro::Xoshiro256PlusPlus;
+    use rand_xoshiro::rand_core::{Rng, SeedableRng};
+
+    use super::*;
+    use crate::watch::Identity;
+    use crate::watch::journal::Became;
+
+    /// A file with packets at these times; none without, and not read without the second.
+    fn file(path: PathBuf, first: Option<i64>, last: Option<Option<i64>>) -> Entry {
+        let identity = Identity { device: 0, inode: 0, size: 0, digest: String::new() };
+        let became = last.map(|last| Became { packets: 1, last: last.map(Timestamp), damage: None });
+        Entry::File { place: 0, fed: Fed { path, identity, first: first.map(Timestamp), next: None }, became }
+    }
+
+    /// As it reads: all files are asked.
+    fn plain_gap(sequence: &[Entry], at: Timestamp) -> [i64; 2] {
+        let spans: Vec<_> = sequence.iter().filter_map(span).collect();
+        if spans.iter().any(|(first, last)| (*first..=*last).contains(&at)) {
+            return [at.0; 2];
+        }
+        let before = spans.iter().filter(|(first, _)| *first <= at).map(|(_, last)| last.0).max();
+        let next = spans.iter().filter(|(first, _)| *first > at).map(|(first, _)| first.0).min();
+        [before.unwrap_or(at.0), next.unwrap_or(at.0)]
+    }
+
+    #[test]
+    fn a_gap_is_between_what_ends_before_and_what_begins_behind() {
+        let mut dice = Xoshiro256PlusPlus::seed_from_u64(3);
+        let mut below = |n: u64| (dice.next_u64() % n) as i64;
+        for _ in 0..2000 {
+            let mut sequence = Vec::new();
+            for _ in 0..below(6) {
+                // It may end before it begins, by times that go back.
+                let (first, last) = (below(40), below(40));
+                let last = [None, Some(None), Some(Some(last))][below(3) as usize];
+                sequence.push(file("x".into(), Some(first).filter(|first| *first > 3), last));
+            }
+            sequence.push(Entry::Quiet { place: 0, until: Timestamp(20), follows: false });
+            let captures = Captures::of(&sequence, None);
+            for at in 0..40 {
+                let at = Timestamp(at);
+                assert_eq!(captures.gap(at), plain_gap(&sequence, at), "{at:?} {sequence:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_known_for_any_time_in_any_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        ["a", "c", "e"].into_iter().for_each(|name| fs::write(path(name), "").unwrap());
+        let sequence =
+            [("a", Some(10)), ("b", Some(20)), ("c", Some(30)), ("d", None), ("e", Some(40))].map(|(name, last)| {
+                file(path(name), Some(0), Some(last))
+            });
+        for times in [[15, 20, 21, 40, 41, 5], [41, 40, 21, 20, 15, 5]] {
+            let mut captures = Captures::of(&sequence, None);
+            let there = times.map(|time| captures.are_there(Timestamp(time)));
+            assert_eq!(there, times.map(|time| time > 20), "{times:?}");
+        }
+        let unread = [file(path("f"), Some(0), None)];
+        assert!(!Captures::of(&unread, None).are_there(Timestamp::MAX), "nobody knows how far it reaches");
+    }
+
+    #[test]
+    fn many_late_files_are_not_held_against_many_captures() {
+        let paths = (0..30_000).map(|nth| PathBuf::from(format!("/nowhere/{nth}")));
+        let sequence: Vec<Entry> =
+            (0..).zip(paths).map(|(nth, path)| file(path, Some(nth * 10), Some(Some(nth * 10 + 5)))).collect();
+        let mut captures = Captures::of(&sequence, None);
+        let began = Instant::now();
+        for at in 0..30_000 {
+            assert_eq!(captures.gap(Timestamp(at * 10 + 7)), [at * 10 + 5, if at == 29_999 { at * 10 + 7 } else { at * 10 + 10 }]);
+            assert!(!captures.are_there(Timestamp(at)));
+        }
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    }
+}
