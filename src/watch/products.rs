@@ -183,12 +183,12 @@ impl Product {
 
     /// The earliest time of records that a packet of a time may change, nanoseconds: a flow that had ended may go on with it, its bucket has begun, and
     /// the long gap that it comes into may be one row. `gap` is from the last packet before it to the first behind it.
-    pub(super) fn changes(&self, time: i64, gap: [i64; 2]) -> i64 {
-        match (&self.kind, self.flow_settings()) {
+    pub(super) fn changes(&self, time: i64, gap: [i64; 2], config: &Config) -> i64 {
+        match (&self.kind, self.flow_settings(config)) {
             (_, Some(settings)) => time.saturating_sub(settings.hindsight().records),
             (Kind::Buckets { width, .. }, None) => {
                 let empty = gap[1].saturating_sub(gap[0]) / *width;
-                let from = if empty.unsigned_abs() > BucketSettings::default().gap_limit { gap[0] } else { time };
+                let from = if empty.unsigned_abs() > buckets(*width, config).gap_limit { gap[0] } else { time };
                 from.div_euclid(*width).saturating_mul(*width)
             }
             (Kind::Groups | Kind::Flows(_), None) => time,
@@ -197,7 +197,7 @@ impl Product {
 
     /// Refuses flows that nothing ends: their rows would never be complete.
     fn can_be_watched(&self) -> std::result::Result<(), String> {
-        let Some(settings) = self.flow_settings().filter(|_| !self.by_capture) else { return Ok(()) };
+        let Some(settings) = self.flow_settings(&Config::default()).filter(|_| !self.by_capture) else { return Ok(()) };
         let life = settings.lifetime;
         let endless = [life.tcp_idle, life.udp_idle, life.other_idle].contains(&None);
         if !endless && !settings.sweeps {
@@ -212,10 +212,11 @@ impl Product {
         ))
     }
 
-    fn flow_settings(&self) -> Option<FlowSettings> {
+    fn flow_settings(&self, config: &Config) -> Option<FlowSettings> {
+        let usual = FlowSettings::new(config);
         match &self.kind {
-            Kind::Flows(None) => Some(FlowSettings::default()),
-            Kind::Flows(Some(dialect)) => Some(dialect.settings(FlowSettings::default())),
+            Kind::Flows(None) => Some(usual),
+            Kind::Flows(Some(dialect)) => Some(dialect.settings(usual)),
             _ => None,
         }
     }

@@ -48,8 +48,8 @@ impl Captures {
     /// The hour from which hours have to be made again for a packet at a time: flows that had ended may go on with it, and its bucket may be of an
     /// hour before.
     pub(super) fn turns_to(&self, line: &Line, first: Timestamp) -> Timestamp {
-        let gap = self.gap(first);
-        let changes = line.settings.by_hour().map(|product| product.changes(first.0, gap)).min();
+        let (gap, config) = (self.gap(first), &line.settings.config);
+        let changes = line.settings.by_hour().map(|product| product.changes(first.0, gap, config)).min();
         Timestamp(hour(changes.unwrap_or(first.0)))
     }
 
@@ -81,7 +81,13 @@ impl Captures {
     }
 
     /// Whether hours from a time on cannot be made again as things stand, and could if captures were there that nobody was to remove.
-    pub(super) fn lacks(&mut self, line: &Line, journal: &Journal, sequence: &[Entry], from: Timestamp) -> Result<bool> {
+    pub(super) fn lacks(
+        &mut self,
+        line: &Line,
+        journal: &Journal,
+        sequence: &[Entry],
+        from: Timestamp,
+    ) -> Result<bool> {
         let Some(needs) = needed(line, journal, from)? else { return Ok(false) };
         if self.lost.is_some_and(|reach| reach >= needs) || self.are_there(needs) {
             return Ok(false);
@@ -191,10 +197,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| folder.path().join(name);
         ["a", "c", "e"].into_iter().for_each(|name| fs::write(path(name), "").unwrap());
-        let sequence =
-            [("a", Some(10)), ("b", Some(20)), ("c", Some(30)), ("d", None), ("e", Some(40))].map(|(name, last)| {
-                file(path(name), Some(0), Some(last))
-            });
+        let sequence = [("a", Some(10)), ("b", Some(20)), ("c", Some(30)), ("d", None), ("e", Some(40))]
+            .map(|(name, last)| file(path(name), Some(0), Some(last)));
         for times in [[15, 20, 21, 40, 41, 5], [41, 40, 21, 20, 15, 5]] {
             let mut captures = Captures::of(&sequence, None);
             let there = times.map(|time| captures.are_there(Timestamp(time)));
@@ -212,7 +216,10 @@ mod tests {
         let mut captures = Captures::of(&sequence, None);
         let began = Instant::now();
         for at in 0..30_000 {
-            assert_eq!(captures.gap(Timestamp(at * 10 + 7)), [at * 10 + 5, if at == 29_999 { at * 10 + 7 } else { at * 10 + 10 }]);
+            assert_eq!(
+                captures.gap(Timestamp(at * 10 + 7)),
+                [at * 10 + 5, if at == 29_999 { at * 10 + 7 } else { at * 10 + 10 }]
+            );
             assert!(!captures.are_there(Timestamp(at)));
         }
         assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());

@@ -10,7 +10,10 @@ use super::names::without;
 use super::traffic::{Framed, SENSOR, Traffic, Work, compare, write};
 use super::wait;
 use crate::capture::{Capture, Io, Records};
+use crate::config::Config;
 use crate::time::{NS_PER_SECOND, Timestamp};
+use crate::views::buckets::Settings as BucketSettings;
+use crate::watch::Product;
 use crate::watch::journal::Journal;
 use crate::watch::line::Order;
 use crate::watch::spans::hour;
@@ -203,4 +206,14 @@ fn a_flow_that_goes_on_in_another_capture_is_needed_from_where_it_began() {
         work.finish(close);
     }
     compare(&traffic.made(), &traffic.expected_of(parts));
+}
+
+#[test]
+fn hours_are_made_again_from_where_the_row_of_a_long_gap_begins() {
+    let config = Config::default();
+    let (buckets, limit) = (Product::parse("buckets:1s").unwrap(), BucketSettings::default().gap_limit as i64);
+    let from =
+        |seconds: i64| buckets.changes(7 * NS_PER_SECOND + 1, [2 * NS_PER_SECOND, seconds * NS_PER_SECOND], &config);
+    // As many empty rows as buckets have one by one, and one more.
+    assert_eq!([from(2 + limit), from(3 + limit)], [7, 2].map(|second| second * NS_PER_SECOND));
 }
