@@ -6,7 +6,7 @@
 //! captures for ever: those of more than `LONGEST` before the hours to come go.
 //!
 //! As long as files of a sensor wait that begin before what was read, its captures stay, since hours that are out may be made of them again; so
-//! they do at a start, until it is known what waits.
+//! they do at a start, until it is known what waits. These are counted as well.
 //!
 //! Where room is made because the disk is full, those go, too, that only hours to come need; they are counted and named. A flow that began
 //! there is then cut if the pipeline is begun anew, and nothing else. A capture that came too late, or gets no records by itself, goes by the same
@@ -51,8 +51,11 @@ const BLOCK: u64 = 512;
 pub struct Looked {
     /// Files that were removed, and their bytes.
     pub removed: Vec<(PathBuf, u64)>,
-    /// Captures that are over their age or size and stay, because their hours are not out, or hours to come need them.
+    /// Captures that are over their age or size and stay, because their hours are not out, or hours to come need them, or may need them when they
+    /// are made again.
     pub kept_for_hours: u64,
+    /// Those of them that stay because files wait that begin before what was read, or that could not be read yet.
+    pub kept_for_files: u64,
     /// Captures that were removed though hours to come need them: a flow that still lives began there or before.
     pub needed: u64,
     /// Captures that were removed though records lack them: they had come too late, or the records that they were to have by themselves had no place.
@@ -81,8 +84,8 @@ pub struct Keeper {
     /// Sensors whose captures stay.
     waits: BTreeSet<String>,
     stopped: bool,
-    /// Of the last look.
-    kept_for_hours: u64,
+    /// Captures that stayed at the last look, for hours and for files.
+    kept: [u64; 2],
 }
 
 /// Bytes that are free where a folder lies.
@@ -103,7 +106,7 @@ impl Keeper {
             by_capture,
             waits: BTreeSet::new(),
             stopped: false,
-            kept_for_hours: 0,
+            kept: [0; 2],
         }
     }
 
@@ -153,9 +156,13 @@ impl Keeper {
     }
 
     fn say(&mut self, looked: &Looked) {
-        if looked.kept_for_hours > 0 && self.kept_for_hours == 0 {
-            let captures = looked.kept_for_hours;
-            tracing::warn!(captures, "captures that are over their age or size stay: hours that are not out need them");
+        let kept = [looked.kept_for_hours - looked.kept_for_files, looked.kept_for_files];
+        let why =
+            ["hours that are not out need them", "files wait, or are looked for at the start, that may need them"];
+        for ((captures, before), why) in kept.into_iter().zip(self.kept).zip(why) {
+            if captures > 0 && before == 0 {
+                tracing::warn!(captures, "captures that are over their age or size stay: {why}");
+            }
         }
         if looked.needed > 0 {
             let captures = looked.needed;
@@ -168,7 +175,7 @@ impl Keeper {
             let captures = looked.unread;
             tracing::warn!(captures, "captures were removed that had come too late, or whose records had no place");
         }
-        self.kept_for_hours = looked.kept_for_hours;
+        self.kept = kept;
     }
 
     /// Removes captures, the oldest first, until none is over and there is room.
@@ -201,6 +208,8 @@ impl Keeper {
                 continue;
             }
             if !is_full && self.waits.contains(&held.sensor) {
+                looked.kept_for_hours += 1;
+                looked.kept_for_files += 1;
                 continue;
             }
             match self.folder.find(self.folder.below(&held.path)) {

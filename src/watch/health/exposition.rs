@@ -70,8 +70,11 @@ impl Health {
         }
         text.gauge("disk_least_free_bytes", "Free space below which is warned.")
             .sample(&[], self.least_free.load(Relaxed));
-        text.gauge("captures_kept_for_hours", "Captures past their time that hours to come still need.")
-            .sample(&[], self.kept_for_hours.load(Relaxed));
+        text.gauge(
+            "captures_kept_for_hours",
+            "Captures past their time that hours still need: to come, or made again if files that wait want it.",
+        )
+        .sample(&[], self.kept_for_hours.load(Relaxed));
         text.counter("captures_removed_unread_total", "Captures that came too late to be read and were removed.")
             .sample(&[], self.removed_unread.load(Relaxed));
         text.counter("captures_removed_needed_total", "Captures that were removed though hours to come need them.")

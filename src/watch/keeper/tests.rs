@@ -312,12 +312,14 @@ fn captures_stay_for_files_of_their_sensor_that_wait_unless_the_disk_is_full() {
     let mut look = |waits: &[&str], free: u64| {
         keeper.wait_for(waits.iter().map(|sensor| sensor.to_string()).collect());
         let looked = keeper.look_at(&scene.journal, scene.now, &|_, _| Ok(free)).unwrap();
-        (names(&looked).len(), looked.kept_for_hours)
+        (names(&looked).len(), looked.kept_for_hours, looked.kept_for_files)
     };
-    assert_eq!(look(&["other", "s"], 1000), (0, 0));
-    assert_eq!(look(&["other"], 1000), (1, 0));
+    assert_eq!(look(&["other", "s"], 1000), (0, 1, 1));
+    assert_eq!(look(&["other"], 1000), (1, 0, 0));
     scene.capture("older", 3, 3 * HOUR);
-    assert_eq!(look(&["s"], 999), (1, 0));
+    scene.capture("open", 2, 0);
+    assert_eq!(look(&["s"], 1000), (0, 2, 1), "what is not out stays for hours");
+    assert_eq!(look(&["s"], 999), (1, 1, 0));
 }
 
 #[test]
