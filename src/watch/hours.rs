@@ -73,8 +73,8 @@ impl Place {
     /// Removes the files of hours up to a time that were out before, are made again, and have no rows now: `has_rows` says which have.
     fn clear(&self, until: i64, has_rows: impl Fn(i64) -> bool) -> Result<()> {
         let stands = |hour: i64, path: &PathBuf| !has_rows(hour) && *path == self.of_hour(hour);
-        let hours = self.journal.hours(&self.sensor, &self.product, self.until(), until)?;
-        for (_, path) in hours.iter().filter(|(hour, path)| stands(*hour, path)) {
+        let hours = self.journal.hours(&self.sensor, &self.product, self.out.until, Timestamp(until))?;
+        for (_, path) in hours.iter().filter(|(hour, path)| stands(hour.0, path)) {
             self.output.remove(path)?;
             self.journal.unwrite(path)?;
         }

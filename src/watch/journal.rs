@@ -260,10 +260,17 @@ impl Journal {
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn hours(&self, sensor: &str, product: &str, from: i64, until: i64) -> Result<Vec<(i64, PathBuf)>> {
+    pub fn hours(
+        &self,
+        sensor: &str,
+        product: &str,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(Timestamp, PathBuf)>> {
         let sql = "SELECT hour, path FROM hour WHERE sensor = (SELECT id FROM sensor WHERE name = ?1) AND product = ?2
             AND hour >= ?3 AND hour < ?4 ORDER BY hour";
-        self.list(sql, params![sensor, product, from, until], |row| Ok((row.get(0)?, path(row, 1)?)))
+        let hours = params![sensor, product, from.ns(), until.ns()];
+        self.list(sql, hours, |row| Ok((Timestamp(row.get(0)?), path(row, 1)?)))
     }
 
     /// Notes that the file of an hour is no more.

@@ -58,7 +58,7 @@ impl Queue {
     }
 
     /// The line of a sensor holds files that may need captures of hours that are out, or none.
-    pub(super) fn is_late(&self, sensor: &str, late: bool) {
+    pub(super) fn set_late(&self, sensor: &str, late: bool) {
         let mut sensors = self.lock();
         match sensors.get_mut(sensor) {
             Some(waits) => waits.late = late,

@@ -93,7 +93,8 @@ impl Lookout {
         self.files.stand(Instant::now());
         while goes_on {
             let now = Instant::now();
-            if !self.files.is_settling(now) {
+            self.files.settle(now);
+            if !self.files.is_settling() {
                 self.signs.settled.store(true, Ordering::Release);
             }
             let is_told = !self.files.is_behind();

@@ -339,7 +339,7 @@ impl LineFeed<'_> {
         let is_late = first.is_some_and(|first| first > Timestamp::MIN && first < self.position);
         // One that cannot be read yet may be.
         let may_be_late = is_late || !self.waiting.failing.is_empty();
-        self.line.health.queues().is_late(&self.line.sensor, may_be_late);
+        self.line.health.queues().set_late(&self.line.sensor, may_be_late);
         if !is_late || self.waiting.finish.is_some() {
             self.waiting.late = None;
             return Ok(None);

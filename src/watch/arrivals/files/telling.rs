@@ -16,8 +16,8 @@ impl Files {
         self.stands_until = now.checked_add(self.stable + MOMENT);
     }
 
-    /// Whether what stood there at the start is waited for, and what comes is to be told behind it.
-    pub(in crate::watch::arrivals) fn is_settling(&mut self, now: Instant) -> bool {
+    /// Waits no longer for what has become complete, is being written or has had its time, of what stood there at the start.
+    pub(in crate::watch::arrivals) fn settle(&mut self, now: Instant) {
         if self.stands_until.is_none_or(|until| until <= now) {
             self.standing.clear();
         }
@@ -25,12 +25,16 @@ impl Files {
             // The end of one that is being written is told when it comes.
             let waits = matches!(self.files.get(path), Some(File { state: State::Open(Open { held: false, .. }), .. }));
             if waits {
-                return true;
+                return;
             }
             self.standing.pop_first();
         }
         self.stood.clear();
-        false
+    }
+
+    /// Whether what stood there at the start is waited for, and what comes is to be told behind it.
+    pub(in crate::watch::arrivals) fn is_settling(&self) -> bool {
+        !self.standing.is_empty()
     }
 
     /// Files that have lost one of their names are told again by the others, so that it is known where they lie.
@@ -54,7 +58,8 @@ impl Files {
         let gone = std::mem::take(&mut self.gone).into_iter();
         let mut news: Vec<Seen> = gone.map(|path| Seen::Gone { sensor: sensor_of(folder, &path), path }).collect();
         let mut complete = Vec::new();
-        let is_settling = self.is_settling(now);
+        self.settle(now);
+        let is_settling = self.is_settling();
         self.ready.retain(|sensor, ready| {
             let room = self.room.queue.room(sensor, self.room.most);
             if room == 0 {
