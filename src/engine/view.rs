@@ -154,7 +154,7 @@ pub trait ShardView: Send {
     }
 
     /// Asked behind a marker, when what it handed over there is taken: all records that are yet to come are of this time or later. Packets that come
-    /// though they are of a time before the marker's may make others. A view whose records are of windows has no say in it.
+    /// though they are of a time before the marker's may make others. A record of a window is of its begin. A view of which nobody waits for records has no say in it.
     fn settled(&self) -> Timestamp {
         Timestamp::MAX
     }

@@ -75,6 +75,7 @@ struct Sensor {
     /// The newest of them, and what happened to it.
     last_lost: Option<(PathBuf, &'static str)>,
     wild: u64,
+    late_packets: u64,
     live_flows: u64,
     lag: Option<(Duration, Instant)>,
     /// The file that is being read, and since when.
@@ -181,6 +182,11 @@ impl Health {
     /// So many packets were of a wild time, and are in no hour.
     pub fn wild(&self, sensor: &str, packets: u64) {
         self.sensor(sensor, |sensor| sensor.wild += packets);
+    }
+
+    /// So many packets were of hours of groups that were out, and are in no group.
+    pub fn late_packets(&self, sensor: &str, packets: u64) {
+        self.sensor(sensor, |sensor| sensor.late_packets += packets);
     }
 
     /// So many complete files wait to be read, of those that its line was told.

@@ -1,18 +1,16 @@
 //! The file of an hour: rows in one order, whatever came when, and the file whole when the hour is.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::health::Health;
-use super::journal::{Journal, Out, Written};
-use super::output::Output;
+use super::journal::Written;
+use super::outlet::{Outlet, Place};
 #[cfg(feature = "tables")]
 use super::products::{of_hour, table};
 use super::spans::{HOUR, hour};
 use super::standing::Standing;
-use crate::capture::hour_folder;
 use crate::error::Result;
 use crate::sink::atomic::AtomicFile;
 use crate::sink::scratch::Scratch;
@@ -22,77 +20,6 @@ use crate::sink::tables::{About, Form, Style, rows::Rows, schema::schema};
 use crate::time::Timestamp;
 #[cfg(feature = "tables")]
 use crate::views::flows::FeatureColumn;
-
-/// Where the hours of a product of a sensor lie, and up to where they are out.
-pub(super) struct Place {
-    output: Rc<Output>,
-    pub(super) sensor: Arc<str>,
-    pub(super) product: String,
-    extension: &'static str,
-    journal: Rc<Journal>,
-    pub(super) health: Arc<Health>,
-    out: Out,
-}
-
-impl Place {
-    /// Goes on where the journal says.
-    pub(super) fn new(
-        output: &Rc<Output>,
-        (sensor, product, extension): (&Arc<str>, String, &'static str),
-        journal: &Rc<Journal>,
-        health: &Arc<Health>,
-    ) -> Result<Place> {
-        let out = journal.out(sensor, &product)?;
-        Ok(Place {
-            output: Rc::clone(output),
-            sensor: Arc::clone(sensor),
-            product,
-            extension,
-            journal: Rc::clone(journal),
-            health: Arc::clone(health),
-            out,
-        })
-    }
-
-    /// Up to where hours are out, nanoseconds.
-    pub(super) fn until(&self) -> i64 {
-        self.out.until.0
-    }
-
-    /// The path of an hour, from the output's folder on.
-    pub(super) fn of_hour(&self, hour: i64) -> PathBuf {
-        let name = format!("{}.{}", hour_folder(Timestamp(hour)), self.extension);
-        Path::new(&self.product).join(&*self.sensor).join(name)
-    }
-
-    /// Begins the file of such a path.
-    pub(super) fn create(&self, path: &Path) -> Result<AtomicFile> {
-        self.output.create(path)
-    }
-
-    /// Removes the files of hours up to a time that were out before, are made again, and have no rows now: `has_rows` says which have.
-    fn clear(&self, until: i64, has_rows: impl Fn(i64) -> bool) -> Result<()> {
-        let stands = |hour: i64, path: &PathBuf| !has_rows(hour) && *path == self.of_hour(hour);
-        let hours = self.journal.hours(&self.sensor, &self.product, self.out.until, Timestamp(until))?;
-        for (_, path) in hours.iter().filter(|(hour, path)| stands(hour.0, path)) {
-            self.output.remove(path)?;
-            self.journal.unwrite(path)?;
-        }
-        Ok(())
-    }
-
-    /// Notes that what ends at `until` or before is out; for what comes, packets since `needs` are needed.
-    pub(super) fn commit(&mut self, until: i64, needs: i64, written: Option<&Written>) -> Result<()> {
-        let out = Out { until: Timestamp(until), needs: Timestamp(needs) };
-        self.journal.commit(&self.sensor, &self.product, out, written)?;
-        self.out = out;
-        if let Some(Written { hour, rows, .. }) = written {
-            self.health.records(&self.product, &self.sensor, *rows);
-            self.health.hour_out(&self.product, &self.sensor, *hour);
-        }
-        Ok(())
-    }
-}
 
 /// A row in its order.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -203,7 +130,7 @@ impl Hours {
         if own < hour && !(is_empty && own < self.spoken) {
             *(if self.is_late { &mut self.moved.late } else { &mut self.moved.stray }) += 1;
         }
-        let scratch = || Scratch::with_output(self.place.output.path().to_owned());
+        let scratch = || Scratch::with_output(self.place.folder().to_owned());
         let (rows, count) = self.open.entry(hour).or_insert_with(|| (Sorted::new(scratch()), 0));
         *count += 1;
         rows.push(Line { order, row })
@@ -214,7 +141,7 @@ impl Hours {
         let Moved { late, stray } = self.moved;
         let (new_late, new_stray) = (late - self.told.late, stray - self.told.stray);
         self.told = self.moved;
-        let Place { product, sensor, health, .. } = &self.place;
+        let (product, Outlet { sensor, health, .. }) = (&self.place.product, self.place.outlet());
         health.moved(product, sensor, new_late, new_stray);
         if new_late > 0 {
             let what = format!(
@@ -245,16 +172,15 @@ impl Hours {
         if self.moved != self.told {
             self.tell_moved();
         }
-        self.place.clear(until, |hour| self.open.contains_key(&hour))?;
         while let Some(first) = self.open.first_entry().filter(|first| first.key().saturating_add(HOUR) <= until) {
             let (hour, (rows, count)) = first.remove_entry();
             let path = self.place.of_hour(hour);
-            let bytes = self.write(hour, self.place.create(&path)?, rows)?;
+            let bytes = self.write(hour, self.place.create(hour)?, rows)?;
             let written = Written { path, hour: Timestamp(hour), bytes, rows: count };
             let end = hour.saturating_add(HOUR);
             let is_last = self.open.keys().next().is_none_or(|next| next.saturating_add(HOUR) > until);
             // Until all are out, the others may need what they needed before.
-            let needs = if is_last { needs } else { self.place.out.needs.0 };
+            let needs = if is_last { needs } else { self.place.needs() };
             self.place.commit(end, needs, Some(&written))?;
         }
         if until > self.place.until() { self.place.commit(until, needs, None) } else { Ok(()) }
@@ -278,16 +204,98 @@ impl Hours {
                     cells.packed(&line.row)?;
                     table.fill(&mut cells)
                 })?;
-                table.close(&mut cells, of_hour(&self.place.sensor, Timestamp(hour)))?
+                table.close(&mut cells, of_hour(&self.place.outlet().sensor, Timestamp(hour)))?
             }
         };
         Ok(file.commit()?.length())
     }
 
-    /// Nothing will come at all.
-    pub(super) fn finish(&mut self) -> Result<()> {
-        let Some((&last, _)) = self.open.last_key_value() else { return Ok(()) };
-        let until = last.saturating_add(HOUR);
-        self.pass(until, until, false)
+    /// Up to where hours have rows or are out, nanoseconds.
+    fn reaches(&self) -> i64 {
+        let last = self.open.last_key_value().map_or(i64::MIN, |(last, _)| last.saturating_add(HOUR));
+        last.max(self.place.until())
     }
+
+    /// Nothing will come at all.
+    fn end(&mut self, until: i64) -> Result<()> {
+        self.pass(until, until, false)?;
+        self.place.end(until)
+    }
+}
+
+/// How the hours of a product pass.
+#[derive(Clone)]
+pub(super) enum Hourly {
+    /// Its rows have hours of their own.
+    Rows(Rc<RefCell<Hours>>),
+    /// They are written as windows close; of what, and what of it comes out.
+    Windows(Arc<Standing>, [Place; 2]),
+}
+
+impl Hourly {
+    /// What its view tells.
+    pub(super) fn standing(&self) -> Arc<Standing> {
+        match self {
+            Hourly::Rows(hours) => Arc::clone(hours.borrow().standing()),
+            Hourly::Windows(standing, _) => Arc::clone(standing),
+        }
+    }
+
+    /// Up to where hours have been passed or are out, nanoseconds.
+    pub(super) fn passed(&self) -> i64 {
+        match self {
+            Hourly::Rows(hours) => hours.borrow().passed(),
+            Hourly::Windows(_, places) => places[0].until().min(places[1].until()),
+        }
+    }
+
+    /// See [`Hours::resume`].
+    pub(super) fn resume(&self, until: i64) {
+        if let Hourly::Rows(hours) = self {
+            hours.borrow_mut().resume(until);
+        }
+    }
+
+    /// Nothing of hours that end at `until` or before will come, and what comes needs packets since `needs`; a clock says so if `is_quiet`.
+    pub(super) fn pass(&self, until: i64, needs: i64, is_quiet: bool) -> Result<()> {
+        match self {
+            Hourly::Rows(hours) => hours.borrow_mut().pass(until, needs, is_quiet),
+            // Of windows that had records the files are there, and nothing reaches from one into the next.
+            Hourly::Windows(_, places) => {
+                let behind = places.iter().filter(|place| place.until() < until);
+                behind.map(|place| place.commit(until, until, None)).collect()
+            }
+        }
+    }
+
+    /// Up to where hours had files when the run began, though they were not out; the earliest time if none had.
+    pub(super) fn again(&self) -> i64 {
+        match self {
+            Hourly::Rows(hours) => hours.borrow().place.again(),
+            Hourly::Windows(_, places) => places[0].again().max(places[1].again()),
+        }
+    }
+
+    /// Up to where hours have records or are out, nanoseconds.
+    fn reaches(&self) -> i64 {
+        match self {
+            Hourly::Rows(hours) => hours.borrow().reaches(),
+            Hourly::Windows(_, places) => places[0].until().max(places[1].until()),
+        }
+    }
+
+    fn end(&self, until: i64) -> Result<()> {
+        match self {
+            Hourly::Rows(hours) => hours.borrow_mut().end(until),
+            Hourly::Windows(_, places) => places.iter().try_for_each(|place| place.end(until)),
+        }
+    }
+}
+
+/// Nothing will come at all: all products are out up to one time, and nothing is behind. A file that begins before that turns back, if it does not
+/// for its `position`.
+pub(super) fn end(outlet: &Outlet, products: &[Hourly], position: Timestamp) -> Result<()> {
+    let Some(until) = products.iter().map(Hourly::reaches).max() else { return Ok(()) };
+    products.iter().try_for_each(|product| product.end(until))?;
+    outlet.end(Some(Timestamp(until)).filter(|until| *until > position))
 }

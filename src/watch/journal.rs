@@ -27,9 +27,9 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehav
 
 use self::cells::{Bits, entry, ns, own, path};
 pub(super) use self::known::Held;
-pub use self::known::{Aside, Became, Counts, Entry, Fed, Hour, Out, Own, State, Written};
+pub use self::known::{Advance, Aside, Became, Counts, Entry, Fed, Hour, Out, Own, State, Written};
 pub use self::lock::Lock;
-use self::steps::{append, append_quiet, dismiss, forget_removed, sensor_of, set_out, settle, value, write};
+use self::steps::{append, append_quiet, dismiss, forget_removed, sensor_of, set_out, settle, unwrite, value, write};
 use super::Identity;
 use crate::error::{ErrorKind, Result};
 use crate::time::Timestamp;
@@ -244,15 +244,36 @@ impl Journal {
         Ok(found.map_err(|error| self.failed(&error))?.map_or(Timestamp::MIN, Timestamp))
     }
 
-    /// Notes that an hour is out, whose file, if it has one, is on the disk.
+    /// Notes how far products of a sensor are by now, whole or not at all: files of hours that are out are on the disk, and those that are gone are
+    /// not. Where a run has `ended` there, no packet before will come, as if the wall clock had spoken.
     ///
     /// # Errors
     /// The journal cannot be written.
-    pub fn commit(&self, sensor: &str, product: &str, out: Out, file: Option<&Written>) -> Result<()> {
+    pub fn commit(&self, sensor: &str, steps: &[Advance], ended: Option<Timestamp>) -> Result<()> {
+        if steps.is_empty() && ended.is_none() {
+            return Ok(());
+        }
         self.change(|db| {
             let sensor = sensor_of(db, sensor)?;
-            file.map_or(Ok(()), |file| write(db, sensor, product, file))?;
-            set_out(db, sensor, product, out)
+            for Advance { product, out, file, gone } in steps {
+                gone.iter().try_for_each(|path| unwrite(db, path))?;
+                file.as_ref().map_or(Ok(()), |file| write(db, sensor, product, file))?;
+                set_out(db, sensor, product, *out)?;
+            }
+            ended.map_or(Ok(()), |ended| append_quiet(db, sensor, ended, false).map(drop))
+        })
+    }
+
+    /// Notes that the file of an hour may be there from now on, though the hour is not out.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn appears(&self, sensor: &str, product: &str, path: &Path, hour: Timestamp) -> Result<()> {
+        self.change(|db| {
+            let sensor = sensor_of(db, sensor)?;
+            let sql =
+                "INSERT OR IGNORE INTO hour (path, sensor, product, hour, bytes, rows) VALUES (?1, ?2, ?3, ?4, 0, 0)";
+            db.prepare_cached(sql)?.execute(params![path.as_os_str().as_bytes(), sensor, product, hour.ns()]).map(drop)
         })
     }
 
@@ -271,15 +292,6 @@ impl Journal {
             AND hour >= ?3 AND hour < ?4 ORDER BY hour";
         let hours = params![sensor, product, from.ns(), until.ns()];
         self.list(sql, hours, |row| Ok((Timestamp(row.get(0)?), path(row, 1)?)))
-    }
-
-    /// Notes that the file of an hour is no more.
-    ///
-    /// # Errors
-    /// The journal cannot be written.
-    pub fn unwrite(&self, file: &Path) -> Result<()> {
-        let sql = "DELETE FROM hour WHERE path = ?1";
-        self.change(|db| db.prepare_cached(sql)?.execute([file.as_os_str().as_bytes()]).map(drop))
     }
 
     /// Notes that files at the place of records by the capture are about to be written or removed. [`Journal::commit_own`] and
@@ -378,8 +390,7 @@ impl Journal {
     /// The journal cannot be written.
     pub fn disown(&self, records: &Path, files: &[PathBuf]) -> Result<()> {
         self.change(|db| {
-            let mut sql = db.prepare_cached("DELETE FROM hour WHERE path = ?1")?;
-            files.iter().try_for_each(|file| sql.execute([file.as_os_str().as_bytes()]).map(drop))?;
+            files.iter().try_for_each(|file| unwrite(db, file))?;
             let sql = "DELETE FROM own WHERE records = ?1";
             db.prepare_cached(sql)?.execute([records.as_os_str().as_bytes()])?;
             settle(db, records.as_os_str().as_bytes())
@@ -404,8 +415,7 @@ impl Journal {
     /// # Errors
     /// The journal cannot be written.
     pub fn removed(&self, path: &Path) -> Result<()> {
-        let sql = "DELETE FROM hour WHERE path = ?1";
-        self.change(|db| db.prepare_cached(sql)?.execute([path.as_os_str().as_bytes()]).map(drop))
+        self.change(|db| unwrite(db, path))
     }
 
     /// How much it holds.

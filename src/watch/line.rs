@@ -24,12 +24,14 @@ use self::waiting::{Coming, Waiting};
 use super::Settings;
 use super::arrivals::Arrival;
 use super::health::Health;
+use super::hours::{Hourly, end};
 use super::journal::{Journal, State};
+use super::outlet::Outlet;
 use super::output::Output;
 use super::pipeline::Permits;
 use super::products::Making;
 use super::spans::{News, Passed, Spans};
-use super::wild::tame;
+use super::wild::{Seen, tame};
 use crate::engine::Engine;
 use crate::engine::view::{Hindsight, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -186,12 +188,12 @@ impl Line {
         ended: &mut Ended,
     ) -> Result<Why> {
         let settings = &self.settings;
+        let outlet = Outlet::new(output, &self.sensor, journal, &self.health);
         let mut makings = Vec::new();
         for product in settings.by_hour() {
-            let making = Making::new(product, output, &self.sensor, journal, &self.health, &settings.config)?;
-            makings.push(making);
+            makings.push(Making::new(product, &outlet, &settings.config)?);
         }
-        let hours: Vec<_> = makings.iter().filter_map(Making::hours).collect();
+        let hours: Vec<_> = makings.iter().map(Making::hours).collect();
         let mut passing = Vec::new();
         let mut hindsight = Hindsight::default();
         for making in &mut makings {
@@ -199,7 +201,7 @@ impl Line {
             hindsight = hindsight.max(of_view);
             passing.push(Passing { hours: making.hours(), waits: of_view.records });
         }
-        let standings: Vec<_> = hours.iter().map(|hours| Arc::clone(hours.borrow().standing())).collect();
+        let standings: Vec<_> = hours.iter().map(Hourly::standing).collect();
         let of_product = hours.clone();
         let (health, sensor) = (Arc::clone(&self.health), Arc::clone(&self.sensor));
         let clock = Rc::new(Cell::new(Timestamp::MIN));
@@ -211,7 +213,7 @@ impl Line {
                 Ok(())
             }
             News::Passed(Passed { product, until, needs, is_quiet }) => {
-                of_product.get(product).map_or(Ok(()), |hours| hours.borrow_mut().pass(until, needs, is_quiet))
+                of_product.get(product).map_or(Ok(()), |hours| hours.pass(until, needs, is_quiet))
             }
         };
         let spans = Spans::new(standings, hindsight.flows, Rc::new(RefCell::new(hears)));
@@ -223,8 +225,9 @@ impl Line {
         let mut feed = LineFeed {
             line: self,
             output,
+            outlet: &outlet,
             progress: Arc::clone(&progress),
-            seen: Arc::default(),
+            seen: Arc::new(Seen::new(&settings.config)),
             journal,
             read: HashSet::new(),
             began: Instant::now(),
@@ -266,15 +269,7 @@ impl Line {
         match (ran, feed.why.take()) {
             (Err(_), Some(why)) => Ok(why),
             (Ok(_), _) => {
-                hours.iter().try_for_each(|hours| hours.borrow_mut().finish())?;
-                let mut until = Timestamp::MIN;
-                for product in settings.by_hour() {
-                    until = until.max(journal.out(&self.sensor, &product.name())?.until);
-                }
-                // What comes for these hours has to turn back.
-                if until > feed.position {
-                    journal.quiet(&self.sensor, until, false)?;
-                }
+                end(&outlet, &hours, feed.position)?;
                 Ok(Why::Finished)
             }
             (Err(_), None) if self.control.is_overdue() => {

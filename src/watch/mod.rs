@@ -25,7 +25,7 @@
 //! more, by what the view says that makes it (`standing.rs`). A view says at each marker from when on records are still to come, so nobody else has to
 //! guess what it holds. A record of an hour that is out stands in the first that is not, and is counted (`hours.rs`): packets that come late
 //! inside their file make such, and nothing else does; but the rows of a gap that began before the wall clock closed its hour stand there, too.
-//! Packets of a wild time are in no hour (`wild.rs`).
+//! Such packets are in no group, and those of a wild time in no hour: they are counted (`wild.rs`).
 //!
 //! A product by the capture has a file for each, `OUT/<product>/<sensor>/<its place in the sensor's folder>.<ext>`: what the commands make of it
 //! (`products/by_capture.rs`), when it has come, whatever its place among the others. The journal has which captures have theirs. Where nothing is made by
@@ -36,7 +36,9 @@
 //! Output is a pure function of files, their order, and the moments at which the wall clock spoke. The journal has these, and for each
 //! product up to where its hours are out. Live flows are not journalled: after a crash, files are read again from where the oldest flow began that
 //! can still be in an hour to come (`spans.rs`), in the same order, and what is out already is not written again. An hour's file is written before the
-//! journal says so; if that is lost, the same bytes are written again in its place.
+//! journal says so; if that is lost, the same bytes are written again in its place. For all products one place (`outlet.rs`) knows what is out, and what
+//! lies there of hours that are made again, or that somebody was stopped at: it goes if they have no records any more. Where a run ends because no more
+//! is wanted than there is, all products are out in one step.
 //!
 //! A file that begins before where the run's clock has come to turns the line back: hours from there on count as not out, and are made again from
 //! the captures that are held. The clock stays a little behind the last packet, so that disorder between two files turns nothing back. The journal
@@ -53,6 +55,7 @@ pub mod journal;
 pub mod keeper;
 mod line;
 mod looks;
+mod outlet;
 mod output;
 mod pipeline;
 mod products;

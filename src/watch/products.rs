@@ -172,6 +172,11 @@ impl Product {
         self.name() == name || matches!(self.kind, Kind::Groups) && name == SCANS
     }
 
+    /// Whether its records are of windows, and what comes late for one is in none.
+    pub(super) fn has_windows(&self) -> bool {
+        matches!(self.kind, Kind::Groups)
+    }
+
     fn extension(&self) -> &'static str {
         self.format.extension()
     }

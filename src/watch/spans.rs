@@ -61,7 +61,8 @@ pub(super) struct Spans {
 }
 
 impl Spans {
-    /// Tells when one of `standings` is behind the end of an hour. A span ends with a silence longer than `silence`, nanoseconds.
+    /// Tells when one of `standings` is behind the end of an hour. A span ends with a silence longer than `silence`, nanoseconds; where that is nothing,
+    /// no view looks back: nobody is told of the clock, and files in any order make the same.
     pub(super) fn new(standings: Vec<Arc<Standing>>, silence: i64, hears: Hears) -> Spans {
         Spans { standings: standings.into(), silence, hears }
     }
@@ -187,6 +188,9 @@ impl ShardView for Shard {
     }
 
     fn packets(&mut self, batch: &Batch<'_>) {
+        if self.silence == 0 {
+            return;
+        }
         if batch.table.ids() > self.spans.len() {
             self.spans.resize(batch.table.ids(), NONE);
         }
@@ -225,7 +229,9 @@ impl ShardView for Shard {
             }
         }
         self.expire();
-        told.push(News::Clock(self.clock, self.live));
+        if self.silence > 0 {
+            told.push(News::Clock(self.clock, self.live));
+        }
         Some(Box::new(told))
     }
 

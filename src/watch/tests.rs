@@ -1,5 +1,6 @@
 //! Lines against whole runs over the same packets.
 
+mod closing;
 mod ends;
 mod late;
 mod names;

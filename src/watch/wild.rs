@@ -13,11 +13,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
+use crate::config::Config;
 use crate::decode::Packet;
 use crate::engine::ledger::Amount;
 use crate::engine::view::{Batch, Mark, ShardView, View};
 use crate::table::FlowRef;
 use crate::time::{NS_PER_SECOND, Timestamp};
+use crate::views::groups::Windows;
 use crate::watch::sifted::{LeftOut, Sift, Sifted};
 
 /// How far ahead a packet, or the clock of a sensor, may be, nanoseconds.
@@ -28,15 +30,54 @@ pub(super) const DAY: i64 = 86_400 * NS_PER_SECOND;
 pub(super) struct Seen {
     wild: AtomicU64,
     newest: AtomicI64,
-}
-
-impl Default for Seen {
-    fn default() -> Seen {
-        Seen { wild: AtomicU64::new(0), newest: AtomicI64::new(i64::MIN) }
-    }
+    late: AtomicU64,
+    /// Windows that end here or before are closed.
+    closed: AtomicI64,
+    windows: Windows,
 }
 
 impl Seen {
+    /// By a configuration, which says what windows are.
+    pub(super) fn new(config: &Config) -> Seen {
+        Seen {
+            wild: AtomicU64::new(0),
+            newest: AtomicI64::new(i64::MIN),
+            late: AtomicU64::new(0),
+            closed: AtomicI64::new(i64::MIN),
+            windows: Windows::tumbling(config.window_seconds, None),
+        }
+    }
+
+    /// A file begins.
+    fn begin(&self) {
+        self.wild.store(0, Relaxed);
+        self.newest.store(i64::MIN, Relaxed);
+        self.late.store(0, Relaxed);
+    }
+
+    /// Windows that end at a time or before are closed.
+    fn close(&self, before: Timestamp) {
+        if let Some(window) = self.windows.of(before) {
+            self.closed.fetch_max(window.start.0, Relaxed);
+        }
+    }
+
+    /// Packets have come, and `newest` is the latest so far.
+    fn see(&self, batch: &Batch<'_>, newest: i64) {
+        if batch.packets.is_empty() {
+            return;
+        }
+        self.newest.store(newest, Relaxed);
+        let closed = self.closed.load(Relaxed);
+        let late = batch.packets.iter().filter(|packet| packet.time.0 < closed).count();
+        self.late.fetch_add(late as u64, Relaxed);
+    }
+
+    /// Packets of windows that were closed.
+    pub(super) fn late(&self) -> u64 {
+        self.late.load(Relaxed)
+    }
+
     /// Packets of a wild time in the file.
     pub(super) fn wild(&self) -> u64 {
         self.wild.load(Relaxed)
@@ -121,8 +162,7 @@ impl Sift for Tame {
     fn file(&mut self, next: Timestamp) {
         (self.next, self.is_new) = (next.0, true);
         if let Some(seen) = &self.seen {
-            seen.wild.store(0, Relaxed);
-            seen.newest.store(i64::MIN, Relaxed);
+            seen.begin();
         }
     }
 
@@ -135,14 +175,17 @@ impl Sift for Tame {
             self.newest = self.newest.max(newest);
             shard.packets(batch);
         }
-        if let Some(seen) = self.seen.as_ref().filter(|_| !batch.packets.is_empty()) {
-            seen.newest.store(self.newest, Relaxed);
+        if let Some(seen) = &self.seen {
+            seen.see(batch, self.newest);
         }
     }
 
     fn close(&mut self, before: Option<Timestamp>) {
         if let Some(first) = before.filter(|_| std::mem::take(&mut self.is_new)) {
             self.newest = first.0;
+        }
+        if let Some((seen, before)) = self.seen.as_ref().zip(before) {
+            seen.close(before);
         }
     }
 

@@ -426,6 +426,10 @@ impl ShardView for Shard {
         Some(Box::new(super::close::hand_over(self, &closing, table)))
     }
 
+    fn settled(&self) -> Timestamp {
+        self.plan.windows.of(self.closed).map_or(self.closed, |window| window.start)
+    }
+
     fn ended(&mut self, flows: &mut Vec<u32>) {
         flows.append(&mut self.gone);
     }

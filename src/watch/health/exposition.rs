@@ -96,7 +96,7 @@ impl Health {
 
     fn sensors(&self, text: &mut Text) {
         type Of = fn(&Sensor) -> u64;
-        let counters: [(&'static str, &str, Of); 7] = [
+        let counters: [(&'static str, &str, Of); 8] = [
             ("files_read_total", "Files that were read.", |of| of.files),
             ("files_damaged_total", "Files that were read to where they are damaged.", |of| of.damaged),
             ("file_failures_total", "Times that a file could not be read.", |of| of.failures),
@@ -108,6 +108,11 @@ impl Health {
                 |of| of.lost.len() as u64,
             ),
             ("wild_packets_total", "Packets of a wild time, which are in no hour.", |of| of.wild),
+            (
+                "late_packets_total",
+                "Packets of hours that had ended when their file began, which are in no group.",
+                |of| of.late_packets,
+            ),
         ];
         let gauges: [(&'static str, &str, Of); 2] = [
             ("live_flows", "Flows that have not ended.", |of| of.live_flows),

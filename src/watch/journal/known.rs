@@ -89,6 +89,19 @@ pub struct Written {
     pub rows: u64,
 }
 
+/// A step of a product of a sensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Advance {
+    /// The product.
+    pub product: String,
+    /// How far it is behind this step.
+    pub out: Out,
+    /// The file of an hour that is out by it.
+    pub file: Option<Written>,
+    /// Files of hours that had some and have no records now.
+    pub gone: Vec<PathBuf>,
+}
+
 /// A file of an hour, and whose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hour {

@@ -1,6 +1,7 @@
 //! The steps that changes of a journal are made of.
 
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -82,6 +83,11 @@ pub(super) fn write(db: &Connection, sensor: i64, product: &str, file: &Written)
     let sql = "INSERT OR REPLACE INTO hour (path, sensor, product, hour, bytes, rows) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let row = params![path.as_os_str().as_bytes(), sensor, product, hour.ns(), Bits(*bytes), Bits(*rows)];
     db.prepare_cached(sql)?.execute(row).map(drop)
+}
+
+/// The file of an hour is no more.
+pub(super) fn unwrite(db: &Connection, file: &Path) -> rusqlite::Result<()> {
+    db.prepare_cached("DELETE FROM hour WHERE path = ?1")?.execute([file.as_os_str().as_bytes()]).map(drop)
 }
 
 pub(super) fn set_out(db: &Connection, sensor: i64, product: &str, out: Out) -> rusqlite::Result<()> {

@@ -23,6 +23,10 @@ fn out(until: i64) -> Out {
     Out { until: Timestamp(until), needs: Timestamp(until - 7) }
 }
 
+fn step(product: &str, out: Out, file: Option<Written>) -> [Advance; 1] {
+    [Advance { product: product.to_owned(), out, file, gone: Vec::new() }]
+}
+
 fn written(path: &str, hour: i64) -> Written {
     Written { path: path.into(), hour: Timestamp(hour), bytes: 10, rows: 2 }
 }
@@ -54,7 +58,7 @@ fn what_was_noted_is_there_when_it_is_opened_again() {
         journal.fed("a", &odd).unwrap();
         journal.fed("b", &fed(3)).unwrap();
         journal.read(place, &became).unwrap();
-        journal.commit("a", "groups", out(9), Some(&written("groups/a/x", 3))).unwrap();
+        journal.commit("a", &step("groups", out(9), Some(written("groups/a/x", 3))), None).unwrap();
         journal.set_aside("c", bytes, &identity(4), State::Late, "its hour is out").unwrap();
         journal.sequence("a").unwrap()
     };
@@ -149,7 +153,7 @@ fn a_line_that_turns_back_has_its_new_order_and_how_far_it_is_at_once() {
     journal.quiet("a", Timestamp(50), false).unwrap();
     journal.fed("b", &fed(7)).unwrap();
     for product in ["groups", "flows", "buckets"] {
-        journal.commit("a", product, out(100), None).unwrap();
+        journal.commit("a", &step(product, out(100), None), None).unwrap();
     }
     journal.set_aside("a", Path::new("2.pcap"), &identity(2), State::Late, "late").unwrap();
     let mut entries = journal.sequence("a").unwrap();
@@ -191,9 +195,9 @@ fn a_file_that_is_set_aside_leaves_the_sequence() {
 fn the_file_of_an_hour_is_listed_until_it_is_removed() {
     let output = tempfile::tempdir().unwrap();
     let journal = Journal::open(output.path()).unwrap();
-    journal.commit("b", "flows", out(8), Some(&written("flows/b/8", 7))).unwrap();
-    journal.commit("a", "flows", out(3), Some(&written("flows/a/3", 2))).unwrap();
-    journal.commit("a", "flows", out(3), Some(&Written { rows: 5, ..written("flows/a/3", 2) })).unwrap();
+    journal.commit("b", &step("flows", out(8), Some(written("flows/b/8", 7))), None).unwrap();
+    journal.commit("a", &step("flows", out(3), Some(written("flows/a/3", 2))), None).unwrap();
+    journal.commit("a", &step("flows", out(3), Some(Written { rows: 5, ..written("flows/a/3", 2) })), None).unwrap();
     let listed = journal.written().unwrap();
     let shape: Vec<_> = listed.iter().map(|hour| (&*hour.sensor, hour.file.hour.ns(), hour.file.rows)).collect();
     assert_eq!(shape, [("a", 2, 5), ("b", 7, 2)]);
@@ -250,7 +254,7 @@ fn threads_with_connections_of_their_own_wait_for_one_another() {
         let name = sensor.to_string();
         for n in 0..25 {
             journal.fed(&name, &fed(sensor * 100 + n)).unwrap();
-            journal.commit(&name, "groups", out(n as i64), None).unwrap();
+            journal.commit(&name, &step("groups", out(n as i64), None), None).unwrap();
         }
     };
     thread::scope(|scope| (1..=4).for_each(|sensor| _ = scope.spawn(move || write(sensor))));
@@ -472,8 +476,8 @@ fn what_was_needed_is_known_of_every_time_to_turn_back_to() {
     let needed = |behind| journal.needed("s", "flows", Timestamp(behind)).unwrap();
     assert_eq!(needed(100), Timestamp::MIN);
     for until in [10, 20, 30] {
-        journal.commit("s", "flows", out(until), None).unwrap();
-        journal.commit("s", "groups", out(until + 1), None).unwrap();
+        let both = [step("flows", out(until), None), step("groups", out(until + 1), None)].concat();
+        journal.commit("s", &both, None).unwrap();
     }
     assert_eq!([9, 10, 29, 99].map(needed), [Timestamp::MIN, Timestamp(3), Timestamp(13), Timestamp(23)]);
     // What was out further on is not any more.
@@ -514,4 +518,22 @@ fn what_goes_to_another_sensor_keeps_its_own_and_its_records() {
     journal.moved_out(&identity, &from, &to).unwrap();
     assert_eq!(journal.whose(&identity).unwrap(), Some(("s".to_owned(), to.clone())));
     assert_eq!(journal.own_of(&identity).unwrap(), [Own { capture: to, ..own }]);
+}
+
+#[test]
+fn the_end_of_a_run_is_noted_with_all_that_is_out_by_it() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    journal.fed("s", &fed(1)).unwrap();
+    for (name, hour) in [("flows/s/2", 2), ("flows/s/3", 3)] {
+        journal.appears("s", "flows", Path::new(name), Timestamp(hour)).unwrap();
+    }
+    assert_eq!(journal.hours("s", "flows", Timestamp(3), Timestamp(9)).unwrap(), [(Timestamp(3), "flows/s/3".into())]);
+    let flows =
+        Advance { gone: vec!["flows/s/3".into()], ..step("flows", out(3), Some(written("flows/s/2", 2)))[0].clone() };
+    journal.commit("s", &[&[flows][..], &step("groups", out(3), None)].concat(), Some(Timestamp(3))).unwrap();
+    let rows: Vec<_> = journal.written().unwrap().into_iter().map(|hour| (hour.file.path, hour.file.rows)).collect();
+    assert_eq!(rows, [("flows/s/2".into(), 2)]);
+    assert_eq!(["flows", "groups"].map(|product| journal.out("s", product).unwrap()), [out(3); 2]);
+    assert_eq!(steps(&journal, "s"), [Ok(1), Err(3)]);
 }

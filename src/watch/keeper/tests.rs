@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 use super::*;
-use crate::watch::journal::{Became, Entry, Fed, Own, State, Written};
+use crate::watch::journal::{Advance, Became, Entry, Fed, Own, State, Written};
 use crate::watch::{Identity, Product};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -35,8 +35,13 @@ impl Scene {
         scene
     }
 
+    fn advance(&self, sensor: &str, product: &str, out: Out, file: Option<Written>) {
+        let step = Advance { product: product.to_owned(), out, file, gone: Vec::new() };
+        self.journal.commit(sensor, &[step], None).unwrap();
+    }
+
     fn out(&self, product: &str, until: i64, needs: i64) {
-        self.journal.commit("s", product, Out { until: Timestamp(until), needs: Timestamp(needs) }, None).unwrap();
+        self.advance("s", product, Out { until: Timestamp(until), needs: Timestamp(needs) }, None);
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -75,7 +80,7 @@ impl Scene {
         let bytes = self.file(&self.settings.output.join(&path), days).size;
         let out = Out { until: Timestamp(BEGAN), needs: Timestamp(BEGAN - HOUR) };
         let written = Written { path: path.clone(), hour, bytes, rows: 1 };
-        self.journal.commit("s", "flows", out, Some(&written)).unwrap();
+        self.advance("s", "flows", out, Some(written));
         path
     }
 
@@ -638,7 +643,7 @@ fn an_hour_of_records_goes_whole_for_its_size_and_no_other_with_it() {
     let groups = PathBuf::from(format!("groups/t/{}.jsonl", hour_folder(hour)));
     let bytes = scene.file(&scene.settings.output.join(&groups), 1).size;
     let out = Out { until: Timestamp(BEGAN), needs: Timestamp(BEGAN) };
-    scene.journal.commit("t", "groups", out, Some(&Written { path: groups.clone(), hour, bytes, rows: 1 })).unwrap();
+    scene.advance("t", "groups", out, Some(Written { path: groups.clone(), hour, bytes, rows: 1 }));
     let looked = scene.look();
     let removed: Vec<PathBuf> = looked.removed.into_iter().map(|(path, _)| path).collect();
     assert_eq!(removed, [&flows[0], &groups].map(|path| scene.settings.output.join(path)));

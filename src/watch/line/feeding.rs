@@ -1,6 +1,6 @@
 //! What the engine's run is fed with: what the journal has, then files in their order, and where none come, the wall clock.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,18 +18,18 @@ use crate::engine::{FileReport, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 use crate::watch::arrivals::Arrival;
-use crate::watch::hours::Hours;
+use crate::watch::hours::Hourly;
 use crate::watch::journal::{Became, Entry, Journal};
+use crate::watch::outlet::Outlet;
 use crate::watch::output::Output;
 use crate::watch::pipeline::Permit;
 use crate::watch::spans::{HOUR, hour};
 use crate::watch::wild::Seen;
-use crate::watch::{Identity, Settings};
+use crate::watch::{Identity, Product, Settings};
 
 /// How far a product is.
 pub(super) struct Passing {
-    /// Nothing where hours pass as windows close.
-    pub(super) hours: Option<Rc<RefCell<Hours>>>,
+    pub(super) hours: Hourly,
     /// How long behind the end of an hour a record of it may have to be waited for when no packet comes, nanoseconds.
     pub(super) waits: i64,
 }
@@ -38,15 +38,20 @@ impl Passing {
     /// When the clock has to speak for the next hour, of those that end at `last` or before; it shows `now`, and has spoken at `spoken`.
     fn due(&self, now: i64, spoken: i64, last: i64) -> Option<i64> {
         let behind = |time: i64| hour(time).saturating_add(HOUR).min(last).saturating_add(self.waits);
-        let passed = self.hours.as_ref().map(|hours| hours.borrow().passed());
-        if passed.is_some_and(|passed| passed >= last) {
+        let passed = self.hours.passed();
+        if passed >= last {
             return None;
         }
-        match passed.filter(|passed| *passed > i64::MIN).map(behind) {
+        // Windows close as the next file begins.
+        let is_rows = matches!(self.hours, Hourly::Rows(_)) && passed > i64::MIN;
+        match is_rows.then(|| behind(passed)) {
             // A packet waits for another one, say: without a packet the clock has to say that none comes before it.
             Some(due) if due <= now && spoken < now => Some(now),
             Some(due) if due > now => Some(due),
-            _ => Some(behind(now.saturating_sub(self.waits))).filter(|due| *due > now),
+            _ => {
+                let from = Some(now.max(passed)).filter(|from| *from > i64::MIN)?;
+                Some(behind(from.saturating_sub(self.waits))).filter(|due| *due > now)
+            }
         }
     }
 }
@@ -55,6 +60,7 @@ impl Passing {
 pub(super) struct LineFeed<'l> {
     pub(super) line: &'l Line,
     pub(super) output: &'l Output,
+    pub(super) outlet: &'l Outlet,
     pub(super) progress: Arc<Progress>,
     /// What the views have seen of the file.
     pub(super) seen: Arc<Seen>,
@@ -119,8 +125,10 @@ impl LineFeed<'_> {
 
     /// When, in packet time, something is complete next if no packet comes.
     fn due(&self) -> Option<i64> {
-        let last = hour(self.top.0).checked_add(HOUR).filter(|_| self.top > Timestamp::MIN)?;
-        // Each product's next hour that is not passed, up to that of the latest packet.
+        let top = hour(self.top.0).checked_add(HOUR).filter(|_| self.top > Timestamp::MIN);
+        let again = self.passing.iter().map(|passing| passing.hours.again()).max().filter(|again| *again > i64::MIN);
+        // Each product's next hour that is not passed, up to that of the latest packet, or of what had packets before and has none now.
+        let last = top.max(again)?;
         let now = self.position.max(self.clock.get()).0.max(self.spoken);
         self.passing.iter().filter_map(|passing| passing.due(now, self.spoken, last)).min()
     }
@@ -179,6 +187,13 @@ impl LineFeed<'_> {
 }
 
 impl LineFeed<'_> {
+    /// Says that packets of a file are in no record.
+    fn in_none(&self, path: &Path, what: &str) {
+        let reason = format!("{}: {what}", path.display());
+        tracing::warn!(sensor = %self.line.sensor, "{reason}");
+        self.line.health.trouble(reason);
+    }
+
     /// A disk did not give a file to its end. One that is new comes in again when it is tried again, and holds up no other until then; one that
     /// hours to come need is waited for.
     fn broke_off(&mut self, place: i64, is_new: bool, path: PathBuf, identity: Identity, error: Error) -> Result<()> {
@@ -258,7 +273,11 @@ impl Feed for LineFeed<'_> {
             if let Some(close) = self.waiting.finish
                 && (self.waiting.failing.is_empty() || !close)
             {
-                return if close { Ok(Next::End) } else { self.leave(Why::Finished) };
+                if !close {
+                    return self.leave(Why::Finished);
+                }
+                self.outlet.hold();
+                return Ok(Next::End);
             }
             let quiet = match self.quiet()? {
                 Ok(next) => return Ok(next),
@@ -293,16 +312,21 @@ impl Feed for LineFeed<'_> {
         if !is_new {
             return Ok(());
         }
-        let wild = report.as_ref().map_or(0, |_| self.seen.wild());
+        let (wild, late) = report.as_ref().map_or((0, 0), |_| (self.seen.wild(), self.seen.late()));
         self.became(place, path, report, last)?;
         if wild > 0 {
-            let path = path.display();
-            let reason = format!(
-                "{path}: {wild} packets of a time more than a day ahead, which then went back: no hour has them"
+            self.in_none(
+                path,
+                &format!("{wild} packets of a time more than a day ahead, which then went back: no hour has them"),
             );
-            tracing::warn!(sensor = %self.line.sensor, "{reason}");
             self.line.health.wild(&self.line.sensor, wild);
-            self.line.health.trouble(reason);
+        }
+        if late > 0 && self.settings.by_hour().any(Product::has_windows) {
+            self.in_none(
+                path,
+                &format!("{late} packets of hours that had ended when the file began: no group has them"),
+            );
+            self.line.health.late_packets(&self.line.sensor, late);
         }
         if self.ended.files.is_multiple_of(FORGET) { self.forget() } else { Ok(()) }
     }

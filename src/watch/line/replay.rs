@@ -43,9 +43,7 @@ impl LineFeed<'_> {
             }
         }
         for Passing { hours, waits } in &self.passing {
-            if let Some(hours) = hours {
-                hours.borrow_mut().resume(hour(self.position.0.saturating_sub(*waits)));
-            }
+            hours.resume(hour(self.position.0.saturating_sub(*waits)));
         }
         self.replay = sequence;
     }

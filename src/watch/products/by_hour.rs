@@ -19,16 +19,17 @@ use crate::sink::flows::{FlowSink, FlowWriter};
 #[cfg(feature = "tables")]
 use crate::sink::tables;
 use crate::sink::{Metrics, Sink};
+use crate::time::NS_PER_SECOND;
 use crate::views::buckets::{BucketCounts, Buckets, Counts, Row, Settings as BucketSettings};
 #[cfg(feature = "tables")]
 use crate::views::flows::Columns;
 use crate::views::flows::{FlowCounts, FlowRecord, Flows, Settings as FlowSettings};
 use crate::views::groups::{GroupRecord, Groups, Window, WindowTotals, Windows};
-use crate::watch::health::Health;
-use crate::watch::hours::{Hours, Layout, Place, Placed};
-use crate::watch::journal::{Journal, Written};
-use crate::watch::output::Output;
-use crate::watch::standing::told;
+use crate::watch::hours::{Hourly, Hours, Layout, Placed};
+use crate::watch::journal::Written;
+use crate::watch::outlet::{Outlet, Place};
+use crate::watch::spans::HOUR;
+use crate::watch::standing::{Standing, told};
 
 /// A product of a sensor under way: what takes its records.
 pub(in crate::watch) enum Making {
@@ -38,25 +39,23 @@ pub(in crate::watch) enum Making {
 }
 
 impl Making {
-    pub(in crate::watch) fn new(
-        product: &Product,
-        output: &Rc<Output>,
-        sensor: &Arc<str>,
-        journal: &Rc<Journal>,
-        health: &Arc<Health>,
-        config: &Config,
-    ) -> Result<Making> {
-        let place = |product: String, extension| Place::new(output, (sensor, product, extension), journal, health);
+    pub(in crate::watch) fn new(product: &Product, outlet: &Rc<Outlet>, config: &Config) -> Result<Making> {
+        let sensor = &outlet.sensor;
         let hours = |layout| -> Result<_> {
-            let place = place(product.name(), product.extension())?;
+            let place = Place::new(outlet, product.name(), product.extension(), HOUR)?;
             Ok(Rc::new(RefCell::new(Hours::new(place, layout))))
         };
         Ok(match &product.kind {
-            Kind::Groups => Making::Groups(Box::new(GroupHours {
-                pen: Pen::new(product, config, sensor)?,
-                groups: Pages::new(place(product.name(), product.extension())?),
-                scans: Pages::new(place(SCANS.into(), product.scans_extension())?),
-            })),
+            Kind::Groups => {
+                let window = i64::try_from(config.window_seconds).unwrap_or(i64::MAX).saturating_mul(NS_PER_SECOND);
+                let pages = |product: String, extension| Place::new(outlet, product, extension, window);
+                Making::Groups(Box::new(GroupHours {
+                    standing: Arc::default(),
+                    pen: Pen::new(product, config, sensor)?,
+                    groups: Pages::new(pages(product.name(), product.extension())?),
+                    scans: Pages::new(pages(SCANS.into(), product.scans_extension())?),
+                }))
+            }
             Kind::Flows(dialect) => {
                 let (settings, filter) = super::flows(dialect.as_ref(), config);
                 let (rows, layout) = match product.format {
@@ -96,7 +95,9 @@ impl Making {
     pub(in crate::watch) fn view<'m>(&'m mut self, config: &Config, sensor: &Arc<str>) -> Result<Box<dyn View + 'm>> {
         Ok(match self {
             Making::Groups(sink) => {
-                Box::new(Groups::new(config, Windows::tumbling(config.window_seconds, None), &mut **sink)?)
+                let standing = Arc::clone(&sink.standing);
+                let groups = Groups::new(config, Windows::tumbling(config.window_seconds, None), &mut **sink)?;
+                Box::new(told(groups, 1, &standing))
             }
             Making::Flows(sink, settings, filter) => {
                 let standing = Arc::clone(sink.hours.borrow().standing());
@@ -112,12 +113,15 @@ impl Making {
         })
     }
 
-    /// Its hours, where rows have hours of their own.
-    pub(in crate::watch) fn hours(&self) -> Option<Rc<RefCell<Hours>>> {
+    /// Its hours.
+    pub(in crate::watch) fn hours(&self) -> Hourly {
         match self {
-            Making::Groups(_) => None,
-            Making::Flows(sink, ..) => Some(Rc::clone(&sink.hours)),
-            Making::Buckets(sink, _) => Some(Rc::clone(&sink.hours)),
+            Making::Groups(sink) => {
+                let GroupHours { standing, groups, scans, .. } = &**sink;
+                Hourly::Windows(Arc::clone(standing), [groups.place.clone(), scans.place.clone()])
+            }
+            Making::Flows(sink, ..) => Hourly::Rows(Rc::clone(&sink.hours)),
+            Making::Buckets(sink, _) => Hourly::Rows(Rc::clone(&sink.hours)),
         }
     }
 }
@@ -142,7 +146,7 @@ impl<R> Pages<R> {
     fn page(&mut self, window: Window, begin: impl FnOnce(AtomicFile) -> Result<Page<R>>) -> Result<&mut Page<R>> {
         let page = match self.open.take() {
             Some(page) => page,
-            None => begin(self.place.create(&self.place.of_hour(window.start.0))?)?,
+            None => begin(self.place.create(window.start.0)?)?,
         };
         Ok(self.open.insert(page))
     }
@@ -150,7 +154,7 @@ impl<R> Pages<R> {
     /// Makes the file of a window visible, if it has begun.
     fn show(&mut self, window: Window) -> Result<Option<Written>> {
         let Some(page) = self.open.take() else { return Ok(None) };
-        let bytes = page.end(of_hour(&self.place.sensor, window.start))?.commit()?.length();
+        let bytes = page.end(of_hour(&self.place.outlet().sensor, window.start))?.commit()?.length();
         let (path, rows) = (self.place.of_hour(window.start.0), std::mem::take(&mut self.rows));
         Ok(Some(Written { path, hour: window.start, bytes, rows }))
     }
@@ -158,6 +162,7 @@ impl<R> Pages<R> {
 
 /// Takes the groups of a sensor.
 pub(in crate::watch) struct GroupHours {
+    standing: Arc<Standing>,
     pen: Pen,
     groups: Pages<GroupRecord>,
     scans: Pages<ScanSummary>,
@@ -184,7 +189,7 @@ impl Sink for GroupHours {
 
     fn on_window(&mut self, totals: &WindowTotals) -> Result<()> {
         let window = totals.window;
-        let GroupHours { pen, groups, scans } = self;
+        let GroupHours { pen, groups, scans, .. } = self;
         if groups.is_out(window) {
             return Ok(());
         }

@@ -53,7 +53,7 @@ pub(super) fn udp(seconds: i64) -> Framed {
     packet(seconds * S, [10_000 + seconds as u16 % 20_000, 53], Body::Udp)
 }
 
-fn every(seconds: std::ops::Range<i64>, step: usize) -> Vec<Framed> {
+pub(super) fn every(seconds: std::ops::Range<i64>, step: usize) -> Vec<Framed> {
     seconds.step_by(step).map(udp).collect()
 }
 

@@ -10,9 +10,11 @@ use super::traffic::{Framed, SENSOR};
 use crate::config::Config;
 use crate::engine::{Engine, Input};
 use crate::filter::Filter;
-use crate::time::NS_PER_SECOND as S;
+use crate::time::{NS_PER_SECOND as S, Timestamp};
 use crate::watch::health::Health;
+use crate::watch::hours::end;
 use crate::watch::journal::Journal;
+use crate::watch::outlet::Outlet;
 use crate::watch::output::Output;
 use crate::watch::products::{Making, Product};
 use crate::watch::spans::HOUR;
@@ -39,19 +41,20 @@ fn a_late_packet_excuses_what_it_makes_and_nothing_where_the_product_is_not_of_i
         let journal = Rc::new(Journal::open(folder.path()).unwrap());
         let output = Rc::new(Output::open(folder.path()).unwrap());
         let asked = Product::parse(product).unwrap();
-        let mut making = Making::new(&asked, &output, &sensor, &journal, &health, &config).unwrap();
+        let outlet = Outlet::new(&output, &sensor, &journal, &health);
+        let mut making = Making::new(&asked, &outlet, &config).unwrap();
         if let (Making::Flows(_, _, filter), Some(only)) = (&mut making, only) {
             *filter = Filter::parse(only).unwrap();
         }
-        let hours = making.hours().unwrap();
-        hours.borrow().standing().pass(ELEVEN);
+        let hours = making.hours();
+        hours.standing().pass(ELEVEN);
         let mut view = making.view(&config, &sensor).unwrap();
         Engine::builder().threads(1).build().run(vec![Input::file(&traffic.parts[0])], &mut [&mut *view]).unwrap();
         drop(view);
         for hour in 8..11 {
-            assert!(!hours.borrow().standing().excuses(ELEVEN + (hour - 11) * HOUR), "{product}: another, of {hour} h");
+            assert!(!hours.standing().excuses(ELEVEN + (hour - 11) * HOUR), "{product}: another, of {hour} h");
         }
-        hours.borrow_mut().finish().unwrap();
+        end(&outlet, &[hours], Timestamp::MIN).unwrap();
         let told = [health.prometheus(), String::new()];
         let moved = ["late_records_total", "stray_records_total"].map(|name| metric(&told, name));
         assert_eq!(moved, [records, 0], "{product}: {:?}", late.0);

@@ -144,6 +144,8 @@ impl Traffic {
         let mut made = BTreeMap::new();
         let inputs = || captures.iter().map(Input::file).collect();
         let batch = self.folder.path().join("batch");
+        // Of what was expected before nothing stays.
+        let _ = fs::remove_dir_all(&batch);
         let mut files = Files::new(&batch, Format::Jsonl, Times::Seconds, true);
         Job::new(Config::default()).sensor(Some(SENSOR.into())).run(inputs(), &mut files).unwrap();
         for (path, text) in read(&batch) {

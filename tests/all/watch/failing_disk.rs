@@ -189,6 +189,48 @@ fn a_kill_while_records_of_a_capture_appear_or_go_leaves_none_too_many_or_too_fe
     assert_eq!(between.len(), 2, "the records of a capture are never there by half: {between:?}");
 }
 
+#[test]
+fn a_kill_while_a_run_ends_leaves_no_product_behind_the_others() {
+    if !can_trace() {
+        return;
+    }
+    let mut site = Site::by(HOUR / 4, 3000, 1);
+    site.products = vec!["groups", "flows:cic", "buckets:10s@csv"];
+    let expected = site.expected(&site.parts);
+    let (last, before) = site.parts.split_last().unwrap();
+    let folder = site.path("in/gate");
+    let anew = || {
+        fs::remove_dir_all(&folder).unwrap();
+        fs::create_dir(&folder).unwrap();
+        before.iter().for_each(|part| site.arrive(part, true));
+    };
+    anew();
+    // What the line writes to the journal: behind the last capture there is little but its end.
+    let (ran, trace) = traced(&site, "counted", &["-etrace=pwrite64".into()]);
+    assert_eq!(ran.code, Some(0), "{}", ran.said);
+    let mut threads: BTreeMap<&str, usize> = BTreeMap::new();
+    for (thread, _) in trace.iter().filter_map(|line| line.split_once(' ')) {
+        *threads.entry(thread).or_default() += 1;
+    }
+    let most = threads.into_values().max().unwrap();
+    let turns = (1..=4)
+        .map(|turn| ("renameat", turn))
+        .chain((most.saturating_sub(24)..=most).step_by(3).map(|turn| ("pwrite64", turn)));
+    let mut between = 0;
+    for (call, turn) in turns {
+        let output = format!("{call}{turn}");
+        anew();
+        let options = [format!("-etrace={call}"), format!("-einject={call}:signal=KILL:when={turn}")];
+        let (ran, _) = traced(&site, &output, &options);
+        // Of groups with their scans, flows and buckets some are there.
+        between += usize::from(ran.code != Some(0) && (1..4).contains(&site.records(&output).len()));
+        site.arrive(last, true);
+        assert_eq!(site.once(&output), Some(0), "{output}: {ran:?}");
+        same(&site.records(&output), &expected);
+    }
+    assert!(between >= 3, "{between}");
+}
+
 /// Lets a read of a capture fail, of the reads of a thread this one and, with a plus, all behind it.
 fn read_fails(capture: &Path, turn: &str) -> Vec<String> {
     let path = format!("-P{}", capture.display());

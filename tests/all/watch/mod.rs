@@ -129,7 +129,9 @@ impl Site {
         let ours = |path: &Path| path.extension().is_some_and(is_record);
         entries
             .filter(|entry| entry.file_type().is_file() && ours(entry.path()))
-            .map(|entry| (entry.path().strip_prefix(&folder).unwrap().to_owned(), fs::read(entry.path()).unwrap()))
+            .filter_map(|entry| {
+                Some((entry.path().strip_prefix(&folder).unwrap().to_owned(), fs::read(entry.path()).ok()?))
+            })
             .collect()
     }
 
