@@ -6,6 +6,10 @@
 //! that has not left is of such a span, also where a packet that begins the next one waits: its view ends it at the marker
 //! ([`ShardView::settled`] says what is to come). The last packet before the hour is needed as well: rows of empty buckets begin behind it.
 //!
+//! What ends a span is a packet behind a silence as packets came; a view looks at them in order of time, and has that packet wait. One that comes late, for a place
+//! in the silence, is then of the flow before it, and there is no silence. So a span that is over is held until the next one is, and such a packet joins
+//! the two. More than one may be over and yet lie open where no marker came between; they are held as one, which is too long at worst.
+//!
 //! The view tells that whenever what a product has [settled](Standing::settled) passes the end of an hour. So an hour is complete when the view
 //! that makes it says so, and what is needed goes by the same word.
 
@@ -80,7 +84,7 @@ impl View for Spans {
             standings: Arc::clone(&self.standings),
             looked: i64::MIN,
             is_quiet: false,
-            spans: Vec::new(),
+            rows: Vec::new(),
             behind: BTreeMap::new(),
             latest: BTreeMap::new(),
             first: i64::MIN,
@@ -114,16 +118,32 @@ struct Span {
 
 const NONE: Span = Span { first: i64::MAX, last: i64::MIN };
 
+/// The spans of a 5-tuple.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    now: Span,
+    /// Those before that a late packet may join to it.
+    before: Span,
+}
+
+const EMPTY: Row = Row { now: NONE, before: NONE };
+
+impl Row {
+    fn is_live(&self) -> bool {
+        self.now.last > NONE.last
+    }
+}
+
 struct Shard {
     standings: Arc<[Arc<Standing>]>,
     silence: i64,
     /// By flow.
-    spans: Vec<Span>,
+    rows: Vec<Row>,
     /// Of spans that are over: the earliest begin, by the hour of the end.
     behind: BTreeMap<i64, i64>,
     /// The latest packet of each hour from the earliest that was not passed on, and of the one before.
     latest: BTreeMap<i64, i64>,
-    /// When the file begins: packets are read again by file, so an earlier one in it needs none before.
+    /// When the file begins.
     first: i64,
     /// A file has begun, and its first time was not told yet.
     is_new: bool,
@@ -142,13 +162,20 @@ struct Shard {
 }
 
 impl Shard {
-    /// The earliest begin of spans that reach to a time.
-    fn needs(&self, until: i64) -> i64 {
-        let reaches = until.min(self.clock.saturating_sub(self.silence));
-        let firsts = self.spans.iter().filter(|span| span.last >= reaches).map(|span| span.first);
+    /// The earliest begin of spans that have a say in what a product has not settled, or in what ends at a time or later.
+    fn needs(&self, until: i64, settled: i64) -> i64 {
+        let reaches = until.min(settled.min(self.clock).saturating_sub(self.silence));
+        let spans = self.rows.iter().map(|row| row.now);
+        let firsts = spans.filter(|span| span.last >= reaches).map(|span| span.first);
         let behind = self.behind.range(hour(reaches)..).map(|(_, first)| *first);
         let before = self.latest.range(..until).next_back().map(|(_, latest)| *latest);
         firsts.chain(behind).chain(before).min().unwrap_or(until).min(until)
+    }
+
+    /// What was last seen before this has no say in what is still to come.
+    fn open(&self) -> i64 {
+        let settled = self.standings.iter().map(|standing| standing.settled());
+        settled.fold(self.clock, i64::min).saturating_sub(self.silence)
     }
 
     /// Lets go of what no view remembers, once an hour. Of what has not been passed, the begin stays.
@@ -157,18 +184,21 @@ impl Shard {
         if let Some((&hour, _)) = self.latest.range(..earliest).next_back() {
             self.latest = self.latest.split_off(&hour);
         }
-        let before = hour(self.clock.saturating_sub(self.silence));
+        let before = hour(self.open());
         self.behind = self.behind.split_off(&earliest.min(before));
         if before <= self.looked {
             return;
         }
         self.looked = before;
-        for (flow, span) in (0..).zip(&mut self.spans) {
-            if span.last < before && span.first <= span.last {
-                if span.last >= earliest {
-                    behind(&mut self.behind, *span);
+        for (flow, row) in (0..).zip(&mut self.rows) {
+            if row.before.last < before {
+                row.before = NONE;
+            }
+            if row.now.last < before && row.is_live() {
+                if row.now.last >= earliest {
+                    behind(&mut self.behind, row.now);
                 }
-                *span = NONE;
+                *row = EMPTY;
                 self.live -= 1;
                 self.ended.push(flow);
             }
@@ -191,9 +221,10 @@ impl ShardView for Shard {
         if self.silence == 0 {
             return;
         }
-        if batch.table.ids() > self.spans.len() {
-            self.spans.resize(batch.table.ids(), NONE);
+        if batch.table.ids() > self.rows.len() {
+            self.rows.resize(batch.table.ids(), EMPTY);
         }
+        let open = self.open();
         let mut latest = (i64::MIN, i64::MIN);
         for (packet, flow) in batch.packets.iter().zip(batch.flows) {
             if !(latest.0..=latest.1).contains(&packet.time.0) {
@@ -202,18 +233,25 @@ impl ShardView for Shard {
                 *of_hour = packet.time.0.max(*of_hour);
                 latest = (hour, *of_hour);
             }
-            let (span, time) = (&mut self.spans[flow.id as usize], packet.time.0.max(self.first));
-            // Where time goes back, too: a span is rather too long than too short. What is silent in this file may go on in one that begins before
-            // the silence is over.
-            if time.min(self.next).saturating_sub(span.last) > self.silence {
-                if span.first <= span.last {
-                    behind(&mut self.behind, *span);
+            let (row, time) = (&mut self.rows[flow.id as usize], packet.time.0);
+            // What is silent in this file may go on in one that begins before the silence is over.
+            let silence = |since: Span| time.min(self.next).saturating_sub(since.last);
+            if silence(row.now) > self.silence {
+                if row.is_live() {
+                    behind(&mut self.behind, row.now);
                 } else {
                     self.live += 1;
                 }
-                *span = NONE;
+                let first = if row.before.last >= open { row.before.first } else { i64::MAX };
+                row.before = Span { first: row.now.first.min(first), ..row.now };
+                row.now = NONE;
+            } else if silence(row.before) <= self.silence {
+                row.now.first = row.now.first.min(row.before.first);
+                row.before = NONE;
             }
-            *span = Span { first: span.first.min(time), last: span.last.max(time) };
+            // What is read again is whole files: of one, no packet needs any from before it.
+            let first = time.max(self.first);
+            row.now = Span { first: row.now.first.min(first), last: row.now.last.max(time) };
         }
     }
 
@@ -222,10 +260,11 @@ impl ShardView for Shard {
         let is_quiet = std::mem::take(&mut self.is_quiet);
         let mut told = Vec::new();
         for product in 0..self.standings.len() {
-            let until = hour(self.standings[product].settled().min(self.clock));
+            let settled = self.standings[product].settled();
+            let until = hour(settled.min(self.clock));
             if until > self.passed[product] {
                 self.passed[product] = until;
-                told.push(News::Passed(Passed { product, until, needs: self.needs(until), is_quiet }));
+                told.push(News::Passed(Passed { product, until, needs: self.needs(until, settled), is_quiet }));
             }
         }
         self.expire();
@@ -251,6 +290,6 @@ impl ShardView for Shard {
     }
 
     fn keeps(&self, flow: u32) -> bool {
-        self.spans.get(flow as usize).is_some_and(|span| span.first <= span.last)
+        self.rows.get(flow as usize).is_some_and(Row::is_live)
     }
 }

@@ -1,6 +1,7 @@
 //! Lines against whole runs over the same packets.
 
 mod closing;
+mod disorder;
 mod ends;
 mod late;
 mod names;
