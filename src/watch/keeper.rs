@@ -3,7 +3,7 @@
 //! A capture goes when it is over its age or there are too many bytes of captures, the oldest first; but only if this pipeline was given it, it is
 //! still the file that it was, all of its packets are in hours that are out for all products by the hour, no hour to come needs them, and the
 //! records are out that it has by itself, or it was told that it gets none. Until then it stays, and is counted. What lives for ever does not hold
-//! captures for ever: those of more than `LONGEST` before the hours to come go.
+//! captures for ever: for a flow none is needed of more than a day before the hours to come.
 //!
 //! As long as files of a sensor wait that begin before what was read, its captures stay, since hours that are out may be made of them again; so
 //! they do at a start, until it is known what waits. These are counted as well.
@@ -35,10 +35,6 @@ use super::settings::{Settings, WhenFull};
 use crate::capture::hour_folder;
 use crate::error::Result;
 use crate::time::{NS_PER_SECOND, Timestamp};
-use crate::watch::wild::DAY;
-
-/// How long before the hours to come a capture may end and still stay for them, nanoseconds.
-const LONGEST: i64 = DAY;
 
 /// So many looks are from one at a capture that is not where it was to the next: it may be there again, or have got another name.
 const AGAIN: i64 = 5;
@@ -201,8 +197,7 @@ impl Keeper {
             };
             let is_out = held.read && held.last.is_none_or(|last| last < out.until);
             let is_needed = held.last.is_some_and(|last| last >= out.needs);
-            let is_near = held.last.is_some_and(|last| last.0 >= out.until.0.saturating_sub(LONGEST));
-            let stays = !is_out || is_needed && is_near && !is_full;
+            let stays = !is_out || is_needed && !is_full;
             if stays || self.by_capture && !(held.own || held.refused) {
                 looked.kept_for_hours += u64::from(over);
                 continue;

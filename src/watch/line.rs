@@ -30,7 +30,7 @@ use super::outlet::Outlet;
 use super::output::Output;
 use super::pipeline::Permits;
 use super::products::Making;
-use super::spans::{News, Passed, Spans};
+use super::spans::{LONGEST, News, Passed, Spans};
 use super::wild::{Seen, tame};
 use crate::engine::Engine;
 use crate::engine::view::{Hindsight, View};
@@ -217,9 +217,16 @@ impl Line {
             }
         };
         let spans = Spans::new(standings, hindsight.flows, Rc::new(RefCell::new(hears)));
-        let mut needs = Timestamp::MAX;
+        let (mut needs, mut is_cut) = (Timestamp::MAX, false);
         for product in settings.by_hour() {
-            needs = needs.min(journal.out(&self.sensor, &product.name())?.needs);
+            let out = journal.out(&self.sensor, &product.name())?;
+            needs = needs.min(out.needs);
+            is_cut |= product.has_flows() && out.until.0.checked_sub(LONGEST) == Some(out.needs.0);
+        }
+        if is_cut {
+            let what = format!("flows that go on since before {needs} are cut there: they live for more than a day");
+            tracing::warn!(sensor = %self.sensor, "{what}");
+            self.health.trouble(format!("{}: {what}", self.sensor));
         }
         let progress = self.control.begin();
         let mut feed = LineFeed {
@@ -250,6 +257,7 @@ impl Line {
         if settings.by_capture() {
             feed.settle()?;
         }
+        feed.forget(|fed| journal.was_removed(&fed.identity))?;
         feed.skip_to(journal.sequence(&self.sensor)?, needs);
         let engine = Engine::builder().progress(progress).build();
         let mut views = Vec::new();

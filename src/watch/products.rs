@@ -200,6 +200,11 @@ impl Product {
         }
     }
 
+    /// Whether its records are of flows.
+    pub(super) fn has_flows(&self) -> bool {
+        matches!(self.kind, Kind::Flows(_))
+    }
+
     /// Refuses flows that nothing ends: their rows would never be complete.
     fn can_be_watched(&self) -> std::result::Result<(), String> {
         let Some(settings) = self.flow_settings(&Config::default()).filter(|_| !self.by_capture) else { return Ok(()) };

@@ -10,6 +10,9 @@
 //! in the silence, is then of the flow before it, and there is no silence. So a span that is over is held until the next one is, and such a packet joins
 //! the two. More than one may be over and yet lie open where no marker came between; they are held as one, which is too long at worst.
 //!
+//! Some 5-tuples are never silent. So of a span no more is needed than [`LONGEST`] before the hours to come, and whatever goes by what is needed, captures
+//! that stay, what the journal knows, what a start reads, is bounded. Flows that go on for longer are cut there by whoever reads again.
+//!
 //! The view tells that whenever what a product has [settled](Standing::settled) passes the end of an hour. So an hour is complete when the view
 //! that makes it says so, and what is needed goes by the same word.
 
@@ -19,6 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::standing::Standing;
+use super::wild::DAY;
 use crate::engine::ledger::Intake;
 use crate::engine::view::{Batch, Mark, Part, ShardView, View};
 use crate::error::Result;
@@ -27,6 +31,9 @@ use crate::time::{NS_PER_SECOND, Timestamp};
 
 /// Nanoseconds of an hour.
 pub(super) const HOUR: i64 = 3600 * NS_PER_SECOND;
+
+/// How long before the hours to come packets are needed for a span at most, nanoseconds.
+pub(super) const LONGEST: i64 = DAY;
 
 /// Begin of the hour of a time.
 pub(super) fn hour(time: i64) -> i64 {
@@ -168,8 +175,9 @@ impl Shard {
         let spans = self.rows.iter().map(|row| row.now);
         let firsts = spans.filter(|span| span.last >= reaches).map(|span| span.first);
         let behind = self.behind.range(hour(reaches)..).map(|(_, first)| *first);
+        let first = firsts.chain(behind).min().map(|first| first.max(until.saturating_sub(LONGEST)));
         let before = self.latest.range(..until).next_back().map(|(_, latest)| *latest);
-        firsts.chain(behind).chain(before).min().unwrap_or(until).min(until)
+        first.into_iter().chain(before).min().unwrap_or(until).min(until)
     }
 
     /// What was last seen before this has no say in what is still to come.

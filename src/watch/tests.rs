@@ -2,6 +2,7 @@
 
 mod closing;
 mod disorder;
+mod endless;
 mod ends;
 mod late;
 mod names;

@@ -328,7 +328,7 @@ impl Feed for LineFeed<'_> {
             );
             self.line.health.late_packets(&self.line.sensor, late);
         }
-        if self.ended.files.is_multiple_of(FORGET) { self.forget() } else { Ok(()) }
+        if self.ended.files.is_multiple_of(FORGET) { self.forget_gone() } else { Ok(()) }
     }
 }
 

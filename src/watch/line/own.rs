@@ -180,6 +180,6 @@ impl LineFeed<'_> {
         let place = self.journal.fed(&self.line.sensor, &fed)?;
         self.read.insert(path.clone());
         self.became(place, &path, Some(report), last)?;
-        if self.ended.files.is_multiple_of(FORGET) { self.forget() } else { Ok(()) }
+        if self.ended.files.is_multiple_of(FORGET) { self.forget_gone() } else { Ok(()) }
     }
 }

@@ -1,6 +1,6 @@
 //! What the journal has is fed again, from where packets are needed on.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use super::feeding::{LineFeed, Passing};
@@ -49,20 +49,36 @@ impl LineFeed<'_> {
     }
 
     /// Takes out of the sequence what begins it, is of hours that are out, and is gone.
-    pub(super) fn forget(&self) -> Result<()> {
+    pub(super) fn forget(&mut self, is_gone: impl Fn(&Fed) -> Result<bool>) -> Result<()> {
         let mut needs = Timestamp::MAX;
         for product in self.settings.by_hour() {
             needs = needs.min(self.journal.out(&self.line.sensor, &product.name())?.needs);
         }
         let stays = |entry: &Entry| match entry {
             Entry::File { fed, became, .. } => {
-                let over = became.as_ref().is_some_and(|became| became.last.is_none_or(|last| last < needs));
-                !over || fed.path.exists()
+                let is_over = became.as_ref().is_some_and(|became| became.last.is_none_or(|last| last < needs));
+                let is_gone = is_over
+                    && is_gone(fed).unwrap_or_else(|error| {
+                        failed = Err(error);
+                        false
+                    });
+                gone.extend(is_gone.then(|| fed.path.clone()));
+                !is_gone
             }
             Entry::Quiet { until, .. } => *until >= needs,
         };
         let first = self.journal.first(&self.line.sensor, stays)?;
-        first.map_or(Ok(()), |first| self.journal.forget(&self.line.sensor, first.place()))
+        failed?;
+        let Some(first) = first else { return Ok(()) };
+        self.journal.forget(&self.line.sensor, first.place())?;
+        self.read.retain(|path| !gone.contains(path));
+        Ok(())
+    }
+
+    /// The same while files come, of those that do not lie where they did: one that has another name by now was told.
+    pub(super) fn forget_gone(&mut self) -> Result<()> {
+        self.forget(|fed| Ok(!fed.path.exists()))
+        let (mut gone, mut failed) = (HashSet::new(), Ok(()));
     }
 
     /// Where a file of the sequence lies, if it does. One that is not where it was is looked for among those that are told at the start.

@@ -55,12 +55,12 @@ fn a_flow_that_goes_on_since_a_late_packet_came_is_needed_from_its_begin() {
 type Drawn = (i64, u16, i64);
 
 fn drawn() -> impl Strategy<Value = Drawn> {
-    let around = prop::sample::select(&[0, 1, 50, 119, 120, 121, 240, 299, 300, 301, 310, 420, 700][..]);
-    let about = prop_oneof![Just(0), -20_000_000..20_000_000_i64, -S..S];
+    let around = prop::sample::select(&[0, 0, 0, 0, 1, 60, 119, 120, 121, 240, 299, 300, 300, 301, 310, 420, 700][..]);
+    let about = prop_oneof![Just(0), -20_000_000..20_000_000_i64, 0..S / 4, -S..S];
     let late = prop_oneof![
-        6 => Just(0),
+        4 => Just(0),
         1 => 0..20_000_000_i64,
-        1 => 0..S,
+        3 => 0..S,
         1 => 0..30 * S,
         1 => 0..500 * S,
     ];
@@ -89,7 +89,7 @@ fn disordered(all: &[Drawn], files: usize) -> Traffic {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
     #[test]
     fn what_comes_out_of_order_is_the_same_wherever_it_stopped(
             all in prop::collection::vec(drawn(), 40..90),
