@@ -80,6 +80,18 @@ impl Journal {
         Ok(known)
     }
 
+    /// Captures that have records by themselves, the number of this one, and fewer bytes; it may have been they.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn shorter_own(&self, identity: &Identity) -> Result<Vec<Identity>> {
+        let Identity { device, inode, size, .. } = identity;
+        let sql = "SELECT DISTINCT device, inode, size, digest FROM own WHERE device = ?1 AND inode = ?2";
+        let mut known = self.list(sql, params![Bits(*device), Bits(*inode)], |row| cells::identity(row, 0))?;
+        known.retain(|shorter| shorter.size < *size);
+        Ok(known)
+    }
+
     /// Notes that a file has gone to the folder of another sensor; it stays with its own, and so do its records.
     ///
     /// # Errors

@@ -181,7 +181,6 @@ impl LineFeed<'_> {
             let (path, sensor) = (path.display(), &self.line.sensor);
             tracing::info!(%path, sensor = %sensor, "was read as {}, and has grown", name.display());
             self.journal.moved(&before, &arrival.path)?;
-            self.leave_names(&before, &arrival.path)?;
             self.read.remove(&name);
             self.read.insert(arrival.path.clone());
             self.waiting.grown.insert(before);
@@ -190,6 +189,10 @@ impl LineFeed<'_> {
     }
 
     /// A file that another had taken the name of, and that has it again, is read again in the place of that one: nothing is known of it then.
+        // Its own records may be all that is known of it, as of one that waits for its hour.
+        for before in self.journal.shorter_own(identity)?.iter().filter(|before| is_it(before)) {
+            self.leave_names(before, &arrival.path)?;
+        }
     fn has_its_name_again(&mut self, arrival: &Arrival) -> Result<()> {
         if !matches!(self.journal.knows(&arrival.identity)?, None | Some(State::Done))
             || !self.read.contains(&arrival.path)

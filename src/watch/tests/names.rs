@@ -4,9 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::traffic::{Traffic, Work, compare};
+use super::silent::{captures, udp};
+use super::traffic::{SENSOR, Traffic, Work, compare};
 use super::wait;
 use crate::watch::Identity;
 use crate::watch::journal::{Fed, Journal};
@@ -54,6 +55,41 @@ fn a_file_that_another_sensor_takes_meanwhile_stays_there() {
     let troubles = health.status().troubles;
     let said = format!("{}: was read as of the sensor other", late.display());
     assert!(troubles.iter().any(|trouble| trouble.text.starts_with(&said)), "{troubles:?}");
+}
+
+#[test]
+fn a_capture_that_grows_and_is_renamed_before_its_hour_is_read_has_its_records_under_one_name() {
+    let traffic = captures(&[vec![udp(10), udp(11)], vec![udp(1000)], vec![udp(10), udp(11), udp(12)], vec![]]);
+    let [early, other, grown, empty] = &traffic.parts[..] else { panic!("{:?}", traffic.parts) };
+    let (grown, more) = (fs::read(grown).unwrap(), fs::read(other).unwrap());
+    let work = Work::start(traffic.settings_for(&["flows:nexus/capture", "groups"]));
+    let records = traffic.output().join("flows-nexus").join(SENSOR);
+    let wait_for = |path: &Path| {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !records.join(path.file_stem().unwrap()).with_extension("csv").exists() {
+            assert!(Instant::now() < end, "{} has no records", path.display());
+            thread::sleep(Duration::from_millis(2));
+        }
+    };
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(other))));
+    wait(&work, 1);
+    // It is late, and waits for a second.
+    for (path, grows_to) in [(early, &grown), (empty, &more)] {
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(path))));
+        wait_for(path);
+        let renamed = path.with_extension("renamed.pcap");
+        let mut file = fs::File::options().write(true).open(path).unwrap();
+        std::io::Write::write_all(&mut file, grows_to).unwrap();
+        fs::rename(path, &renamed).unwrap();
+        work.tell(Order::Gone(path.clone()));
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(&renamed))));
+        wait_for(&renamed);
+    }
+    work.finish(true);
+    let own = |path: &Path| path.starts_with("flows-nexus");
+    let made: Vec<PathBuf> = traffic.made().into_keys().filter(|path| own(path)).collect();
+    let names = ["part_00000000.renamed.csv", "part_00000001.csv", "part_00000003.renamed.csv"];
+    assert_eq!(made, names.map(|name| Path::new("flows-nexus").join(SENSOR).join(name)));
 }
 
 #[test]
