@@ -101,7 +101,7 @@ impl Line {
     }
 
     /// Works until it is told to end.
-    pub(super) fn run(self) -> Result<Ended> {
+    pub(super) fn run(mut self) -> Result<Ended> {
         #[cfg(test)]
         assert_ne!(&*self.sensor, PANICS, "as is asked of it");
         let mut waiting = Waiting::default();
@@ -115,6 +115,7 @@ impl Line {
             }
         };
         loop {
+            self.settings = waiting.settings.take().unwrap_or(self.settings);
             let passed = match self.pass(&output, &journal, &mut waiting, &mut ended) {
                 Ok(Why::TurnBack(coming)) => match turning::turn_back(&self, &journal, coming.clone()) {
                     Ok(late) => {
@@ -138,6 +139,7 @@ impl Line {
                 },
                 passed => passed,
             };
+            self.settings = waiting.settings.take().unwrap_or(self.settings);
             // Files that turned it back were taken out of those that wait.
             self.health.queue(&self.sensor, waiting.count());
             match passed {
@@ -167,6 +169,7 @@ impl Line {
         let again = Instant::now() + delay;
         loop {
             match self.inbox.recv_deadline(again) {
+                Ok(Order::Settings(settings)) => waiting.settings = Some(settings),
                 Ok(order) => {
                     if matches!(order, Order::Finish { .. }) {
                         waiting.finish = Some(false);
@@ -283,7 +286,7 @@ impl Line {
             (Err(_), None) if self.control.is_overdue() => {
                 let reading = feed.reading.take();
                 reading.map_or(Ok(()), |(path, identity)| {
-                    let reason = format!("reading it took longer than {:?}", settings.timeout);
+                    let reason = format!("reading it took longer than {:?}", feed.settings.timeout);
                     feed.ended.quarantined += 1;
                     aside::quarantine(
                         self,

@@ -16,6 +16,7 @@ use crate::watch::Identity;
 use crate::watch::arrivals::Arrival;
 use crate::watch::journal::{Entry, Fed, State};
 
+use crate::watch::settings::Settings;
 /// A complete file that waits, with the time of its first packet.
 #[derive(Clone, Debug)]
 pub(super) struct Coming {
@@ -65,6 +66,8 @@ pub(super) struct Waiting {
     pub(super) heard: Option<Instant>,
     /// Since when the first is late.
     pub(super) late: Option<Instant>,
+    /// Other settings, for the runs that follow.
+    pub(super) settings: Option<Arc<Settings>>,
     pub(super) finish: Option<bool>,
 }
 
@@ -109,7 +112,10 @@ impl LineFeed<'_> {
                     self.waiting.vanished.insert(identity, (path.clone(), Instant::now()));
                 }
             }
-            Order::Settings(settings) => self.settings = settings,
+            Order::Settings(settings) => {
+                self.settings = Arc::clone(&settings);
+                self.waiting.settings = Some(settings);
+            }
             Order::Finish { close } => self.waiting.finish = Some(close),
         }
         self.line.health.take(&self.line.sensor, come_to, self.waiting.count());

@@ -274,6 +274,26 @@ fn an_hour_that_has_no_rows_when_it_is_made_again_has_no_file() {
 }
 
 #[test]
+fn settings_that_were_read_again_stay_when_hours_are_made_again() {
+    let traffic = captures(&[vec![udp(-900)], vec![udp(30)]]);
+    let hour = Duration::from_secs(3600);
+    let work = Work::start(Settings { rotation: hour, ..traffic.settings_for(&["flows"]) });
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[1..])));
+    let moment = Duration::from_millis(100);
+    let settings = Settings { rotation: moment, grace: moment, ..traffic.settings_for(&["flows"]) };
+    work.tell(Order::Settings(Arc::new(settings)));
+    super::wait(&work, 1);
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[..1])));
+    let ten = traffic.output().join("flows").join(SENSOR).join("2025/10/09/10.jsonl");
+    let end = Instant::now() + Duration::from_secs(30);
+    while !ten.exists() {
+        assert!(Instant::now() < end, "the clock waits for an hour");
+        thread::sleep(Duration::from_millis(10));
+    }
+    work.finish(true);
+}
+
+#[test]
 fn a_silent_sensor_closes_its_hours_by_the_clock() {
     let files = [vec![udp(-900), udp(-899), udp(-898)], vec![udp(-300)], vec![udp(30)], vec![udp(400)]];
     let traffic = captures(&files);
