@@ -27,6 +27,15 @@ impl LineFeed<'_> {
                 Entry::Quiet { .. } => None,
             })
             .collect();
+        let identities: HashSet<&Identity> = sequence
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::File { fed, .. } => Some(&fed.identity),
+                Entry::Quiet { .. } => None,
+            })
+            .collect();
+        self.waiting.grown.retain(|identity| identities.contains(identity));
+        self.waiting.unreadable.retain(|identity, _| identities.contains(identity));
         let from = sequence.iter().position(is_needed).unwrap_or(sequence.len());
         let mut sequence = VecDeque::from(sequence);
         for entry in sequence.drain(..from) {
@@ -54,6 +63,7 @@ impl LineFeed<'_> {
         for product in self.settings.by_hour() {
             needs = needs.min(self.journal.out(&self.line.sensor, &product.name())?.needs);
         }
+        let (mut gone, mut failed) = (HashSet::new(), Ok(()));
         let stays = |entry: &Entry| match entry {
             Entry::File { fed, became, .. } => {
                 let is_over = became.as_ref().is_some_and(|became| became.last.is_none_or(|last| last < needs));
@@ -78,7 +88,6 @@ impl LineFeed<'_> {
     /// The same while files come, of those that do not lie where they did: one that has another name by now was told.
     pub(super) fn forget_gone(&mut self) -> Result<()> {
         self.forget(|fed| Ok(!fed.path.exists()))
-        let (mut gone, mut failed) = (HashSet::new(), Ok(()));
     }
 
     /// Where a file of the sequence lies, if it does. One that is not where it was is looked for among those that are told at the start.
@@ -89,10 +98,7 @@ impl LineFeed<'_> {
             if lies_at(&fed.path) {
                 return Ok(Some(fed.path.clone()));
             }
-            if let Some(path) = self.waiting.moved.get(&fed.identity).filter(|path| lies_at(path)) {
-                return Ok(Some(path.clone()));
-            }
-            // Another line may have heard of it.
+            // It may have been told under another name since then, also by another line.
             let known = self.journal.whose(&fed.identity)?.map(|(_, path)| path);
             if let Some(path) = known.filter(|path| *path != fed.path && lies_at(path)) {
                 return Ok(Some(path));
@@ -173,4 +179,86 @@ const UNREAD: &str = "it was gone before it was read";
 /// Whether nothing is lost with a file that is gone.
 fn had_no_packets(became: &Became) -> bool {
     became.packets == 0 && became.damage.as_deref() != Some(UNREAD)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::watch::health::Health;
+    use crate::watch::journal::{Journal, Out};
+    use crate::watch::line::waiting::Waiting;
+    use crate::watch::line::{Control, Ended, Line};
+    use crate::watch::output::Output;
+    use crate::watch::pipeline::Permits;
+    use crate::watch::{Product, Settings};
+
+    #[test]
+    fn of_files_that_are_gone_and_over_nothing_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let journal = Rc::new(Journal::open(&path).unwrap());
+        let output = Output::open(&path).unwrap();
+        let identity = |n: u64| Identity { device: 1, inode: n, size: 7, digest: "d".into() };
+        for n in 0..5 {
+            let fed = Fed {
+                path: format!("{n}.pcap").into(),
+                identity: identity(n),
+                first: Some(Timestamp(n as i64)),
+                next: None,
+            };
+            let place = journal.fed("s", &fed).unwrap();
+            let last = Some(Timestamp(n as i64));
+            journal.read(place, &Became { packets: 1, last, damage: None }).unwrap();
+        }
+        journal.commit("s", "groups", Out { until: Timestamp(9), needs: Timestamp(3) }, None).unwrap();
+        let settings = Settings::new(folder.path().into(), path, vec![Product::parse("groups").unwrap()]);
+        let (_orders, inbox) = crossbeam_channel::unbounded();
+        let line = Line {
+            sensor: "s".into(),
+            settings: Arc::new(settings),
+            health: Arc::new(Health::new(Duration::from_secs(60), 0)),
+            inbox,
+            permits: Permits::new(1),
+            control: Arc::new(Control::default()),
+        };
+        let (mut waiting, mut ended) = (Waiting::default(), Ended::default());
+        waiting.grown.extend([3, 7].map(identity));
+        waiting.unreadable.extend([4, 8].map(|n| (identity(n), "why".to_owned())));
+        let mut feed = LineFeed {
+            line: &line,
+            output: &output,
+            progress: Arc::default(),
+            seen: Arc::default(),
+            journal: &journal,
+            waiting: &mut waiting,
+            read: HashSet::new(),
+            began: Instant::now(),
+            ended: &mut ended,
+            replay: VecDeque::new(),
+            place: None,
+            reading: None,
+            position: Timestamp::MIN,
+            latest: None,
+            clock: Rc::new(Cell::new(Timestamp::MIN)),
+            top: Timestamp::MIN,
+            spoken: i64::MIN,
+            passing: Vec::new(),
+            settings: Arc::clone(&line.settings),
+            permit: None,
+            why: None,
+        };
+        // Another name may be told of one that nobody removed.
+        feed.forget(|fed| journal.was_removed(&fed.identity)).unwrap();
+        feed.skip_to(journal.sequence("s").unwrap(), Timestamp(3));
+        assert_eq!(feed.read.len(), 5);
+        assert!(feed.waiting.grown.iter().eq(&[identity(3)]) && feed.waiting.unreadable.keys().eq(&[identity(4)]));
+        feed.forget_gone().unwrap();
+        assert_eq!(feed.read, ["3.pcap", "4.pcap"].map(PathBuf::from).into());
+        assert_eq!(journal.sequence("s").unwrap().len(), 2);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::aside::{begins, quarantine, tomorrow};
@@ -15,8 +16,8 @@ use crate::time::Timestamp;
 use crate::watch::Identity;
 use crate::watch::arrivals::Arrival;
 use crate::watch::journal::{Entry, Fed, State};
-
 use crate::watch::settings::Settings;
+
 /// A complete file that waits, with the time of its first packet.
 #[derive(Clone, Debug)]
 pub(super) struct Coming {
@@ -46,13 +47,11 @@ pub(super) struct Waiting {
     pub(super) failing: HashMap<PathBuf, (Arrival, u32, Instant)>,
     /// Files that a disk did not give to their ends, and how often it did not.
     pub(super) broke: HashMap<PathBuf, u32>,
-    /// Files that hours to come need and that were given up: what was wrong with them.
+    /// Files of the sequence that hours to come need and that were given up: what was wrong with them.
     pub(super) unreadable: HashMap<Identity, String>,
     /// Files that were to be read and are not there any more, and since when that is known.
     pub(super) vanished: HashMap<Identity, (PathBuf, Instant)>,
-    /// Where files lie now that were read under another name.
-    pub(super) moved: HashMap<Identity, PathBuf>,
-    /// What files were before they grew and got another name.
+    /// What files of the sequence were before they grew and got another name.
     pub(super) grown: HashSet<Identity>,
     /// A file that was read has gone, for the time being maybe.
     pub(super) is_away: bool,
@@ -66,9 +65,9 @@ pub(super) struct Waiting {
     pub(super) heard: Option<Instant>,
     /// Since when the first is late.
     pub(super) late: Option<Instant>,
+    pub(super) finish: Option<bool>,
     /// Other settings, for the runs that follow.
     pub(super) settings: Option<Arc<Settings>>,
-    pub(super) finish: Option<bool>,
 }
 
 impl Waiting {
@@ -148,8 +147,7 @@ impl LineFeed<'_> {
             // loses that, the other is told again.
             if self.journal.moved(&arrival.identity, &arrival.path)? {
                 tracing::info!(path = %arrival.path.display(), sensor = %self.line.sensor, "was read under another name");
-                self.read.insert(arrival.path.clone());
-                self.waiting.moved.insert(arrival.identity, arrival.path);
+                self.read.insert(arrival.path);
             }
             return Ok(());
         }
@@ -191,14 +189,14 @@ impl LineFeed<'_> {
             self.read.insert(arrival.path.clone());
             self.waiting.grown.insert(before);
         }
-        Ok(())
-    }
-
-    /// A file that another had taken the name of, and that has it again, is read again in the place of that one: nothing is known of it then.
         // Its own records may be all that is known of it, as of one that waits for its hour.
         for before in self.journal.shorter_own(identity)?.iter().filter(|before| is_it(before)) {
             self.leave_names(before, &arrival.path)?;
         }
+        Ok(())
+    }
+
+    /// A file that another had taken the name of, and that has it again, is read again in the place of that one: nothing is known of it then.
     fn has_its_name_again(&mut self, arrival: &Arrival) -> Result<()> {
         if !matches!(self.journal.knows(&arrival.identity)?, None | Some(State::Done))
             || !self.read.contains(&arrival.path)
