@@ -179,8 +179,9 @@ impl Sink for GroupHours {
     }
 
     fn on_scan(&mut self, scan: &ScanSummary) -> Result<()> {
-        let GroupHours { pen, scans, .. } = self;
-        if scans.is_out(scan.window) {
+        let GroupHours { pen, groups, scans } = self;
+        // As long as its groups are not out, its file is made again whole.
+        if groups.is_out(scan.window) {
             return Ok(());
         }
         scans.rows += 1;

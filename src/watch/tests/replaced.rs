@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::names::without;
-use super::traffic::{SENSOR, Traffic, Work, compare};
+use super::silent::{captures, every};
+use super::traffic::{SENSOR, Traffic, Work, compare, write};
 use super::wait;
-use crate::watch::journal::Journal;
+use crate::watch::journal::{Journal, Out};
 use crate::watch::line::{Ended, Order};
 use crate::watch::{Identity, Settings};
 
@@ -218,4 +219,38 @@ fn a_capture_whose_name_a_later_one_had_for_a_while_is_read_again() {
     work.tell(Order::Complete(traffic.arrivals(&parts[50..])));
     assert_eq!(work.finish(true).quarantined, 0);
     compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn an_hour_whose_packets_are_gone_has_no_file() {
+    let hour = |nth: i64| every(nth * 3600 - 3600..nth * 3600 - 3500, 10);
+    // In the midst, and the last one.
+    for replaced in [1, 2] {
+        let traffic = captures(&[hour(0), hour(1), hour(2)]);
+        run(&traffic, &traffic.parts, true);
+        let of_groups =
+            traffic.output().join("groups").join(SENSOR).join(format!("2025/10/09/{}.jsonl", 10 + replaced));
+        assert!(of_groups.exists());
+        // The name is of other packets now, of the first hour.
+        let part = &traffic.parts[replaced..=replaced];
+        write(&part[0], &every(-3400..-3300, 10));
+        assert_eq!(run(&traffic, part, true).quarantined, 0);
+        compare(&traffic.made(), &traffic.expected_of(&traffic.parts));
+        let left = Journal::open(&traffic.output()).unwrap().written().unwrap();
+        assert_eq!(left.iter().filter(|hour| !traffic.output().join(&hour.file.path).exists()).count(), 0);
+    }
+}
+
+#[test]
+fn scans_are_whole_where_a_stop_came_before_their_groups_were_out() {
+    let traffic = Traffic::new(20_000);
+    run(&traffic, &traffic.parts, true);
+    let (made, journal) = (traffic.made(), Journal::open(&traffic.output()).unwrap());
+    let of_scans = made.iter().filter(|(path, text)| path.starts_with("scans") && !text.is_empty());
+    assert!(of_scans.count() > 0);
+    // Scans are out, and groups are not.
+    journal.commit(SENSOR, "groups", Out::NOTHING, None).unwrap();
+    drop(journal);
+    run(&traffic, &traffic.parts, true);
+    compare(&traffic.made(), &made);
 }
