@@ -3,11 +3,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arrow_array::ArrayRef;
 use arrow_array::builder::{
     ArrayBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, ListBuilder, StringBuilder,
     TimestampNanosecondBuilder,
 };
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef};
 
 use super::schema::{Addresses, Style, time};
 use crate::sink::jsonl::{self, Times};
@@ -37,25 +38,35 @@ pub(super) struct Stranger;
 
 type Put = Result<(), Stranger>;
 
-fn times() -> TimestampNanosecondBuilder {
-    TimestampNanosecondBuilder::new().with_data_type(time())
+fn times(room: usize) -> TimestampNanosecondBuilder {
+    TimestampNanosecondBuilder::with_capacity(room).with_data_type(time())
 }
 
+/// Bytes of a text, where none has been seen.
+const TEXT: usize = 16;
+
 impl Column {
-    pub(super) fn new(kind: Kind, style: Style) -> Column {
+    /// A column with room for so many cells.
+    pub(super) fn new(kind: Kind, style: Style, room: usize) -> Column {
+        let texts = || StringBuilder::with_capacity(room, room * TEXT);
         match kind {
-            Kind::Boolean => Column::Flags(BooleanBuilder::new()),
-            Kind::Integer => Column::Integers(Int64Builder::new()),
-            Kind::Duration if style.times == Times::Nanoseconds => Column::Integers(Int64Builder::new()),
-            Kind::Float | Kind::Duration => Column::Floats(Float64Builder::new()),
-            Kind::Address if style.addresses == Addresses::Binary => Column::Bytes(FixedSizeBinaryBuilder::new(16)),
-            Kind::Text | Kind::Address => Column::Texts(StringBuilder::new(), Vec::new()),
-            Kind::Time => Column::Times(times()),
-            Kind::Integers => Column::IntegerLists(ListBuilder::new(Int64Builder::new())),
-            Kind::Floats => Column::FloatLists(ListBuilder::new(Float64Builder::new())),
-            Kind::Texts => Column::TextLists(ListBuilder::new(StringBuilder::new())),
-            Kind::Times => Column::TimeLists(ListBuilder::new(times())),
-            Kind::TextLists => Column::ListsOfTextLists(ListBuilder::new(ListBuilder::new(StringBuilder::new()))),
+            Kind::Boolean => Column::Flags(BooleanBuilder::with_capacity(room)),
+            Kind::Integer => Column::Integers(Int64Builder::with_capacity(room)),
+            Kind::Duration if style.times == Times::Nanoseconds => Column::Integers(Int64Builder::with_capacity(room)),
+            Kind::Float | Kind::Duration => Column::Floats(Float64Builder::with_capacity(room)),
+            Kind::Address if style.addresses == Addresses::Binary => {
+                Column::Bytes(FixedSizeBinaryBuilder::with_capacity(room, 16))
+            }
+            Kind::Text | Kind::Address => Column::Texts(texts(), Vec::new()),
+            Kind::Time => Column::Times(times(room)),
+            Kind::Integers => Column::IntegerLists(ListBuilder::with_capacity(Int64Builder::new(), room)),
+            Kind::Floats => Column::FloatLists(ListBuilder::with_capacity(Float64Builder::new(), room)),
+            Kind::Texts => Column::TextLists(ListBuilder::with_capacity(StringBuilder::new(), room)),
+            Kind::Times => Column::TimeLists(ListBuilder::with_capacity(times(0), room)),
+            Kind::TextLists => {
+                let inner = ListBuilder::new(StringBuilder::new());
+                Column::ListsOfTextLists(ListBuilder::with_capacity(inner, room))
+            }
         }
     }
 
@@ -115,9 +126,10 @@ impl Column {
         Ok(1 + items)
     }
 
-    /// What was appended; it is empty then.
-    pub(super) fn finish(&mut self) -> ArrayRef {
-        match self {
+    /// What was appended; it is empty then. If as much is to follow, there is room for that again: growing would copy all, for every
+    /// batch anew. Else nothing is held beyond what there is.
+    pub(super) fn finish(&mut self, again: bool) -> ArrayRef {
+        let mut done: ArrayRef = match self {
             Column::Flags(flags) => Arc::new(flags.finish()),
             Column::Integers(integers) => Arc::new(integers.finish()),
             Column::Floats(floats) => Arc::new(floats.finish()),
@@ -129,6 +141,38 @@ impl Column {
             Column::TextLists(lists) => Arc::new(lists.finish()),
             Column::TimeLists(lists) => Arc::new(lists.finish()),
             Column::ListsOfTextLists(lists) => Arc::new(lists.finish()),
+        };
+        if again {
+            self.make_room_as_for(&done);
+        } else {
+            done.shrink_to_fit();
+        }
+        done
+    }
+
+    /// Makes room for as many cells, and a little more where their size differs.
+    fn make_room_as_for(&mut self, done: &ArrayRef) {
+        let rows = done.len();
+        let more = |n: usize| n + n / 8;
+        let items = || more(done.as_list::<i32>().values().len());
+        match self {
+            Column::Flags(flags) => *flags = BooleanBuilder::with_capacity(rows),
+            Column::Integers(integers) => *integers = Int64Builder::with_capacity(rows),
+            Column::Floats(floats) => *floats = Float64Builder::with_capacity(rows),
+            Column::Texts(texts, _) => {
+                *texts = StringBuilder::with_capacity(rows, more(done.as_string::<i32>().value_data().len()));
+            }
+            Column::Bytes(bytes) => *bytes = FixedSizeBinaryBuilder::with_capacity(rows, 16),
+            Column::Times(list) => *list = times(rows),
+            Column::IntegerLists(lists) => {
+                *lists = ListBuilder::with_capacity(Int64Builder::with_capacity(items()), rows);
+            }
+            Column::FloatLists(lists) => {
+                *lists = ListBuilder::with_capacity(Float64Builder::with_capacity(items()), rows);
+            }
+            Column::TimeLists(lists) => *lists = ListBuilder::with_capacity(times(items()), rows),
+            // Of these there are few.
+            Column::TextLists(_) | Column::ListsOfTextLists(_) => {}
         }
     }
 }

@@ -39,7 +39,10 @@ impl FlowRows {
     /// As [`Rows::end`].
     pub fn push(&mut self, flow: &FlowRecord) -> Result<()> {
         let rows = &mut self.rows;
-        each_cell(&self.columns, flow, |cell| rows.cell(cell));
+        self.columns.show(flow, |piece| match piece {
+            Piece::Run(cells, places) => rows.run(cells, places),
+            piece => each_cell(piece, |cell| rows.cell(cell)),
+        });
         rows.end()
     }
 
@@ -49,10 +52,10 @@ impl FlowRows {
     }
 }
 
-/// Shows the cells of a flow, in the order of columns.
+/// Shows the cells of a piece, in the order of columns.
 #[inline]
-fn each_cell(columns: &Columns, flow: &FlowRecord, mut to: impl FnMut(&Cell<'_>)) {
-    columns.show(flow, |piece| match piece {
+fn each_cell(piece: Piece<'_>, mut to: impl FnMut(&Cell<'_>)) {
+    match piece {
         Piece::Cell(cell) => to(cell),
         Piece::Run(cells, places) => places.for_each(|at| cells.show(at, &mut to)),
         #[cfg(feature = "payload")]
@@ -61,14 +64,14 @@ fn each_cell(columns: &Columns, flow: &FlowRecord, mut to: impl FnMut(&Cell<'_>)
             to(&Cell::Count(count));
             figures.into_iter().for_each(|figure| to(&Cell::Float(figure)));
         }
-    });
+    }
 }
 
 /// A flow as a row of packed cells, for [`Rows::packed`].
 #[cfg(feature = "watch")]
 pub(crate) fn packed(columns: &Columns, flow: &FlowRecord) -> Vec<u8> {
     let mut row = Vec::new();
-    each_cell(columns, flow, |cell| packed::put(cell, &mut row));
+    columns.show(flow, |piece| each_cell(piece, |cell| packed::put(cell, &mut row)));
     row
 }
 

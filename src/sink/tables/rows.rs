@@ -1,5 +1,6 @@
 //! Rows on their way into batches.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow_array::{RecordBatch, RecordBatchOptions};
@@ -10,7 +11,7 @@ use super::column::{Column, Stranger};
 use super::packed;
 use super::schema::Style;
 use crate::error::{Error, ErrorKind, Result};
-use crate::views::flows::{Cell, FeatureColumn};
+use crate::views::flows::{Cell, Cells, FeatureColumn, Plain};
 
 /// The most rows of a batch, and about the most items, lists being as many as they have.
 const ROWS: usize = 1 << 13;
@@ -33,7 +34,7 @@ impl Rows {
     /// Rows of such columns, which `schema` has as well ([`super::schema::schema`]).
     #[must_use]
     pub fn new(columns: &[FeatureColumn], style: Style, schema: Schema) -> Rows {
-        let columns = columns.iter().map(|column| Column::new(column.kind, style)).collect();
+        let columns = columns.iter().map(|column| Column::new(column.kind, style, ROWS)).collect();
         Rows { schema: Arc::new(schema), columns, at: 0, strange: None, rows: 0, items: 0 }
     }
 
@@ -51,6 +52,25 @@ impl Rows {
             Some(Err(Stranger)) | None => self.strange = self.strange.or(Some(self.at)),
         }
         self.at += 1;
+    }
+
+    /// Appends the cells of features in these places. Most are numbers, and there are many.
+    #[inline]
+    pub(super) fn run(&mut self, cells: &Cells, places: Range<usize>) {
+        for at in places {
+            match (self.columns.get_mut(self.at), cells.plain().get(at)) {
+                (Some(Column::Floats(floats)), Some(&Plain::Float(n))) => floats.append_value(n),
+                (Some(Column::Integers(integers)), Some(&Plain::Count(n))) if i64::try_from(n).is_ok() => {
+                    integers.append_value(n.cast_signed());
+                }
+                _ => {
+                    cells.show(at, |cell| self.cell(cell));
+                    continue;
+                }
+            }
+            self.items += 1;
+            self.at += 1;
+        }
     }
 
     /// Ends a row.
@@ -96,7 +116,9 @@ impl Rows {
     /// # Errors
     /// Something is wrong with them.
     pub fn take(&mut self) -> Result<RecordBatch> {
-        let columns = self.columns.iter_mut().map(Column::finish).collect();
+        // Of columns that were full the next will be as long.
+        let full = self.rows >= ROWS;
+        let columns = self.columns.iter_mut().map(|column| column.finish(full)).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
         self.items = 0;
         RecordBatch::try_new_with_options(self.schema(), columns, &options).map_err(Error::sink)
