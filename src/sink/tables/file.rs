@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use arrow_array::RecordBatch;
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
-use arrow_schema::{ArrowError, SchemaRef};
+use arrow_schema::{ArrowError, DataType, Field, SchemaRef};
 use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
+use parquet::schema::types::ColumnPath;
 
 use super::rows::Rows;
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::error::{Error, Result};
 /// The format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Parquet, format 1.0, pages by zstd.
+    /// Parquet, data pages of version 1 by zstd; whole numbers and times as `DELTA_BINARY_PACKED`.
     Parquet,
     /// Arrow's file format (Feather, version 2), buffers by zstd.
     Arrow,
@@ -41,6 +42,9 @@ pub const GROUP: usize = 64 << 20;
 
 /// The most rows of such a group.
 const ROWS: usize = 1 << 17;
+
+/// Columns of text that is another in each row.
+const NAMES: [&str; 3] = ["flow_id", "community_id", "key"];
 
 /// A file of a table under way. Nothing can read it before [`TableFile::finish`].
 pub struct TableFile<W: Write + Send> {
@@ -66,9 +70,10 @@ impl<W: Write + Send> TableFile<W> {
                 let mut about: Vec<_> = schema.metadata().iter().collect();
                 about.sort();
                 let about = about.into_iter().map(|(key, value)| KeyValue::new(key.clone(), value.clone()));
-                let properties = WriterProperties::builder()
+                let columns =
+                    schema.fields().iter().fold(WriterProperties::builder(), |all, field| encoded(all, field));
+                let properties = columns
                     .set_compression(Compression::ZSTD(ZstdLevel::default()))
-                    .set_statistics_enabled(EnabledStatistics::Chunk)
                     .set_max_row_group_row_count(Some(ROWS))
                     .set_key_value_metadata(Some(about.collect()))
                     .set_created_by(concat!("pcap-compactor version ", env!("CARGO_PKG_VERSION")).into())
@@ -138,6 +143,41 @@ impl<W: Write + Send> TableFile<W> {
                 writer.finish().and_then(|()| writer.into_inner()).map_err(|error| of_arrow(error, &name))
             }
         }
+    }
+}
+
+/// Says how a column is written: text with a dictionary, whole numbers as differences in as many bits as they take, others as they are; and the
+/// least and the greatest of a group of rows with it where readers look for some of them: times, ports, addresses.
+fn encoded(all: WriterPropertiesBuilder, field: &Field) -> WriterPropertiesBuilder {
+    let (place, kind) = leaf(field);
+    let place = ColumnPath::new(place);
+    let is_sought = field.name().ends_with("_ip") || field.name().ends_with("_port");
+    let (all, statistics) = match kind {
+        DataType::Utf8 => {
+            (all.set_column_dictionary_enabled(place.clone(), !NAMES.contains(&field.name().as_str())), is_sought)
+        }
+        DataType::FixedSizeBinary(_) => (all, is_sought),
+        DataType::Int64 => (deltas(all, &place), is_sought),
+        DataType::Timestamp(..) => (deltas(all, &place), true),
+        _ => (all.set_column_dictionary_enabled(place.clone(), false), false),
+    };
+    let statistics = if statistics { EnabledStatistics::Chunk } else { EnabledStatistics::None };
+    all.set_column_statistics_enabled(place, statistics)
+}
+
+fn deltas(all: WriterPropertiesBuilder, place: &ColumnPath) -> WriterPropertiesBuilder {
+    all.set_column_dictionary_enabled(place.clone(), false)
+        .set_column_encoding(place.clone(), Encoding::DELTA_BINARY_PACKED)
+}
+
+/// The values of a column: where they lie, inside lists, and what they are.
+fn leaf(field: &Field) -> (Vec<String>, &DataType) {
+    match field.data_type() {
+        DataType::List(item) => {
+            let (inside, kind) = leaf(item);
+            ([field.name().clone(), "list".to_owned()].into_iter().chain(inside).collect(), kind)
+        }
+        kind => (vec![field.name().clone()], kind),
     }
 }
 
