@@ -14,6 +14,10 @@ mod query;
 mod reading;
 mod rows;
 
+/// What the engine and Arrow allocate; Python's objects are Python's. Whatever leaves takes with it what frees it, which is here.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What the package is made from.
 #[pyo3::pymodule]
 mod _core {

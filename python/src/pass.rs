@@ -39,12 +39,13 @@ pub(crate) struct Last {
 /// A query, and what is known of its last pass.
 pub(crate) struct Shared {
     pub(crate) product: Box<dyn Product>,
+    pub(crate) schema: SchemaRef,
     last: Mutex<Last>,
 }
 
 impl Shared {
     pub(crate) fn new(product: Box<dyn Product>) -> Shared {
-        Shared { product, last: Mutex::default() }
+        Shared { schema: product.schema(), product, last: Mutex::default() }
     }
 
     pub(crate) fn last<T>(&self, look: impl FnOnce(&mut Last) -> T) -> T {
@@ -245,7 +246,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     pub(crate) fn new(pass: Pass, alone: bool) -> Stream {
-        Stream { schema: pass.shared.product.schema(), pass, alone }
+        Stream { schema: Arc::clone(&pass.shared.schema), pass, alone }
     }
 }
 

@@ -7,7 +7,8 @@ use pcap_compactor::engine::{Builder, Progress};
 use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::buckets::BucketSink;
 use pcap_compactor::sink::metrics::OwnedMetrics;
-use pcap_compactor::sink::tables::buckets::BucketRows;
+use pcap_compactor::sink::tables::buckets::{BucketRows, columns};
+use pcap_compactor::sink::tables::schema::schema;
 use pcap_compactor::sink::tables::{About, Style};
 use pcap_compactor::time::length;
 use pcap_compactor::views::buckets::{BucketCounts, BucketJob, Local, NARROWEST, Row, Settings, WIDEST};
@@ -61,9 +62,12 @@ impl Buckets {
         })
     }
 
+    fn about(&self) -> About {
+        About { product: "buckets", dialect: None, settings: self.settings.clone() }
+    }
+
     fn rows(&self) -> BucketRows {
-        let about = About { product: "buckets", dialect: None, settings: self.settings.clone() };
-        BucketRows::new(self.mono_origin, self.sensors, self.style, &about)
+        BucketRows::new(self.mono_origin, self.sensors, self.style, &self.about())
     }
 }
 
@@ -73,7 +77,8 @@ impl Product for Buckets {
     }
 
     fn schema(&self) -> SchemaRef {
-        self.rows().rows().schema()
+        let columns = columns(self.sensors, self.mono_origin.is_some());
+        Arc::new(schema(&columns, self.style, None, self.about().metadata()))
     }
 
     fn run(&self, found: &Found, progress: &Arc<Progress>, out: &Outlet) -> Result<Done> {

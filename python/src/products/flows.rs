@@ -10,6 +10,7 @@ use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::flows::{FlowRuns, FlowSink};
 use pcap_compactor::sink::most::MostPackets;
 use pcap_compactor::sink::tables::flows::FlowRows;
+use pcap_compactor::sink::tables::schema::schema;
 use pcap_compactor::sink::tables::{About, Style};
 use pcap_compactor::views::flows::columns::Group;
 use pcap_compactor::views::flows::dialects::{Dialect, Zone};
@@ -87,7 +88,8 @@ impl Product for Flows {
     }
 
     fn schema(&self) -> SchemaRef {
-        self.rows().rows().schema()
+        let Flows { settings, style, about, .. } = self;
+        Arc::new(schema(&settings.columns.list(), *style, about.dialect, about.metadata()))
     }
 
     fn run(&self, found: &Found, progress: &Arc<Progress>, out: &Outlet) -> Result<Done> {

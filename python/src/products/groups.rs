@@ -7,7 +7,8 @@ use pcap_compactor::config::Backpressure;
 use pcap_compactor::engine::{Builder, Progress};
 use pcap_compactor::scan::summary::ScanSummary;
 use pcap_compactor::sink::runs::Runs;
-use pcap_compactor::sink::tables::groups::RecordRows;
+use pcap_compactor::sink::tables::groups::{RecordRows, group_columns, scan_columns};
+use pcap_compactor::sink::tables::schema::schema;
 use pcap_compactor::sink::tables::{About, Style};
 use pcap_compactor::sink::{Metrics, Sink};
 use pcap_compactor::views::groups::GroupRecord;
@@ -65,10 +66,11 @@ impl Product for Groups {
     }
 
     fn schema(&self) -> SchemaRef {
-        match self.which {
-            Which::Groups => RecordRows::groups(self.style, &self.about("groups")).rows().schema(),
-            Which::Scans => RecordRows::scans(self.style, &self.about("scans")).rows().schema(),
-        }
+        let (columns, product) = match self.which {
+            Which::Groups => (group_columns(), "groups"),
+            Which::Scans => (scan_columns(), "scans"),
+        };
+        Arc::new(schema(&columns, self.style, None, self.about(product).metadata()))
     }
 
     fn run(&self, found: &Found, progress: &Arc<Progress>, out: &Outlet) -> Result<Done> {
