@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -12,7 +14,9 @@ import pytest
 import traffic
 
 ROOT = Path(__file__).parents[2]
-CORPUS = Path(os.environ.get("PCAP_COMPACTOR_CORPUS", ROOT.parent / "shared")) / "captures" / "captures"
+#: Real captures, and what the originals say and write: PCAP_COMPACTOR_CORPUS, or beside the checkout.
+SHARED = Path(os.environ.get("PCAP_COMPACTOR_CORPUS", ROOT.parent / "shared"))
+CORPUS = SHARED / "captures" / "captures"
 
 
 def left_out(what: str) -> None:
@@ -21,6 +25,22 @@ def left_out(what: str) -> None:
         pytest.fail(what)
     warnings.warn(UserWarning(f"LEFT OUT: {what}"), stacklevel=2)
     pytest.skip(what)
+
+
+def shared(pattern: str) -> Path:
+    """The first of what is at hand by such a path; without any the test is left out."""
+    found = sorted(SHARED.glob(pattern))
+    if not found:
+        left_out(f"no {SHARED / pattern}: set PCAP_COMPACTOR_CORPUS")
+    return found[0]
+
+
+def peak(code: str, capture: Path, flows: int) -> int:
+    """The most memory of a Python that runs ``code`` with a capture, in kB. It prints how many flows it has seen, and then its peak."""
+    run = subprocess.run([sys.executable, "-c", code, capture], capture_output=True, text=True, check=True)
+    seen, kilobytes = map(int, run.stdout.split())
+    assert seen == flows
+    return kilobytes
 
 
 @pytest.fixture

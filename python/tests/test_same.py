@@ -12,7 +12,7 @@ import pyarrow
 import pyarrow.feather
 import pytest
 
-from pcap_compactor import Table, buckets_table, flows_table, groups_table, run_hour, scans_table
+from pcap_compactor import InputError, Table, buckets_table, flows_table, groups_table, run_hour, scans_table
 from pcap_compactor.options import BucketOptions, CommonOptions, FlowOptions, GroupOptions
 from test_hour import ALL, Files, Kept
 
@@ -37,7 +37,7 @@ def lines(cli: Path, command: str, capture: Path, *options: str) -> list[dict[st
 
 def check(ours: Table, theirs: pyarrow.Table | None) -> None:
     if theirs is None:
-        with pytest.raises(Exception):
+        with pytest.raises(InputError):
             ours.to_arrow()
         return
     arrow = ours.to_arrow()

@@ -12,10 +12,9 @@ import numpy
 import pytest
 
 import traffic
-from conftest import left_out
+from conftest import SHARED, left_out, peak, shared
 from pcap_compactor import InputError
 from pcap_compactor.wa1kpcap import Flow, Wa1kPcap, to_csv
-from test_wa1kpcap import SHARED
 
 pytestmark = pytest.mark.filterwarnings("ignore::pcap_compactor.DamageWarning")
 
@@ -106,9 +105,7 @@ def same(flow: Flow, told: dict[str, Any]) -> None:
 
 
 def test_certificates_are_those_that_the_first_version_read() -> None:
-    path = REFERENCE / "seed_commit_4136d54_dpkt" / "single.pcap.dpkt.full.json"
-    if not path.is_file():
-        left_out(f"no {path}: set PCAP_COMPACTOR_CORPUS")
+    path = shared("reference/wa1kpcap/seed_commit_4136d54_dpkt/single.pcap.dpkt.full.json")
     [told] = json.loads(path.read_text())["flows"]
     [flow] = Wa1kPcap().analyze_file(REFERENCE / "captures" / "single.pcap")
     assert flow.tls is not None and flow.tls.certificate is not None and len(flow.tls.certificates) == 2
@@ -129,16 +126,8 @@ print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def test_iteration_holds_few_flows(tmp_path: Path) -> None:
-    def peak(flows: int) -> int:
-        frames = ((n / 1e4, traffic.udp(f"10.{n >> 16}.{n >> 8 & 255}.{n & 255}", "10.200.0.1", (1000, 9))) for n in range(flows))
-        capture = traffic.pcap(tmp_path / "large.pcap", frames)
-        run = subprocess.run([sys.executable, "-c", MEMORY, capture], capture_output=True, text=True, check=True)
-        seen, kilobytes = map(int, run.stdout.split())
-        assert seen == flows
-        return kilobytes
-
-    small, large = peak(50_000), peak(250_000)
-    assert large < small + 80_000, (small, large)
+    small, fivefold = (peak(MEMORY, traffic.large(tmp_path, flows), flows) for flows in (50_000, 250_000))
+    assert fivefold < small + 80_000, (small, fivefold)
 
 
 WITHOUT = """

@@ -67,3 +67,9 @@ def day(folder: Path, name: str = "day.pcap") -> Path:
     records += [(n * 60.0, udp("10.0.0.1", "10.1.0.53", (30000 + n, 53), b"\0" * 30)) for n in range(100)]
     records += scan(100.0)
     return pcap(folder / name, sorted(records))
+
+
+def large(folder: Path, flows: int) -> Path:
+    """A capture of as many flows of one packet."""
+    frames = ((n / 1e4, udp(f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}", "10.200.0.1", (1000, 9))) for n in range(flows))
+    return pcap(folder / "large.pcap", frames)
