@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Self, dataclass_transform
@@ -163,5 +162,8 @@ def to_json(config: PipelineConfig | Mapping[str, Any]) -> str:
     config = config if isinstance(config, PipelineConfig) else PipelineConfig(**config)
     fields = {name: _json(value) for name, value in config}
     if fields["iforest_random_state"] is None:
+        # What is behind it takes longer to import than all of this package.
+        import secrets
+
         fields["iforest_random_state"] = secrets.randbits(63)
     return json.dumps(fields)

@@ -7,7 +7,6 @@ command line's default.
 from __future__ import annotations
 
 import builtins
-import difflib
 import inspect
 import json
 import os
@@ -169,6 +168,8 @@ def prepared(function: str, options: type, given: Mapping[str, Any]) -> tuple[di
     names = _annotations(options)
     for name in given:
         if name not in names:
+            import difflib
+
             near = difflib.get_close_matches(name.replace("-", "_"), names, 1)
             way = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{way}")

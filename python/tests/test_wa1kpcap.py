@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
-import os
 import re
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,7 @@ import pytest
 import hello
 import pcap_compactor
 import traffic
-from conftest import ROOT, left_out
+from conftest import shared
 from pcap_compactor.wa1kpcap import (
     BaseIncrementalFeature,
     FeatureType,
@@ -36,8 +36,8 @@ from pcap_compactor.wa1kpcap import (
     to_list_of_dicts,
     unregister_feature,
 )
+from pcap_compactor.wa1kpcap.collector import uncollected
 
-SHARED = Path(os.environ.get("PCAP_COMPACTOR_CORPUS", ROOT.parent / "shared"))
 #: Where a flow is one 5-tuple, as there.
 WHOLE = {"tcp_cleanup_timeout": 0}
 
@@ -55,10 +55,7 @@ def one(path: Path, **options: Any) -> Flow:
 
 
 def real(capture: str) -> Path:
-    path = SHARED / "reference" / "wa1kpcap" / "captures" / capture
-    if not path.is_file():
-        left_out(f"no {path}: set PCAP_COMPACTOR_CORPUS")
-    return path
+    return shared(f"reference/wa1kpcap/captures/{capture}")
 
 
 # What the original's documentation shows
@@ -66,10 +63,7 @@ def real(capture: str) -> Path:
 
 def examples() -> list[str]:
     """The code of the original's documentation that can be run: whole programs, and the pieces of its reference with flows at hand."""
-    texts = sorted((SHARED / "seeds").glob("001_*"))
-    if not texts:
-        left_out(f"no original's text in {SHARED / 'seeds'}")
-    blocks = re.findall(r"```python\n(.*?)```", texts[0].read_text(), re.DOTALL)
+    blocks = re.findall(r"```python\n(.*?)```", shared("seeds/001_*").read_text(), re.DOTALL)
     # One is the signature, with types in it.
     return [block for block in blocks if "bool = False" not in block]
 
@@ -94,10 +88,7 @@ def test_the_originals_examples_run_with_their_import_line_changed(mixed: Path, 
 
 
 def test_every_option_and_name_of_the_documentation_is_there(mixed: Path) -> None:
-    texts = sorted((SHARED / "seeds").glob("001_*"))
-    if not texts:
-        left_out(f"no original's text in {SHARED / 'seeds'}")
-    text = texts[0].read_text()
+    text = shared("seeds/001_*").read_text()
     flow = Wa1kPcap().analyze_file(mixed)[0]
     # One is the name of a file.
     names = set(re.findall(r"\bflow\.(\w+)", text)) - {"py"}
@@ -233,7 +224,7 @@ def test_reassembly_can_be_left(tmp_path: Path) -> None:
     flow = one(path)
     assert flow.tls is not None and flow.tls.sni == ["a.example"], "across segments"
     alone = one(path, enable_reassembly=False)
-    assert alone.tls is None or alone.tls.sni == []
+    assert alone.tls is None, "a hello that does not stand whole in a packet is none"
     assert alone.packet_count == flow.packet_count
     records = traffic.web(0.0)
     web = traffic.pcap(tmp_path / "web.pcap", records)
@@ -248,6 +239,23 @@ def test_reassembly_can_be_left(tmp_path: Path) -> None:
     later[21] = 4
     pieces = traffic.pcap(tmp_path / "pieces.pcap", [(0.0, bytes(first)), (0.1, bytes(later))])
     assert sum(counted(pieces)) == 2 and sum(counted(pieces, enable_reassembly=False)) == 1
+
+
+def test_the_garbage_collector_is_given_back_as_it_was(mixed: Path) -> None:
+    try:
+        for enabled in (False, True):
+            (gc.enable if enabled else gc.disable)()
+            to_dataframe(Wa1kPcap().analyze_file(mixed))
+            assert gc.isenabled() is enabled
+        with uncollected():
+            with uncollected():
+                pass
+            assert not gc.isenabled(), "one is still under way"
+        with pytest.raises(LookupError), uncollected():
+            raise LookupError
+        assert gc.isenabled()
+    finally:
+        gc.enable()
 
 
 def test_packets_come_with_verbose_mode(mixed: Path) -> None:

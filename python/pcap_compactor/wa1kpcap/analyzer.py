@@ -15,6 +15,7 @@ from typing import Any, Never
 from ..errors import DamageWarning, Error, InputError, OptionError
 from ..progress import Report
 from . import filters
+from .collector import uncollected
 from .figures import BLOCKS, ENGINE
 from .flow import Flow
 from .part import Part, Pass
@@ -162,7 +163,8 @@ class Wa1kPcap:
         """
         flows: list[Flow] = []
         for part in self._parts(pcap_path):
-            flows.extend(map(Flow, repeat(part), range(part.batch.num_rows)))
+            with uncollected():
+                flows.extend(map(Flow, repeat(part), range(part.batch.num_rows)))
         return flows
 
     def analyze_directory(self, directory: str | os.PathLike[str], pattern: str = "*.pcap") -> dict[str, list[Flow]]:

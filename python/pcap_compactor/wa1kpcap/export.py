@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
 from . import text
+from .collector import uncollected
 from .flow import BASE, SPOKEN, Flow
 from .needs import need
 from .part import MORE, Pass
@@ -56,7 +57,9 @@ def to_dataframe(flows: Iterable[Flow], include_features: bool = True) -> pandas
     for name in SPOKEN:
         column = table.column(name)
         said = column.to_pylist() if column.null_count < len(column) else [None] * len(column)
-        frame[name] = pd.Series([None if cell is None else spoken(cell) for cell in said], dtype=object)
+        with uncollected():
+            said = [None if cell is None else spoken(cell) for cell in said]
+        frame[name] = pd.Series(said, dtype=object)
     own = _own(flows) if include_features else {}
     if own:
         frame = pd.concat([frame, pd.DataFrame({name: pd.Series(cells, dtype=object).infer_objects() for name, cells in own.items()})], axis=1)
