@@ -124,6 +124,11 @@ impl Sources {
                 for segment in listed.list {
                     found.add(self.by_sensor.then_some(segment.sensor), Source::File(segment.path), self.apart);
                 }
+                found.problems.extend(listed.silent.iter().map(|sensor| Problem {
+                    path: Some(root.join(sensor).display().to_string()),
+                    offset: None,
+                    message: format!("{sensor}: this sensor has no captures in the time that was asked for"),
+                }));
                 (listed.skipped, listed.failed)
             }
             _ => {
