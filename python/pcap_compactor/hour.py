@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import operator
 import os
 import warnings
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from typing import Any
 
 from . import _core
 from .config import PipelineConfig, to_json
-from .errors import DamageWarning
+from .errors import DamageWarning, OptionError
 from .ports import EventSinkPort, SegmentSourcePort
 from .progress import Report, reporter
 
@@ -53,9 +54,21 @@ def run_hour(
             raise TypeError(f"the sink's {method} is a coroutine, which nobody would wait for; make it a plain method")
     if not callable(getattr(source, "fetch", None)):
         raise TypeError("source has no method fetch, see SegmentSourcePort")
+    start, end = _seconds("hour_start", hour_start), _seconds("hour_end", hour_end)
     config = to_json(PipelineConfig() if cfg is None else cfg)
-    paths = _paths(source.fetch(hour_start, hour_end))
-    _core.run_hour(paths, sink, config, hour_start, hour_end, threads, reporter(progress))
+    paths = _paths(source.fetch(start, end))
+    _core.run_hour(paths, sink, config, start, end, threads, reporter(progress))
+
+
+def _seconds(name: str, time: Any) -> int:
+    """A time of whole seconds."""
+    try:
+        seconds = operator.index(time)
+    except TypeError:
+        seconds = None
+    if seconds is None or isinstance(time, bool) or not -(2**63) <= seconds < 2**63:
+        raise OptionError(f"{name} = {time!r}: whole seconds since 1970, as 1697716800")
+    return seconds
 
 
 def _paths(segments: Iterable[Any]) -> list[str]:

@@ -16,10 +16,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 import pcap_compactor
 import traffic
+from conftest import shared
 from pcap_compactor import (
     EventSinkPort,
     FilesystemSegmentSource,
@@ -76,14 +78,7 @@ def run(*paths: Path, window: tuple[int, int] = ALL, cfg: PipelineConfig | None 
 
 
 def test_the_originals_example_runs_with_its_paths_changed(sensors: Path) -> None:
-    seeds = Path(__file__).parents[2].parent / "shared" / "seeds"
-    seeds = Path(os.environ.get("PCAP_COMPACTOR_CORPUS", seeds.parent)) / "seeds"
-    texts = sorted(seeds.glob("000_*"))
-    if not texts:
-        from conftest import left_out
-
-        left_out(f"no original's text in {seeds}")
-    code = "\n".join(re.findall(r"```python\n(.*?)```", texts[0].read_text(), re.DOTALL))
+    code = "\n".join(re.findall(r"```python\n(.*?)```", shared("seeds/000_*").read_text(), re.DOTALL))
     assert "run_hour" in code and "/data/raw/pcap" in code
     space: dict[str, Any] = {}
     exec(code.replace("/data/raw/pcap", str(sensors)), space)
@@ -130,6 +125,15 @@ def test_the_range_is_one_window_and_half_open(tmp_path: Path, day: Path) -> Non
         run(day, window=(5, 5))
 
 
+@pytest.mark.parametrize("time", [1697716800.0, "2023-10-19T12", None, True, 2**63])
+def test_times_are_whole_seconds(day: Path, time: Any) -> None:
+    words = re.escape(f"{time!r}: whole seconds since 1970, as 1697716800")
+    for window, name in (((time, 2**63 - 1), "hour_start"), ((0, time), "hour_end")):
+        with pytest.raises(pcap_compactor.OptionError, match=f"{name} = {words}"):
+            run(day, window=window)
+    assert run(day, window=(numpy.int64(0), numpy.int64(2147483647))).groups == run(day).groups  # type: ignore[arg-type]
+
+
 def test_an_hour_is_the_table_of_that_window(day: Path) -> None:
     sink = run(day, window=(traffic.START, traffic.START + 5400))
     table = groups_table(day, from_=traffic.START, to=traffic.START + 5400, single_window=True, times="s")
@@ -159,7 +163,9 @@ def test_a_source_finds_hours_of_sensors(sensors: Path) -> None:
     assert isinstance(FilesystemSegmentSource(sensors), SegmentSourcePort)
     assert not list(FilesystemSegmentSource(sensors, sensors=[]).fetch(*HOUR))
     assert len(list(FilesystemSegmentSource(sensors, sensors=["edge-b", "edge-b"]).fetch(*ALL))) == 1
-    assert not list(FilesystemSegmentSource(sensors).fetch(HOUR[1] + 7200, HOUR[1] + 10800))
+    with pytest.warns(pcap_compactor.DamageWarning, match="edge-[ab]: this sensor has no captures in the time that was asked for") as told_of:
+        assert not list(FilesystemSegmentSource(sensors).fetch(HOUR[1] + 7200, HOUR[1] + 10800))
+    assert [warning.message.path for warning in told_of] == [str(sensors / "edge-a"), str(sensors / "edge-b")]  # type: ignore[union-attr]
     with pytest.raises(pcap_compactor.InputError, match="no such sensor folder") as told:
         list(FilesystemSegmentSource(sensors, sensors=["edge-c"]).fetch(*HOUR))
     assert told.value.path == str(sensors / "edge-c")
