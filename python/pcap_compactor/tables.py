@@ -163,7 +163,10 @@ class Table:
 
 
 class GroupsTable(Table):
-    """Groups; :attr:`scans` has the summaries of what they leave out."""
+    """Groups; :attr:`scans` has the summaries of what they leave out.
+
+    A pass holds all of its scan summaries, of which there is one for each source that scanned in an hour, until the next one begins.
+    """
 
     @property
     def scans(self) -> ScansTable:

@@ -1,4 +1,5 @@
-//! A query: a product by some options. It reads nothing before somebody takes its rows, and may be asked again.
+//! A query: a product by some options. It looks whether there is something to read when it is made, and reads that when somebody takes its
+//! rows; it may be asked again.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,6 +10,7 @@ use arrow_schema::ArrowError;
 use arrow_schema::ffi::FFI_ArrowSchema;
 use pcap_compactor::sink::jsonl::Times;
 use pyo3::prelude::*;
+use pyo3::sync::MutexExt;
 use pyo3::types::{PyCapsule, PyDict};
 
 use crate::errors::{EngineError, OptionError, Problem};
@@ -67,7 +69,7 @@ impl Query {
     /// Its columns.
     #[getter]
     fn columns(&self) -> Vec<About> {
-        let schema = self.shared.product.schema();
+        let schema = &self.shared.schema;
         let about = |field: &arrow_schema::FieldRef| {
             let told = |key| field.metadata().get(key).cloned();
             (field.name().clone(), field.data_type().to_string(), told("unit"), told("meaning"))
@@ -77,7 +79,7 @@ impl Query {
 
     /// The schema, as Arrow's C data interface has it.
     fn schema<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
-        let schema = FFI_ArrowSchema::try_from(self.shared.product.schema().as_ref()).map_err(of_arrow)?;
+        let schema = FFI_ArrowSchema::try_from(self.shared.schema.as_ref()).map_err(of_arrow)?;
         PyCapsule::new_with_value(py, schema, c"arrow_schema")
     }
 
@@ -143,30 +145,29 @@ pub(crate) struct RowPass {
 impl RowPass {
     /// Some more rows; nothing at the end.
     fn more<'py>(&self, py: Python<'py>) -> PyResult<Option<Vec<Bound<'py, PyDict>>>> {
-        let next = py.detach(|| {
-            let mut pass = self.lock();
-            match pass.1.take() {
-                Some(rest) => Ok(Some(rest)),
-                None => pass.0.next_batch().map(|batch| batch.map(|batch| (batch, 0))),
-            }
-        })?;
+        // Until its rows are made: another thread that asks meanwhile gets those behind them.
+        let mut held = self.lock(py);
+        let (pass, rest) = &mut *held;
+        let next = match rest.take() {
+            Some(rest) => Some(rest),
+            None => py.detach(|| pass.next_batch())?.map(|batch| (batch, 0)),
+        };
         let Some((batch, from)) = next else { return Ok(None) };
         let to = (from + ROWS).min(batch.num_rows());
         let made = rows(py, &batch, (from, to), self.times)?;
-        if to < batch.num_rows() {
-            self.lock().1 = Some((batch, to));
-        }
+        *rest = (to < batch.num_rows()).then_some((batch, to));
         Ok(Some(made))
     }
 
     /// Ends the pass early.
     fn stop(&self, py: Python<'_>) {
-        py.detach(|| self.lock().0.give_up());
+        self.lock(py).0.give_up();
     }
 }
 
 impl RowPass {
-    fn lock(&self) -> MutexGuard<'_, (Pass, Option<(RecordBatch, usize)>)> {
-        self.pass.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Waits without the interpreter's lock, which who holds this one may need.
+    fn lock(&self, py: Python<'_>) -> MutexGuard<'_, (Pass, Option<(RecordBatch, usize)>)> {
+        self.pass.lock_py_attached(py).unwrap_or_else(PoisonError::into_inner)
     }
 }

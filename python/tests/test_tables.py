@@ -20,6 +20,7 @@ import pytest
 
 import pcap_compactor
 import traffic
+from conftest import peak
 from pcap_compactor import buckets_table, flows_table, groups_table, scans_table
 
 
@@ -180,14 +181,8 @@ def test_progress_is_told_and_what_it_raises_ends_the_pass(day: Path) -> None:
     assert groups_table(day, progress=True).to_arrow().num_rows > 0
 
 
-def large(folder: Path, flows: int) -> Path:
-    """A capture of as many flows of one packet."""
-    frames = ((n / 1e4, traffic.udp(f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}", "10.200.0.1", (1000, 9))) for n in range(flows))
-    return traffic.pcap(folder / "large.pcap", frames)
-
-
 def test_a_pass_that_nobody_follows_stops(tmp_path: Path) -> None:
-    table = flows_table(large(tmp_path, 300_000), threads=1, no_pin=True, udp_timeout=0.001)
+    table = flows_table(traffic.large(tmp_path, 300_000), threads=1, no_pin=True, udp_timeout=0.001)
     before = threading.active_count()
     rows = iter(table)
     next(rows)
@@ -219,19 +214,28 @@ print(n, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def test_memory_does_not_grow_with_the_capture(tmp_path: Path) -> None:
-    def peak(flows: int) -> int:
-        capture = large(tmp_path, flows)
-        run = subprocess.run([sys.executable, "-c", MEMORY, capture], capture_output=True, text=True, check=True)
-        seen, kilobytes = map(int, run.stdout.split())
-        assert seen == flows
-        return kilobytes
-
-    small, tenfold = peak(50_000), peak(500_000)
+    small, tenfold = (peak(MEMORY, traffic.large(tmp_path, flows), flows) for flows in (50_000, 500_000))
     assert tenfold < small + 40_000, (small, tenfold)
 
 
+def test_threads_that_share_rows_lose_none(tmp_path: Path) -> None:
+    rows = flows_table(traffic.large(tmp_path, 50_000), udp_timeout=0.01)._query.rows(None)
+    seen: list[Any] = []
+
+    def take() -> None:
+        while (some := rows.more()) is not None:
+            seen.extend(row["src_ip"] for row in some)
+
+    takers = [threading.Thread(target=take) for _ in range(4)]
+    for taker in takers:
+        taker.start()
+    for taker in takers:
+        taker.join()
+    assert len(seen) == len(set(seen)) == 50_000
+
+
 def test_other_threads_run_while_the_engine_works(tmp_path: Path) -> None:
-    table = groups_table(large(tmp_path, 200_000), threads=1, no_pin=True)
+    table = groups_table(traffic.large(tmp_path, 200_000), threads=1, no_pin=True)
     turns = 0
     done = threading.Event()
 
