@@ -42,6 +42,7 @@
 //! included, as in libpcap.
 
 mod expression;
+mod known;
 mod lexer;
 mod names;
 mod parser;
@@ -57,11 +58,12 @@ use crate::decode::Packet;
 use crate::decode::packet::tcp_flag;
 
 use expression::{Expression, Subject};
+use known::Asked;
 
 /// Which packets a run is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
-    expression: Option<Expression>,
+    expression: Option<Box<Asked>>,
     no_pure_acks: bool,
     no_rst: bool,
 }
@@ -72,7 +74,7 @@ impl Filter {
     /// # Errors
     /// A [`Mistake`] with its place.
     pub fn parse(text: &str) -> Result<Filter, Mistake> {
-        Ok(Filter { expression: parser::parse(text)?, ..Filter::default() })
+        Ok(Filter { expression: parser::parse(text)?.map(Asked::new), ..Filter::default() })
     }
 
     /// Leaves out TCP packets that only acknowledge: ACK, perhaps with ECE or CWR, but no other flag and no payload.
@@ -92,8 +94,9 @@ impl Filter {
     #[must_use]
     pub fn and(self, other: Filter) -> Filter {
         let both: Vec<_> = self.expression.into_iter().chain(other.expression).collect();
+        let all = |both: Vec<Box<Asked>>| Expression::All(both.into_iter().map(|one| one.into_expression()).collect());
         Filter {
-            expression: if both.len() > 1 { Some(Expression::All(both)) } else { both.into_iter().next() },
+            expression: if both.len() > 1 { Some(Asked::new(all(both))) } else { both.into_iter().next() },
             no_pure_acks: self.no_pure_acks || other.no_pure_acks,
             no_rst: self.no_rst || other.no_rst,
         }
@@ -115,7 +118,7 @@ impl Filter {
             }
         }
         match &self.expression {
-            Some(expression) => expression.holds(&Subject { packet, link, frame }).unwrap_or(false),
+            Some(asked) => asked.matches(&Subject { packet, link, frame }),
             None => true,
         }
     }
