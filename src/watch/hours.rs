@@ -262,8 +262,8 @@ impl Hourly {
             Hourly::Rows(hours) => hours.borrow_mut().pass(until, needs, is_quiet),
             // Of windows that had records the files are there, and nothing reaches from one into the next.
             Hourly::Windows(_, places) => {
-                let behind = places.iter().filter(|place| place.until() < until);
-                behind.map(|place| place.commit(until, until, None)).collect()
+                let mut behind = places.iter().filter(|place| place.until() < until);
+                behind.try_for_each(|place| place.commit(until, until, None))
             }
         }
     }

@@ -190,11 +190,13 @@ mod tests {
 
     use super::*;
     use crate::watch::health::Health;
-    use crate::watch::journal::{Journal, Out};
+    use crate::watch::journal::{Advance, Journal, Out};
     use crate::watch::line::waiting::Waiting;
     use crate::watch::line::{Control, Ended, Line};
+    use crate::watch::outlet::Outlet;
     use crate::watch::output::Output;
     use crate::watch::pipeline::Permits;
+    use crate::watch::wild::Seen;
     use crate::watch::{Product, Settings};
 
     #[test]
@@ -202,7 +204,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
         let journal = Rc::new(Journal::open(&path).unwrap());
-        let output = Output::open(&path).unwrap();
+        let output = Rc::new(Output::open(&path).unwrap());
         let identity = |n: u64| Identity { device: 1, inode: n, size: 7, digest: "d".into() };
         for n in 0..5 {
             let fed = Fed {
@@ -215,7 +217,9 @@ mod tests {
             let last = Some(Timestamp(n as i64));
             journal.read(place, &Became { packets: 1, last, damage: None }).unwrap();
         }
-        journal.commit("s", "groups", Out { until: Timestamp(9), needs: Timestamp(3) }, None).unwrap();
+        let out = Out { until: Timestamp(9), needs: Timestamp(3) };
+        let out = Advance { product: "groups".into(), out, file: None, gone: Vec::new() };
+        journal.commit("s", &[out], None).unwrap();
         let settings = Settings::new(folder.path().into(), path, vec![Product::parse("groups").unwrap()]);
         let (_orders, inbox) = crossbeam_channel::unbounded();
         let line = Line {
@@ -226,14 +230,16 @@ mod tests {
             permits: Permits::new(1),
             control: Arc::new(Control::default()),
         };
+        let outlet = Outlet::new(&output, &line.sensor, &journal, &line.health);
         let (mut waiting, mut ended) = (Waiting::default(), Ended::default());
         waiting.grown.extend([3, 7].map(identity));
         waiting.unreadable.extend([4, 8].map(|n| (identity(n), "why".to_owned())));
         let mut feed = LineFeed {
             line: &line,
             output: &output,
+            outlet: &outlet,
             progress: Arc::default(),
-            seen: Arc::default(),
+            seen: Arc::new(Seen::new(&line.settings.config)),
             journal: &journal,
             waiting: &mut waiting,
             read: HashSet::new(),

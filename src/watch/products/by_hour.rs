@@ -179,7 +179,7 @@ impl Sink for GroupHours {
     }
 
     fn on_scan(&mut self, scan: &ScanSummary) -> Result<()> {
-        let GroupHours { pen, groups, scans } = self;
+        let GroupHours { pen, groups, scans, .. } = self;
         // As long as its groups are not out, its file is made again whole.
         if groups.is_out(scan.window) {
             return Ok(());

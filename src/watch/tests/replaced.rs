@@ -10,7 +10,7 @@ use super::names::without;
 use super::silent::{captures, every};
 use super::traffic::{SENSOR, Traffic, Work, compare, write};
 use super::wait;
-use crate::watch::journal::{Journal, Out};
+use crate::watch::journal::{Advance, Journal, Out};
 use crate::watch::line::{Ended, Order};
 use crate::watch::{Identity, Settings};
 
@@ -249,7 +249,8 @@ fn scans_are_whole_where_a_stop_came_before_their_groups_were_out() {
     let of_scans = made.iter().filter(|(path, text)| path.starts_with("scans") && !text.is_empty());
     assert!(of_scans.count() > 0);
     // Scans are out, and groups are not.
-    journal.commit(SENSOR, "groups", Out::NOTHING, None).unwrap();
+    let nothing = Advance { product: "groups".into(), out: Out::NOTHING, file: None, gone: Vec::new() };
+    journal.commit(SENSOR, &[nothing], None).unwrap();
     drop(journal);
     run(&traffic, &traffic.parts, true);
     compare(&traffic.made(), &made);
