@@ -51,12 +51,52 @@ fn a_flow_that_goes_on_since_a_late_packet_came_is_needed_from_its_begin() {
     }
 }
 
+/// A step of one flow, nanoseconds.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A packet behind the one before it.
+    Goes(i64),
+    /// One behind the idle timeout by so much, and behind it in the file one of so much before that.
+    IsLate(i64, i64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (1..290 * S).prop_map(Step::Goes),
+        2 => (11_000_000..S, 0..S).prop_map(|(behind, before)| Step::IsLate(behind, before)),
+        1 => (301 * S..700 * S).prop_map(Step::Goes),
+    ]
+}
+
+/// Captures of a few steps each.
+fn one_flow(all: &[Step], steps: usize) -> Traffic {
+    let mut now = -2400 * S;
+    let tcp = |time: i64| packet(time, [5000, 80], Body::Tcp(0x18));
+    let mut parts: Vec<Vec<Framed>> = Vec::new();
+    for steps in all.chunks(steps) {
+        let mut frames = Vec::new();
+        for step in steps {
+            match *step {
+                Step::Goes(on) => now += on,
+                Step::IsLate(behind, before) => {
+                    now += 300 * S;
+                    frames.extend([tcp(now + behind), tcp(now - before)]);
+                    now += behind + 1;
+                }
+            }
+            frames.push(tcp(now));
+        }
+        parts.push(frames);
+    }
+    captures(&parts)
+}
+
 /// A packet: how long behind the one before it of its 5-tuple, which of these that is, and how much later than its turn it is written; nanoseconds.
 type Drawn = (i64, u16, i64);
 
 fn drawn() -> impl Strategy<Value = Drawn> {
-    let around = prop::sample::select(&[0, 0, 0, 0, 1, 60, 119, 120, 121, 240, 299, 300, 300, 301, 310, 420, 700][..]);
-    let about = prop_oneof![Just(0), -20_000_000..20_000_000_i64, 0..S / 4, -S..S];
+    let around = prop::sample::select(&[0, 0, 0, 1, 60, 120, 200, 299, 300, 300, 300, 301, 420, 700][..]);
+    let about = prop_oneof![Just(0), -20_000_000..20_000_000_i64, 0..S / 4, 0..S / 4, -S..S];
     let late = prop_oneof![
         4 => Just(0),
         1 => 0..20_000_000_i64,
@@ -68,13 +108,14 @@ fn drawn() -> impl Strategy<Value = Drawn> {
 }
 
 /// Captures of these, from before the end of an hour, one behind the other; each is in disorder for itself.
-fn disordered(all: &[Drawn], files: usize) -> Traffic {
+fn disordered(all: &[Drawn], tuples: u16, files: usize) -> Traffic {
     let mut clocks = [-1800 * S; 4];
     let mut frames: Vec<(Framed, i64)> = Vec::new();
     for (behind, tuple, late) in all {
-        let now = &mut clocks[usize::from(*tuple)];
+        let tuple = tuple % tuples;
+        let now = &mut clocks[usize::from(tuple)];
         *now += behind;
-        let body = if tuple % 2 == 0 { Body::Udp } else { Body::Tcp(0x18) };
+        let body = if tuple == 3 { Body::Udp } else { Body::Tcp(0x18) };
         frames.push((packet(*now, [5000 + tuple, 80], body), *late));
     }
     frames.sort_by_key(|((time, _), _)| *time);
@@ -89,13 +130,19 @@ fn disordered(all: &[Drawn], files: usize) -> Traffic {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+    #[test]
+    fn a_flow_is_needed_as_far_back_as_late_packets_join_it(all in prop::collection::vec(step(), 24..40), steps in 1..4_usize) {
+        stopped_anywhere(&one_flow(&all, steps), &["flows", "buckets:1min@csv"]);
+    }
+
     #[test]
     fn what_comes_out_of_order_is_the_same_wherever_it_stopped(
-            all in prop::collection::vec(drawn(), 40..90),
+            all in prop::collection::vec(drawn(), 40..70),
+            tuples in 1..=4_u16,
             files in 5..9_usize,
             products in prop::sample::select(&PRODUCTS[..]),
         ) {
-            stopped_anywhere(&disordered(&all, files), products);
+            stopped_anywhere(&disordered(&all, tuples, files), products);
     }
 }
