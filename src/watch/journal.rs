@@ -48,6 +48,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Journal {
     path: PathBuf,
     db: Connection,
+    /// The device and number of its file, as long as nothing takes its place.
+    file: Option<(u64, u64)>,
 }
 
 impl Journal {
@@ -65,6 +67,18 @@ impl Journal {
     /// It cannot be opened or made, is damaged, of another version, or no journal at all.
     pub fn open(output: &Path) -> Result<Journal> {
         schema::open(output)
+    }
+
+    /// Looks whether its file still lies where it did. What is written to one that does not is lost.
+    ///
+    /// # Errors
+    /// [`ErrorKind::DamagedJournal`]: it was removed, or another lies there. Where the output folder is gone with it, that is told by whoever writes
+    /// there.
+    pub fn is_there(&self) -> Result<()> {
+        if self.file == schema::file(&self.path) || !schema::has_folder(&self.path) {
+            return Ok(());
+        }
+        Err(schema::gone(&self.path))
     }
 
     /// Notes the settings that output depends on when none are noted. If others are, returns these, which stay.

@@ -1,8 +1,9 @@
 //! The tables of a journal, and opening them.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, ffi};
 
 use super::{Journal, PATIENCE};
 use crate::error::{Error, ErrorKind, Result};
@@ -117,7 +118,19 @@ pub(super) fn open(output: &Path) -> Result<Journal> {
     prepare(&db, &path)?;
     // So that the file itself survives a loss of power; a file system that cannot sync folders has its own promise.
     let _ = rustix::fs::fsync(folder);
-    Ok(Journal { path, db })
+    let file = file(&path);
+    Ok(Journal { path, db, file })
+}
+
+/// The device and number of a journal's file, if it is there.
+pub(super) fn file(path: &Path) -> Option<(u64, u64)> {
+    let there = path.symlink_metadata().ok()?;
+    Some((there.dev(), there.ino()))
+}
+
+/// Whether the output folder of a journal is there.
+pub(super) fn has_folder(path: &Path) -> bool {
+    path.ancestors().nth(2).is_some_and(Path::is_dir)
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
@@ -182,6 +195,12 @@ fn refused(path: &Path, message: String) -> Error {
     ErrorKind::Watch { path: path.to_owned(), message }.into()
 }
 
+/// A journal was removed, or another lies in its place, while it was in use.
+pub(super) fn gone(path: &Path) -> Error {
+    let message = "was removed, or replaced, while it was in use: what captures the watched folder holds is read again by the next start";
+    ErrorKind::DamagedJournal { path: path.to_owned(), message: message.to_owned() }.into()
+}
+
 /// An error of SQLite, and what to do about it.
 pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
     // What was written here reads back as it was.
@@ -193,6 +212,10 @@ pub(super) fn failed(path: &Path, error: &rusqlite::Error) -> Error {
             | rusqlite::Error::QueryReturnedNoRows
             | rusqlite::Error::Utf8Error(..)
     );
+    let is_moved = error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_READONLY_DBMOVED);
+    if is_moved && has_folder(path) {
+        return gone(path);
+    }
     let is_damaged = matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt));
     if is_other || is_damaged {
         let message = format!("is no journal, or damaged ({error}); {ANEW}");
