@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 
 use super::Settings;
-use super::arrivals::{Arrival, Arrivals, Room, Seen};
+use super::arrivals::{Arrival, Arrivals, Room, Seen, sensor_of};
 use super::health::Health;
 use super::journal::{Journal, Lock};
 use super::line::{Control, Ended, Line, Order};
@@ -347,14 +347,15 @@ impl Router {
 
     /// Removes what is over, and looks at the room. Only a damaged journal ends all.
     fn look(&mut self, arrivals: &Arrivals) -> Result<()> {
-        self.unreadable.forget_gone();
+        self.journal.is_there()?;
+        self.changes_unreadable(Unreadable::forget_gone);
         let sensors: Vec<String> = self.lines.keys().cloned().collect();
         self.looks.look(&self.journal, &sensors, arrivals.is_settled())
     }
 
     fn hear(&mut self, news: Seen) -> Result<()> {
         if let Seen::Complete(arrivals) = &news {
-            self.unreadable.came(arrivals);
+            self.changes_unreadable(|unreadable| unreadable.came(arrivals));
         }
         match news {
             Seen::Complete(arrivals) if self.held.is_some() => {
@@ -383,7 +384,8 @@ impl Router {
                 self.tell(&sensor, Order::Gone(path))
             }
             Seen::Unreadable { path, error } => {
-                self.unreadable.insert(path);
+                self.health.failed(&self.sensor_of(&path));
+                self.changes_unreadable(|unreadable| unreadable.insert(path));
                 self.say(&error);
                 Ok(())
             }
@@ -392,6 +394,26 @@ impl Router {
                 Ok(())
             }
         }
+    }
+
+    /// Whose a file or a folder is.
+    fn sensor_of(&self, path: &Path) -> String {
+        let file = if path.is_dir() { path.join("file") } else { path.to_owned() };
+        sensor_of(&self.settings.folder, &file)
+    }
+
+    /// Changes what cannot be read, which is counted among what waits.
+    fn changes_unreadable(&mut self, change: impl FnOnce(&mut Unreadable)) {
+        let before = self.unreadable.count();
+        change(&mut self.unreadable);
+        if self.unreadable.count() == before {
+            return;
+        }
+        let mut sensors: BTreeMap<String, usize> = BTreeMap::new();
+        for path in self.unreadable.there() {
+            *sensors.entry(self.sensor_of(path)).or_default() += 1;
+        }
+        self.health.queues().unreadable(&sensors);
     }
 
     fn say(&self, error: &Error) {
@@ -484,13 +506,13 @@ impl Router {
             }
         }
         sum.waiting += self.health.queues().unheard();
-        if close && failed.is_none() {
-            // What could not be looked at is left, too.
-            for path in self.unreadable.there() {
-                tracing::warn!(path = %path.display(), "could not be read, and is left for the next start");
-                sum.waiting += 1;
-            }
+        // What could not be looked at is left, too.
+        for path in self.unreadable.there() {
+            tracing::warn!(path = %path.display(), "could not be read, and is left for the next start");
+            sum.waiting += 1;
+        }
             self.looks.look(&self.journal, &sensors, true)?;
+        if close && failed.is_none() {
         }
         failed.map_or(Ok(sum), Err)
     }

@@ -25,6 +25,8 @@ struct Waits {
     held: usize,
     /// Of these, some may need captures of hours that are out.
     late: bool,
+    /// Files and folders that cannot be read, and are tried again.
+    unreadable: usize,
 }
 
 impl Waits {
@@ -66,6 +68,15 @@ impl Queue {
         }
     }
 
+    /// So many files and folders of sensors cannot be read; of others none.
+    pub(super) fn unreadable(&self, of: &BTreeMap<String, usize>) {
+        let mut sensors = self.lock();
+        sensors.values_mut().for_each(|waits| waits.unreadable = 0);
+        for (sensor, unreadable) in of {
+            sensors.entry(sensor.clone()).or_default().unreadable = *unreadable;
+        }
+    }
+
     /// Whether it does.
     pub(super) fn has_late(&self, sensor: &str) -> bool {
         self.lock().get(sensor).is_some_and(|waits| waits.late)
@@ -78,7 +89,9 @@ impl Queue {
 
     /// Files of a sensor that wait, wherever.
     pub(super) fn waiting(&self, sensor: &str) -> u64 {
-        self.lock().get(sensor).map_or(0, |waits| waits.with_line().saturating_add(waits.left) as u64)
+        self.lock()
+            .get(sensor)
+            .map_or(0, |waits| waits.with_line().saturating_add(waits.left).saturating_add(waits.unreadable) as u64)
     }
 
     /// Files of all sensors that no line has come to.

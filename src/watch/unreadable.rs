@@ -29,6 +29,10 @@ impl Unreadable {
         self.0.retain(|path| !path.symlink_metadata().is_err_and(|error| is_gone(&error)));
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Those that are there.
     pub(super) fn there(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().map(PathBuf::as_path).filter(|path| path.symlink_metadata().is_ok())

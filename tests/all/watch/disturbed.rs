@@ -320,6 +320,50 @@ fn what_cannot_be_read_is_left_for_the_next_start_by_name() {
     same(&site.records("out"), &expected);
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_watcher_at_work_cannot_read_waits_and_is_left_when_it_ends() {
+    let site = Site::new(3000, 1);
+    let mut watch = site.watch("out", &[&SOON[..], &["--look", "1s"]].concat());
+    as_nobody(&site, &mut watch);
+    let watcher = Watcher(watch.spawn().unwrap());
+    site.parts[1..3].iter().for_each(|part| site.arrive(part, true));
+    let closed = site.path("aside");
+    fs::copy(&site.parts[0], &closed).unwrap();
+    permit(&closed, 0o000);
+    fs::rename(&closed, site.path("in/gate/closed.pcap")).unwrap();
+    until("it is counted", || {
+        let sensor = site.status("out").map(|status| status["sensors"][0].clone()).unwrap_or_default();
+        (sensor["waiting"].as_u64(), sensor["failures"].as_u64(), sensor["files"].as_u64())
+            == (Some(1), Some(1), Some(2))
+    });
+    assert_eq!(watcher.end(), Some(3));
+}
+
+#[test]
+fn a_journal_that_is_removed_while_it_is_in_use_ends_the_watcher() {
+    let site = Site::new(3000, 1);
+    let parts = &site.parts[..3];
+    let expected = site.expected(parts);
+    let mut watch = site.watch_aloud("out", &[&SOON[..], &["--look", "1s"]].concat());
+    let said = site.path("said");
+    let mut watcher = Watcher(watch.stderr(fs::File::create(&said).unwrap()).spawn().unwrap());
+    parts.iter().for_each(|part| site.arrive(part, true));
+    let files = |status: serde_json::Value| status["sensors"][0]["files"].as_u64();
+    until("they are read", || site.status("out").and_then(files) == Some(3));
+    fs::remove_file(site.path("out/.pcap-compactor/watch.sqlite")).unwrap();
+    let mut code = None;
+    until("it ends", || {
+        code = watcher.0.try_wait().unwrap();
+        code.is_some()
+    });
+    let said = fs::read_to_string(&said).unwrap();
+    assert_eq!(code.unwrap().code(), Some(1), "{said}");
+    assert!(said.contains("watch.sqlite: was removed, or replaced, while it was in use"), "{said}");
+    assert_eq!(site.once("out"), Some(0));
+    same(&site.records("out"), &expected);
+}
+
 #[test]
 fn a_capture_that_is_cut_while_it_is_mapped_is_read_to_the_cut() {
     let site = Site::new(3000, 1);
