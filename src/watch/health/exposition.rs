@@ -39,6 +39,10 @@ impl Family<'_> {
                     '\\' => text.push_str("\\\\"),
                     '"' => text.push_str("\\\""),
                     '\n' => text.push_str("\\n"),
+                    // A terminal would obey some, and two names stay two.
+                    c if c.is_control() => {
+                        let _ = write!(text, "\\{}", c.escape_unicode());
+                    }
                     c => text.push(c),
                 }
             }
@@ -279,8 +283,11 @@ mod tests {
     fn names_of_sensors_cannot_leave_their_quotes() {
         let health = Health::new(Duration::from_secs(60), 0);
         health.queue("a\\b\"} 1\n# c", 2);
+        health.queue("\u{1b}[2J", 3);
         let text = health.prometheus();
         assert!(text.contains("\npcap_compactor_files_waiting{sensor=\"a\\\\b\\\"} 1\\n# c\"} 2\n"), "{text}");
+        assert!(text.contains("\npcap_compactor_files_waiting{sensor=\"\\\\u{1b}[2J\"} 3\n"), "{text}");
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n'));
         assert!(text.lines().all(|line| line.starts_with("pcap_compactor_") || line.starts_with("# ")), "{text}");
     }
 
