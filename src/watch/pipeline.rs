@@ -457,6 +457,7 @@ impl Router {
         let old = &self.settings;
         let folder = old.folder.clone();
         let (output, products, config) = (old.output.clone(), old.products.clone(), old.config.clone());
+        self.permits.change(old.workers.max(1), settings.workers.max(1));
         self.settings = Arc::new(Settings { folder, output, products, config, ..settings });
         for line in self.lines.values() {
             let _ = line.orders.send(Order::Settings(Arc::clone(&self.settings)));
@@ -511,8 +512,8 @@ impl Router {
             tracing::warn!(path = %path.display(), "could not be read, and is left for the next start");
             sum.waiting += 1;
         }
-            self.looks.look(&self.journal, &sensors, true)?;
         if close && failed.is_none() {
+            self.looks.look(&self.journal, &sensors, true)?;
         }
         failed.map_or(Ok(sum), Err)
     }
@@ -551,23 +552,30 @@ fn watch_over(sensor: &str, control: &Control, settings: &Settings, health: &Hea
     control.give_up_after(settings.timeout);
 }
 
-/// How many lines may read at once.
+/// How many lines may read at once; fewer than none are left when it has become fewer.
 #[derive(Clone)]
-pub(super) struct Permits(Arc<(Mutex<usize>, Condvar)>);
+pub(super) struct Permits(Arc<(Mutex<isize>, Condvar)>);
 
 /// The right to read; given back when it is dropped.
 pub(super) struct Permit(Permits);
 
 impl Permits {
     pub(super) fn new(all: usize) -> Permits {
-        Permits(Arc::new((Mutex::new(all), Condvar::new())))
+        Permits(Arc::new((Mutex::new(all.cast_signed()), Condvar::new())))
+    }
+
+    /// There are so many from now on, and not as many as before.
+    fn change(&self, before: usize, now: usize) {
+        let (left, freed) = &*self.0;
+        *left.lock().unwrap_or_else(PoisonError::into_inner) += now.cast_signed() - before.cast_signed();
+        freed.notify_all();
     }
 
     /// Waits for a right.
     pub(super) fn take(&self) -> Permit {
         let (left, freed) = &*self.0;
         let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
-        while *left == 0 {
+        while *left <= 0 {
             left = freed.wait(left).unwrap_or_else(PoisonError::into_inner);
         }
         *left -= 1;
@@ -580,5 +588,29 @@ impl Drop for Permit {
         let (left, freed) = &*self.0.0;
         *left.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         freed.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_many_may_read_changes_at_once_and_when_those_that_do_have_read() {
+        let permits = Permits::new(1);
+        let first = permits.take();
+        let (taken, takes) = bounded(0);
+        thread::scope(|scope| {
+            scope.spawn(|| taken.send(permits.take()));
+            assert!(takes.recv_timeout(Duration::from_millis(50)).is_err());
+            permits.change(1, 2);
+            let second = takes.recv_timeout(Duration::from_secs(60)).unwrap();
+            permits.change(2, 1);
+            drop(first);
+            scope.spawn(|| taken.send(permits.take()));
+            assert!(takes.recv_timeout(Duration::from_millis(50)).is_err());
+            drop(second);
+            takes.recv_timeout(Duration::from_secs(60)).unwrap();
+        });
     }
 }

@@ -304,7 +304,10 @@ impl Knobs {
             ("capture", self.capture != before.capture),
             ("bpf", self.bpf != before.bpf),
             ("snaplen", self.snaplen != before.snaplen),
+            // It is also how long lines wait, and that changes.
+            ("rotation", before.capture.is_some() && self.rotation != before.rotation),
             ("rotate_size", self.rotate_size != before.rotate_size),
+            ("stable", self.stable != before.stable),
             ("user", self.user != before.user),
             ("listen", self.listen != before.listen),
             ("log_format", self.log_format != before.log_format),
@@ -472,5 +475,12 @@ mod tests {
         let before = Knobs::default().over(None).unwrap();
         let after = Knobs { products: vec!["flows".into()], workers: Some(9), ..before.clone() };
         assert_eq!(after.needs_a_start(&before), ["products"]);
+        let later = || Some(Length(Duration::from_secs(7)));
+        let after = Knobs { stable: later(), rotation: later(), ..before.clone() };
+        assert_eq!(after.needs_a_start(&before), ["stable"]);
+        // Whoever captures for us rotates as it did.
+        let before = Knobs { capture: Some("eth0".into()), ..before };
+        let after = Knobs { rotation: later(), ..before.clone() };
+        assert_eq!(after.needs_a_start(&before), ["rotation"]);
     }
 }
