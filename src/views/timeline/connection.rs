@@ -220,11 +220,15 @@ impl Connection {
                 let low = them.ack.unwrap_or(first);
                 within(low, if reaches(next, low) { next } else { low })
             }
-            // Its first word refuses what the other has sent.
-            _ => match (them.next, them.ack) {
-                (Some(next), _) if segment.has(ACK) => reaches(next, segment.ack) && is_near(next, segment.ack),
-                (_, Some(ack)) => within(ack, ack),
-                _ => true,
+            // Its side has sent nothing else.
+            _ => match (them.isn, them.next, them.ack.or(them.said)) {
+                (Some(isn), Some(next), _) if segment.has(ACK) => {
+                    reaches(segment.ack, isn.wrapping_add(1)) && reaches(next, segment.ack)
+                }
+                (None, Some(next), _) if segment.has(ACK) => reaches(next, segment.ack) && is_near(next, segment.ack),
+                (_, _, Some(ack)) => within(ack, ack),
+                // Who has sent a SYN and heard nothing knows no number, and goes by the acknowledgement alone.
+                (isn, ..) => isn.is_none(),
             },
         }
     }

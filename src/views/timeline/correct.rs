@@ -34,12 +34,14 @@
 //! | `keep_alive` | at most one byte, at the last number that was seen |
 //! | `unexpected_syn` | a SYN inside a connection that goes on, or a second answer with another number |
 //! | `unexpected_ack` | it acknowledges what was not sent, or is far from what was; or a bare ACK in place of the SYN+ACK, or behind none |
-//! | `out_of_window_rst` | a RST that its receiver would not take |
+//! | `out_of_window_rst` | a RST that its receiver would not take, as one that answers a SYN and does not acknowledge it |
 //! | `after_close` | behind the end of what its sender, or both, had to say |
 //! | `no_ack` | none of SYN, RST and ACK, which no receiver looks at |
 //!
 //! A RST is taken if its number is what the other side has acknowledged or at most 65,535 beyond, or beyond what its own side has sent;
-//! if it answers the last packet of the other side (RFC 9293, section 3.5.2); or if nothing is known of its numbers. The window itself is
+//! if it answers the last packet of the other side (RFC 9293, section 3.5.2); or if nothing is known of its numbers. One that is the first packet
+//! of its side behind a SYN is taken if it acknowledges the SYN, and no more than was sent; without ACK it is not (RFC 9293, section
+//! 3.10.7.3), unless the other side has acknowledged something since. The window itself is
 //! not known, as its scale is seldom. A RST behind one FIN aborts; behind both it changes nothing, and what is over stays as it is.
 //!
 //! What is seen from the middle on is taken to be open; that the handshake was complete is known when there is data or both sides

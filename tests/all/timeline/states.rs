@@ -271,6 +271,41 @@ fn a_handshake_may_be_refused_or_stay_without_answer() {
     assert_eq!(end(&flow(&handshake(0, 1, 2)[..2])), invalid(Reason::IncompleteNoAck));
 }
 
+/// Who has sent a SYN takes a RST only if that acknowledges the SYN, and no more than was sent (RFC 9293, section 3.10.7.3).
+#[test]
+fn a_reset_that_a_caller_would_not_take_does_not_split_its_connection() {
+    for (flags, ack) in
+        [(RST | ACK, 500), (RST | ACK, 1000), (RST | ACK, 1002), (RST | ACK, 1 << 31), (RST, 0), (RST, 1001)]
+    {
+        let rows = [
+            (0, true, SYN, 1000, 0, 0),
+            (1, false, flags, 0, ack, 0),
+            (2, false, SYN | ACK, 5000, 1001, 0),
+            (3, true, ACK, 1001, 5001, 0),
+            (4, true, PSH | ACK, 1001, 5001, 10),
+        ];
+        let whole = flow(&rows);
+        assert_eq!((end(&whole), whole.invalid_packet), (OPEN, None), "{flags} {ack}");
+        assert_eq!(steps(&whole), ["syn", "-", "syn_ack", "ack", "data"], "{flags} {ack}");
+        assert_eq!(whole.unexplained, [("out_of_window_rst", 1)], "{flags} {ack}");
+    }
+    // What a SYN carries may be refused with it, or not be looked at.
+    for ack in [1001, 1030, 1051] {
+        let refused = flow(&[(0, true, SYN, 1000, 0, 50), (1, false, RST | ACK, 0, ack, 0)]);
+        assert_eq!((end(&refused), refused.invalid_packet), (invalid(Reason::RstDuringHandshake), Some(1)), "{ack}");
+    }
+    // Numbers wrap.
+    let last = (1 << 32) - 1;
+    let refused = |ack| flow(&[(0, true, SYN, last, 0, 0), (1, false, RST | ACK, 0, ack, 0)]).invalid_packet;
+    assert_eq!([last, 0, 1].map(refused), [None, Some(1), None]);
+    // A SYN+ACK that was not captured, but was acknowledged, tells the numbers of the other side.
+    let one_way = [(0, true, SYN, 1000, 0, 0), (1, true, ACK, 1001, 5001, 0)];
+    for (seq, is_taken) in [(5001, true), (5600, true), (4000, false)] {
+        let reset = flow(&behind(one_way.to_vec(), &[(2, true, ACK, 1001, 5001, 0), (3, false, RST, seq, 0, 0)]));
+        assert_eq!(reset.invalid_packet.is_some(), is_taken, "{seq}");
+    }
+}
+
 #[test]
 fn wrong_numbers_in_a_handshake_are_its_reason_only_if_nothing_completes_it() {
     let rows = [

@@ -127,6 +127,16 @@ fn fin_and_rst_end_a_flow_wherever_they_stand() {
             "invalid invalid rst_during_handshake | syn@0 rst@1 !1",
         ),
         (
+            "that acknowledges nothing of it",
+            vec![c(SYN, 1000, 0, 60), s(RST | ACK, 0, 500, 40), s(SA, 5000, 1001, 60), c(ACK, 1001, 5001, 52)],
+            "invalid invalid rst_during_handshake | syn@0 rst@1 !1",
+        ),
+        (
+            "without ACK",
+            vec![c(SYN, 1000, 0, 60), s(RST, 0, 0, 40), s(SA, 5000, 1001, 60)],
+            "invalid invalid rst_during_handshake | syn@0 rst@1 !1",
+        ),
+        (
             "and nothing behind it",
             vec![c(SYN, 1, 0, 60), rst, fin, rst],
             "invalid invalid rst_during_handshake | syn@0 rst@1 !1",
