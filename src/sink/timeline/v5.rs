@@ -8,7 +8,7 @@
 
 use std::path::Path;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use super::cells::number;
 use super::flow_bins::{self, Pairs, Short, WIDTHS};
@@ -134,7 +134,7 @@ impl FlowList {
     /// Writes the files of all pairs; what the index is to say of them.
     fn lists(&self, lines: Sorted<Line>, ranks: &[u32], folder: &AtomicFolder, hosts: &Hosts) -> Result<Vec<Listed>> {
         let shelf = folder.shelf("indices/flow_list")?;
-        let mut taken = HashSet::new();
+        let mut used = HashMap::new();
         let mut listed: Vec<Listed> = Vec::new();
         let mut text = Vec::new();
         let mut name = String::new();
@@ -151,7 +151,7 @@ impl FlowList {
                 }
                 Some(last) => last.part + 1,
                 None => {
-                    name = file_name(known.hosts.map(|host| hosts.name(host)), &mut taken);
+                    name = file_name(known.hosts.map(|host| hosts.name(host)), &mut used);
                     1
                 }
             };
@@ -356,19 +356,19 @@ fn kind(flow: &Flow) -> usize {
 /// Characters of a host's name in the name of a file.
 const MOST_OF_A_NAME: usize = 80;
 
-/// The name of a pair's file without its end, as nobody else has it: what is neither letter nor digit is `-`.
-fn file_name(names: [&str; 2], taken: &mut HashSet<String>) -> String {
+/// The name of a pair's file without its end, as nobody else has it: what is neither letter nor digit is `-`, and a number behind `_` tells
+/// pairs apart whose names are then alike, also where letters have no case. `used` has how many there are of each.
+fn file_name(names: [&str; 2], used: &mut HashMap<String, u64>) -> String {
     let simple = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
     let [a, b] = names.map(|name| name.chars().take(MOST_OF_A_NAME).map(simple));
     let mut name = String::with_capacity(2 * MOST_OF_A_NAME);
     name.extend(a);
     name.push_str("__");
     name.extend(b);
-    let own = name.len();
-    let mut number = 1;
-    while !taken.insert(name.to_ascii_lowercase()) {
-        number += 1;
-        name.truncate(own);
+    // No name has `_` of its own but the two in the middle, so one with a number is none without.
+    let number = used.entry(name.to_ascii_lowercase()).or_default();
+    *number += 1;
+    if *number > 1 {
         name.push_str(&format!("_{number}"));
     }
     name
@@ -412,5 +412,38 @@ impl Record for Line {
 
     fn beside(&self) -> usize {
         self.text.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_whose_names_are_alike_have_numbers() {
+        let mut used = HashMap::new();
+        let long = "x".repeat(MOST_OF_A_NAME);
+        for (names, file) in [
+            (["10.0.0.1", "fe80::1"], "10-0-0-1__fe80--1"),
+            (["10.0.0.1", "fe80--1"], "10-0-0-1__fe80--1_2"),
+            (["10-0-0.1", "FE80::1"], "10-0-0-1__FE80--1_3"),
+            (["10.0.0.1", "fe80::1_2"], "10-0-0-1__fe80--1-2"),
+            (["é", "ü"], "-__-"),
+            (["è", "日"], "-__-_2"),
+            (["", ""], "__"),
+            (["", ""], "___2"),
+            ([&format!("{long}a"), "b"], &format!("{long}__b")),
+            ([&format!("{long}c"), "b"], &format!("{long}__b_2")),
+        ] {
+            assert_eq!(file_name(names, &mut used), file);
+        }
+    }
+
+    /// A look a name: were names before it tried in turn, this would take days.
+    #[test]
+    fn very_many_names_may_be_alike() {
+        let mut used = HashMap::new();
+        let last = (0..1_000_000).map(|_| file_name(["主", "机"], &mut used)).last();
+        assert_eq!(last.as_deref(), Some("-__-_1000000"));
     }
 }
