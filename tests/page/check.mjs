@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
+import { fitting } from "../../src/cli/view/page/marks.js";
 import { duration } from "../../src/cli/view/page/text.js";
 import { Browser } from "./browser.mjs";
 
@@ -13,6 +14,16 @@ const want = JSON.parse(expected);
 // No part of a time is as long as the next.
 const lengths = [[119.7e6, "119.7 s"], [179.7e6, "3 min 0 s"], [10781e6, "3 h 0 min"], [9000e6, "2 h 30 min"]];
 for (const [us, said] of lengths) assert.equal(duration(us), said);
+
+// A name is cut where its room ends, however long it is, and little of it is measured for that.
+let measured = 0;
+const ruler = { measureText: (text) => ((measured += text.length), { width: [...text].length }) };
+for (const [name, room, said] of [["host", 4, "host"], ["hosts", 4, "hos…"], ["hosts", 0, "h…"], ["", 0, ""], ["🂡🂢🂣🂤", 3, "🂡🂢…"], ["x".repeat(200), 200, "x".repeat(200)]]) {
+  assert.equal(fitting(ruler, name, room), said);
+}
+measured = 0;
+assert.equal(fitting(ruler, "x".repeat(1e6), 40), `${"x".repeat(39)}…`);
+assert.ok(measured < 2000, `${measured} characters are measured`);
 
 const text = (page, id) => page.is(`document.getElementById("${id}").textContent`);
 const view = async (page) => {

@@ -1,7 +1,7 @@
 // The chart: a row a host, packets in the row of who sent them; arcs to who gets them on a layer above.
 
 import { lowerBound } from "./data.js";
-import { arc, fit, shape } from "./marks.js";
+import { arc, beginning, fit, fitting, shape } from "./marks.js";
 import { Rows } from "./rows.js";
 import { bytes, count, duration, things } from "./text.js";
 
@@ -24,6 +24,8 @@ export class Chart {
     this.hidden = new Set();
     this.hover = null;
     this.rows = new Rows(page.scene, page.source);
+    // What stands beside rows, by host: as much of its name as there is room for.
+    this.labels = new Map();
     this.filter("");
     this.scroller.addEventListener("scroll", () => page.redraw());
     this.#pointer();
@@ -56,7 +58,8 @@ export class Chart {
     context.font = this.#font();
     // The date stands below the names.
     let widest = 94;
-    for (const host of this.rows.list.slice(0, 2000)) widest = Math.max(widest, context.measureText(this.rows.name(host)).width);
+    for (const host of this.rows.list.slice(0, 2000)) widest = Math.max(widest, context.measureText(beginning(this.rows.name(host))).width);
+    this.labels.clear();
     this.left = Math.ceil(Math.min(widest + 18, 250, width * 0.4));
     this.plot = Math.max(50, width - this.left - 12);
     const fitting = (height - AXIS) / Math.max(1, this.rows.list.length);
@@ -116,7 +119,7 @@ export class Chart {
       context.fillRect(this.left, Math.round(y + line), this.plot, 1);
       const host = list[row];
       context.fillStyle = (words.length > 0 && !matched[host]) || host === this.rows.others ? colours.muted : colours.ink;
-      this.#label(context, this.rows.name(host), y);
+      this.#label(context, host, y);
     }
     context.restore();
 
@@ -148,13 +151,9 @@ export class Chart {
     this.drawOverlay();
   }
 
-  #label(context, name, y) {
-    const room = this.left - 14;
-    let text = name;
-    if (context.measureText(text).width > room) {
-      while (text.length > 1 && context.measureText(`${text}…`).width > room) text = text.slice(0, -1);
-      text += "…";
-    }
+  #label(context, host, y) {
+    let text = this.labels.get(host);
+    if (text === undefined) this.labels.set(host, (text = fitting(context, this.rows.name(host), this.left - 14)));
     context.textAlign = "right";
     context.fillText(text, this.left - 10, y);
     context.textAlign = "left";

@@ -13,6 +13,26 @@ export function palette() {
   };
 }
 
+// Characters of a name that are measured: more have no room beside rows, and a browser lays out all of a text to measure it.
+const MOST_MEASURED = 200;
+
+export const beginning = (text) => (text.length > MOST_MEASURED ? text.slice(0, MOST_MEASURED) : text);
+
+// As much of a text as `room` holds, one letter at least, and `…` in place of the rest.
+export function fitting(context, text, room) {
+  const start = beginning(text);
+  if (start === text && context.measureText(text).width <= room) return text;
+  const letters = [...start];
+  const cut = (length) => `${letters.slice(0, length).join("")}…`;
+  let [fits, over] = [1, letters.length + 1];
+  while (over - fits > 1) {
+    const middle = (fits + over) >> 1;
+    if (context.measureText(cut(middle)).width <= room) fits = middle;
+    else over = middle;
+  }
+  return cut(fits);
+}
+
 // A packet of a class, as a path about x, y.
 export function shape(context, kind, x, y, r) {
   switch (kind) {
