@@ -19,6 +19,9 @@ const GRACE: Duration = Duration::from_secs(3);
 
 static SIGNAL: AtomicI32 = AtomicI32::new(0);
 
+/// The process is being ended at once.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
 /// Stops `progress` when a signal comes.
 pub(crate) fn watch(progress: &Arc<Progress>) -> anyhow::Result<()> {
     let progress = Arc::clone(progress);
@@ -55,8 +58,17 @@ pub(crate) fn listen(grace: Duration, stop: impl Fn() + Send + 'static) -> anyho
 
 /// Ends the process. What is half-written has a temporary name, under which nothing stays.
 pub(crate) fn end(signal: i32) -> ! {
+    ENDING.store(true, Ordering::SeqCst);
     remove_unfinished();
     std::process::exit(128 + signal)
+}
+
+/// Does not return once the process is being [ended](end): what a run meets from then on, it meets because its files go, and if it left
+/// first, some would stay, and the exit code would not be the signal's.
+pub(crate) fn give_way() {
+    while ENDING.load(Ordering::SeqCst) {
+        thread::park();
+    }
 }
 
 /// A signal has come.
@@ -67,4 +79,24 @@ pub(crate) fn came() -> bool {
 /// 130 after SIGINT, 143 after SIGTERM, 129 after SIGHUP.
 pub(crate) fn exit_code() -> u8 {
     u8::try_from(128 + SIGNAL.load(Ordering::Relaxed)).unwrap_or(130)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Nothing else in these tests asks whether the process ends.
+    #[test]
+    fn who_fails_while_the_process_is_ended_does_not_leave_first() {
+        give_way();
+        ENDING.store(true, Ordering::SeqCst);
+        let (left, leaves) = mpsc::channel();
+        thread::spawn(move || {
+            give_way();
+            left.send(())
+        });
+        assert_eq!(leaves.recv_timeout(Duration::from_millis(200)), Err(mpsc::RecvTimeoutError::Timeout));
+    }
 }

@@ -163,6 +163,7 @@ pub(crate) fn main() -> ExitCode {
                 .map(|()| Exit::Ok)
         }
     };
+    interrupt::give_way();
     match done {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => fail(&error),

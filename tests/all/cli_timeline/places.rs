@@ -149,6 +149,43 @@ fn a_killed_run_is_cleared_away_by_the_next() {
     assert_eq!(timeline(&["--check", dir.path().join("out").to_str().unwrap()]).code, Some(0));
 }
 
+/// A second signal ends a run while it writes: it loses its files, which is no failure of its own, and all of them go.
+#[cfg(unix)]
+#[test]
+fn a_run_that_is_ended_while_it_writes_exits_by_its_signal() {
+    use std::fmt::Write;
+    let dir = tempfile::tempdir().unwrap();
+    let mut table = String::from("timestamp,src_ip,dst_ip,src_port,dst_port,flags,length\n");
+    for n in 0..8000_i64 {
+        let host = format!("10.{}.{}.{}", n >> 16, n >> 8 & 255, n & 255);
+        writeln!(table, "{},{host},192.0.2.1,1000,80,2,60", 1_700_000_000_000_000 + n).unwrap();
+    }
+    file(dir.path(), "a.csv", table.as_bytes());
+    let under_way = || {
+        let entries = std::fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.path());
+        let lists = entries.flat_map(|folder| ["v5.0", ""].map(|part| folder.join(part).join("indices/flow_list")));
+        lists.filter_map(|list| std::fs::read_dir(list).ok()).map(Iterator::count).sum::<usize>()
+    };
+    for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 129)] {
+        let mut run = command(["timeline", "-q", "a.csv", "-o", "out", "--layout", "3.3+5.0"]);
+        let mut child = run.current_dir(dir.path()).stderr(Stdio::null()).spawn().unwrap();
+        while under_way() == 0 && child.try_wait().unwrap().is_none() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let kill = ["INT", signal].map(|signal| format!("kill -{signal} {}", child.id())).join("; sleep 0.02; ");
+        std::process::Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status().unwrap();
+        let ended = child.wait().unwrap().code();
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().map(|entry| entry.file_name()).collect();
+        if ended == Some(0) {
+            // It was quicker.
+            assert_eq!(left.len(), 2);
+            std::fs::remove_dir_all(dir.path().join("out")).unwrap();
+        } else {
+            assert_eq!((ended, left), (Some(code), vec!["a.csv".into()]), "{signal}");
+        }
+    }
+}
+
 /// What is written into a timeline would make it none, and nothing would replace it any more.
 #[test]
 fn a_place_inside_a_timeline_is_refused() {
