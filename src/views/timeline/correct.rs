@@ -209,8 +209,8 @@ impl Correct {
 
     /// Takes the next TCP packet in the order of time.
     fn take(&mut self, packet: Packet, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
-        let [src, dst] = [(packet.src, packet.src_port), (packet.dst, packet.dst_port)];
-        let (ends, from) = if dst < src { ([dst, src], 1) } else { ([src, dst], 0) };
+        let src = (packet.src, packet.src_port);
+        let (ends, from) = ends(&packet);
         let segment = segment(&packet);
         let at = self.place(ends, packet.time);
         let live = &self.rows[at];
@@ -325,7 +325,7 @@ fn slot_time(microseconds: i64) -> i64 {
 }
 
 /// What the states are told of a packet. Numbers of a CSV are modulo 2^32.
-fn segment(packet: &Packet) -> Segment {
+pub(super) fn segment(packet: &Packet) -> Segment {
     Segment {
         flags: packet.flags.unwrap_or(0) as u8,
         seq: packet.seq as u32,
@@ -334,39 +334,43 @@ fn segment(packet: &Packet) -> Segment {
     }
 }
 
-impl Live {
-    /// The flow, of whose packets these are the bytes.
-    fn flow(self, bytes: Vec<u8>, by_timeout: bool, hosts: &Hosts) -> Flow {
-        let mut packets = Packed::new(bytes, &self.before, self.ends);
-        // Some came too late to be put in order before, as where files overlap in time: now all are there.
-        let mut again = self.before.goes_back().then(Connection::default);
-        let mut extent: Option<(usize, i64, i64)> = None;
-        let (mut asked, mut answered) = (None, [None; 2]);
-        let mut unexplained = [0_u64; Verdict::ALL.len()];
-        packets.tell(|place, Placed { packet, from, verdict }| {
-            let verdict = match &mut again {
-                Some(connection) => connection.take(*from, &segment(packet)),
-                None => *verdict,
-            };
-            let (first, start, _) = extent.unwrap_or((*from, packet.time, packet.time));
-            extent = Some((first, start, packet.time));
-            match verdict {
-                Verdict::Syn => _ = asked.get_or_insert(place),
-                Verdict::SynAck => _ = answered[*from].get_or_insert(place),
-                _ => {}
-            }
-            unexplained[verdict as usize] += u64::from(verdict.phase().is_none());
-            ControlFlow::Continue(verdict)
-        });
-        let outcome = again.as_ref().unwrap_or(&self.connection).outcome();
-        let (first, start, end) = extent.unwrap_or_default();
-        let why = Verdict::ALL.into_iter().map(Verdict::name).zip(unexplained).filter(|(_, packets)| *packets > 0);
+/// What the verdicts of a flow's packets leave behind, in their order.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// Packets so far, as far as their number fits.
+    places: u32,
+    /// Who sent the first.
+    first: usize,
+    /// The first SYN, and each side's first SYN+ACK.
+    asked: Option<u32>,
+    answered: [Option<u32>; 2],
+    unexplained: [u64; Verdict::ALL.len()],
+}
+
+impl Course {
+    /// Takes the verdict of the next packet, from one end or the other.
+    pub(super) fn add(&mut self, from: usize, verdict: Verdict) {
+        let place = self.places;
+        if place == 0 {
+            self.first = from;
+        }
+        self.places = place.saturating_add(1);
+        match verdict {
+            Verdict::Syn => _ = self.asked.get_or_insert(place),
+            Verdict::SynAck => _ = self.answered[from].get_or_insert(place),
+            _ => {}
+        }
+        self.unexplained[verdict as usize] += u64::from(verdict.phase().is_none());
+    }
+
+    /// What a flow between these ends came to. What its packets alone tell is not in it.
+    pub(super) fn end(self, connection: &Connection, ends: &[End; 2]) -> Flow {
+        let outcome = connection.outcome();
+        let why = Verdict::ALL.into_iter().map(Verdict::name).zip(self.unexplained).filter(|(_, packets)| *packets > 0);
         // The responder's, if both answer.
         let [begins, answers] = outcome.initiator.map_or([1, 0], |end| [end, 1 - end]);
         Flow {
-            number: self.number,
-            key: self.key(hosts),
-            sides: Some(self.sides(outcome.initiator, first)),
+            sides: Some(sides(ends, outcome.initiator, self.first)),
             guessed: outcome.initiator.is_none(),
             state: outcome.state,
             close: outcome.close,
@@ -375,38 +379,71 @@ impl Live {
             data: outcome.data,
             closing: outcome.closing,
             ongoing: outcome.ongoing,
+            expected_seq: outcome.expected_seq.map(i64::from),
+            expected_ack: outcome.expected_ack.map(i64::from),
+            invalid_packet: outcome.invalid.and_then(|packet| u32::try_from(packet).ok()),
+            syn_packet: self.asked,
+            syn_ack_packet: self.answered[answers].or(self.answered[begins]),
+            unexplained: why.collect(),
+            ..Flow::default()
+        }
+    }
+}
+
+/// Who began a flow, by the SYN, or else by ports, or else by who spoke first.
+fn sides(ends: &[End; 2], initiator: Option<usize>, first: usize) -> Sides {
+    let [low, high] = *ends;
+    let by_port = match low.1.cmp(&high.1) {
+        std::cmp::Ordering::Less => 1,
+        std::cmp::Ordering::Equal => first,
+        std::cmp::Ordering::Greater => 0,
+    };
+    let end = initiator.unwrap_or(by_port);
+    let [(initiator, initiator_port), (responder, responder_port)] = [ends[end], ends[1 - end]];
+    Sides { initiator, responder, initiator_port, responder_port }
+}
+
+/// The ends of a packet, the lower first, and which of them sent it.
+pub(super) fn ends(packet: &Packet) -> ([End; 2], usize) {
+    let [src, dst] = [(packet.src, packet.src_port), (packet.dst, packet.dst_port)];
+    if dst < src { ([dst, src], 1) } else { ([src, dst], 0) }
+}
+
+impl Live {
+    /// The flow, of whose packets these are the bytes.
+    fn flow(self, bytes: Vec<u8>, by_timeout: bool, hosts: &Hosts) -> Flow {
+        let mut packets = Packed::new(bytes, &self.before, self.ends);
+        // Some came too late to be put in order before, as where files overlap in time: now all are there.
+        let mut again = self.before.goes_back().then(Connection::default);
+        let mut extent: Option<(i64, i64)> = None;
+        let mut course = Course::default();
+        packets.tell(|_, Placed { packet, from, verdict }| {
+            let verdict = match &mut again {
+                Some(connection) => connection.take(*from, &segment(packet)),
+                None => *verdict,
+            };
+            extent = Some((extent.map_or(packet.time, |(start, _)| start), packet.time));
+            course.add(*from, verdict);
+            ControlFlow::Continue(verdict)
+        });
+        let (start, end) = extent.unwrap_or_default();
+        Flow {
+            number: self.number,
+            key: self.key(hosts),
             by_timeout,
             start,
             end,
             total_packets: self.packets,
             total_bytes: self.bytes,
             behind: self.behind,
-            expected_seq: outcome.expected_seq.map(i64::from),
-            expected_ack: outcome.expected_ack.map(i64::from),
-            invalid_packet: outcome.invalid.and_then(|packet| u32::try_from(packet).ok()),
-            syn_packet: asked,
-            syn_ack_packet: answered[answers].or(answered[begins]),
             packets: packets.into(),
-            unexplained: why.collect(),
+            ..course.end(again.as_ref().unwrap_or(&self.connection), &self.ends)
         }
     }
 
     fn key(&self, hosts: &Hosts) -> String {
         let [a, b] = self.ends.map(|(host, port)| [hosts.name(host), ":", itoa::Buffer::new().format(port)].concat());
         if a <= b { [&a, "-", &b].concat() } else { [&b, "-", &a].concat() }
-    }
-
-    /// Who began it, by the SYN, or else by ports, or else by who spoke first.
-    fn sides(&self, initiator: Option<usize>, first: usize) -> Sides {
-        let [low, high] = self.ends;
-        let by_port = match low.1.cmp(&high.1) {
-            std::cmp::Ordering::Less => 1,
-            std::cmp::Ordering::Equal => first,
-            std::cmp::Ordering::Greater => 0,
-        };
-        let end = initiator.unwrap_or(by_port);
-        let [(initiator, initiator_port), (responder, responder_port)] = [self.ends[end], self.ends[1 - end]];
-        Sides { initiator, responder, initiator_port, responder_port }
     }
 }
 

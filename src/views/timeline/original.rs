@@ -232,7 +232,7 @@ fn key(a: End, b: End, hosts: &Hosts) -> String {
 }
 
 /// The step that a packet takes; the one that breaks off the handshake is the last.
-fn walk(flow: &mut Flow, place: u32, packet: &Packet) -> ControlFlow<Verdict, Verdict> {
+pub(super) fn walk(flow: &mut Flow, place: u32, packet: &Packet) -> ControlFlow<Verdict, Verdict> {
     if flow.state == State::Invalid {
         return ControlFlow::Continue(NO_STEP);
     }
@@ -334,7 +334,7 @@ fn refuse(flow: &mut Flow, place: u32, reason: Reason) -> Option<Verdict> {
 }
 
 /// Says what a flow came to, when all its packets are known.
-fn judge(flow: &mut Flow) {
+pub(super) fn judge(flow: &mut Flow) {
     match flow.state {
         State::Establishing => {
             flow.state = State::Invalid;

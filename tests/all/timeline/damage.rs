@@ -259,7 +259,9 @@ fn each_kind_of_damage_to_chunks_is_found() {
         edit(&dir.path().join(file), "\"initiator\":\"a\"", "\"initiator\":null");
     }
     let findings = check(dir.path()).unwrap();
-    assert!(findings.is_clean() && findings.hidden[0].starts_with("1 flows of which nobody knows"), "{findings:#?}");
+    assert!(findings.hidden[0].starts_with("1 flows of which nobody knows"), "{findings:#?}");
+    let [problem] = &findings.problems[..] else { panic!("{findings:#?}") };
+    assert!(problem.contains("initiator is null, and by its packets \"a\""), "its SYN tells: {problem}");
 }
 
 /// Two folders, of versions 2.0 and 5.0, of a flow that the original breaks off at its third packet, of five, and of a datagram behind it.

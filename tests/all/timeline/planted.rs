@@ -12,6 +12,8 @@ use pcap_compactor::views::timeline::correct::Settings;
 use pcap_compactor::views::timeline::original::{Options, Original};
 use pcap_compactor::views::timeline::{Choice, Correct, Hosts, Machine, Mode, Packet, TimelineSink};
 
+use serde_json::{Value, json};
+
 use super::{ACK, End, FIN, PSH, RST, START, SYN, sent};
 
 /// What is written down of a network.
@@ -484,6 +486,148 @@ fn damage_of_version_3_is_told() {
 #[test]
 fn damage_of_version_5_is_told() {
     all_is_told(2);
+}
+
+/// Changes the entry of a flow and the flow alike.
+type Lie = Box<dyn Fn(&mut Value, &mut Value)>;
+
+/// The same, by what is written down here.
+type Change = fn(&mut Value, &mut Value);
+
+/// What is said of a flow, changed alike in index and file.
+fn lies() -> Vec<(String, Lie)> {
+    let mut lies: Vec<(String, Lie)> = Vec::new();
+    let states =
+        ["new", "establishing", "established", "data_transfer", "ongoing", "closed", "closing", "aborted", "invalid"];
+    let closes = [json!("graceful"), json!("abortive"), json!("open"), json!("invalid"), Value::Null];
+    let reasons =
+        ["invalid_synack", "invalid_ack", "rst_during_handshake", "incomplete_no_synack", "incomplete_no_ack"];
+    let values = [
+        ("state", states.map(Value::from).to_vec()),
+        ("closeType", closes.to_vec()),
+        ("invalidReason", reasons.map(Value::from).into_iter().chain([Value::Null]).collect()),
+        ("establishmentComplete", vec![json!(true), json!(false)]),
+        ("dataTransferStarted", vec![json!(true), json!(false)]),
+        ("closingStarted", vec![json!(true), json!(false)]),
+        ("id", vec![json!("flow_999999"), json!("flow_000000"), json!("flow_1"), json!("one"), json!("flow_0000001")]),
+    ];
+    for (name, values) in values {
+        for value in values {
+            let what = format!("{name} {value}");
+            lies.push((what, Box::new(move |entry, flow| (entry[name], flow[name]) = (value.clone(), value.clone()))));
+        }
+    }
+    let more: [(&str, Change); 16] = [
+        ("ongoing turned", |entry, flow| {
+            let is = entry["ongoing"] == true;
+            entry["ongoing"] = json!(!is);
+            if is { _ = flow.as_object_mut().unwrap().remove("ongoing") } else { flow["ongoing"] = json!(true) }
+        }),
+        ("the ends swapped", |entry, flow| {
+            for of in [entry, flow] {
+                for (a, b) in [("initiator", "responder"), ("initiatorPort", "responderPort")] {
+                    let (of_a, of_b) = (of[a].clone(), of[b].clone());
+                    (of[a], of[b]) = (of_b, of_a);
+                }
+            }
+        }),
+        ("the last data is ack_data", |_, flow| renamed(flow, "dataTransfer", "ack_data", "Data Acknowledgment")),
+        ("the last ack_data is data", |_, flow| renamed(flow, "dataTransfer", "data", "Data Transfer")),
+        ("the last of closing is rst", |_, flow| renamed(flow, "closing", "rst", "Connection Aborted")),
+        ("the last of closing is fin", |_, flow| renamed(flow, "closing", "fin", "Close Request")),
+        ("the last of closing is ack_close", |_, flow| renamed(flow, "closing", "ack_close", "Close Acknowledgment")),
+        ("no handshake step", |entry, flow| dropped(entry, flow, "establishment", "establishment_packets")),
+        ("a data step less", |entry, flow| dropped(entry, flow, "dataTransfer", "data_transfer_packets")),
+        ("a closing step less", |entry, flow| dropped(entry, flow, "closing", "closing_packets")),
+        ("a data step in closing", |entry, flow| {
+            let Some(mut step) = flow["phases"]["dataTransfer"].as_array_mut().unwrap().pop() else { return };
+            (step["phase"], step["description"]) = (json!("ack_close"), json!("Close Acknowledgment"));
+            flow["phases"]["closing"].as_array_mut().unwrap().push(step);
+            entry["data_transfer_packets"] = json!(entry["data_transfer_packets"].as_i64().unwrap() - 1);
+            entry["closing_packets"] = json!(entry["closing_packets"].as_i64().unwrap() + 1);
+        }),
+        ("no invalidPacket", |_, flow| flow["invalidPacket"] = Value::Null),
+        ("another invalidPacket", |_, flow| flow["invalidPacket"] = flow["packets"][0].clone()),
+        ("the last as invalidPacket", |_, flow| {
+            flow["invalidPacket"] = flow["packets"].as_array().unwrap().last().unwrap().clone();
+        }),
+        ("another reason", |_, flow| {
+            let Some(unexplained) = flow.get_mut("unexplained").and_then(Value::as_object_mut) else { return };
+            let Some(first) = unexplained.keys().next().cloned() else { return };
+            let n = unexplained.remove(&first).unwrap();
+            let other = if first == "after_close" { "keep_alive" } else { "after_close" };
+            unexplained.insert(other.into(), n);
+        }),
+        ("a reason that there is not", |_, flow| {
+            let Some(unexplained) = flow.get_mut("unexplained").and_then(Value::as_object_mut) else { return };
+            let Some(first) = unexplained.keys().next().cloned() else { return };
+            let n = unexplained.remove(&first).unwrap();
+            unexplained.insert("cosmic_rays".into(), n);
+        }),
+    ];
+    lies.extend(more.into_iter().map(|(what, lie)| (what.to_owned(), Box::new(lie) as Lie)));
+    lies
+}
+
+/// Gives the last step of a phase another name.
+fn renamed(flow: &mut Value, phase: &str, name: &str, description: &str) {
+    if let Some(step) = flow["phases"][phase].as_array_mut().unwrap().last_mut() {
+        (step["phase"], step["description"]) = (json!(name), json!(description));
+    }
+}
+
+/// Takes the first step of a phase out; its packet is then one that nobody explains.
+fn dropped(entry: &mut Value, flow: &mut Value, phase: &str, count: &str) {
+    let steps = flow["phases"][phase].as_array_mut().unwrap();
+    if steps.is_empty() {
+        return;
+    }
+    steps.remove(0);
+    entry[count] = json!(entry[count].as_i64().unwrap() - 1);
+    if let Some(unexplained) = flow.get_mut("unexplained").and_then(Value::as_object_mut) {
+        let n = unexplained.get("retransmission").and_then(Value::as_i64).unwrap_or(0);
+        unexplained.insert("retransmission".into(), json!(n + 1));
+    }
+}
+
+/// An index and a file that agree may still say of a flow what its packets do not.
+#[test]
+fn what_index_and_file_say_alike_is_held_against_the_packets() {
+    let mut missed = Vec::new();
+    for mode in [Mode::Correct, Mode::Original] {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = &write(dir.path(), &tape(), mode)[0];
+        let index_path = folder.join("flows/flows_index.json");
+        let read = |path: &Path| serde_json::from_str::<Value>(&std::fs::read_to_string(path).unwrap()).unwrap();
+        let index = read(&index_path);
+        let entries = index.as_array().unwrap();
+        let mut planted = 0;
+        for (at, entry) in entries.iter().enumerate() {
+            let path = folder.join("flows").join(entry["chunk_file"].as_str().unwrap());
+            let file = read(&path);
+            let place = entry["chunk_index"].as_u64().unwrap() as usize;
+            for (what, lie) in lies() {
+                let (mut entry, mut flow) = (entry.clone(), file[place].clone());
+                lie(&mut entry, &mut flow);
+                if (&entry, &flow) == (&entries[at], &file[place]) {
+                    continue;
+                }
+                planted += 1;
+                let (mut lying_index, mut lying_file) = (index.clone(), file.clone());
+                (lying_index[at], lying_file[place]) = (entry, flow);
+                std::fs::write(&index_path, lying_index.to_string()).unwrap();
+                std::fs::write(&path, lying_file.to_string()).unwrap();
+                if check(folder).unwrap().is_clean() {
+                    missed.push(format!("{mode:?} {}: {what}", entries[at]["id"]));
+                }
+            }
+            std::fs::write(&index_path, index.to_string()).unwrap();
+            std::fs::write(&path, file.to_string()).unwrap();
+        }
+        assert!(planted > 300, "{planted}");
+        assert!(check(folder).unwrap().is_clean());
+    }
+    assert!(missed.is_empty(), "{} lies are believed:\n{}", missed.len(), missed.join("\n"));
 }
 
 /// What is packed and called so is inflated as by the viewer.

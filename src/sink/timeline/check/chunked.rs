@@ -263,6 +263,8 @@ impl Record for Entry {
 struct Walk<'s> {
     sums: &'s mut Sums,
     ids: HashSet<u64>,
+    /// The highest number of a flow.
+    highest: i64,
     /// The file that is open, its name, and how many flows were read of it.
     array: Option<Array<Text>>,
     file: String,
@@ -277,7 +279,8 @@ struct Walk<'s> {
 impl<'s> Walk<'s> {
     fn new(sums: &'s mut Sums) -> Walk<'s> {
         let ids = HashSet::new();
-        Walk { sums, ids, array: None, file: String::new(), place: 0, files: 0, most: 0, unlisted: 0, nobody: 0 }
+        let (array, file) = (None, String::new());
+        Walk { sums, ids, highest: 0, array, file, place: 0, files: 0, most: 0, unlisted: 0, nobody: 0 }
     }
 
     /// How many flows the index has, how many files, and how many flows the longest of these.
@@ -311,6 +314,11 @@ impl<'s> Walk<'s> {
                 }
             }
         }
+        // Flows are numbered from 1, and no two have a number.
+        if self.highest > flows {
+            let what = format_args!("it has {flows} flows, and one has number {}", self.highest);
+            folder.problem(INDEX, what, "viewers name flows otherwise than they were numbered");
+        }
         if !by_start && !as_in_files {
             let what = "flows are neither in the order of their starts nor in that of their files";
             folder.findings.note(INDEX, what, "viewers list them so");
@@ -337,6 +345,10 @@ impl<'s> Walk<'s> {
         let here = format!("flow {number}, {}", entry["id"]);
         if !self.ids.insert(print(&entry["id"].to_string())) {
             folder.problem(INDEX, format_args!("{here}: the id is another's"), "viewers take one flow for the other");
+        }
+        match entry["id"].as_str().and_then(numbered) {
+            Some(number) => self.highest = self.highest.max(number),
+            None => folder.problem(INDEX, format_args!("{here}: the id has no number"), "viewers name the flow so"),
         }
         short_form(folder.findings, &here, entry);
         self.nobody += u64::from(entry["initiator"].is_null() || entry["responder"].is_null());
@@ -413,6 +425,14 @@ impl<'s> Walk<'s> {
         while self.stranger(folder) {}
         self.most = self.most.max(i64::try_from(self.place).unwrap_or(i64::MAX));
     }
+}
+
+/// The number of a flow, from 1: behind `flow_`, in six digits or more.
+fn numbered(id: &str) -> Option<i64> {
+    let digits = id.strip_prefix("flow_")?;
+    let is_spelled =
+        digits.bytes().all(|byte| byte.is_ascii_digit()) && (digits.len() == 6 || !digits.starts_with('0'));
+    digits.parse().ok().filter(|&number| is_spelled && digits.len() >= 6 && number > 0)
 }
 
 /// What is wrong with an entry of the index by itself.

@@ -1,8 +1,12 @@
-//! A flow of version 2.0 in its file: against its entry in the index, and against itself. Its packets are read one by one.
+//! A flow of version 2.0 in its file: against its entry in the index, and against itself. Its packets are read one by one, and gone through as
+//! by the machine that made it: of a flow that is otherwise in order, all that is said has to be what its packets come to. Which machine that
+//! was tells `unexplained`, which the original's flows do not have.
+
+use std::cell::Cell;
 
 use hashbrown::HashMap;
 use serde::de::MapAccess;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::findings::{Findings, short};
 use super::packets::{Sums, Told, key};
@@ -10,7 +14,9 @@ use super::stream::{Elements, Held, Members, Object, plain};
 use super::{flow_row, print};
 use crate::sink::timeline::flow_bins::KINDS;
 use crate::sink::timeline::flows::description;
+use crate::views::timeline::again::Again;
 use crate::views::timeline::correct::UNEXPLAINED;
+use crate::views::timeline::{Close, Mode, Packet, Phase, Reason};
 
 /// What index and file have both.
 const BOTH: [&str; 16] = [
@@ -42,6 +48,9 @@ const PHASES: [(&str, &str, &[&str]); 3] = [
     ("closing", "closing_packets", &["fin", "ack_close", "rst"]),
 ];
 
+/// The same, as machines have them.
+const PHASES_OF_MACHINES: [Phase; 3] = [Phase::Establishment, Phase::DataTransfer, Phase::Closing];
+
 /// The reasons for which the original lists no packet behind the one that they are about.
 const BROKEN_OFF: [&str; 2] = ["invalid_synack", "invalid_ack"];
 
@@ -57,6 +66,8 @@ pub(super) struct Flow<'s> {
     steps: [Vec<(u64, u8)>; 3],
     phases: usize,
     packets: Listed,
+    /// Its packets gone through by each machine.
+    again: [Again; 2],
     /// What is wrong with its packets first.
     wrong: Option<String>,
 }
@@ -72,6 +83,8 @@ struct Listed {
 
     /// The ends of the first.
     key: String,
+    /// Its hosts.
+    hosts: [String; 2],
     /// Its ports, and its pair of hosts in the order of their text.
     ports: [i64; 2],
     pair: String,
@@ -82,7 +95,8 @@ struct Listed {
 impl<'s> Flow<'s> {
     pub(super) fn new(sums: &'s mut Sums, held: Held) -> Flow<'s> {
         let (steps, packets) = (Default::default(), Listed::default());
-        Flow { sums, held, rest: Map::new(), steps, phases: 0, packets, wrong: None }
+        let again = [Mode::Correct, Mode::Original].map(Again::new);
+        Flow { sums, held, rest: Map::new(), steps, phases: 0, packets, again, wrong: None }
     }
 
     /// Takes a packet of the list.
@@ -105,6 +119,7 @@ impl<'s> Flow<'s> {
         if listed.key.is_empty() {
             listed.key.clone_from(&ends);
             listed.ports = [packet.src_port, packet.dst_port];
+            listed.hosts = [packet.src.to_owned(), packet.dst.to_owned()];
             listed.pair = format!("{}<->{}", packet.src.min(packet.dst), packet.src.max(packet.dst));
         }
         let up = packet.src <= packet.dst;
@@ -128,6 +143,22 @@ impl<'s> Flow<'s> {
         if !payload.is_null() && !payload.as_i64().is_some_and(|n| (0..=packet.length).contains(&n)) {
             return Err(format!("seg_len is {payload} of {} bytes", packet.length));
         }
+        let number = |name| value[name].as_i64().ok_or_else(|| format!("{name} is {}", value[name]));
+        let host = |name: &str| u32::from(name != listed.hosts[0]);
+        let packet = Packet {
+            time: packet.time,
+            src: host(packet.src),
+            dst: host(packet.dst),
+            src_port: packet.src_port,
+            dst_port: packet.dst_port,
+            flags: Some(packet.flags),
+            seq: number("seq_num")?,
+            ack: number("ack_num")?,
+            length: packet.length,
+            payload: payload.as_u64().and_then(|n| u32::try_from(n).ok()),
+            protocol: Some(6),
+        };
+        self.again.iter_mut().for_each(|again| again.take(&packet));
         Ok(())
     }
 
@@ -210,13 +241,17 @@ impl Members for Phases<'_, '_> {
 
 /// Compares a flow with its entry; how many packets it counts and rightly does not list.
 pub(super) fn compare(findings: &mut Findings, file: &str, flow: Flow<'_>, entry: &Value) -> u64 {
-    let Flow { sums, rest, steps, phases, packets, wrong, .. } = flow;
+    let Flow { sums, rest, steps, phases, packets, again, wrong, .. } = flow;
     let flow = Value::Object(rest);
     let here = short(&flow["id"]);
     for name in BOTH.into_iter().chain(ALONE).filter(|name| flow.get(name).is_none()) {
         findings.lacks(file, name, &here);
     }
-    let mut tell = |kind: &str, what: &str| findings.of_kind(kind, file, format_args!("{here}: {what}"), THEN);
+    let is_sound = Cell::new(wrong.is_none());
+    let mut tell = |kind: &str, what: &str| {
+        is_sound.set(false);
+        findings.of_kind(kind, file, format_args!("{here}: {what}"), THEN);
+    };
     for name in BOTH {
         if flow[name] != entry[name] {
             tell(name, &format!("{name} is {}, and {} in the index", flow[name], entry[name]));
@@ -248,7 +283,79 @@ pub(super) fn compare(findings: &mut Findings, file: &str, flow: Flow<'_>, entry
     let places = places(&mut tell, &steps, &packets);
     alone(&mut tell, &flow, &steps, &places, &packets);
     ends(&mut tell, &flow, &packets);
-    totals(&mut tell, &flow, &steps, &packets, sums)
+    let unlisted = totals(&mut tell, &flow, &steps, &packets, sums);
+    if is_sound.get() {
+        course(&mut tell, &flow, &steps, &packets, again);
+    }
+    unlisted
+}
+
+/// What a flow comes to by its packets.
+fn course(
+    tell: &mut impl FnMut(&str, &str),
+    flow: &Value,
+    steps: &[Vec<(u64, u8)>; 3],
+    packets: &Listed,
+    [correct, original]: [Again; 2],
+) {
+    let is_correct = flow["unexplained"].is_object();
+    let again = if is_correct { correct } else { original };
+    let listed = again.taken() as u64;
+    if listed < packets.count {
+        tell("broken off", &format!("it lists packets behind packet {listed}, with which its handshake was given up"));
+        return;
+    }
+    let (is, steps_of) = again.end();
+    let host = |of: Option<u32>| of.map_or(Value::Null, |host| json!(packets.hosts[host.min(1) as usize]));
+    let mut members = vec![
+        ("state", json!(is.state.name())),
+        ("closeType", json!(is.close.map(Close::name))),
+        ("invalidReason", json!(is.reason.map(Reason::name))),
+        ("establishmentComplete", json!(is.established)),
+        ("dataTransferStarted", json!(is.data)),
+        ("closingStarted", json!(is.closing)),
+        ("ongoing", if is.ongoing { json!(true) } else { Value::Null }),
+        ("initiator", host(is.sides.map(|sides| sides.initiator))),
+        ("responder", host(is.sides.map(|sides| sides.responder))),
+        ("initiatorPort", json!(is.sides.map(|sides| sides.initiator_port))),
+        ("responderPort", json!(is.sides.map(|sides| sides.responder_port))),
+        ("expectedSeqNum", json!(is.expected_seq)),
+        ("expectedAckNum", json!(is.expected_ack)),
+    ];
+    if is_correct {
+        members.push(("initiator_guessed", if is.guessed { json!(true) } else { Value::Null }));
+        let unexplained = is.unexplained.iter().map(|&(why, n)| (why.to_owned(), json!(n)));
+        members.push(("unexplained", Value::Object(unexplained.collect())));
+    }
+    for (name, is) in members.into_iter().filter(|(name, is)| flow[*name] != *is) {
+        tell(name, &format!("{name} is {}, and by its packets {is}", flow[name]));
+    }
+    for (name, place) in
+        [("invalidPacket", is.invalid_packet), ("synPacket", is.syn_packet), ("synAckPacket", is.syn_ack_packet)]
+    {
+        let says = Some(&flow[name]).filter(|packet| !packet.is_null()).map(|packet| print(&packet.to_string()));
+        if says != place.and_then(|place| packets.prints.get(place as usize)).copied() {
+            let is = place.map_or_else(|| "none".to_owned(), |place| format!("packet {place}"));
+            tell(name, &format!("{name} is not what it is by its packets, {is}"));
+        }
+    }
+    for (((title, _, names), phase), says) in PHASES.into_iter().zip(PHASES_OF_MACHINES).zip(steps) {
+        let are = steps_of(phase);
+        let is_step = |((print, name), (place, is)): (&(u64, u8), &(usize, &str))| {
+            packets.prints.get(*place) == Some(print) && names.get(usize::from(*name)) == Some(is)
+        };
+        let alike = says.iter().zip(&are).take_while(|pair| is_step(*pair)).count();
+        let said = says.get(alike).map_or("not there", |(_, name)| names.get(usize::from(*name)).unwrap_or(&"unknown"));
+        match are.get(alike) {
+            Some((place, name)) => {
+                tell(title, &format!("step {alike} of {title} is {said}, and by its packets {name}, packet {place}"));
+            }
+            None if says.len() > alike => {
+                tell(title, &format!("step {alike} of {title} is {said}, and by its packets there is none"));
+            }
+            None => {}
+        }
+    }
 }
 
 /// Where the packets of steps are in the list, by phase, up to one that is no packet of its own or not in the order of the list. Packets that
