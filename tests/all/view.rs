@@ -375,6 +375,32 @@ fn what_was_cut_or_left_out_is_on_the_page_and_in_the_saved_one() {
     assert!(facts.contains("manifest.json"), "{facts}");
 }
 
+/// A folder that somebody named by mistake may have thousands of files: a few are named, and what is wrong stands where it is seen.
+#[test]
+fn of_many_files_that_are_no_captures_a_few_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("etc");
+    fs::create_dir(&folder).unwrap();
+    for n in 0..40 {
+        file(&folder, &format!("{n}.conf"), b"a = 1\n");
+        let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        packed.write_all(b"a page of a manual").unwrap();
+        file(&folder, &format!("{n}.7.gz"), &packed.finish().unwrap());
+    }
+    let page = dir.path().join("page.html");
+    let ran = run(["view".as_ref(), folder.as_os_str(), "--save".as_ref(), page.as_os_str()]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let lines: Vec<&str> = ran.said.lines().collect();
+    assert!(lines.len() <= 13, "{ran:?}");
+    assert_eq!(lines.iter().filter(|line| line.ends_with(" more like these")).count(), 2, "{ran:?}");
+    assert!(lines.contains(&"and 35 more like these"), "{ran:?}");
+    assert!(lines.last().unwrap().ends_with("/etc: no timeline folder, and no capture that can be read"), "{ran:?}");
+    // Of few, all are.
+    fs::read_dir(&folder).unwrap().skip(4).for_each(|entry| fs::remove_file(entry.unwrap().path()).unwrap());
+    let ran = run(["view".as_ref(), folder.as_os_str(), "--save".as_ref(), page.as_os_str()]);
+    assert!(!ran.said.contains(" more like these"), "{ran:?}");
+}
+
 /// A column of an answer; of numbers of 64 bits where they are that.
 fn column(answer: &Value, name: &str) -> Vec<f64> {
     let (kind, text) = answer[name].as_object().unwrap().iter().next().unwrap();

@@ -23,7 +23,7 @@ use pcap_compactor::{Engine, Input};
 
 use super::http::Server;
 use super::progress::Bar;
-use super::summary::{complaints, findings, is_capture, overlap};
+use super::summary::{findings, is_capture, overlap};
 use super::text::{self, count, things};
 use super::units::{named, weight};
 use super::{Exit, Shared, Usage, interrupt, say};
@@ -189,23 +189,37 @@ fn captures(
     let total = found.bytes();
     let inputs: Vec<_> = found.units.into_iter().flat_map(|unit| unit.inputs).map(Input::from).collect();
     if inputs.is_empty() {
-        found.failed.iter().for_each(|error| say(&error.to_string()));
+        say_few(&found.failed.iter().map(ToString::to_string).collect::<Vec<_>>());
         return Ok(None);
     }
-    warnings.iter().for_each(|line| say(line));
-    left_out.iter().filter(|_| !shared.quiet).for_each(|line| say(line));
+    say_few(&warnings);
+    if !shared.quiet {
+        say_few(&left_out);
+    }
     let bar = Bar::show(progress, move || total, shared.quiet);
     let engine = Engine::builder().progress(Arc::clone(progress));
     let job = TimelineJob::new(Selection::default()).engine(engine);
     let (report, outcome) = job.run(inputs, &mut Correct::default(), scene)?;
     drop(bar);
-    let exit = exit.max(complaints(&report, &outcome, shared.quiet));
+    let (lines, damage) = findings(&report, &outcome, shared.quiet);
+    say_few(&lines);
+    let exit = exit.max(damage);
     overlap(&report).iter().filter(|_| !shared.quiet).for_each(|line| say(line));
     if !report.files.iter().any(|file| is_capture(&file.capture)) {
         bail!("{}: no timeline folder, and no capture that can be read", input.display());
     }
     warnings.extend(findings(&report, &outcome, false).0);
     Ok(Some((Origin::of_captures(warnings, &left_out, &report, &outcome), exit)))
+}
+
+/// Says the first of lines that are alike, and how many more there are: a folder that is none of captures has very many, and the page has
+/// room for more of them.
+fn say_few(lines: &[String]) {
+    const FEW: usize = 5;
+    lines.iter().take(FEW).for_each(|line| say(line));
+    if lines.len() > FEW {
+        say(&format!("and {} more like these", count((lines.len() - FEW) as u64)));
+    }
 }
 
 fn listen(port: u16) -> anyhow::Result<Server> {
