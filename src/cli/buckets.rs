@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::ValueEnum;
 use pcap_compactor::Input;
-use pcap_compactor::capture::Input as Source;
+use pcap_compactor::capture::{Input as Source, Status};
 #[cfg(feature = "tables")]
 use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::ledger::{Amount, Outcome};
@@ -43,7 +43,8 @@ use super::{Exit, Shared, Usage, interrupt, say, stdout};
 A bucket is a stretch of time. Its row says how many packets went in and out, of which kinds, how many flows began, what DNS \
 was asked, and how many destinations there were. Rows come in order of time, each as soon as its bucket is over; of several widths in the order in which buckets end, the narrower \
 first, but where packets come late or gaps are longer than --gap-limit: there rows of a narrower width may come behind those of wider ones. Of `-` alone, a signal \
-such as Ctrl-C ends the input: the last rows and the metrics are written, and the exit code tells of the signal (130).
+such as Ctrl-C ends the input: the last rows and the metrics are written, and the exit code tells of the signal (130). That the input then ends \
+inside a record, or has none, is no damage.
 
 Examples:
   pcap-compactor buckets capture.pcap > buckets.jsonl                        # 100 ms each
@@ -144,6 +145,30 @@ struct Done {
     reports: Vec<Report>,
     outcome: Outcome,
     counts: BucketCounts,
+    /// A signal has ended the stream that it read.
+    ended: bool,
+}
+
+impl Done {
+    fn new(reports: Vec<Report>, outcome: Outcome, counts: BucketCounts) -> Done {
+        Done { reports, outcome, counts, ended: false }
+    }
+
+    /// Takes it that a signal has ended the stream. It does so inside a record, or before the first, which is no damage: nobody is told of it
+    /// but by the metrics.
+    fn end(&mut self) {
+        self.ended = true;
+        for file in self.reports.iter_mut().flat_map(|report| &mut report.files) {
+            if matches!(file.capture.status, Status::Truncated | Status::Empty) {
+                file.capture.status = Status::Complete;
+            }
+        }
+    }
+}
+
+/// Whether all that is read is standard input.
+fn is_stream(found: &Found) -> bool {
+    found.units.iter().flat_map(|unit| &unit.inputs).all(|input| matches!(input, Source::Stdin))
 }
 
 /// Runs `buckets`.
@@ -181,8 +206,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     found.spare([place].into_iter().chain(stats_file).collect::<Vec<Named>>(), &[])?;
     let progress = Arc::new(Progress::default());
     // A stream goes on until somebody ends it, and its rows are whole then.
-    let of_stream = found.units.iter().flat_map(|unit| &unit.inputs).all(|input| matches!(input, Source::Stdin));
-    if of_stream {
+    if is_stream(&found) {
         interrupt::end_streams()?
     } else {
         interrupt::watch(&progress)?
@@ -192,9 +216,8 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let done = into_place(args, found, &progress)?;
     drop(bar);
-    let ended = of_stream && interrupt::came();
-    let exit = close(args, &done, exit, began.elapsed(), shared, ended)?;
-    if ended { Err(pcap_compactor::Error::from(pcap_compactor::ErrorKind::Stopped).into()) } else { Ok(exit) }
+    let exit = close(args, &done, exit, began.elapsed(), shared)?;
+    if done.ended { Err(interrupt::Ended.into()) } else { Ok(exit) }
 }
 
 impl Args {
@@ -375,6 +398,22 @@ fn write<W: Write + Send>(
     args: &Args,
     found: Found,
     progress: &Arc<Progress>,
+    out: W,
+    name: &Path,
+    header: bool,
+) -> anyhow::Result<(W, Done)> {
+    let is_stream = is_stream(&found);
+    let (out, mut done) = write_rows(args, found, progress, out, name, header)?;
+    if is_stream && interrupt::came() {
+        done.end();
+    }
+    Ok((out, done))
+}
+
+fn write_rows<W: Write + Send>(
+    args: &Args,
+    found: Found,
+    progress: &Arc<Progress>,
     mut out: W,
     name: &Path,
     header: bool,
@@ -389,7 +428,7 @@ fn write<W: Write + Send>(
         }
         let outcome = Outcome { kept: report.total.intake.accepted, ..Outcome::default() };
         let counts = BucketCounts { rows: counts.rows, ..BucketCounts::default() };
-        return Ok((out, Done { reports: vec![report], outcome, counts }));
+        return Ok((out, Done::new(vec![report], outcome, counts)));
     }
     let units: Vec<Unit> = units.collect();
     let sensors = units.iter().any(|unit| unit.sensor.is_some());
@@ -437,11 +476,11 @@ fn done<W>(reports: Vec<Report>, (out, metrics): (W, Option<OwnedMetrics<BucketC
     let metrics = metrics.as_ref().map(OwnedMetrics::borrow);
     let outcome = metrics.as_ref().map_or_else(Outcome::default, |metrics| metrics.outcome);
     let counts = metrics.map_or_else(BucketCounts::default, |metrics| metrics.counts);
-    (out, Done { reports, outcome, counts })
+    (out, Done::new(reports, outcome, counts))
 }
 
-/// Says what the run came to; one that a signal has `ended` may have come to nothing.
-fn close(args: &Args, done: &Done, exit: Exit, took: Duration, shared: &Shared, ended: bool) -> anyhow::Result<Exit> {
+/// Says what the run came to; one that a signal has ended may have come to nothing.
+fn close(args: &Args, done: &Done, exit: Exit, took: Duration, shared: &Shared) -> anyhow::Result<Exit> {
     let (mut sum, mut exit, mut outcome) = (Sum::default(), exit, done.outcome);
     for report in &done.reports {
         // What it says of late packets is about hours.
@@ -458,7 +497,7 @@ fn close(args: &Args, done: &Done, exit: Exit, took: Duration, shared: &Shared, 
         say(&format!("{late} came when their bucket had left; --reorder says how long one waits"));
         exit = exit.max(Exit::Partial);
     }
-    if sum.captures == 0 && !ended {
+    if sum.captures == 0 && !done.ended {
         anyhow::bail!("none of the inputs is a capture that can be read");
     }
     if let Some(path) = &args.writing.stats {

@@ -1,6 +1,7 @@
 //! A clean stop: the first SIGINT, SIGTERM or SIGHUP asks the run to end at its next batch, the second ends it at once. Of a stream whose
 //! normal end that is, it ends the input instead, and the run with it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
@@ -70,6 +71,18 @@ pub(crate) fn give_way() {
         thread::park();
     }
 }
+
+/// A signal has ended a stream, which is how streams end: there is nothing to say, and the exit code tells of the signal.
+#[derive(Debug)]
+pub(crate) struct Ended;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ended by a signal")
+    }
+}
+
+impl std::error::Error for Ended {}
 
 /// A signal has come.
 pub(crate) fn came() -> bool {

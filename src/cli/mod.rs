@@ -180,6 +180,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
         // Whoever read our output has seen enough.
         return ExitCode::from(141);
     }
+    if error.is::<interrupt::Ended>() {
+        return ExitCode::from(interrupt::exit_code());
+    }
     let code = match kind {
         Some(ErrorKind::Stopped) => interrupt::exit_code(),
         Some(ErrorKind::Invariant(_)) => 4,

@@ -179,6 +179,41 @@ fn a_signal_ends_a_stream_and_its_rows_are_whole() {
     }
 }
 
+/// A signal ends a stream where it stands, inside a record or before the first byte: that is no damage, so nobody complains, and what there is
+/// is written.
+#[cfg(unix)]
+#[test]
+fn a_stream_that_a_signal_cuts_is_not_damaged() {
+    let whole = pcap(&[0, 100, 1200].map(|ms| udp(START + ms * MS, 1)));
+    for (bytes, packets) in [(&whole[..whole.len() - 5], 2), (&whole[..10], 0), (&[][..], 0)] {
+        for quiet in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let place = folder.path().join("out.jsonl");
+            let arguments = ["buckets", "-", "--every", "1s", "-o", place.to_str().unwrap()];
+            let mut run = command(arguments.into_iter().chain(quiet.then_some("-q")));
+            let mut child = run.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+            let mut stdin = child.stdin.take().unwrap();
+            stdin.write_all(bytes).unwrap();
+            stdin.flush().unwrap();
+            while std::fs::read_dir(folder.path()).unwrap().next().is_none() {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            let kill = std::process::Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status();
+            assert!(kill.unwrap().success());
+            let ended = child.wait_with_output().unwrap();
+            let said = String::from_utf8(ended.stderr).unwrap();
+            assert_eq!(ended.status.code(), Some(130), "{said}");
+            let complains = ["truncated", "empty", "stopped"].iter().any(|word| said.contains(word));
+            assert!(!complains && said.is_empty() == quiet, "{said}");
+            let text = std::fs::read_to_string(&place).unwrap();
+            let rows: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let counted: u64 = rows.iter().filter_map(|row| row["pkts_unknown"].as_u64()).sum();
+            assert_eq!((counted, &rows.last().unwrap()["type"]), (packets, &Value::from("metrics")), "{text}");
+            drop(stdin);
+        }
+    }
+}
+
 /// Where every other time is wild, buckets leave when too many are open; every packet is counted.
 #[test]
 fn open_buckets_are_bounded() {
