@@ -39,18 +39,12 @@ use super::{Exit, Shared, Usage, interrupt, say, taken};
 A table of packets is CSV with the columns timestamp (microseconds since 1970), src_ip, dst_ip, src_port, dst_port, flags (decimal) \
 and length, and maybe seq_num, ack_num, protocol and seg_len (bytes of payload); others are passed over. It may be inside gzip or zstd. \
 Several are read as one stream, in their order. A row that no packet can be of (a port of 70000, say, or too few cells) is left out, counted \
-and named; --mode original takes it as it is. packets.csv of version 2.0 makes the same timeline as the capture that it is of; that of \
---mode original does so but for TCP packets whose header was cut, whose flags are INVALID there and come back as NONE, since the original \
-reads no flag_type.
+and named. packets.csv of version 2.0 makes the same timeline as the capture that it is of; it has packets in the order in which they were \
+captured, or stand in tables, whatever their times.
 
---mode original does what tcp_data_loader_streaming.py of TimeArcs does, its mistakes included, byte for byte. There a flow ends where \
-a read chunk does, so its result depends on --read-rows. Three things are not as there. It lets pandas guess one type for a column of a \
-chunk of --read-rows rows, here cells are read one by one: a column that holds both numbers and text differs (`1` is then a name beside \
-names, and `2.0` no number beside text). And of a row with more cells than the header it loses the chunk, here the row alone. A table without flags is refused, which there are \
-UNKNOWN. Other columns that are not there are 0 or no address, as there, and told (exit code 3), as are times that are \
-clearly no microseconds, and names with commas or quotes, which viewers of 2.0 do not read. A protocol is a number: `TCP` in its column is in no flow, as there; --mode correct knows names.
-
-packets.csv of version 2.0 has packets in the order in which they were captured, or stand in tables, whatever their times.
+TCP packets with port 0 are in flows, too, but with --mode original. That mode does what tcp_data_loader_streaming.py of TimeArcs does, its mistakes \
+included, byte for byte: a flow ends where a read chunk does, so its result depends on --read-rows. What it takes of a table that is refused or left out \
+without it is told (exit code 3). docs/timeline-original.md has where it differs, which is little.
 
 Examples:
   pcap-compactor timeline capture.pcap -o out                         # as TCP is; `pcap-compactor view out` shows it
