@@ -50,7 +50,8 @@
 //!
 //! # Memory
 //!
-//! Of a live flow there is a state of fixed size, and its packets in about twelve bytes each; beyond a budget these go to a temporary file.
+//! Of a live flow there is a state of fixed size, and its packets, SYNs that are held back included, in about twelve bytes each; beyond a budget
+//! these go to a temporary file.
 //! When it ends, its packets are all in memory, still packed: sinks unpack one after the other. Those of a flow in which times go
 //! back, as of files that overlap, are put in order first, for which each takes 112 bytes more for that moment.
 
@@ -135,14 +136,23 @@ struct Live {
     connection: Connection,
     before: Before,
     waiting: Waiting,
-    /// SYNs that may begin the next flow.
-    held: Vec<Packet>,
+    held: Option<Box<Held>>,
     /// The latest time, of SYNs that are held back too.
     last: i64,
     packets: u64,
     bytes: i64,
     /// Packets that came behind later ones.
     behind: u64,
+}
+
+/// SYNs of one side and number that may begin the next flow: at least one.
+#[derive(Debug)]
+struct Held {
+    from: usize,
+    number: u32,
+    count: usize,
+    before: Before,
+    waiting: Waiting,
 }
 
 /// The machine.
@@ -209,7 +219,6 @@ impl Correct {
 
     /// Takes the next TCP packet in the order of time.
     fn take(&mut self, packet: Packet, hosts: &Hosts, sink: &mut dyn TimelineSink) -> Result<()> {
-        let src = (packet.src, packet.src_port);
         let (ends, from) = ends(&packet);
         let segment = segment(&packet);
         let at = self.place(ends, packet.time);
@@ -218,26 +227,23 @@ impl Correct {
         if self.rows[at].number != 0 && packet.time > self.deadline(&self.rows[at]) {
             self.end(at, !self.rows[at].connection.is_over(), hosts, sink)?;
         }
-        if let Some(syn) = self.rows[at].held.first() {
-            let (number, other_side) = (syn.seq as u32, (syn.src, syn.src_port) != src);
-            if other_side && self.rows[at].connection.answers(from, &segment, number) {
-                let held = std::mem::take(&mut self.rows[at].held);
+        if let Some(held) = &self.rows[at].held {
+            let other_side = held.from != from;
+            if other_side && self.rows[at].connection.answers(from, &segment, held.number) {
+                let held = self.no_longer_held(at)?;
                 self.end(at, false, hosts, sink)?;
                 for syn in held {
-                    self.add(at, &syn, 1 - from, &self::segment(&syn))?;
+                    self.add(at, &syn.packet, syn.from, &self::segment(&syn.packet))?;
                 }
-            } else if other_side || number != segment.seq || self.rows[at].held.len() == HELD {
+            } else if other_side || held.number != segment.seq || held.count == HELD {
                 self.keep_held(at)?;
             }
         }
         match self.rows[at].connection.begins_anew(from, &segment) {
             Anew::Yes => self.end(at, false, hosts, sink)?,
             Anew::Perhaps => {
-                let live = &mut self.rows[at];
-                live.last = live.last.max(packet.time);
-                live.behind += behind;
-                live.held.push(packet);
-                return Ok(());
+                self.rows[at].behind += behind;
+                return self.hold(at, &packet, from);
             }
             Anew::No => {}
         }
@@ -259,17 +265,47 @@ impl Correct {
         live.last = live.last.max(packet.time);
         live.packets += 1;
         live.bytes = live.bytes.saturating_add(packet.length);
-        if self.spill.grown(live.waiting.bytes.len() - before) {
-            self.spill.put_away(self.rows.iter_mut().map(|live| &mut live.waiting))?;
+        let grown = live.waiting.bytes.len() - before;
+        self.grown(grown)
+    }
+
+    /// Holds a SYN back.
+    fn hold(&mut self, at: u32, syn: &Packet, from: usize) -> Result<()> {
+        let live = &mut self.rows[at];
+        live.last = live.last.max(syn.time);
+        let (number, before, waiting) = (syn.seq as u32, Before::default(), Waiting::default());
+        let held = live.held.get_or_insert_with(|| Box::new(Held { from, number, count: 0, before, waiting }));
+        let before = held.waiting.bytes.len();
+        let placed = Placed { packet: *syn, from, verdict: Verdict::UnexpectedSyn };
+        held.before.write(&placed, &mut held.waiting.bytes);
+        held.count += 1;
+        let grown = held.waiting.bytes.len() - before;
+        self.grown(grown)
+    }
+
+    /// Counts bytes of packets, and puts all away where they are too many.
+    fn grown(&mut self, by: usize) -> Result<()> {
+        if !self.spill.grown(by) {
+            return Ok(());
         }
-        Ok(())
+        self.spill.put_away(self.rows.iter_mut().flat_map(|live| {
+            let held = live.held.as_mut().map(|held| &mut held.waiting);
+            [Some(&mut live.waiting), held].into_iter().flatten()
+        }))
+    }
+
+    /// The SYNs that were held back until now.
+    fn no_longer_held(&mut self, at: u32) -> Result<Vec<Placed>> {
+        let Some(mut held) = self.rows[at].held.take() else { return Ok(Vec::new()) };
+        let bytes = self.spill.take(&mut held.waiting)?;
+        let (mut rest, mut before) = (&bytes[..], Before::default());
+        Ok(std::iter::from_fn(|| before.read(&mut rest)).collect())
     }
 
     /// SYNs that nobody answered are of the flow in which they came.
     fn keep_held(&mut self, at: u32) -> Result<()> {
-        for syn in std::mem::take(&mut self.rows[at].held) {
-            let from = usize::from((syn.src, syn.src_port) == self.rows[at].ends[1]);
-            self.add(at, &syn, from, &segment(&syn))?;
+        for syn in self.no_longer_held(at)? {
+            self.add(at, &syn.packet, syn.from, &segment(&syn.packet))?;
         }
         Ok(())
     }
@@ -479,5 +515,61 @@ impl Machine for Correct {
         (self.places, self.rows, self.free) = (HashMap::new(), Rows::default(), Vec::new());
         self.deadlines = Deadlines::default();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nobody;
+
+    impl TimelineSink for Nobody {
+        fn packet(&mut self, _: &Packet, _: &Hosts) -> Result<()> {
+            Ok(())
+        }
+        fn flow(&mut self, _: &Flow, _: &Hosts) -> Result<()> {
+            Ok(())
+        }
+        fn finish(&mut self, _: &Hosts) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A SYN that is held back is a packet like others, and of many flows they would be most of what is in memory.
+    #[test]
+    fn what_is_held_back_is_of_the_budget() {
+        const BUDGET: usize = 4096;
+        let mut hosts = Hosts::default();
+        let [client, server] = ["10.0.0.1", "10.0.0.2"].map(|name| hosts.number(name));
+        let settings = Settings { budget: BUDGET, reorder: 0, ..Settings::default() };
+        let mut machine = Correct::new(settings);
+        let mut put_away = 0;
+        for n in 0..200_i64 {
+            // Open, and then asked for anew.
+            for (number, flags) in [(1, 16), (9000, 2), (9000, 2), (9000, 2)] {
+                let packet = Packet {
+                    time: n,
+                    src: client,
+                    dst: server,
+                    src_port: 1000 + n,
+                    dst_port: 80,
+                    flags: Some(flags),
+                    seq: number,
+                    ack: 1,
+                    length: 60,
+                    payload: Some(u32::from(flags == 16)),
+                    protocol: Some(6),
+                };
+                machine.packet(packet, &hosts, &mut Nobody).unwrap();
+                let held = |live: &Live| live.held.as_ref().map_or(0, |held| held.waiting.bytes.len());
+                let bytes: usize = machine.rows.iter().map(|(_, live)| live.waiting.bytes.len() + held(live)).sum();
+                assert!(bytes <= BUDGET, "{bytes}");
+                put_away += usize::from(bytes == 0);
+            }
+        }
+        assert!(machine.rows.iter().filter(|(_, live)| live.held.is_some()).count() >= 190);
+        assert!(put_away >= 2, "{put_away}");
+        machine.finish(&hosts, &mut Nobody).unwrap();
     }
 }
