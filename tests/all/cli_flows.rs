@@ -231,7 +231,8 @@ fn the_readme_counts_the_columns_as_the_schema_does() {
     let payload = rows.iter().filter(|row| group(row).expect("it is of a group").is_payload()).count();
     let default = rows.iter().filter(|row| row[4] == "yes").count();
     let readme = include_str!("../../README.md");
-    let counts = format!("There are {default} columns by default, {} in all:", rows.len() - payload);
+    let counts =
+        format!("There are {default} columns by default, {} in all without those of payload:", rows.len() - payload);
     assert!(readme.contains(&counts), "{counts}");
     if cfg!(feature = "payload") {
         assert!(readme.contains(&format!("in {payload} columns")), "{payload}");

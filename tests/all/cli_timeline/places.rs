@@ -181,7 +181,9 @@ fn a_run_that_is_ended_while_it_writes_exits_by_its_signal() {
             assert_eq!(left.len(), 2);
             std::fs::remove_dir_all(dir.path().join("out")).unwrap();
         } else {
-            assert_eq!((ended, left), (Some(code), vec!["a.csv".into()]), "{signal}");
+            // Two that come while the system writes are told by their numbers, and then the second is that of the higher.
+            assert!(ended == Some(code) || ended == Some(130), "{signal}: {ended:?}");
+            assert_eq!(left, ["a.csv"], "{signal}");
         }
     }
 }
