@@ -11,6 +11,7 @@
 //! Times are microseconds since 1970, as viewers in JavaScript need them: nanoseconds are beyond 2^53. Nanoseconds of a capture are
 //! rounded down.
 
+#[cfg(feature = "cli")]
 pub(crate) mod again;
 mod apart;
 mod cells;
