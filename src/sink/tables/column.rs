@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use arrow_array::builder::{
-    ArrayBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, ListBuilder, StringBuilder,
-    TimestampNanosecondBuilder,
+    ArrayBuilder, BooleanBuilder, FixedSizeBinaryBuilder, Float64Builder, Int64Builder, ListBuilder, PrimitiveBuilder,
+    StringBuilder, TimestampNanosecondBuilder,
 };
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType};
 
+use super::block;
 use super::schema::{Addresses, Style, time};
 use crate::sink::jsonl::{self, Times};
 use crate::time::NS_PER_SECOND;
@@ -30,6 +31,16 @@ pub(super) enum Column {
     TextLists(ListBuilder<StringBuilder>),
     TimeLists(ListBuilder<TimestampNanosecondBuilder>),
     ListsOfTextLists(ListBuilder<ListBuilder<StringBuilder>>),
+}
+
+/// What a column's cells are on their way to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Integer,
+    Float,
+    Time,
+    /// No number; its cells go there one by one.
+    Other,
 }
 
 /// A cell is not of its column's kind.
@@ -70,13 +81,28 @@ impl Column {
         }
     }
 
-    /// Appends a cell; how many items it has.
-    #[inline]
+    pub(super) fn form(&self) -> Form {
+        match self {
+            Column::Integers(_) => Form::Integer,
+            Column::Floats(_) => Form::Float,
+            Column::Times(_) => Form::Time,
+            _ => Form::Other,
+        }
+    }
+
+    /// Appends numbers of its form; a bit of `absent` is 1 where there is none. Columns of [`Form::Other`] take none.
+    pub(super) fn append(&mut self, numbers: &[u64], absent: u64) {
+        match self {
+            Column::Integers(integers) => extend(integers, numbers, absent, u64::cast_signed),
+            Column::Floats(floats) => extend(floats, numbers, absent, f64::from_bits),
+            Column::Times(times) => extend(times, numbers, absent, u64::cast_signed),
+            _ => {}
+        }
+    }
+
+    /// Appends a cell of a column of [`Form::Other`]; how many items a list has.
     pub(super) fn push(&mut self, cell: &Cell<'_>) -> Result<usize, Stranger> {
         match self {
-            Column::Floats(floats) => float(floats, cell)?,
-            Column::Integers(integers) => integer(integers, cell)?,
-            Column::Times(times) => time_of(times, cell)?,
             Column::Flags(flags) => match cell {
                 Cell::Flag(flag) => flags.append_value(*flag),
                 Cell::Absent => flags.append_null(),
@@ -90,7 +116,7 @@ impl Column {
             },
             lists => return lists.push_list(cell),
         }
-        Ok(1)
+        Ok(0)
     }
 
     fn push_list(&mut self, cell: &Cell<'_>) -> Result<usize, Stranger> {
@@ -100,30 +126,34 @@ impl Column {
                     values.append_slice(items);
                     Ok(())
                 }
-                cell => each(cell, |cell| integer(values, cell)),
+                cell => each(cell, |cell| Ok(values.append_option(integer(cell)?))),
             })?,
             Column::FloatLists(lists) => fill(lists, cell, |values, cell| match cell {
                 Cell::Floats(items) => {
                     values.append_slice(items);
                     Ok(())
                 }
-                Cell::Numbers(items) => items.iter().try_for_each(|n| float(values, &Cell::Integer(*n))),
-                cell => each(cell, |cell| float(values, cell)),
+                Cell::Numbers(items) => {
+                    items.iter().for_each(|n| values.append_value(*n as f64));
+                    Ok(())
+                }
+                cell => each(cell, |cell| Ok(values.append_option(float(cell)?))),
             })?,
             Column::TextLists(lists) => fill(lists, cell, |values, cell| each(cell, |cell| item(values, cell)))?,
-            Column::TimeLists(lists) => fill(lists, cell, |values, cell| each(cell, |cell| time_of(values, cell)))?,
+            Column::TimeLists(lists) => {
+                fill(lists, cell, |values, cell| each(cell, |cell| Ok(values.append_option(time_of(cell)?))))?
+            }
             Column::ListsOfTextLists(lists) => fill(lists, cell, |inner, cell| {
                 each(cell, |cell| fill(inner, cell, |values, cell| each(cell, |cell| item(values, cell))))
             })?,
             _ => return Err(Stranger),
         }
-        let items = match cell {
+        Ok(match cell {
             Cell::Numbers(items) => items.len(),
             Cell::Floats(items) => items.len(),
             Cell::List(items) => items.len(),
             _ => 0,
-        };
-        Ok(1 + items)
+        })
     }
 
     /// What was appended; it is empty then. If as much is to follow, there is room for that again: growing would copy all, for every
@@ -198,44 +228,60 @@ fn each(cell: &Cell<'_>, put: impl FnMut(&Cell<'_>) -> Put) -> Put {
     }
 }
 
+/// Appends numbers, each made from its 64 bits.
+fn extend<T: ArrowPrimitiveType>(
+    builder: &mut PrimitiveBuilder<T>,
+    numbers: &[u64],
+    absent: u64,
+    number: fn(u64) -> T::Native,
+) {
+    let mut all = [T::Native::default(); block::ROWS];
+    let all = &mut all[..numbers.len()];
+    all.iter_mut().zip(numbers).for_each(|(to, bits)| *to = number(*bits));
+    if absent == 0 {
+        builder.append_slice(all);
+    } else {
+        let is_there: [bool; block::ROWS] = std::array::from_fn(|row| absent >> row & 1 == 0);
+        builder.append_values(all, &is_there[..all.len()]);
+    }
+}
+
 /// A whole number. Where one is missing, dialects have text without a character.
 #[inline]
-fn integer(values: &mut Int64Builder, cell: &Cell<'_>) -> Put {
+pub(super) fn integer(cell: &Cell<'_>) -> Result<Option<i64>, Stranger> {
     match cell {
-        Cell::Count(n) => values.append_value(i64::try_from(*n).map_err(|_| Stranger)?),
-        Cell::Integer(n) | Cell::Span(n) => values.append_value(*n),
-        Cell::Flag(flag) => values.append_value((*flag).into()),
-        Cell::Absent => values.append_null(),
-        Cell::Text(text) if text.is_empty() => values.append_null(),
-        _ => return Err(Stranger),
+        Cell::Count(n) => i64::try_from(*n).map(Some).map_err(|_| Stranger),
+        Cell::Integer(n) | Cell::Span(n) => Ok(Some(*n)),
+        Cell::Flag(flag) => Ok(Some((*flag).into())),
+        Cell::Absent => Ok(None),
+        Cell::Text(text) if text.is_empty() => Ok(None),
+        _ => Err(Stranger),
     }
-    Ok(())
 }
 
 /// A number; a length of time in seconds. Where it is missing or none, dialects have text: no character, or `NaN` and `Infinity`.
 #[inline]
-fn float(values: &mut Float64Builder, cell: &Cell<'_>) -> Put {
+pub(super) fn float(cell: &Cell<'_>) -> Result<Option<f64>, Stranger> {
     match cell {
-        Cell::Float(n) => values.append_value(*n),
-        Cell::Count(n) => values.append_value(*n as f64),
-        Cell::Integer(n) => values.append_value(*n as f64),
-        Cell::Span(ns) => values.append_value(*ns as f64 / NS_PER_SECOND as f64),
-        Cell::Absent => values.append_null(),
-        Cell::Text(text) if text.is_empty() => values.append_null(),
-        Cell::Text(text) => values.append_value(text.parse().map_err(|_| Stranger)?),
-        _ => return Err(Stranger),
+        Cell::Float(n) => Ok(Some(*n)),
+        Cell::Count(n) => Ok(Some(*n as f64)),
+        Cell::Integer(n) => Ok(Some(*n as f64)),
+        Cell::Span(ns) => Ok(Some(*ns as f64 / NS_PER_SECOND as f64)),
+        Cell::Absent => Ok(None),
+        Cell::Text(text) if text.is_empty() => Ok(None),
+        Cell::Text(text) => text.parse().map(Some).map_err(|_| Stranger),
+        _ => Err(Stranger),
     }
-    Ok(())
 }
 
+/// A point in time, in nanoseconds since 1970.
 #[inline]
-fn time_of(values: &mut TimestampNanosecondBuilder, cell: &Cell<'_>) -> Put {
+pub(super) fn time_of(cell: &Cell<'_>) -> Result<Option<i64>, Stranger> {
     match cell {
-        Cell::Time(time) => values.append_value(time.0),
-        Cell::Absent => values.append_null(),
-        _ => return Err(Stranger),
+        Cell::Time(time) => Ok(Some(time.0)),
+        Cell::Absent => Ok(None),
+        _ => Err(Stranger),
     }
-    Ok(())
 }
 
 /// A text of a list.

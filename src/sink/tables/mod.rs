@@ -14,6 +14,7 @@
 //! or machine: equal records are equal bytes.
 
 pub mod about;
+mod block;
 pub mod buckets;
 mod column;
 pub mod file;
