@@ -126,7 +126,7 @@ impl Column {
                     values.append_slice(items);
                     Ok(())
                 }
-                cell => each(cell, |cell| Ok(values.append_option(integer(cell)?))),
+                cell => each(cell, |cell| integer(cell).map(|item| values.append_option(item))),
             })?,
             Column::FloatLists(lists) => fill(lists, cell, |values, cell| match cell {
                 Cell::Floats(items) => {
@@ -137,12 +137,12 @@ impl Column {
                     items.iter().for_each(|n| values.append_value(*n as f64));
                     Ok(())
                 }
-                cell => each(cell, |cell| Ok(values.append_option(float(cell)?))),
+                cell => each(cell, |cell| float(cell).map(|item| values.append_option(item))),
             })?,
             Column::TextLists(lists) => fill(lists, cell, |values, cell| each(cell, |cell| item(values, cell)))?,
-            Column::TimeLists(lists) => {
-                fill(lists, cell, |values, cell| each(cell, |cell| Ok(values.append_option(time_of(cell)?))))?
-            }
+            Column::TimeLists(lists) => fill(lists, cell, |values, cell| {
+                each(cell, |cell| time_of(cell).map(|item| values.append_option(item)))
+            })?,
             Column::ListsOfTextLists(lists) => fill(lists, cell, |inner, cell| {
                 each(cell, |cell| fill(inner, cell, |values, cell| each(cell, |cell| item(values, cell))))
             })?,

@@ -11,27 +11,30 @@ use crate::app::notes::Body;
 use crate::error::Result;
 use crate::scan::summary::ScanSummary;
 use crate::sink::{Metrics, Sink};
-use crate::views::flows::columns::Kind::{self, Address, Duration, Float, Integer, Integers, Text, Texts, Time};
+use crate::views::flows::columns::Kind;
 use crate::views::flows::{Cell, FeatureColumn};
 use crate::views::groups::GroupRecord;
 
-/// A column, and where its cells are from.
-type Column<R> = (FeatureColumn, fn(&R) -> Cell<'_>);
+/// Columns of a record, each with where its cells are from, and what appends them to a row. That is written out column by column: what a
+/// cell is is known where it is taken then.
+macro_rules! columns {
+    ($list:ident, $put:ident, $record:ty: $(column($name:literal, $kind:ident, $unit:literal, $about:literal, $cell:expr),)*) => {
+        const $list: &[FeatureColumn] =
+            &[$(FeatureColumn { name: $name, kind: Kind::$kind, unit: $unit, about: $about }),*];
 
-const fn column<R>(
-    name: &'static str,
-    kind: Kind,
-    unit: &'static str,
-    about: &'static str,
-    cell: fn(&R) -> Cell<'_>,
-) -> Column<R> {
-    (FeatureColumn { name, kind, unit, about }, cell)
+        fn $put(record: &$record, rows: &mut Rows) {
+            $(
+                let cell: fn(&$record) -> Cell<'_> = $cell;
+                rows.cell(&cell(record));
+            )*
+        }
+    };
 }
 
 /// The sensor, which a record does not have, and is the first column.
 const SENSOR: FeatureColumn = FeatureColumn {
     name: "sensor",
-    kind: Text,
+    kind: Kind::Text,
     unit: "",
     about: "where it was seen; nothing where sensors do not run apart",
 };
@@ -45,7 +48,7 @@ fn texts<'t>(texts: impl Iterator<Item = &'t str>) -> Cell<'t> {
 }
 
 #[rustfmt::skip]
-const GROUPS: &[Column<GroupRecord>] = &[
+columns! { GROUPS, put_group, GroupRecord:
     column("src_ip", Address, "", "the client", |g| g.key.src_ip.into()),
     column("dst_ip", Address, "", "the server", |g| g.key.dst_ip.into()),
     column("dst_port", Integer, "", "the server's port; 0 where the protocol has none", |g| g.key.dst_port.into()),
@@ -92,10 +95,10 @@ const GROUPS: &[Column<GroupRecord>] = &[
     column("window_end", Time, "s", "first instant behind the window", |g| g.window.end.into()),
     column("flows", Integer, "flows", "5-tuples inside, protocol number included", |g| g.flows.into()),
     column("direction", Text, "", "the weakest evidence that told the client of any of them", |g| g.direction.name().into()),
-];
+}
 
 #[rustfmt::skip]
-const SCANS: &[Column<ScanSummary>] = &[
+columns! { SCANS, put_scan, ScanSummary:
     column("src_ip", Address, "", "the scanner", |s| s.src_ip.into()),
     column("window_start", Time, "s", "first instant of the window", |s| s.window.start.into()),
     column("window_end", Time, "s", "first instant behind the window", |s| s.window.end.into()),
@@ -115,10 +118,10 @@ const SCANS: &[Column<ScanSummary>] = &[
     column("groups", Integer, "groups", "groups that it stands for", |s| s.groups.into()),
     column("packets", Integer, "packets", "packets that it stands for", |s| s.amount.packets.into()),
     column("bytes", Integer, "bytes", "bytes that it stands for, by the configured measure", |s| s.bytes.into()),
-];
+}
 
-fn list<R>(columns: &[Column<R>]) -> Vec<FeatureColumn> {
-    [SENSOR].into_iter().chain(columns.iter().map(|(column, _)| *column)).collect()
+fn list(columns: &[FeatureColumn]) -> Vec<FeatureColumn> {
+    [SENSOR].iter().chain(columns).copied().collect()
 }
 
 /// The columns of groups.
@@ -135,8 +138,8 @@ pub fn scan_columns() -> Vec<FeatureColumn> {
 
 /// Records of a kind as rows.
 #[derive(Debug)]
-pub struct RecordRows<R: 'static> {
-    columns: &'static [Column<R>],
+pub struct RecordRows<R> {
+    put: fn(&R, &mut Rows),
     sensor: Option<String>,
     rows: Rows,
 }
@@ -145,7 +148,7 @@ impl RecordRows<GroupRecord> {
     /// Groups as rows.
     #[must_use]
     pub fn groups(style: Style, about: &About) -> RecordRows<GroupRecord> {
-        RecordRows::of(GROUPS, style, about)
+        RecordRows::of(GROUPS, put_group, style, about)
     }
 }
 
@@ -153,15 +156,15 @@ impl RecordRows<ScanSummary> {
     /// Scan summaries as rows.
     #[must_use]
     pub fn scans(style: Style, about: &About) -> RecordRows<ScanSummary> {
-        RecordRows::of(SCANS, style, about)
+        RecordRows::of(SCANS, put_scan, style, about)
     }
 }
 
 impl<R> RecordRows<R> {
-    fn of(columns: &'static [Column<R>], style: Style, about: &About) -> RecordRows<R> {
+    fn of(columns: &[FeatureColumn], put: fn(&R, &mut Rows), style: Style, about: &About) -> RecordRows<R> {
         let list = list(columns);
         let schema = schema(&list, style, about.dialect, about.metadata());
-        RecordRows { columns, sensor: None, rows: Rows::new(&list, style, schema) }
+        RecordRows { put, sensor: None, rows: Rows::new(&list, style, schema) }
     }
 
     /// All rows that follow are of this sensor.
@@ -175,9 +178,7 @@ impl<R> RecordRows<R> {
     /// As [`Rows::end`].
     pub fn push(&mut self, record: &R) -> Result<()> {
         self.rows.cell(&self.sensor.as_deref().into());
-        for (_, cell) in self.columns {
-            self.rows.cell(&cell(record));
-        }
+        (self.put)(record, &mut self.rows);
         self.rows.end()
     }
 
