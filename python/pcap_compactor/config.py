@@ -6,10 +6,11 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Self, dataclass_transform
+from typing import Any, ClassVar, Literal, Never, Self, dataclass_transform
 
 from . import _core
 from .errors import ConfigError, OptionError
+from .scalars import plain
 
 _LEXICON: tuple[str, ...] = tuple(json.loads(_core.default_config())["http_always_keep_lexicon"])
 _SERVICES: Mapping[int, str] = MappingProxyType(
@@ -22,16 +23,27 @@ class _Frozen:
     """Fields by annotation, with defaults; set once."""
 
     _names: ClassVar[tuple[str, ...]] = ()
+    _of_engine: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        cls._names = tuple(name for name in cls.__annotations__ if not name.startswith("_"))
+        own = [name for name, kind in cls.__annotations__.items() if not name.startswith("_") and "ClassVar" not in str(kind)]
+        for name in own:
+            if not hasattr(cls, name):
+                raise TypeError(f"{cls.__name__}.{name} needs a default, as every field of a configuration has one")
+        cls._names = tuple(dict.fromkeys((*cls._names, *own)))
+        # Fields of the first class are the engine's; what is derived from it may have more, which are its own.
+        cls._of_engine = cls._of_engine or cls._names
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, *places: Never, **given: Any) -> None:
+        if places:
+            kind, field = type(self).__name__, self._names[0]
+            raise TypeError(f"{kind} takes its fields by their names, as {kind}({field}={places[0]!r})")
         errors: list[dict[str, Any]] = []
         values = {name: getattr(type(self), name) for name in self._names}
         for name, value in given.items():
+            is_own = name in values and name not in self._of_engine
             try:
-                values[name] = _read(name, value)
+                values[name] = value if is_own else _read(name, plain(value))
             except OptionError as error:
                 errors.append({"loc": (name,), "msg": str(error), "input": value})
         if errors:
@@ -50,7 +62,8 @@ class _Frozen:
 class PipelineConfig(_Frozen):
     """What ``run_hour`` and ``groups_table`` may be told. Frozen; unknown fields and values out of bounds raise :class:`ConfigError`.
 
-    ``model_copy(update={...})`` makes another one.
+    ``model_copy(update={...})`` makes another one. A class that is derived from it has its fields, and may have more with defaults, which the
+    engine does not look at.
     """
 
     #: Length of a tumbling window, from the epoch; 1 to 10^9. ``run_hour`` has its window from its arguments.
@@ -160,7 +173,7 @@ def _json(value: Any) -> Any:
 def to_json(config: PipelineConfig | Mapping[str, Any]) -> str:
     """A configuration as the engine reads it."""
     config = config if isinstance(config, PipelineConfig) else PipelineConfig(**config)
-    fields = {name: _json(value) for name, value in config}
+    fields = {name: _json(getattr(config, name)) for name in PipelineConfig._names}
     if fields["iforest_random_state"] is None:
         # What is behind it takes longer to import than all of this package.
         import secrets

@@ -36,6 +36,7 @@ class OptionError(Error, ValueError):
 class ConfigError(OptionError):
     """Fields of a :class:`~pcap_compactor.PipelineConfig` are unknown or out of their bounds."""
 
+    _title: str
     _errors: list[dict[str, Any]]
 
     def __init__(self, title: str, errors: list[dict[str, Any]]) -> None:
@@ -45,7 +46,12 @@ class ConfigError(OptionError):
             lines.append(".".join(error["loc"]))
             lines.append(f"  {error['msg']} [input_value={given!r}, input_type={type(given).__name__}]")
         super().__init__("\n".join(lines))
+        self._title = title
         self._errors = errors
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # By what it is made of: its one argument is the text.
+        return type(self), (self._title, self._errors), self.__dict__
 
     def errors(self) -> list[dict[str, Any]]:
         """Each error by itself: ``loc`` is the field's name, ``msg`` what is wrong, ``input`` what was given."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
+import numpy
 import pytest
 
-from pcap_compactor import ConfigError, Error, PipelineConfig, _core
+import traffic
+from pcap_compactor import ConfigError, Error, PipelineConfig, _core, groups_table
 
 
 def test_fields_and_defaults_are_the_originals() -> None:
@@ -100,3 +103,42 @@ def test_a_file_is_read_as_the_command_line_does(tmp_path: Path) -> None:
     file.write_text("window = 60")
     with pytest.raises(Error, match="settings.toml: line 1: unknown field `window`"):
         PipelineConfig.load(file)
+
+
+def test_classes_that_are_derived_have_its_fields_and_their_own(tmp_path: Path) -> None:
+    class Site(PipelineConfig):
+        site: str = "north"
+        limits: ClassVar[tuple[int, ...]] = (1, 2)
+
+    site = Site(window_seconds=60, site="south")
+    assert (site.window_seconds, site.site, site.limits) == (60, "south", (1, 2))
+    assert site.model_dump() == PipelineConfig(window_seconds=60).model_dump() | {"site": "south"}
+    assert repr(site) == "Site(window_seconds=60, site='south')"
+    assert site.model_copy(update={"site": "east"}) == Site(window_seconds=60, site="east") != site
+    assert copy.deepcopy(site) == site != Site(site="south")
+    day = traffic.day(tmp_path)
+    assert groups_table(day, config=site).to_arrow().equals(groups_table(day, config={"window_seconds": 60}).to_arrow())
+    with pytest.raises(ConfigError, match="window_seconds"):
+        Site(window_seconds=0)
+    with pytest.raises(ConfigError, match="other"):
+        Site(**cast(Any, {"other": 1}))
+    with pytest.raises(TypeError, match="Empty.field needs a default"):
+
+        class Empty(PipelineConfig):
+            field: int
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    cfg = PipelineConfig(window_seconds=cast(Any, numpy.int64(60)), count_log_base=cast(Any, numpy.float32(3)))
+    assert (cfg.window_seconds, cfg.count_log_base) == (60, 3.0) and type(cfg.window_seconds) is int
+    with pytest.raises(ConfigError, match="truth value"):
+        PipelineConfig(window_seconds=cast(Any, numpy.True_))
+
+
+def test_mistakes_are_told_in_pythons_words() -> None:
+    with pytest.raises(TypeError, match=r"fields by their names, as PipelineConfig\(window_seconds=60\)"):
+        PipelineConfig(60)  # type: ignore[call-arg]
+    with pytest.raises(ConfigError, match="expected a whole number from 0 on") as raised:
+        PipelineConfig(iforest_estimators="many")  # type: ignore[arg-type]
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert str(again) == str(raised.value) and again.errors() == raised.value.errors()
