@@ -458,3 +458,38 @@ def test_what_a_feature_raises_names_it(mixed: Path) -> None:
         analyzer.register_feature("five", cast(Any, 5))
     with pytest.raises(pcap_compactor.OptionError, match="dependencies"):
         register_feature("waits", dependencies=["other"])
+
+
+@pytest.mark.parametrize("name", ["packet_lengths", "tcp_window", "statistics", "packet_count"])
+def test_features_of_ones_own_hide_none_of_the_flow(mixed: Path, name: str) -> None:
+    analyzer = Wa1kPcap()
+    with pytest.raises(pcap_compactor.OptionError, match="every flow has a feature of that name"):
+        analyzer.register_feature(name, lambda flow: 5)
+    with pytest.raises(pcap_compactor.OptionError, match="every flow has a feature of that name"):
+        register_feature(name, processor=lambda flow: 5)
+    with pytest.raises(pcap_compactor.OptionError, match="every flow has a feature of that name"):
+        analyzer.analyze_file(mixed)[0].register_incremental_feature(name, lambda flow: 5)
+
+
+def test_a_column_of_parquet_has_one_kind(mixed: Path, tmp_path: Path) -> None:
+    analyzer = Wa1kPcap()
+    analyzer.register_feature("some", lambda flow: flow.packet_count if flow.packet_count > 5 else "few")
+    flows = analyzer.analyze_file(mixed)
+    with pytest.raises(pcap_compactor.OptionError, match="feature.some: its values have no kind in common"):
+        FlowExporter().save(flows, tmp_path / "own.parquet")
+
+
+def test_what_the_original_has_besides_says_what_there_is(mixed: Path) -> None:
+    flow = next(flow for flow in Wa1kPcap().analyze_file(mixed) if flow.tls)
+    for owner, name, words in [
+        (flow, "is_closed", "end_reason"),
+        (flow, "tcp_state", "split_connections"),
+        (flow, "layers", "tls, http, dns and quic"),
+        (flow, "build_ext_protocol", "ext_protocol"),
+        (flow.key, "vlan_id", "a column `vlan`"),
+        (flow.tls, "exts", "extensions has their numbers"),
+        (flow.tls, "content_type", "of one record"),
+    ]:
+        with pytest.raises(AttributeError, match=f"has no attribute '{name}': .*{words}"):
+            getattr(owner, name)
+        assert not hasattr(owner, name)

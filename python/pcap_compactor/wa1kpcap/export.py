@@ -129,13 +129,20 @@ class FlowExporter:
         to_csv(flows, path, self.include_features)
 
     def to_parquet(self, flows: Iterable[Flow], path: str | os.PathLike[str]) -> None:
-        """Writes Parquet; ``tls``, ``http`` and ``dns`` are text as in CSV."""
+        """Writes Parquet; ``tls``, ``http`` and ``dns`` are text as in CSV.
+
+        Raises:
+            OptionError: A feature of one's own has values of several kinds.
+        """
         pa = need("pyarrow", "to_parquet")
         parquet = need("pyarrow.parquet", "to_parquet")
         flows = _flows(flows)
         table = _table(flows, self.include_features)
         for name, cells in (_own(flows) if self.include_features else {}).items():
-            table = table.append_column(name, pa.array(cells))
+            try:
+                table = table.append_column(name, pa.array(cells))
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+                raise OptionError(f"{name}: its values have no kind in common, and a column of Parquet has one; {error}") from error
         parquet.write_table(table, os.fspath(path))
 
     def save(self, flows: Iterable[Flow], path: str | os.PathLike[str]) -> None:

@@ -7,10 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from . import payload
+from .elsewhere import Elsewhere
 from .features import FlowFeatures
 from .packet import NotKept, ParsedPacket, packets
 from .part import Part
-from .registry import Processor, computed
+from .registry import Processor, checked, computed
 
 if TYPE_CHECKING:
     import numpy.typing
@@ -38,6 +39,8 @@ class FlowKey:
     dst_port: int
     #: The number of the protocol above IP: 6 is TCP, 17 UDP.
     protocol: int
+
+    vlan_id = Elsewhere("a column `vlan` of flows_table(...) has it")
 
     @property
     def protocol_name(self) -> str:
@@ -137,6 +140,9 @@ class _Sequence:
     def __get__(self, flow: Flow, owner: type) -> numpy.typing.NDArray[Any]: ...
     def __get__(self, flow: Flow | None, owner: type) -> numpy.typing.NDArray[Any] | Self:
         return self if flow is None else flow._part.sequence(f"feature.{self._name}", flow._row)
+
+#: Where states of TCP are asked for.
+_ENDS = "a column `end_reason` of flows_table(...) says why a flow ended; Wa1kPcap(split_connections=True) ends it with its connection"
 
 
 class Flow:
@@ -242,7 +248,7 @@ class Flow:
 
     def register_incremental_feature(self, name: str, processor: Processor) -> None:
         """Works out one more feature of this flow."""
-        self.__dict__["feature_values"] = self.feature_values | computed(self, {name: processor})
+        self.__dict__["feature_values"] = self.feature_values | computed(self, {name: checked(name, processor)})
 
     def to_dict(self) -> dict[str, Any]:
         """The flow without its features: ``tls``, ``http`` and ``dns`` are dictionaries, and are left out where there are none."""
@@ -255,6 +261,12 @@ class Flow:
     def __repr__(self) -> str:
         packets = f"{self.packet_count} packet{'s' if self.packet_count != 1 else ''}"
         return f"<Flow {self.key}: {packets}, {self.byte_count} bytes, {self.duration:.3f} s, {'/'.join(self.ext_protocol)}>"
+
+    is_closed = Elsewhere(_ENDS)
+    tcp_state = Elsewhere(_ENDS)
+    tcp_state_reverse = Elsewhere(_ENDS)
+    layers = Elsewhere("tls, http, dns and quic have what layers say")
+    build_ext_protocol = Elsewhere("it is built: ext_protocol")
 
     packet_lengths = _Sequence("packet_lengths")
     ip_lengths = _Sequence("ip_lengths")

@@ -82,7 +82,7 @@ class Pass(Table):
         self._name, self._inputs, self._options, self._progress = "Wa1kPcap", (path,), {**options, **switches}, progress
         asked, told = prepared(self._name, FlowOptions, {"dialect": "wa1kpcap", "columns": ",".join(MORE), **options})
         told = json.dumps({**json.loads(told), **switches})
-        self._query = _core.Query("flows", [os.fspath(path)], {**asked, **switches, "analyzer": True}, told, None)
+        self._query = _core.Query("flows", [os.fsdecode(path)], {**asked, **switches, "analyzer": True}, told, None)
         reporter(progress)
 
     def empty(self) -> pyarrow.Table:

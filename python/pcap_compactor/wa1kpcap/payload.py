@@ -7,10 +7,14 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from .elsewhere import Elsewhere
 from .part import Part
 
 #: Versions as the original has them: the bytes of the field.
 _VERSIONS = {"SSL 3.0": "3.0", "TLS 1.0": "3.1", "TLS 1.1": "3.2", "TLS 1.2": "3.3", "TLS 1.3": "3.4"}
+
+_ONE = "it is of one record, and this is of the whole handshake"
+_SAID = "extensions has their numbers; sni, alpn, supported_groups and others what they say"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,12 @@ class TLSInfo:
     #: The server's certificates, its own first: ``subject`` and ``issuer`` (dictionaries), ``serial_number``, ``not_before``, ``not_after``
     #: (ISO 8601), ``sha256``, ``san``, ``key_type``, ``key_bits``, ``signature_algorithm``.
     certificates: list[dict[str, Any]] = field(repr=False)
+
+    content_type = Elsewhere(_ONE)
+    handshake_type = Elsewhere(_ONE)
+    record_length = Elsewhere(_ONE)
+    exts = Elsewhere(_SAID)
+    get_extension = Elsewhere(_SAID)
 
     @property
     def certificate(self) -> dict[str, Any] | None:

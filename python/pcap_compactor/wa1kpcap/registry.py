@@ -8,6 +8,8 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from ..errors import OptionError
+from .features import SEQUENCES, WHOLE
+from .figures import BLOCKS
 
 if TYPE_CHECKING:
     from .flow import Flow
@@ -50,6 +52,8 @@ Processor: TypeAlias = "BaseIncrementalFeature | Callable[[Flow], Any]"
 _F = TypeVar("_F", bound="Callable[[Flow], Any]")
 
 _METHODS = ("initialize", "update", "get_value")
+#: Names that features of the flow itself have, in frames or dictionaries.
+TAKEN = frozenset([*SEQUENCES, *BLOCKS, *WHOLE, "statistics"])
 #: Those for flows of every analyzer.
 _everywhere: dict[str, tuple[Any, FeatureType, str]] = {}
 
@@ -58,6 +62,8 @@ def checked(name: str, processor: Any) -> Any:
     """A processor as it is, if it is one."""
     if not isinstance(name, str) or not name:
         raise OptionError(f"name = {name!r}: the name of a feature is a text")
+    if name in TAKEN:
+        raise OptionError(f"name = {name!r}: every flow has a feature of that name; choose another one")
     if all(callable(getattr(processor, method, None)) for method in _METHODS) or callable(processor):
         return processor
     methods = ", ".join(_METHODS)
@@ -90,7 +96,7 @@ def register_feature(
         processor: A function of a flow, or a :class:`BaseIncrementalFeature`.
 
     Raises:
-        OptionError: The processor is none, or ``dependencies`` are given.
+        OptionError: The processor is none, every flow has a feature of that name, or ``dependencies`` are given.
     """
     if dependencies:
         raise OptionError(f"dependencies = {dependencies!r}: features do not wait for one another; call the other's function, or leave it out")
