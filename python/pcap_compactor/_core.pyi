@@ -33,6 +33,6 @@ def run_hour(
     config: str,
     start: int,
     end: int,
-    threads: int | None,
+    options: dict[str, Any],
     report: Callable[[int, int, int, bool], object] | None,
 ) -> None: ...

@@ -6,7 +6,7 @@ import inspect
 import operator
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import _core
@@ -14,6 +14,7 @@ from .config import PipelineConfig, to_json
 from .errors import DamageWarning, OptionError
 from .ports import EventSinkPort, SegmentSourcePort
 from .progress import Report, reporter
+from .scalars import plain
 
 
 def run_hour(
@@ -39,12 +40,12 @@ def run_hour(
         cfg: The settings; the defaults if there are none.
         hour_start: First second of the window.
         hour_end: First second behind it.
-        threads: Threads of the engine; by default as many as there are cores.
+        threads: Threads of the engine, 1 to 1024; by default as many as there are cores.
         progress: ``True`` for a line on standard error, or a function that is told; see :data:`Report`.
 
     Raises:
         TypeError: The source yields something that is no segment, or the sink lacks a method.
-        OptionError: The range is empty, or not of whole seconds.
+        OptionError: The range is empty, or not of whole seconds; ``cfg`` or ``threads`` is not taken.
         Error: The engine stopped early; ``metrics`` has what it had counted.
     """
     for method in ("on_group", "on_scan", "on_metrics"):
@@ -55,9 +56,11 @@ def run_hour(
     if not callable(getattr(source, "fetch", None)):
         raise TypeError("source has no method fetch, see SegmentSourcePort")
     start, end = _seconds("hour_start", hour_start), _seconds("hour_end", hour_end)
+    if cfg is not None and not isinstance(cfg, (PipelineConfig, Mapping)):
+        raise OptionError(f"cfg = {cfg!r}: a PipelineConfig, or a dictionary of its fields")
     config = to_json(PipelineConfig() if cfg is None else cfg)
     paths = _paths(source.fetch(start, end))
-    _core.run_hour(paths, sink, config, start, end, threads, reporter(progress))
+    _core.run_hour(paths, sink, config, start, end, {"threads": plain(threads)}, reporter(progress))
 
 
 def _seconds(name: str, time: Any) -> int:
@@ -77,13 +80,14 @@ def _paths(segments: Iterable[Any]) -> list[str]:
     seen: set[tuple[int, int] | str] = set()
     for segment in segments:
         path = getattr(segment, "path", None)
-        if not isinstance(path, (str, os.PathLike)):
+        if not isinstance(path, (str, bytes, os.PathLike)):
             raise TypeError(f"the source yields {segment!r}, which is no SegmentHandle: it has no path")
-        name = os.fspath(path)
+        name = os.fsdecode(path)
         try:
             about = os.stat(name)
             identity: tuple[int, int] | str = (about.st_dev, about.st_ino)
-        except OSError:
+        except (OSError, ValueError):
+            # The engine tells of it: there is none, or none can have such a name.
             identity = name
         if identity in seen:
             warnings.warn(DamageWarning(f"{name}: is yielded twice and read once", name), stacklevel=3)

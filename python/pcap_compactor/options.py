@@ -15,9 +15,11 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, TypeAlias, TypedDict, TypeVar
 
 from .config import PipelineConfig, to_json
+from .errors import OptionError
 from .progress import Report
+from .scalars import plain
 
-Path: TypeAlias = str | os.PathLike[str]
+Path: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Time: TypeAlias = str | int | float | datetime
 """``"2023-10-19T13"``, seconds since 1970, or a ``datetime``; UTC where no zone is said."""
 Seconds: TypeAlias = int | float | str | timedelta
@@ -173,24 +175,32 @@ def prepared(function: str, options: type, given: Mapping[str, Any]) -> tuple[di
             near = difflib.get_close_matches(name.replace("-", "_"), names, 1)
             way = f"; did you mean {near[0]!r}?" if near else ""
             raise TypeError(f"{function}() got an unexpected keyword argument {name!r}{way}")
-    asked = {name: value for name, value in given.items() if value is not None and value is not False and name != "progress"}
+    asked = {name: plain(value) for name, value in given.items() if name != "progress"}
+    asked = {name: value for name, value in asked.items() if value is not None and value is not False}
     for name in ("hour", "from_", "to"):
         if name in asked:
             asked[name] = _time(asked[name])
     for name in ("root", "label"):
         if name in asked:
-            asked[name] = os.fspath(asked[name])
+            asked[name] = path(name, asked[name])
     config = asked.pop("config", None)
     if isinstance(config, (PipelineConfig, Mapping)):
         asked["config"] = to_json(config)
     elif config is not None:
-        asked["config_file"] = os.fspath(config)
+        asked["config_file"] = path("config", config, "a PipelineConfig, a dictionary of its fields, or the path of a file of TOML")
     if isinstance(asked.get("set"), Mapping):
         asked["set"] = [(name, str(value)) for name, value in asked["set"].items()]
     told = {name: value for name, value in sorted(asked.items()) if name != "config"}
     if "config" in asked:
         told["config"] = json.loads(asked["config"])
     return asked, json.dumps(told, default=str)
+
+
+def path(name: str, value: Any, what: str = "a path") -> str:
+    """A path as text, which has every name that a file can have."""
+    if not isinstance(value, (str, bytes, os.PathLike)):
+        raise OptionError(f"{name} = {value!r}: {what}")
+    return os.fsdecode(value)
 
 
 def _time(value: Time) -> str:

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from typing import TypeAlias
 
+from .errors import OptionError
+
 Report: TypeAlias = Callable[[int, int, int, bool], object]
 """Told some ten times a second: bytes read, bytes of all inputs (0 if not known), packets read, and whether that is the end."""
 
@@ -35,7 +37,7 @@ def reporter(progress: bool | Report | None) -> Report | None:
     if progress is True:
         return Line() if _is_seen() else None
     if not callable(progress):
-        raise TypeError(f"progress is True, False or a function, not {progress!r}")
+        raise OptionError(f"progress = {progress!r}: True, False, or a function")
     return progress
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack
 
 from . import _core
 from .errors import Error
-from .options import BucketOptions, FlowOptions, GroupOptions, Path, prepared, takes
+from .options import BucketOptions, FlowOptions, GroupOptions, Path, path, prepared, takes
 from .progress import Report, reporter
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ class Table:
         self._inputs = inputs
         self._options = options
         asked, told = prepared(self._name, kind, options)
-        self._query = _core.Query(product, [os.fspath(path) for path in inputs], asked, told, None if groups is None else groups._query)
+        paths = [path("input", each) for each in inputs]
+        self._query = _core.Query(product, paths, asked, told, None if groups is None else groups._query)
         self._progress = options.get("progress")
         reporter(self._progress)
 
@@ -149,7 +150,7 @@ class Table:
             raise failure from None
 
     def __repr__(self) -> str:
-        asked = [repr(os.fspath(path)) for path in self._inputs]
+        asked = [repr(os.fsdecode(path)) for path in self._inputs]
         asked += [f"{name}={value!r}" for name, value in self._options.items()]
         metrics = self.metrics
         if metrics is None:

@@ -1,6 +1,7 @@
 //! The package's family of exceptions, which `pcap_compactor/errors.py` defines.
 
-use std::path::Path;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 use pcap_compactor::engine::ledger::Tally;
 use pcap_compactor::{Error, ErrorKind};
@@ -14,7 +15,7 @@ pyo3::import_exception!(pcap_compactor.errors, OptionError);
 /// Something is wrong with one place: of an input, or of a file that options name.
 #[derive(Clone, Debug)]
 pub(crate) struct Problem {
-    pub(crate) path: Option<String>,
+    pub(crate) path: Option<PathBuf>,
     pub(crate) offset: Option<u64>,
     pub(crate) message: String,
 }
@@ -22,7 +23,12 @@ pub(crate) struct Problem {
 impl Problem {
     /// What the library says.
     pub(crate) fn of(error: &Error) -> Problem {
-        Problem { path: path(error).map(|path| path.display().to_string()), offset: None, message: error.to_string() }
+        Problem { path: path(error).map(Path::to_owned), offset: None, message: error.to_string() }
+    }
+
+    /// The file as Python has names of files, which no name is lost in.
+    pub(crate) fn place(&self) -> Option<&OsStr> {
+        self.path.as_deref().map(Path::as_os_str)
     }
 
     /// As an exception of an input.
@@ -32,7 +38,7 @@ impl Problem {
 
     fn exception(&self, py: Python<'_>) -> PyResult<PyErr> {
         let about = PyDict::new(py);
-        about.set_item("path", &self.path)?;
+        about.set_item("path", self.place())?;
         about.set_item("offset", self.offset)?;
         let exception = py.get_type::<InputError>().call((&self.message,), Some(&about))?;
         Ok(PyErr::from_value(exception))
@@ -55,10 +61,11 @@ pub(crate) fn raised(py: Python<'_>, error: &Error) -> PyErr {
     }
 }
 
-/// An exception with what a run had counted: as its `metrics`, and as a note below its traceback.
+/// An exception with what a run had counted: as its `metrics`, and as a note below its traceback. Of one that takes no attributes a warning
+/// tells.
 pub(crate) fn with_ledger(py: Python<'_>, error: PyErr, tally: &Tally) -> PyErr {
+    let line = serde_json::json!({ "complete": false, "ledger": tally.intake, "malformed_by": tally.malformed_by });
     let tell = || -> PyResult<()> {
-        let line = serde_json::json!({ "complete": false, "ledger": tally.intake, "malformed_by": tally.malformed_by });
         let metrics = py.import("json")?.call_method1("loads", (line.to_string(),))?;
         let value = error.value(py);
         value.setattr("metrics", metrics)?;
@@ -69,7 +76,10 @@ pub(crate) fn with_ledger(py: Python<'_>, error: PyErr, tally: &Tally) -> PyErr 
         )?;
         Ok(())
     };
-    // An exception that takes no attributes is still the one to raise.
-    let _ = tell();
+    if tell().is_err() {
+        let message = format!("a run ended early, and its exception takes no attributes; it had counted {line}");
+        // Where warnings are errors the exception is still the one to raise.
+        let _ = crate::pass::warn(py, &[Problem { path: None, offset: None, message }]);
+    }
     error
 }

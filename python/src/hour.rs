@@ -18,9 +18,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
 use crate::errors::{OptionError, Problem, with_ledger};
+use crate::options::Options;
 use crate::pass::{LOOK, of_engine, warn};
 use crate::product::Done;
-use crate::reading::read_config;
+use crate::reading::{read_config, threads};
 use crate::rows::seconds;
 
 /// Records that are handed over before signals are looked after again, at the most.
@@ -28,7 +29,7 @@ const MOST: usize = 256;
 
 /// Runs an hour; see `hour.py`.
 #[pyfunction]
-#[pyo3(signature = (paths, sink, config, start, end, threads, report))]
+#[pyo3(signature = (paths, sink, config, start, end, options, report))]
 pub(crate) fn run_hour(
     py: Python<'_>,
     paths: Vec<PathBuf>,
@@ -36,16 +37,15 @@ pub(crate) fn run_hour(
     config: &str,
     start: i64,
     end: i64,
-    threads: Option<usize>,
+    options: Bound<'_, PyDict>,
     report: Option<Bound<'_, PyAny>>,
 ) -> PyResult<()> {
     if start >= end {
         return Err(OptionError::new_err("hour_start must lie before hour_end"));
     }
     let config = read_config(config)?;
-    let cores = thread::available_parallelism().map_or(1, usize::from);
     let progress = Arc::new(Progress::default());
-    let engine = Engine::builder().threads(threads.unwrap_or(cores)).progress(Arc::clone(&progress));
+    let engine = Engine::builder().threads(threads(&Options::new(options))?).progress(Arc::clone(&progress));
     let (mut queue, events) = channel(config.emitter_queue_capacity, config.emitter_backpressure_policy);
     let window = Window { start: Timestamp::from_seconds(start), end: Timestamp::from_seconds(end) };
     let job = Job::new(config).engine(engine).single_window(window);

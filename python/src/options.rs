@@ -8,7 +8,7 @@ use pcap_compactor::Timestamp;
 use pcap_compactor::time::{decimal, point};
 use pyo3::conversion::FromPyObjectOwned;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyFloat, PyInt};
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt};
 
 use crate::errors::OptionError;
 
@@ -42,6 +42,12 @@ impl<'py> Options<'py> {
     /// A whole number from `low` to `high`.
     pub(crate) fn whole(&self, name: &str, low: u64, high: u64) -> PyResult<Option<u64>> {
         let what = format!("a whole number from {low} to {high}");
+        // To Python a truth value is a number.
+        if let Some(value) = self.get(name)?
+            && value.is_exact_instance_of::<PyBool>()
+        {
+            return Err(refused(name, &value, &what));
+        }
         let number = self.plain::<u64>(name, &what)?;
         match number.filter(|number| !(low..=high).contains(number)) {
             Some(number) => Err(OptionError::new_err(format!("{name} = {number}: {what}"))),
@@ -82,7 +88,10 @@ impl<'py> Options<'py> {
         if let Ok(text) = value.extract::<String>() {
             return Ok(vec![text]);
         }
-        value.extract().map_err(|_| refused(name, &value, "a text, or a list of texts"))
+        let what = "a text, or a list of texts";
+        let texts: Vec<String> = value.extract().map_err(|_| refused(name, &value, what))?;
+        // An option that was not given is another thing, and often means all.
+        if texts.is_empty() { Err(refused(name, &value, what)) } else { Ok(texts) }
     }
 
     pub(crate) fn path(&self, name: &str) -> PyResult<Option<PathBuf>> {

@@ -226,9 +226,7 @@ fn look_after(running: &Running, report: Option<&Py<PyAny>>, is_end: bool) -> Py
 /// Warns of what could not be read.
 pub(crate) fn warn(py: Python<'_>, problems: &[Problem]) -> PyResult<()> {
     let warn = py.import("pcap_compactor.errors")?.getattr("warn")?;
-    problems
-        .iter()
-        .try_for_each(|problem| warn.call1((&problem.message, problem.path.as_deref(), problem.offset)).map(drop))
+    problems.iter().try_for_each(|problem| warn.call1((&problem.message, problem.place(), problem.offset)).map(drop))
 }
 
 /// What the engine says, as an exception.

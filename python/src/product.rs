@@ -74,18 +74,18 @@ impl Done {
     pub(crate) fn add(&mut self, report: &Report) {
         self.problems.extend(report.failed.iter().map(Problem::of));
         for file in &report.files {
-            let (path, capture) = (file.path.display().to_string(), &file.capture);
+            let (path, capture) = (file.path.display(), &file.capture);
             let is_capture = capture.packets > 0 || !matches!(capture.status, Status::Unsupported | Status::Empty);
             self.captures += u64::from(is_capture);
             if capture.status != Status::Complete {
                 let message = capture.message.as_deref().unwrap_or("the file is empty");
                 let at = capture.offset.map_or(String::new(), |offset| format!(" at byte {offset}"));
                 let message = format!("{path}: {}{at}: {message}", capture.status.name());
-                self.problems.push(Problem { path: Some(path.clone()), offset: capture.offset, message });
+                self.problems.push(Problem { path: Some(file.path.clone()), offset: capture.offset, message });
             }
             for (link, frames) in &file.tally.unsupported_links {
                 let message = format!("{path}: link type {link} is not supported; {frames} of its frames are left out");
-                self.problems.push(Problem { path: Some(path.clone()), offset: None, message });
+                self.problems.push(Problem { path: Some(file.path.clone()), offset: None, message });
             }
         }
     }

@@ -1,6 +1,7 @@
 //! A query: a product by some options. It looks whether there is something to read when it is made, and reads that when somebody takes its
 //! rows; it may be asked again.
 
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -35,7 +36,7 @@ pub(crate) struct Query {
 type About = (String, String, Option<String>, Option<String>);
 
 /// Something that could not be read: the path, the offset, and what is to be said.
-type Told = (Option<String>, Option<u64>, String);
+type Told = (Option<OsString>, Option<u64>, String);
 
 #[pymethods]
 impl Query {
@@ -103,7 +104,7 @@ impl Query {
     /// What the last pass could not read.
     #[getter]
     fn problems(&self) -> Vec<Told> {
-        let told = |problem: &Problem| (problem.path.clone(), problem.offset, problem.message.clone());
+        let told = |problem: &Problem| (problem.place().map(OsStr::to_owned), problem.offset, problem.message.clone());
         self.shared
             .last(|last| last.done.as_ref().map_or_else(Vec::new, |done| done.problems.iter().map(told).collect()))
     }

@@ -125,7 +125,7 @@ impl Sources {
                     found.add(self.by_sensor.then_some(segment.sensor), Source::File(segment.path), self.apart);
                 }
                 found.problems.extend(listed.silent.iter().map(|sensor| Problem {
-                    path: Some(root.join(sensor).display().to_string()),
+                    path: Some(root.join(sensor)),
                     offset: None,
                     message: format!("{sensor}: this sensor has no captures in the time that was asked for"),
                 }));
@@ -141,7 +141,7 @@ impl Sources {
         };
         found.problems.extend(failed.iter().map(Problem::of));
         found.problems.extend(skipped.iter().filter(|skipped| is_missed(skipped)).map(|skipped| Problem {
-            path: Some(skipped.path.display().to_string()),
+            path: Some(skipped.path.clone()),
             offset: None,
             message: format!("{skipped}; it is left out"),
         }));
@@ -179,18 +179,22 @@ fn is_missed(skipped: &Skipped) -> bool {
 
 /// The engine that options come to.
 pub(crate) fn engine(options: &Options<'_>) -> PyResult<Builder> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let threads = options.whole("threads", 1, 1024)?.map_or(cores, |threads| threads as usize);
     let dedup = options.whole("dedup", 0, u64::from(u32::MAX))?.unwrap_or(0);
     let io = [("auto", Io::Auto), ("mmap", Io::Mmap), ("read", Io::Read)];
     let tunnels = [("inner", Tunnels::Inner), ("outer", Tunnels::Outer)];
     Ok(Engine::builder()
-        .threads(threads)
+        .threads(threads(options)?)
         .pin(!options.flag("no_pin")?)
         .io(options.choice("io", &io)?.unwrap_or(Io::Auto))
         .tunnels(options.choice("tunnels", &tunnels)?.unwrap_or(Tunnels::Inner))
         .dedup(usize::try_from(dedup).unwrap_or(usize::MAX))
         .filter(filter(options)?))
+}
+
+/// How many threads there are in all: those that were asked for, or the cores that we may use.
+pub(crate) fn threads(options: &Options<'_>) -> PyResult<usize> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(options.whole("threads", 1, 1024)?.map_or(cores, |threads| threads as usize))
 }
 
 /// Which packets.
@@ -229,9 +233,16 @@ pub(crate) fn config(options: &Options<'_>) -> PyResult<Config> {
 /// Reads a configuration and checks it.
 pub(crate) fn read_config(json: &str) -> PyResult<Config> {
     let config: Config = serde_json::from_str(json).map_err(|error| {
-        // A place in a text that nobody has seen helps nobody.
+        // A place in a text that nobody has seen helps nobody, nor do the names of types that Python has not.
         let text = error.to_string();
-        OptionError::new_err(text.split(" at line ").next().unwrap_or(&text).to_owned())
+        let text = text.split(" at line ").next().unwrap_or(&text);
+        let (said, kind) = text.rsplit_once(", expected ").unwrap_or((text, ""));
+        OptionError::new_err(match kind {
+            "u8" | "u16" | "u32" | "u64" | "usize" => format!("{said}, expected a whole number from 0 on"),
+            "i8" | "i16" | "i32" | "i64" => format!("{said}, expected a whole number"),
+            "f32" | "f64" => format!("{said}, expected a number"),
+            _ => text.to_owned(),
+        })
     })?;
     config.check().map_err(|error| OptionError::new_err(error.to_string()))?;
     Ok(config)

@@ -241,6 +241,38 @@ def test_sinks_of_wrong_kinds_are_refused(day: Path) -> None:
         run_hour(source=object(), sink=sink, hour_start=0, hour_end=1)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("threads", [0, -1, True, 1025, 2**70, "2", 1.5])
+def test_threads_are_a_number_of_some(day: Path, threads: Any) -> None:
+    with pytest.raises(pcap_compactor.OptionError, match="threads = .*: a whole number from 1 to 1024"):
+        run_hour(source=Files(day), sink=Kept(), hour_start=0, hour_end=1, threads=threads)
+
+
+def test_settings_are_a_configuration(day: Path) -> None:
+    with pytest.raises(pcap_compactor.OptionError, match="cfg = 5: a PipelineConfig"):
+        run_hour(source=Files(day), sink=Kept(), cfg=5, hour_start=0, hour_end=1)  # type: ignore[arg-type]
+
+
+def test_a_path_that_none_can_have_is_one_that_cannot_be_read(day: Path) -> None:
+    sink = Kept()
+    with pytest.warns(pcap_compactor.DamageWarning, match="cannot open"):
+        run_hour(source=Files(Path("a\0b"), day), sink=sink, hour_start=0, hour_end=2147483647)
+    assert sink.groups == run(day).groups
+    assert (sink.metrics[0]["segments_seen"], sink.metrics[0]["segments_valid"]) == (2, 1)
+
+
+def test_the_ledger_is_told_where_an_exception_takes_none(day: Path) -> None:
+    class Shut(Exception):
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError("shut")
+
+    class Refuses(Kept):
+        def on_group(self, record: GroupRecord) -> None:
+            raise Shut("no room")
+
+    with pytest.warns(pcap_compactor.DamageWarning, match='it had counted .*"read":.*"packets":460'), pytest.raises(Shut, match="no room"):
+        run_hour(source=Files(day), sink=Refuses(), hour_start=0, hour_end=2147483647)
+
+
 def test_a_slow_sink_loses_groups_only_where_that_was_asked_for(tmp_path: Path) -> None:
     frames = [(n / 1e4, traffic.udp(f"10.0.{n // 250}.{n % 250}", "10.1.0.1", (5, 6))) for n in range(20_000)]
     capture = traffic.pcap(tmp_path / "many.pcap", frames)

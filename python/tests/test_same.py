@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -12,7 +13,8 @@ import pyarrow
 import pyarrow.feather
 import pytest
 
-from pcap_compactor import InputError, Table, buckets_table, flows_table, groups_table, run_hour, scans_table
+import traffic
+from pcap_compactor import InputError, ScanSummary, Table, buckets_table, flows_table, groups_table, run_hour, scans_table
 from pcap_compactor.options import BucketOptions, CommonOptions, FlowOptions, GroupOptions
 from test_hour import ALL, Files, Kept
 
@@ -44,7 +46,10 @@ def check(ours: Table, theirs: pyarrow.Table | None) -> None:
     assert arrow.schema.names == theirs.schema.names
     for field, other in zip(arrow.schema, theirs.schema):
         assert (field, field.metadata) == (other, other.metadata)
-    assert arrow.replace_schema_metadata(None).to_pandas().equals(theirs.replace_schema_metadata(None).to_pandas())
+    ours_alone, theirs_alone = arrow.replace_schema_metadata(None), theirs.replace_schema_metadata(None)
+    assert ours_alone.to_pandas().equals(theirs_alone.to_pandas())
+    # To pandas a number that is none is missing.
+    assert [column.null_count for column in ours_alone.columns] == [column.null_count for column in theirs_alone.columns]
 
 
 #: Options that are about files of output, about a dialect that is no table, or about the command itself.
@@ -120,13 +125,25 @@ def test_an_hour_is_equal(cli: Path, corpus: list[Path]) -> None:
             assert tuple(group["lineage_hour"]) == record.lineage_hour
             seen += 1
         scans = [line for line in theirs if line["type"] == "scan"]
-        assert [scan["src_ip"] for scan in scans] == [summary.src_ip for summary in sink.scans]
+        assert len(scans) == len(sink.scans)
+        for scan, summary in zip(scans, sink.scans):
+            check_scan(scan, summary)
         assert {"type": "metrics"} | sink.metrics[0] == theirs[-1]
     assert seen > 100
 
 
+def check_scan(line: dict[str, Any], summary: ScanSummary) -> None:
+    line = {name: value for name, value in line.items() if name != "type"}
+    line |= {"window": tuple(line["window"]), "sample_targets": [tuple(target) for target in line["sample_targets"]]}
+    assert line == dataclasses.asdict(summary)
+
+
 def test_scans_are_equal(cli: Path, day: Path) -> None:
     [theirs] = [line for line in lines(cli, "compact", day) or [] if line["type"] == "scan"]
+    sink = Kept()
+    run_hour(source=Files(day), sink=sink, hour_start=traffic.START, hour_end=traffic.START + 3600)
+    [summary] = sink.scans
+    check_scan(theirs, summary)
     [ours] = list(scans_table(day))
     assert ours.pop("sample_dsts") == [address for address, _ in theirs["sample_targets"]]
     assert ours.pop("sample_ports") == [port for _, port in theirs.pop("sample_targets")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import duckdb
+import numpy
 import pandas
 import polars
 import pyarrow
@@ -84,6 +86,34 @@ def test_options_are_those_of_the_command_line(day: Path) -> None:
     assert len(flows_table(day, dialect="nf-v3").columns) > 50
 
 
+def test_no_sensor_is_not_every_sensor(sensors: Path) -> None:
+    none: tuple[list[str], tuple[str, ...]] = ([], ())
+    for some in none:
+        with pytest.raises(pcap_compactor.OptionError, match="sensor = "):
+            groups_table(root=sensors, hour=traffic.START, sensor=some)
+
+
+def test_paths_may_be_bytes_of_any_kind(tmp_path: Path) -> None:
+    name = os.path.join(os.fsencode(tmp_path), b"\xff.pcap")
+    with pytest.raises(pcap_compactor.InputError) as told:
+        groups_table(name).to_arrow()
+    assert told.value.path == os.fsdecode(name)
+    os.rename(traffic.day(tmp_path), name)
+    assert groups_table(name).to_arrow().num_rows > 0
+    with open(name, "r+b") as file:
+        file.truncate(os.path.getsize(name) - 5)
+    with pytest.warns(pcap_compactor.DamageWarning) as warned:
+        table = groups_table(name)
+        table.to_arrow()
+    assert [problem.path for problem in table.problems] == [os.fsdecode(name)]
+    assert cast(Any, warned[0].message).path == os.fsdecode(name)
+
+
+def test_scalars_of_numpy_are_what_they_are_of(day: Path) -> None:
+    table = flows_table(day, **cast(Any, {"min_packets": numpy.int64(2), "no_rst": numpy.True_, "app": numpy.False_}))
+    assert table.to_arrow().equals(flows_table(day, min_packets=2, no_rst=True).to_arrow())
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -94,6 +124,12 @@ def test_options_are_those_of_the_command_line(day: Path) -> None:
         ({"tunnels": "both"}, "tunnels = 'both': one of 'inner', 'outer'"),
         ({"threads": 0}, "threads = 0: a whole number from 1 to 1024"),
         ({"threads": "many"}, "threads = 'many': a whole number from 1 to 1024"),
+        ({"threads": True}, "threads = True: a whole number from 1 to 1024"),
+        ({"root": 5}, "root = 5: a path"),
+        ({"label": 5}, "label = 5: a path"),
+        ({"config": 5}, "config = 5: a PipelineConfig, a dictionary of its fields, or the path of a file of TOML"),
+        ({"progress": 5}, "progress = 5: True, False, or a function"),
+        ({"columns": []}, "columns = []: a text, or a list of texts"),
         ({"filter": "tcp prt 80"}, "filter: "),
         ({"columns": "src_ip,nothing"}, "nothing"),
         ({"columns": "@sequences"}, "columns of sequences need sequences"),
@@ -176,7 +212,7 @@ def test_progress_is_told_and_what_it_raises_ends_the_pass(day: Path) -> None:
     with pytest.raises(RuntimeError, match="enough") as raised:
         groups_table(day, progress=refuses).to_arrow()
     assert getattr(raised.value, "metrics")["ledger"]["read"]["packets"] == 460
-    with pytest.raises(TypeError, match="progress"):
+    with pytest.raises(pcap_compactor.OptionError, match="progress"):
         groups_table(day, progress=5)  # type: ignore[arg-type]
     assert groups_table(day, progress=True).to_arrow().num_rows > 0
 
