@@ -30,6 +30,7 @@ use super::outlet::Outlet;
 use super::output::Output;
 use super::pipeline::Permits;
 use super::products::Making;
+use super::punctual::Late;
 use super::spans::{LONGEST, News, Passed, Spans};
 use super::wild::{Seen, tame};
 use crate::engine::Engine;
@@ -197,10 +198,11 @@ impl Line {
             makings.push(Making::new(product, &outlet, &settings.config)?);
         }
         let hours: Vec<_> = makings.iter().map(Making::hours).collect();
+        let late = Arc::new(Late::default());
         let mut passing = Vec::new();
         let mut hindsight = Hindsight::default();
         for making in &mut makings {
-            let of_view = making.view(&settings.config, &self.sensor)?.hindsight();
+            let of_view = making.view(&settings.config, &self.sensor, &late)?.hindsight();
             hindsight = hindsight.max(of_view);
             passing.push(Passing { hours: making.hours(), waits: of_view.records });
         }
@@ -238,6 +240,7 @@ impl Line {
             outlet: &outlet,
             progress: Arc::clone(&progress),
             seen: Arc::new(Seen::new(&settings.config)),
+            late: Arc::clone(&late),
             journal,
             read: HashSet::new(),
             began: Instant::now(),
@@ -267,7 +270,7 @@ impl Line {
         for making in &mut makings {
             // The first one tells what all see.
             let seen = views.is_empty().then(|| Arc::clone(&feed.seen));
-            views.push(tame(making.view(&settings.config, &self.sensor)?, seen));
+            views.push(tame(making.view(&settings.config, &self.sensor, &late)?, seen));
         }
         let mut views: Vec<&mut dyn View> = views.iter_mut().map(|view| view as &mut dyn View).collect();
         let mut spans = tame(Box::new(spans), None);

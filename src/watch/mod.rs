@@ -59,6 +59,7 @@ mod outlet;
 mod output;
 mod pipeline;
 mod products;
+mod punctual;
 mod queue;
 mod settings;
 mod sifted;

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 pub(super) use self::by_capture::{Made, files, make, place};
 pub(super) use self::by_hour::Making;
+#[cfg(test)]
+pub(super) use self::by_hour::Records;
 #[cfg(feature = "tables")]
 use self::told::Decided;
 #[cfg(feature = "tables")]
@@ -31,6 +33,7 @@ use crate::time::{NS_PER_SECOND, length};
 use crate::views::buckets::{NARROWEST, Settings as BucketSettings, WIDEST};
 use crate::views::flows::Settings as FlowSettings;
 use crate::views::flows::dialects::Dialect;
+use crate::watch::punctual::REACH;
 
 /// How times are written.
 const TIMES: Times = Times::Seconds;
@@ -186,17 +189,23 @@ impl Product {
         if self.format == Format::Csv { Format::Jsonl.extension() } else { self.extension() }
     }
 
-    /// The earliest time of records that a packet of a time may change, nanoseconds: a flow that had ended may go on with it, its bucket has begun, and
-    /// the long gap that it comes into may be one row. `gap` is from the last packet before it to the first behind it.
-    pub(super) fn changes(&self, time: i64, gap: [i64; 2], config: &Config) -> i64 {
+    /// The earliest time of records that a file which begins at a time may change, nanoseconds. As far as its packets may be before the first, a flow
+    /// that had ended may go on with one, its bucket has begun, and the long gap that it comes into may be one row. `gap` is from the last packet
+    /// before a time to the first behind it.
+    pub(super) fn changes(&self, first: i64, gap: impl Fn(i64) -> [i64; 2], config: &Config) -> i64 {
+        let earliest = first.saturating_sub(REACH);
         match (&self.kind, self.flow_settings(config)) {
-            (_, Some(settings)) => time.saturating_sub(settings.hindsight().records),
+            (_, Some(settings)) => earliest.saturating_sub(settings.hindsight().records),
             (Kind::Buckets { width, .. }, None) => {
-                let empty = gap[1].saturating_sub(gap[0]) / *width;
-                let from = if empty.unsigned_abs() > buckets(*width, config).gap_limit { gap[0] } else { time };
-                from.div_euclid(*width).saturating_mul(*width)
+                let limit = buckets(*width, config).gap_limit;
+                let begins = [earliest, first].map(|time| match gap(time) {
+                    [from, to] if (to.saturating_sub(from) / *width).unsigned_abs() > limit => from,
+                    _ => time,
+                });
+                begins[0].min(begins[1]).div_euclid(*width).saturating_mul(*width)
             }
-            (Kind::Groups | Kind::Flows(_), None) => time,
+            // Windows that have ended have no packets of it.
+            (Kind::Groups | Kind::Flows(_), None) => first,
         }
     }
 

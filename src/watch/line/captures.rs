@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use super::Line;
 use crate::error::Result;
 use crate::time::Timestamp;
+#[cfg(doc)]
+use crate::watch::Product;
 use crate::watch::journal::{Entry, Fed, Journal};
 use crate::watch::spans::hour;
 
@@ -45,10 +47,9 @@ impl Captures {
         self.lost = self.lost.max(reach(entry));
     }
 
-    /// The hour from which hours have to be made again for a packet at a time: flows that had ended may go on with it, and its bucket may be of an
-    /// hour before.
+    /// The hour from which hours have to be made again for a file that begins at a time, by what each product [may change](Product::changes).
     pub(super) fn turns_to(&self, line: &Line, first: Timestamp) -> Timestamp {
-        let (gap, config) = (self.gap(first), &line.settings.config);
+        let (gap, config) = (|at| self.gap(Timestamp(at)), &line.settings.config);
         let changes = line.settings.by_hour().map(|product| product.changes(first.0, gap, config)).min();
         Timestamp(hour(changes.unwrap_or(first.0)))
     }

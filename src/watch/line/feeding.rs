@@ -1,7 +1,7 @@
 //! What the engine's run is fed with: what the journal has, then files in their order, and where none come, the wall clock.
 
 use std::cell::Cell;
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -23,6 +23,7 @@ use crate::watch::journal::{Became, Entry, Journal};
 use crate::watch::outlet::Outlet;
 use crate::watch::output::Output;
 use crate::watch::pipeline::Permit;
+use crate::watch::punctual::Late;
 use crate::watch::spans::{HOUR, hour};
 use crate::watch::wild::Seen;
 use crate::watch::{Identity, Product, Settings};
@@ -64,6 +65,8 @@ pub(super) struct LineFeed<'l> {
     pub(super) progress: Arc<Progress>,
     /// What the views have seen of the file.
     pub(super) seen: Arc<Seen>,
+    /// Packets of it that are late for products.
+    pub(super) late: Arc<Late>,
     pub(super) journal: &'l Rc<Journal>,
     pub(super) waiting: &'l mut Waiting,
     /// Files of the sequence.
@@ -309,6 +312,7 @@ impl Feed for LineFeed<'_> {
         let last = report.as_ref().and_then(|report| last_packet(report, self.seen.newest()));
         self.top = self.top.max(last.unwrap_or(Timestamp::MIN));
         self.position = self.position.max(self.clock.get());
+        let mut lates = self.late.take();
         if !is_new {
             return Ok(());
         }
@@ -322,11 +326,17 @@ impl Feed for LineFeed<'_> {
             self.line.health.wild(&self.line.sensor, wild);
         }
         if late > 0 && self.settings.by_hour().any(Product::has_windows) {
+            lates.insert("groups".into(), late);
+        }
+        self.line.health.late_packets(&self.line.sensor, lates.values().copied().max().unwrap_or(0));
+        let mut of_products: BTreeMap<u64, Vec<&str>> = BTreeMap::new();
+        lates.iter().for_each(|(product, late)| of_products.entry(*late).or_default().push(product));
+        for (late, products) in of_products {
+            let products = products.join(", ");
             self.in_none(
                 path,
-                &format!("{late} packets of hours that had ended when the file began: no group has them"),
+                &format!("{late} packets were over when the file began: no record of {products} has them"),
             );
-            self.line.health.late_packets(&self.line.sensor, late);
         }
         if self.ended.files.is_multiple_of(FORGET) { self.forget_gone() } else { Ok(()) }
     }

@@ -240,6 +240,7 @@ mod tests {
             outlet: &outlet,
             progress: Arc::default(),
             seen: Arc::new(Seen::new(&line.settings.config)),
+            late: Arc::default(),
             journal: &journal,
             waiting: &mut waiting,
             read: HashSet::new(),

@@ -28,11 +28,18 @@ use crate::views::groups::{GroupRecord, Groups, Window, WindowTotals, Windows};
 use crate::watch::hours::{Hourly, Hours, Layout, Placed};
 use crate::watch::journal::Written;
 use crate::watch::outlet::{Outlet, Place};
+use crate::watch::punctual::{Late, punctual};
 use crate::watch::spans::HOUR;
 use crate::watch::standing::{Standing, told};
 
 /// A product of a sensor under way: what takes its records.
-pub(in crate::watch) enum Making {
+pub(in crate::watch) struct Making {
+    product: Arc<str>,
+    pub(in crate::watch) records: Records,
+}
+
+/// What takes records.
+pub(in crate::watch) enum Records {
     Groups(Box<GroupHours>),
     Flows(Box<FlowHours>, Box<FlowSettings>, Filter),
     Buckets(Box<BucketHours>, BucketSettings),
@@ -45,11 +52,11 @@ impl Making {
             let place = Place::new(outlet, product.name(), product.extension(), HOUR)?;
             Ok(Rc::new(RefCell::new(Hours::new(place, layout))))
         };
-        Ok(match &product.kind {
+        let records = match &product.kind {
             Kind::Groups => {
                 let window = i64::try_from(config.window_seconds).unwrap_or(i64::MAX).saturating_mul(NS_PER_SECOND);
                 let pages = |product: String, extension| Place::new(outlet, product, extension, window);
-                Making::Groups(Box::new(GroupHours {
+                Records::Groups(Box::new(GroupHours {
                     standing: Arc::default(),
                     pen: Pen::new(product, config, sensor)?,
                     groups: Pages::new(pages(product.name(), product.extension())?),
@@ -71,7 +78,7 @@ impl Making {
                         (FlowRows::Packed(columns), layout)
                     }
                 };
-                Making::Flows(Box::new(FlowHours { hours: hours(layout)?, rows }), Box::new(settings), filter)
+                Records::Flows(Box::new(FlowHours { hours: hours(layout)?, rows }), Box::new(settings), filter)
             }
             Kind::Buckets { width, .. } => {
                 let (rows, layout) = match product.format {
@@ -86,42 +93,50 @@ impl Making {
                         (BucketRows::Packed(Arc::clone(sensor)), layout)
                     }
                 };
-                Making::Buckets(Box::new(BucketHours { hours: hours(layout)?, rows }), super::buckets(*width, config))
+                Records::Buckets(Box::new(BucketHours { hours: hours(layout)?, rows }), super::buckets(*width, config))
             }
-        })
+        };
+        Ok(Making { product: product.name().into(), records })
     }
 
-    /// Its view. Whether packets come late is asked of those that the product is made of.
-    pub(in crate::watch) fn view<'m>(&'m mut self, config: &Config, sensor: &Arc<str>) -> Result<Box<dyn View + 'm>> {
-        Ok(match self {
-            Making::Groups(sink) => {
+    /// Its view, which tells `late` of packets that no record has. Whether packets come late is asked of those that the product is made of.
+    pub(in crate::watch) fn view<'m>(
+        &'m mut self,
+        config: &Config,
+        sensor: &Arc<str>,
+        late: &Arc<Late>,
+    ) -> Result<Box<dyn View + 'm>> {
+        let Making { product, records } = self;
+        Ok(match records {
+            Records::Groups(sink) => {
                 let standing = Arc::clone(&sink.standing);
                 let groups = Groups::new(config, Windows::tumbling(config.window_seconds, None), &mut **sink)?;
                 Box::new(told(groups, 1, &standing))
             }
-            Making::Flows(sink, settings, filter) => {
+            Records::Flows(sink, settings, filter) => {
                 let standing = Arc::clone(sink.hours.borrow().standing());
                 let flows = Flows::new((**settings).clone(), Some(Arc::clone(sensor)), &mut **sink);
-                let flows = told(flows, 1, &standing);
+                let flows = punctual(told(flows, 1, &standing), product, late);
                 if filter.is_open() { Box::new(flows) } else { Box::new(filtered(filter.clone(), flows)) }
             }
-            Making::Buckets(sink, settings) => {
+            Records::Buckets(sink, settings) => {
                 let standing = Arc::clone(sink.hours.borrow().standing());
                 let width = settings.widths.iter().copied().max().unwrap_or(1);
-                Box::new(told(Buckets::new(settings.clone(), &mut **sink), width, &standing))
+                let buckets = told(Buckets::new(settings.clone(), &mut **sink), width, &standing);
+                Box::new(punctual(buckets, product, late))
             }
         })
     }
 
     /// Its hours.
     pub(in crate::watch) fn hours(&self) -> Hourly {
-        match self {
-            Making::Groups(sink) => {
+        match &self.records {
+            Records::Groups(sink) => {
                 let GroupHours { standing, groups, scans, .. } = &**sink;
                 Hourly::Windows(Arc::clone(standing), [groups.place.clone(), scans.place.clone()])
             }
-            Making::Flows(sink, ..) => Hourly::Rows(Rc::clone(&sink.hours)),
-            Making::Buckets(sink, _) => Hourly::Rows(Rc::clone(&sink.hours)),
+            Records::Flows(sink, ..) => Hourly::Rows(Rc::clone(&sink.hours)),
+            Records::Buckets(sink, _) => Hourly::Rows(Rc::clone(&sink.hours)),
         }
     }
 }

@@ -148,18 +148,19 @@ fn hours_without_a_packet_of_any_product_are_out() {
 }
 
 #[test]
-fn packets_that_are_late_for_groups_are_counted_once_and_told() {
+fn packets_that_are_late_are_counted_once_and_told() {
     // It begins with the hour, and goes back behind that.
     let back = |behind| packet(3600 * S + behind, [2000, 53], Body::Udp);
     let traffic = captures(&[vec![udp(100), udp(101)], vec![back(500_000), back(-500_000), udp(1800), udp(3700)]]);
-    for (products, late) in [(&PRODUCTS[..], 2), (&PRODUCTS[..1], 2), (&PRODUCTS[1..], 0)] {
+    for (products, late) in [(&PRODUCTS[..], 2), (&PRODUCTS[..1], 2), (&PRODUCTS[1..], 1)] {
         for (close, late) in [(false, late), (true, 0)] {
             let work = Work::start(traffic.settings_for(products));
             work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
             let health = Arc::clone(&work.health);
             work.finish(close);
             assert_eq!(metric(&[health.prometheus(), String::new()], "late_packets_total"), late);
-            let said = format!("{}: 2 packets of hours that had ended", traffic.parts[1].display());
+            let said =
+                format!("{}: {late} packets were over when the file began: no record of ", traffic.parts[1].display());
             let troubles = health.status().troubles;
             assert_eq!(troubles.iter().any(|trouble| trouble.text.starts_with(&said)), late > 0, "{troubles:?}");
         }

@@ -1,14 +1,19 @@
 //! Files that come late, and what they need.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use proptest::prelude::*;
+
 use super::names::without;
+use super::silent::{Body, ELEVEN, captures, packet, udp};
 use super::traffic::{Framed, SENSOR, Traffic, Work, compare, write};
-use super::wait;
+use super::wild::without_ids;
+use super::{metric, wait};
 use crate::capture::{Capture, Io, Records};
 use crate::config::Config;
 use crate::time::{NS_PER_SECOND, Timestamp};
@@ -208,12 +213,113 @@ fn a_flow_that_goes_on_in_another_capture_is_needed_from_where_it_began() {
     compare(&traffic.made(), &traffic.expected_of(parts));
 }
 
+/// What a line makes of captures that it is told in this order, each by itself; and how many packets it says are late.
+fn one_by_one(traffic: &Traffic, products: &[&str], order: &[usize]) -> (BTreeMap<PathBuf, String>, u64) {
+    let work = Work::start(traffic.settings_for(products));
+    for (told, at) in (1..).zip(order) {
+        work.tell(Order::Complete(traffic.arrivals(&traffic.parts[*at..=*at])));
+        wait(&work, told);
+    }
+    let health = Arc::clone(&work.health);
+    assert_eq!(work.finish(true).quarantined, 0);
+    let late = metric(&[health.prometheus(), String::new()], "late_packets_total");
+    let made = traffic.made();
+    fs::remove_dir_all(traffic.output()).unwrap();
+    (made, late)
+}
+
+#[test]
+fn what_a_late_file_holds_of_times_before_its_first_packet_is_where_it_would_be() {
+    // A file that ends an hour, one of the next hour, and one of that which begins with packets of the hour before.
+    let ticks = |from: i64, to: i64| super::silent::every(from..to, 7);
+    for (begins, before, left_out) in [
+        (1, [0, -1], 0),
+        (1, [-59, -60], 1),
+        (40, [-2, -250], 1),
+        (40, [-7200, 39], 1),
+        (400, [-7200, -100], 2),
+        (2 * 3600 + 3, [3600, 2 * 3600 + 1], 1),
+    ] {
+        let mut files = [ticks(-1200, -900), ticks(4000, 9000), ticks(begins, begins + 900)];
+        files[2].splice(1..1, before.map(udp));
+        let traffic = captures(&files);
+        let in_order = if begins < 4000 { [0, 2, 1] } else { [0, 1, 2] };
+        for products in [["flows"], ["buckets:1s"]] {
+            let whole = one_by_one(&traffic, &products, &in_order);
+            assert_eq!(whole.1, left_out, "{products:?} {begins} {before:?}");
+            for order in [[0, 1, 2], [1, 2, 0], [2, 1, 0]] {
+                let made = one_by_one(&traffic, &products, &order);
+                compare(&made.0, &whole.0);
+            }
+        }
+    }
+}
+
+/// What is made of captures in disorder.
+const MADE: [&[&str]; 3] = [&["flows"], &["buckets:1s"], &["groups", "flows", "flows:cic", "buckets:1min"]];
+
+/// Frames of a file: what is drawn of each is how many seconds behind the one before it comes, of which 5-tuple it is, and how many seconds before
+/// that it is said to be.
+fn drawn(begins: i64, all: &[(i64, u16, i64)]) -> Vec<Framed> {
+    let mut now = begins;
+    let frame = |(behind, tuple, before): &(i64, u16, i64)| {
+        now += behind * NS_PER_SECOND / 10 + 1;
+        packet(now - before * NS_PER_SECOND / 10, [5000 + tuple, 80], Body::Tcp(0x18))
+    };
+    all.iter().map(frame).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+    #[test]
+    fn captures_in_disorder_make_the_same_whichever_comes_late(
+            files in prop::collection::vec(prop::collection::vec((
+                prop::sample::select(&[1_i64, 20, 300, 900, 2990, 3010, 7000][..]),
+                0..4_u16,
+                prop::sample::select(&[0_i64, 0, 0, 0, 0, 1, 9, 20, 300, 590, 620, 3010, 40_000, 90_000][..]),
+            ), 3..12), 3..6),
+            begins in -3000..0_i64,
+            order in Just(()).prop_perturb(|(), mut dice| dice.random::<u64>()),
+            products in prop::sample::select(&MADE[..]),
+        ) {
+        let mut parts: Vec<Vec<Framed>> = Vec::new();
+        let mut begins = begins * NS_PER_SECOND;
+        for file in &files {
+            let mut file = file.clone();
+            file[0].2 = 0;
+            let frames = drawn(begins, &file);
+            begins = frames.iter().map(|(time, _)| time.0).max().unwrap_or(0) - ELEVEN + NS_PER_SECOND;
+            parts.push(frames);
+        }
+        // By their first packets, which are the ones that say where they stand.
+        parts.sort_by_key(|frames| frames[0].0);
+        let traffic = captures(&parts);
+        let in_order: Vec<usize> = (0..parts.len()).collect();
+        let (whole, late) = one_by_one(&traffic, products, &in_order);
+        let mut other = in_order;
+        let mut dice = order;
+        for at in (1..other.len()).rev() {
+            other.swap(at, (dice % (at as u64 + 1)) as usize);
+            dice /= at as u64 + 1;
+        }
+        let (made, _) = one_by_one(&traffic, products, &other);
+        compare(&without_ids(made), &without_ids(whole));
+        // By hand: what is late of a file is so by its first packet.
+        if !products.contains(&"groups") {
+            let from = |of: &Vec<Framed>| of[0].0.0 - 60 * NS_PER_SECOND;
+            let by_hand = parts.iter().flat_map(|of| of.iter().filter(|(time, _)| time.0 < from(of)));
+            prop_assert_eq!(late, by_hand.count() as u64);
+        }
+    }
+}
+
 #[test]
 fn hours_are_made_again_from_where_the_row_of_a_long_gap_begins() {
     let config = Config::default();
     let (buckets, limit) = (Product::parse("buckets:1s").unwrap(), BucketSettings::default().gap_limit as i64);
-    let from =
-        |seconds: i64| buckets.changes(7 * NS_PER_SECOND + 1, [2 * NS_PER_SECOND, seconds * NS_PER_SECOND], &config);
+    // From 2 s on there is nothing.
+    let gap = |at: i64, to: i64| if at > 2 * NS_PER_SECOND { [2 * NS_PER_SECOND, to * NS_PER_SECOND] } else { [at; 2] };
+    let from = |to: i64| buckets.changes(100 * NS_PER_SECOND + 1, |at| gap(at, to), &config);
     // As many empty rows as buckets have one by one, and one more.
-    assert_eq!([from(2 + limit), from(3 + limit)], [7, 2].map(|second| second * NS_PER_SECOND));
+    assert_eq!([from(2 + limit), from(3 + limit)], [40, 2].map(|second| second * NS_PER_SECOND));
 }

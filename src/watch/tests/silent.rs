@@ -213,9 +213,11 @@ fn rows_of_wide_buckets_are_of_the_hour_in_which_they_begin() {
 
 #[test]
 fn what_comes_late_in_its_file_is_counted_and_never_a_stray() {
-    // Behind the marker at the end of a file that passes the hour comes one that goes back there.
+    // Behind the marker inside a file that passes the hour comes one that goes back there.
     let back = packet(-50 * S, [9, 9], Body::Udp);
-    let traffic = captures(&[every(-100..900, 10), vec![udp(901), back, udp(902), udp(903)], every(5000..5002, 1)]);
+    let mut long: Vec<Framed> = (0..66_000).map(|nth| tcp(-100 * S + nth * S / 66)).collect();
+    long.extend([udp(901), back, udp(902), udp(903)]);
+    let traffic = captures(&[every(-200..-100, 10), long, every(5000..5002, 1)]);
     let mut made: Option<BTreeMap<PathBuf, String>> = None;
     for behind in [0, 1, 2] {
         in_two_runs(&traffic, behind);
@@ -232,18 +234,6 @@ fn what_comes_late_in_its_file_is_counted_and_never_a_stray() {
     assert_eq!(metric(&told, "late_records_total"), 3, "in each kind of flows");
     let troubles = health.status().troubles;
     assert!(troubles.iter().any(|trouble| trouble.text.contains("1 records of hours that were out")), "{troubles:?}");
-}
-
-#[test]
-fn rows_behind_a_bucket_that_came_late_are_no_strays() {
-    // No bucket has left when the hour is passed, so one of the hour before still begins, and empty ones lie behind it.
-    let traffic = captures(&[vec![udp(1200)], vec![udp(1201), udp(-600), udp(1202), udp(1203)], every(5000..5003, 1)]);
-    let work = Work::start(traffic.settings_for(&["buckets:1s@csv"]));
-    traffic.parts.chunks(1).for_each(|part| work.tell(Order::Complete(traffic.arrivals(part))));
-    let health = Arc::clone(&work.health);
-    work.finish(true);
-    let told = [health.prometheus(), String::new()];
-    assert_eq!(metric(&told, "late_records_total"), 600, "it, and those behind it up to the hour's end");
 }
 
 #[test]
