@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Literal
 
@@ -19,7 +20,7 @@ class SegmentHandle:
     sensor: str
     start_ts: float
     end_ts: float
-    path: str
+    path: str | os.PathLike[str]
     compressor: Literal["none", "gzip", "zstd"] = "none"
 
 

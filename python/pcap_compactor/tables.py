@@ -166,7 +166,8 @@ class Table:
 class GroupsTable(Table):
     """Groups; :attr:`scans` has the summaries of what they leave out.
 
-    A pass holds all of its scan summaries, of which there is one for each source that scanned in an hour, until the next one begins.
+    Groups of a window come when it is over: as the first file that begins behind it is read, or, with ``lateness``, by the packets themselves. So one
+    capture without ``lateness`` gives them at its end, and memory follows the groups of a window. A pass holds all of its scan summaries, of which there is one for each source that scanned in an hour, until the next one begins.
     """
 
     @property

@@ -3,6 +3,7 @@
 //! The engine never asks for the interpreter, so it cannot wait for one who waits for it. Whoever takes batches looks after signals and
 //! progress meanwhile, but only in the thread in which the pass was made: another one may hold up a third that waits for it.
 
+use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle, ThreadId};
 use std::time::{Duration, Instant};
@@ -57,6 +58,8 @@ impl Shared {
 pub(crate) struct Pass {
     shared: Arc<Shared>,
     home: ThreadId,
+    /// The process that it was made in, the only one in which its engine runs.
+    process: u32,
     /// Told how far the pass is: bytes, of how many, packets, and whether that is the end.
     report: Option<Py<PyAny>>,
     state: State,
@@ -90,7 +93,7 @@ impl Pass {
     }
 
     fn at(state: State, shared: Arc<Shared>, report: Option<Py<PyAny>>) -> Pass {
-        Pass { shared, home: thread::current().id(), report, state }
+        Pass { shared, home: thread::current().id(), process: process::id(), report, state }
     }
 
     /// The next batch. The thread need not be attached to the interpreter, and had better not be.
@@ -110,6 +113,11 @@ impl Pass {
     /// Asks the engine to stop; no batch will follow.
     fn stop(&mut self) -> Option<Running> {
         match std::mem::replace(&mut self.state, State::Over) {
+            // What it holds is the parent's, and so are its locks.
+            State::Running(running) if process::id() != self.process => {
+                std::mem::forget(running);
+                None
+            }
             State::Running(running) => {
                 running.progress.stop();
                 Some(running)
@@ -124,6 +132,12 @@ impl Pass {
     }
 
     fn take(&mut self) -> PyResult<Option<RecordBatch>> {
+        if process::id() != self.process && matches!(self.state, State::Running(_)) {
+            // Nobody would ever send: of threads only the one that forked goes on.
+            return Err(EngineError::new_err(
+                "this pass began before the process was forked, and its engine runs in the parent alone; begin another one here",
+            ));
+        }
         if let State::New = self.state {
             self.state = State::Over;
             self.shared.last(|last| *last = Last::default());

@@ -7,6 +7,8 @@ import gc
 import io
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any, cast
 
@@ -363,7 +365,7 @@ def test_frames_have_rows_of_any_flows(day: Path) -> None:
     frame = to_dataframe(some)
     assert frame["key"].tolist() == [str(flow.key) for flow in some]
     assert frame["feature.packet_lengths"].iloc[1] == flows[2].packet_lengths.tolist()
-    assert frame["feature.packet_lengths.mean"].isna().tolist() == [False, False, False, True, True]
+    assert not frame["feature.packet_lengths.mean"].isna().any()
     web = to_dataframe([flow for flow in flows if flow.http])
     assert web["http"].iloc[0] == {"host": "a.example", "user_agent": None} and web["tls"].iloc[0] is None
     assert web["ext_protocol"].iloc[0] == ["IPv4", "TCP", "HTTP"] and web["feature.iats.count"].dtype.kind == "i"
@@ -493,3 +495,40 @@ def test_what_the_original_has_besides_says_what_there_is(mixed: Path) -> None:
         with pytest.raises(AttributeError, match=f"has no attribute '{name}': .*{words}"):
             getattr(owner, name)
         assert not hasattr(owner, name)
+
+
+def test_flows_without_statistics_have_them_beside_others(mixed: Path) -> None:
+    with_all, without = (Wa1kPcap(compute_statistics=some).analyze_file(mixed) for some in (True, False))
+    frame, alone = to_dataframe([*with_all, *without]), to_dataframe(with_all)
+    assert frame.columns.tolist() == alone.columns.tolist()
+    statistics = [name for name in alone.columns if name.count(".") == 2]
+    assert len(statistics) > 100
+    pandas.testing.assert_frame_equal(frame[statistics][len(with_all) :].reset_index(drop=True), alone[statistics])
+
+
+def test_a_forked_child_does_not_wait_for_its_parents_engine(tmp_path: Path) -> None:
+    code = """
+import os, sys
+from pcap_compactor import Error, flows_table
+from pcap_compactor.wa1kpcap import Wa1kPcap
+passes = [iter(flows_table(sys.argv[1])), iter(flows_table(sys.argv[1]).batches()), Wa1kPcap().iter_file(sys.argv[1])]
+for one in passes:
+    next(one)
+child = os.fork()
+if child == 0:
+    told = 0
+    for one in passes:
+        try:
+            # The rest of the batch is there.
+            for _ in one:
+                pass
+        except Error as error:
+            told += "before the process was forked" in str(error)
+    os._exit(told)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == len(passes)
+print([sum(getattr(some, "num_rows", 1) for some in one) for one in passes])
+"""
+    capture = traffic.large(tmp_path, 60_000)
+    run = subprocess.run([sys.executable, "-W", "ignore", "-c", code, capture], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.startswith("["), run.stdout

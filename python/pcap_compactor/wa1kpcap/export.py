@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import OptionError
 from . import text
 from .collector import uncollected
+from .figures import BLOCKS, ENGINE
 from .flow import BASE, SPOKEN, Flow
 from .needs import need
-from .part import MORE, Pass
+from .part import MORE, Part, Pass
 from .registry import registered
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def to_dataframe(flows: Iterable[Flow], include_features: bool = True) -> pandas
     """A frame with a row a flow, straight from the table.
 
     ``tls``, ``http`` and ``dns`` are dictionaries, or missing. Lists are columns of Arrow, whose cells are Python lists. Columns do not
-    depend on the flows; cells of what a flow has not are missing.
+    depend on the flows; cells of what a flow has not are missing. Only flows that all came without statistics (``compute_statistics``) have no
+    columns of them.
 
     Args:
         flows: Flows of any analyzers, in any order.
@@ -186,8 +188,11 @@ def _table(flows: list[Flow], include_features: bool) -> Any:
     if not parts:
         table = Pass(os.devnull, {}, {}, None).empty()
         return table.select(_names(table.schema.names, include_features))
+    # Some may come without statistics; beside others they have them, by the same formulas.
     batches = [part.batch.select(_names(part.batch.schema.names, include_features)) for part in parts]
     # Some may come without statistics.
+    if include_features and len({batch.num_columns for batch in batches}) > 1:
+        batches = [_with_statistics(batch, part, pa) for batch, part in zip(batches, parts)]
     tables = [pa.Table.from_batches(list(alike)) for _, alike in groupby(batches, key=attrgetter("schema"))]
     table = pa.concat_tables(tables, promote_options="default")
     sizes = [batch.num_rows for batch in batches]
@@ -196,6 +201,21 @@ def _table(flows: list[Flow], include_features: bool) -> Any:
         return table
     starts = dict(zip(parts, accumulate(sizes, initial=0)))
     return table.take(pa.array([starts[flow._part] + flow._row for flow in flows]))
+
+
+def _with_statistics(batch: Any, part: Part, pa: Any) -> Any:
+    """A batch with columns of statistics behind its own, if it has none."""
+    if f"feature.{next(iter(BLOCKS))}.{ENGINE[0]}" in part.names:
+        return batch
+    found = [Flow(part, row).stats for row in range(batch.num_rows)]
+    whole = Pass(os.devnull, {}, {}, None).empty().schema
+    columns = {name: batch.column(name) for name in batch.schema.names}
+    for block in BLOCKS:
+        for name in ENGINE:
+            field = whole.field(f"feature.{block}.{name}")
+            columns[field.name] = pa.array([stats.get(block, {}).get(name) for stats in found], field.type)
+    fields = [whole.field(name) for name in whole.names if name in columns]
+    return pa.record_batch([columns[field.name] for field in fields], schema=pa.schema(fields, whole.metadata))
 
 
 def _names(names: list[str], include_features: bool) -> list[str]:
