@@ -292,7 +292,10 @@ fn machine(status: &Status, style: Style) -> String {
     }
     if status.kept_for_hours > 0 {
         let kept = things(status.kept_for_hours, "capture");
-        table.row(["kept".into(), format!("{kept} past the time, which hours still need")]);
+        table.row([
+            "kept".into(),
+            format!("{kept} past the time, which hours still need, or which may still be written"),
+        ]);
     }
     if status.removed_unread > 0 {
         let removed = things(status.removed_unread, "capture");

@@ -14,8 +14,8 @@
 //! 4. When who writes it says so ([`Arrivals::finished`]).
 //!
 //! A file that changes later is told to be gone, and to be complete anew when it is. What comes to the same [`Identity`] has not changed. A
-//! file that stands still in the hands of its writer from before the start, or behind an event that was lost, cannot be told from a complete
-//! one, so that may happen to it.
+//! file that stands still in the hands of its writer from before the start, for an hour, or behind an event that was lost, is not told from a complete
+//! one, so that may happen to it; the keeper lets none go that may still be written.
 //!
 //! # What is taken
 //!
@@ -49,6 +49,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 pub(super) use self::beginning::promises;
 use self::events::{Events, Heard};
 pub(super) use self::files::is_gone;
+pub(super) use self::folders::is_remote;
 use self::lookout::Lookout;
 use super::queue::Queue;
 use super::{Identity, LOCAL, Settings};

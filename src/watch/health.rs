@@ -269,7 +269,8 @@ impl Health {
         self.free.store(bytes.min(UNKNOWN - 1), Relaxed);
     }
 
-    /// So many captures are older than they are to be kept, and needed for hours that are not out, or are made again if files that wait want it.
+    /// So many captures are older than they are to be kept, and needed for hours that are not out, or are made again if files that wait want it; or may
+    /// still be written.
     pub fn kept_for_hours(&self, captures: usize) {
         self.kept_for_hours.store(captures as u64, Relaxed);
     }

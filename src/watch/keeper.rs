@@ -2,7 +2,9 @@
 //!
 //! A capture goes when it is over its age or there are too many bytes of captures, the oldest first; but only if this pipeline was given it, it is
 //! still the file that it was, all of its packets are in hours that are out for all products by the hour, no hour to come needs them, and the
-//! records are out that it has by itself, or it was told that it gets none. Until then it stays, and is counted. What lives for ever does not hold
+//! records are out that it has by itself, or it was told that it gets none; and only if nobody writes it any more (`writers.rs`). One without packets has
+//! none that would hold it, so that alone holds what tcpdump has begun and waits with. Where the system does not say who writes, what shows it is another
+//! capture of the sensor that was changed later: the last of each stays. Until then a capture stays, and is counted. What lives for ever does not hold
 //! captures for ever: for a flow none is needed of more than a day before the hours to come.
 //!
 //! As long as files of a sensor wait that begin before what was read, its captures stay, since hours that are out may be made of them again; so
@@ -14,12 +16,13 @@
 //!
 //! Records go with their hours, when these are out: for their age file by file, for their size all of an hour, the oldest first; reports of what could not be read, and these files, by how long they lie there.
 //!
-//! Nothing is removed but regular files below the two folders that were there at the first look, and no link is followed on the way. Between the
+//! Nothing is removed but regular files below the two folders that were there at the first look, that nobody is known to write, and no link is followed on the way. Between the
 //! last look at a file and its removal another can take its name; no system prevents that.
 
 mod root;
 #[cfg(test)]
 mod tests;
+mod writers;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, Metadata};
@@ -29,7 +32,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use self::root::Root;
+use self::root::{Found, Root};
+use self::writers::{Writers, writers};
 use super::journal::{Held, Journal, Out};
 use super::settings::{Settings, WhenFull};
 use crate::capture::hour_folder;
@@ -48,10 +52,12 @@ pub struct Looked {
     /// Files that were removed, and their bytes.
     pub removed: Vec<(PathBuf, u64)>,
     /// Captures that are over their age or size and stay, because their hours are not out, or hours to come need them, or may need them when they
-    /// are made again.
+    /// are made again, or because they may still be written.
     pub kept_for_hours: u64,
     /// Those of them that stay because files wait that begin before what was read, or that could not be read yet.
     pub kept_for_files: u64,
+    /// Those of them that stay because they may still be written.
+    pub kept_for_writers: u64,
     /// Captures that were removed though hours to come need them: a flow that still lives began there or before.
     pub needed: u64,
     /// Captures that were removed though records lack them: they had come too late, or the records that they were to have by themselves had no place.
@@ -80,8 +86,10 @@ pub struct Keeper {
     /// Sensors whose captures stay.
     waits: BTreeSet<String>,
     stopped: bool,
-    /// Captures that stayed at the last look, for hours and for files.
-    kept: [u64; 2],
+    /// Captures that stayed at the last look, for hours, for files, and for who writes them.
+    kept: [u64; 3],
+    /// Who writes a file, with its path.
+    writers: fn(&File, &Path) -> Writers,
 }
 
 /// Bytes that are free where a folder lies.
@@ -102,7 +110,8 @@ impl Keeper {
             by_capture,
             waits: BTreeSet::new(),
             stopped: false,
-            kept: [0; 2],
+            kept: [0; 3],
+            writers,
         }
     }
 
@@ -152,9 +161,13 @@ impl Keeper {
     }
 
     fn say(&mut self, looked: &Looked) {
-        let kept = [looked.kept_for_hours - looked.kept_for_files, looked.kept_for_files];
-        let why =
-            ["hours that are not out need them", "files wait, or are looked for at the start, that may need them"];
+        let Looked { kept_for_hours, kept_for_files, kept_for_writers, .. } = *looked;
+        let kept = [kept_for_hours - kept_for_files - kept_for_writers, kept_for_files, kept_for_writers];
+        let why = [
+            "hours that are not out need them",
+            "files wait, or are looked for at the start, that may need them",
+            "they may still be written: somebody has them open, or who does is not known, and none of their sensors is newer",
+        ];
         for ((captures, before), why) in kept.into_iter().zip(self.kept).zip(why) {
             if captures > 0 && before == 0 {
                 tracing::warn!(captures, "captures that are over their age or size stay: {why}");
@@ -183,6 +196,7 @@ impl Keeper {
         }
         let held = self.held(journal)?;
         let mut total: u64 = held.iter().map(|(_, held)| held.identity.size).sum();
+        let newest = newest(&held);
         let mut outs = HashMap::new();
         let mut gone = Vec::new();
         for (last_change, held) in held {
@@ -215,6 +229,12 @@ impl Keeper {
                         self.changed.insert(held.id, Some(now_changed));
                         continue;
                     }
+                    let is_last = newest.get(&held.sensor).is_none_or(|newest| *newest <= last_change);
+                    if self.may_be_written(&found, &held.path, is_last) {
+                        looked.kept_for_hours += u64::from(over);
+                        looked.kept_for_writers += u64::from(over);
+                        continue;
+                    }
                     if let Err(error) = found.remove() {
                         cannot(&held.path, &error);
                         continue;
@@ -240,6 +260,15 @@ impl Keeper {
             self.changed.insert(held.id, None);
         }
         if gone.is_empty() { Ok(()) } else { journal.removed_captures(&gone) }
+    }
+
+    /// Whether somebody may still write a capture; `is_last` says that none of its sensor was changed later.
+    fn may_be_written(&self, found: &Found, path: &Path, is_last: bool) -> bool {
+        match (self.writers)(&found.file, path) {
+            Writers::Nobody => false,
+            Writers::Somebody => true,
+            Writers::Unknown => is_last,
+        }
     }
 
     /// Captures that are still what they were, and when they were last changed; the oldest first.
@@ -354,6 +383,10 @@ impl Keeper {
             if !is_over(Some(age), since_1970(there.ctime(), there.ctime_nsec()), now) {
                 return;
             }
+            // As one that was put aside in the middle may be.
+            if (self.writers)(&found.file, &self.settings.output.join(&path)) == Writers::Somebody {
+                return;
+            }
             if let Err(error) = found.remove() {
                 return cannot(&path, &error);
             }
@@ -366,6 +399,18 @@ impl Keeper {
         });
         failed
     }
+}
+
+/// When the capture of each sensor was changed that was changed last.
+fn newest(held: &[(i64, Held)]) -> HashMap<String, i64> {
+    let mut newest: HashMap<String, i64> = HashMap::new();
+    for (changed, held) in held {
+        match newest.get_mut(&held.sensor) {
+            Some(newest) => *newest = (*newest).max(*changed),
+            None => drop(newest.insert(held.sensor.clone(), *changed)),
+        }
+    }
+    newest
 }
 
 fn of_disk(_: &Path, folder: &File) -> io::Result<u64> {

@@ -213,9 +213,9 @@ pub(super) fn kind(path: &Path, found: FileType, trouble: &mut Trouble) -> Optio
     }
 }
 
-/// Whether others than this machine's processes write into a folder.
+/// Whether others than this machine's processes write where a folder or file lies.
 #[cfg(target_os = "linux")]
-fn is_remote(folder: &Path) -> bool {
+pub(in crate::watch) fn is_remote(path: &Path) -> bool {
     /// 9P, AFS (the kernel's and OpenAFS), Ceph, CIFS, Coda, FUSE, GFS2, GPFS, Lustre, NCP, NFS, OCFS2, SMB, SMB2, VirtualBox.
     const REMOTE: [u32; 16] = [
         0x0102_1997,
@@ -236,11 +236,11 @@ fn is_remote(folder: &Path) -> bool {
         0x786f_4256,
     ];
     // The numbers are of 32 bits, in a word whose width and sign are the machine's.
-    rustix::fs::statfs(folder).is_ok_and(|system| REMOTE.contains(&(system.f_type as u32)))
+    rustix::fs::statfs(path).is_ok_and(|system| REMOTE.contains(&(system.f_type as u32)))
 }
 
 /// Elsewhere no system call tells it portably; what is not told is found at the next look.
 #[cfg(not(target_os = "linux"))]
-fn is_remote(_: &Path) -> bool {
+pub(in crate::watch) fn is_remote(_: &Path) -> bool {
     false
 }

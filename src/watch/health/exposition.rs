@@ -76,7 +76,7 @@ impl Health {
             .sample(&[], self.least_free.load(Relaxed));
         text.gauge(
             "captures_kept_for_hours",
-            "Captures past their time that hours still need: to come, or made again if files that wait want it.",
+            "Captures past their time that hours still need, to come, or made again if files that wait want it; or that may still be written.",
         )
         .sample(&[], self.kept_for_hours.load(Relaxed));
         text.counter("captures_removed_unread_total", "Captures that came too late to be read and were removed.")

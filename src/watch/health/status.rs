@@ -35,7 +35,8 @@ pub struct Status {
     pub disk_free: Option<u64>,
     /// Bytes that are to be free.
     pub least_free: u64,
-    /// Captures that are older than they are to be kept, and needed for hours that are not out, or are made again if files that wait want it.
+    /// Captures that are older than they are to be kept, and needed for hours that are not out, or are made again if files that wait want it; or that
+    /// may still be written.
     pub kept_for_hours: u64,
     /// Captures that came too late to be read, or whose records had no place, and were removed for their age or size.
     #[serde(default)]

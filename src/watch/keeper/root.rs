@@ -30,6 +30,8 @@ pub(super) struct Root {
 pub(super) struct Found {
     folder: OwnedFd,
     name: OsString,
+    /// Open for reading.
+    pub(super) file: File,
     pub(super) metadata: Metadata,
 }
 
@@ -121,7 +123,7 @@ fn found(folder: OwnedFd, name: &OsStr) -> rustix::io::Result<Found> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let file = File::from(openat(&folder, name, flags, Mode::empty())?);
     let metadata = file.metadata().map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
-    Ok(Found { folder, name: name.to_owned(), metadata })
+    Ok(Found { folder, name: name.to_owned(), file, metadata })
 }
 
 fn each(folder: OwnedFd, path: &Path, depth: usize, visit: &mut dyn FnMut(PathBuf, Found)) {

@@ -84,8 +84,9 @@ impl Scene {
         path
     }
 
+    /// One to which nobody writes anything, whatever the system says.
     fn keeper(&self) -> Keeper {
-        Keeper::new(Arc::new(self.settings.clone()))
+        Keeper { writers: |_, _| Writers::Nobody, ..Keeper::new(Arc::new(self.settings.clone())) }
     }
 
     fn look(&self) -> Looked {
@@ -128,6 +129,64 @@ fn captures_over_their_age_go_when_their_hours_are_out() {
     assert_eq!(looked.removed[0], (scene.path("old"), 4000));
     assert_eq!(scene.left(), ["open", "stranger", "unread", "young"]);
     assert_eq!(names(&scene.look()), [""; 0]);
+}
+
+#[test]
+fn a_capture_that_may_still_be_written_stays() {
+    let bounds: [fn(&mut Settings); 3] = [
+        |settings| settings.keep.captures = Some(DAY),
+        |settings| settings.keep.capture_bytes = Some(0),
+        |settings| (settings.least_free, settings.when_full) = (u64::MAX, WhenFull::DropOldest),
+    ];
+    for (nth, change) in bounds.into_iter().enumerate() {
+        let scene = Scene::new(change);
+        scene.capture("old", 4, 2 * HOUR);
+        // As tcpdump makes it that waits for its first packet, which nothing else holds.
+        let path = scene.path("begun");
+        let fed = Fed { path: path.clone(), identity: scene.file(&path, 3), first: None, next: None };
+        let place = scene.journal.fed("s", &fed).unwrap();
+        scene.journal.read(place, &Became::default()).unwrap();
+        let mut keeper = scene.keeper();
+        let mut look = |writers| {
+            keeper.writers = writers;
+            let looked = keeper.look(&scene.journal, scene.now).unwrap();
+            let names = names(&looked).into_iter().map(str::to_owned).collect::<Vec<_>>();
+            assert!(looked.kept_for_hours >= looked.kept_for_writers);
+            (names, looked.kept_for_writers)
+        };
+        let is_over = |captures| if nth < 2 { captures } else { 0 };
+        assert_eq!(look(|_, _| Writers::Somebody), (vec![], is_over(2)));
+        // Of its sensor none is newer, and that of another says nothing of it.
+        let path = scene.settings.folder.join("t/newer");
+        let fed = Fed { path: path.clone(), identity: scene.file(&path, 2), first: None, next: None };
+        scene.journal.fed("t", &fed).unwrap();
+        assert_eq!(look(|_, _| Writers::Unknown), (vec!["old".into()], is_over(1)));
+        scene.capture("next", 0, 0);
+        assert_eq!(
+            look(|_, path| if path.ends_with("begun") { Writers::Unknown } else { Writers::Somebody }).0,
+            ["begun"]
+        );
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_capture_that_is_open_for_writing_stays_until_it_is_closed() {
+    let scene =
+        Scene::new(|settings| (settings.keep.captures, settings.keep.reports) = (Some(DAY), Some(Duration::ZERO)));
+    scene.capture("begun", 4, 2 * HOUR);
+    let aside = scene.settings.output.join("quarantine/s/aside.pcap");
+    scene.file(&aside, 4);
+    let writers = [scene.path("begun"), aside].map(|path| File::options().append(true).open(path).unwrap());
+    let mut keeper = Keeper::new(Arc::new(scene.settings.clone()));
+    let later = SystemTime::now() + DAY;
+    let looked = keeper.look(&scene.journal, later).unwrap();
+    assert_eq!((looked.removed.len(), looked.kept_for_writers), (0, 1));
+    drop(writers);
+    // Where the system does not say who writes it, it is the last of its sensor.
+    let is_told = writers::writers(&File::open(scene.path("begun")).unwrap(), &scene.path("begun")) == Writers::Nobody;
+    let looked = keeper.look(&scene.journal, later).unwrap();
+    assert_eq!(names(&looked), if is_told { vec!["aside.pcap", "begun"] } else { vec!["aside.pcap"] });
 }
 
 #[test]

@@ -337,6 +337,8 @@ fn a_capture_that_goes_to_another_sensor_stays_with_its_own() {
     // What has its records with another may go for its age.
     let file = fs::File::options().write(true).open(site.path("in/other").join(name)).unwrap();
     file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
+    // As long as it is open it stays.
+    drop(file);
     let watcher = site.start("out", &["--keep-captures", "30min", "--look", "1s"]);
     until("it is gone", || !site.path("in/other").join(name).exists());
     assert_eq!(watcher.end(), Some(0));

@@ -314,6 +314,34 @@ fn what_stands_there_at_a_restart_has_the_captures_that_its_hours_need() {
 }
 
 #[test]
+fn a_capture_that_waits_for_its_first_packet_stays_whatever_its_age() {
+    let site = Site::new(3000, 1);
+    let expected = site.expected(&site.parts[..1]);
+    let path = site.path("in/gate").join(site.parts[0].file_name().unwrap());
+    let bytes = fs::read(&site.parts[0]).unwrap();
+    // As a tcpdump leaves it that has begun and hears nothing, or a packet and half of the next.
+    for written in [24, 1000] {
+        let output = format!("out{written}");
+        let mut writes = File::create(&path).unwrap();
+        writes.write_all(&bytes[..written]).unwrap();
+        writes.set_modified(std::time::SystemTime::now() - Duration::from_secs(2400)).unwrap();
+        let soon = ["--stable", "100ms", "--look", "1s", "--rotation", "1s", "--grace", "0s"];
+        let watcher = site.start(&output, &[&soon[..], &["--keep-captures", "30min"]].concat());
+        until("it is read and over its age", || {
+            site.status(&output).is_some_and(|status| status["kept_for_hours"] == 1)
+        });
+        std::thread::sleep(Duration::from_millis(2500));
+        assert!(path.exists(), "it was removed while it was written");
+        writes.write_all(&bytes[written..]).unwrap();
+        drop(writes);
+        until("all of it is out", || site.records(&output).len() == expected.len());
+        until("it is as it should be", || quiet(site.records(&output)) == quiet(expected.clone()));
+        assert_eq!(watcher.end(), Some(0));
+        fs::remove_file(&path).unwrap();
+    }
+}
+
+#[test]
 fn captures_go_at_the_end_of_a_run_of_what_is_there() {
     let site = Site::new(3000, 1);
     let expected = site.expected(&site.parts);
