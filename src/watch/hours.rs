@@ -174,14 +174,21 @@ impl Hours {
         }
         while let Some(first) = self.open.first_entry().filter(|first| first.key().saturating_add(HOUR) <= until) {
             let (hour, (rows, count)) = first.remove_entry();
-            let path = self.place.of_hour(hour);
-            let bytes = self.write(hour, self.place.create(hour)?, rows)?;
-            let written = Written { path, hour: Timestamp(hour), bytes, rows: count };
+            let written = match self.place.stays(hour)? {
+                true => {
+                    self.place.left_out(hour, count);
+                    None
+                }
+                false => {
+                    let bytes = self.write(hour, self.place.create(hour)?, rows)?;
+                    Some(Written { path: self.place.of_hour(hour), hour: Timestamp(hour), bytes, rows: count })
+                }
+            };
             let end = hour.saturating_add(HOUR);
             let is_last = self.open.keys().next().is_none_or(|next| next.saturating_add(HOUR) > until);
             // Until all are out, the others may need what they needed before.
             let needs = if is_last { needs } else { self.place.needs() };
-            self.place.commit(end, needs, Some(&written))?;
+            self.place.commit(end, needs, written.as_ref())?;
         }
         if until > self.place.until() { self.place.commit(until, needs, None) } else { Ok(()) }
     }

@@ -69,6 +69,11 @@ impl Journal {
         schema::open(output)
     }
 
+    /// Where its file lies.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Looks whether its file still lies where it did. What is written to one that does not is lost.
     ///
     /// # Errors
@@ -91,6 +96,44 @@ impl Journal {
             let noted: String = value(db, "SELECT value FROM meta WHERE name = 'settings'", [])?;
             Ok(Some(noted).filter(|noted| noted != now))
         })
+    }
+
+    /// Whether no settings are noted yet: nothing that lies in the output is known.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn is_new(&self) -> Result<bool> {
+        let noted = value(&self.db, "SELECT NOT EXISTS (SELECT 1 FROM meta WHERE name = 'settings')", []);
+        noted.map_err(|error| self.failed(&error))
+    }
+
+    /// Notes files that lie in the output and are not known.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub fn adopt(&self, lying: &[Hour]) -> Result<()> {
+        if lying.is_empty() {
+            return Ok(());
+        }
+        let sql = "INSERT OR IGNORE INTO hour (path, sensor, product, hour, bytes, rows, stays) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+        self.change(|db| {
+            for Hour { sensor, product, file: Written { path, hour, bytes, rows }, stays } in lying {
+                let sensor = sensor_of(db, sensor)?;
+                let row =
+                    params![path.as_os_str().as_bytes(), sensor, product, hour.ns(), Bits(*bytes), Bits(*rows), stays];
+                db.prepare_cached(sql)?.execute(row)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Whether a file of an hour lay there before the journal, and stays as it is.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn stays(&self, path: &Path) -> Result<bool> {
+        let sql = "SELECT EXISTS (SELECT 1 FROM hour WHERE path = ?1 AND stays)";
+        value(&self.db, sql, [path.as_os_str().as_bytes()]).map_err(|error| self.failed(&error))
     }
 
     /// All sensors that were ever named, in order.
@@ -286,12 +329,12 @@ impl Journal {
         self.change(|db| {
             let sensor = sensor_of(db, sensor)?;
             let sql =
-                "INSERT OR IGNORE INTO hour (path, sensor, product, hour, bytes, rows) VALUES (?1, ?2, ?3, ?4, 0, 0)";
+                "INSERT OR IGNORE INTO hour (path, sensor, product, hour, bytes, rows, begun) VALUES (?1, ?2, ?3, ?4, 0, 0, 1)";
             db.prepare_cached(sql)?.execute(params![path.as_os_str().as_bytes(), sensor, product, hour.ns()]).map(drop)
         })
     }
 
-    /// Hours from a time to another that have a file of a product, with its path.
+    /// Hours from a time to another that have a file of a product which does not stay, with its path.
     ///
     /// # Errors
     /// The journal cannot be read.
@@ -303,7 +346,7 @@ impl Journal {
         until: Timestamp,
     ) -> Result<Vec<(Timestamp, PathBuf)>> {
         let sql = "SELECT hour, path FROM hour WHERE sensor = (SELECT id FROM sensor WHERE name = ?1) AND product = ?2
-            AND hour >= ?3 AND hour < ?4 ORDER BY hour";
+            AND hour >= ?3 AND hour < ?4 AND NOT stays ORDER BY hour";
         let hours = params![sensor, product, from.ns(), until.ns()];
         self.list(sql, hours, |row| Ok((Timestamp(row.get(0)?), path(row, 1)?)))
     }
@@ -411,16 +454,18 @@ impl Journal {
         })
     }
 
-    /// Files of hours that were not removed, by hour and path.
+    /// Files of hours that were written and not removed, by hour and path.
     ///
     /// # Errors
     /// The journal cannot be read.
     pub fn written(&self) -> Result<Vec<Hour>> {
-        let sql = "SELECT name, product, path, hour, bytes, rows FROM hour JOIN sensor ON sensor.id = hour.sensor ORDER BY hour, path";
+        let sql =
+            "SELECT name, product, path, hour, bytes, rows, stays FROM hour JOIN sensor ON sensor.id = hour.sensor
+            WHERE NOT begun ORDER BY hour, path";
         self.list(sql, [], |row| {
             let (Bits(bytes), Bits(rows)) = (row.get(4)?, row.get(5)?);
             let file = Written { path: path(row, 2)?, hour: Timestamp(row.get(3)?), bytes, rows };
-            Ok(Hour { sensor: row.get(0)?, product: row.get(1)?, file })
+            Ok(Hour { sensor: row.get(0)?, product: row.get(1)?, file, stays: row.get(6)? })
         })
     }
 
@@ -452,7 +497,7 @@ impl Journal {
         }
         let sql = "SELECT count(*) FROM file WHERE state = ?1 AND removed = 0 AND packets IS NULL";
         let unread = value(&self.db, sql, [State::Fed]).map_err(|error| self.failed(&error))?;
-        let sql = "SELECT count(*), coalesce(sum(bytes), 0), coalesce(sum(rows), 0) FROM hour";
+        let sql = "SELECT count(*), coalesce(sum(bytes), 0), coalesce(sum(rows), 0) FROM hour WHERE NOT begun";
         let hours = self.list(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         Bits(counts.unread) = unread;
         if let [(Bits(hours), Bits(bytes), Bits(rows))] = hours[..] {

@@ -325,7 +325,8 @@ impl Keeper {
             let mut by_capture = self.settings.products.iter().filter(|product| product.is_by_capture());
             let by_capture = by_capture.any(|product| product.makes(&hour.product));
             let until = journal.out(&hour.sensor, &hour.product)?.until;
-            if !by_capture && hour.file.hour >= until {
+            // What lay there before the journal is out, however far captures have come since.
+            if !by_capture && !hour.stays && hour.file.hour >= until {
                 continue;
             }
             let path = &hour.file.path;

@@ -36,7 +36,8 @@
 //! Output is a pure function of files, their order, and the moments at which the wall clock spoke. The journal has these, and for each
 //! product up to where its hours are out. Live flows are not journalled: after a crash, files are read again from where the oldest flow began that
 //! can still be in an hour to come (`spans.rs`), in the same order, and what is out already is not written again. An hour's file is written before the
-//! journal says so; if that is lost, the same bytes are written again in its place. For all products one place (`outlet.rs`) knows what is out, and what
+//! journal says so; if that is lost, the same bytes are written again in its place. Where the journal itself is lost, what hours it had written lie
+//! there and stay as they are (`lying.rs`): captures that they are made of may be gone. For all products one place (`outlet.rs`) knows what is out, and what
 //! lies there of hours that are made again, or that somebody was stopped at: it goes if they have no records any more. Where a run ends because no more
 //! is wanted than there is, all products are out in one step.
 //!
@@ -55,6 +56,7 @@ pub mod journal;
 pub mod keeper;
 mod line;
 mod looks;
+mod lying;
 mod outlet;
 mod output;
 mod pipeline;

@@ -143,7 +143,24 @@ impl Place {
         self.outlet.output.create(&path)
     }
 
-    /// Files of hours that end by a time, and are not out.
+    /// Whether the file of an hour lay there before the journal, and stays as it is.
+    pub(super) fn stays(&self, hour: i64) -> Result<bool> {
+        let path = self.of_hour(hour);
+        // One that somebody has moved away since then is made.
+        Ok(self.outlet.journal.stays(&path)? && self.outlet.output.path().join(path).symlink_metadata().is_ok())
+    }
+
+    /// Says that an hour is over whose file stays, and so many records that were made for it are written nowhere.
+    pub(super) fn left_out(&self, hour: i64, rows: u64) {
+        let path = self.outlet.output.path().join(self.of_hour(hour));
+        let what = format!(
+            "lay there before the journal and stays as it is: {rows} records that captures still make of its hour are not written"
+        );
+        tracing::warn!(path = %path.display(), sensor = %self.outlet.sensor, "{what}");
+        self.outlet.health.trouble(format!("{}: {what}", path.display()));
+    }
+
+    /// Files of hours that end by a time, are not out, and do not stay.
     fn stale(&self, until: i64) -> Result<Vec<(Timestamp, PathBuf)>> {
         // Those that end behind a time begin here or behind.
         let behind = |time: i64| time.saturating_sub(self.length - 1);

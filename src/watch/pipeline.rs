@@ -18,6 +18,7 @@ use super::health::Health;
 use super::journal::{Journal, Lock};
 use super::line::{Control, Ended, Line, Order};
 use super::looks::Looks;
+use super::lying::lying;
 use super::queue::MOST;
 use super::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
@@ -85,9 +86,10 @@ impl Pipeline {
         let journal = Journal::open(&settings.output)?;
         // What one that was killed was writing; nobody else writes there now.
         sweep(&settings.output, DEPTH);
+        adopt(&journal, &settings, &health)?;
         if let Some(before) = journal.identity(&identity(&settings)?)? {
             return Err(Error::config(format!(
-                "{}: its hours were made with other settings ({before}); name another folder, or take these",
+                "{}: its hours were made with other settings ({before}); take these, or name another output, which begins with the captures that are still there",
                 settings.output.display()
             )));
         }
@@ -220,6 +222,27 @@ fn absolute(path: &Path) -> std::io::Result<PathBuf> {
             },
         }
     }
+}
+
+/// Lets a journal that is new know what lies in the output.
+fn adopt(journal: &Journal, settings: &Settings, health: &Health) -> Result<()> {
+    if !journal.is_new()? {
+        return Ok(());
+    }
+    let lying = lying(settings)?;
+    journal.adopt(&lying)?;
+    let stay = lying.iter().filter(|hour| hour.stays).count();
+    if stay > 0 {
+        let what = format!(
+            "{}: {stay} files of hours lie there that the journal, which is new, does not know: they stay as they are. To make hours again of captures \
+             that are all there, stop, move these files and the journal ({}) away, and start",
+            settings.output.display(),
+            journal.path().display()
+        );
+        tracing::warn!("{what}");
+        health.trouble(what);
+    }
+    Ok(())
 }
 
 /// What records depend on beside captures.

@@ -175,6 +175,12 @@ impl Product {
         self.name() == name || matches!(self.kind, Kind::Groups) && name == SCANS
     }
 
+    /// The folders of its files, and what these end in.
+    pub(super) fn folders(&self) -> Vec<(String, &'static str)> {
+        let scans = matches!(self.kind, Kind::Groups).then(|| (SCANS.to_owned(), self.scans_extension()));
+        [(self.name(), self.extension())].into_iter().chain(scans).collect()
+    }
+
     /// Whether its records are of windows, and what comes late for one is in none.
     pub(super) fn has_windows(&self) -> bool {
         matches!(self.kind, Kind::Groups)

@@ -111,6 +111,8 @@ pub struct Hour {
     pub product: String,
     /// The file.
     pub file: Written,
+    /// It lay there before the journal, and stays as it is.
+    pub stays: bool,
 }
 
 /// Records that a capture has by itself.

@@ -16,7 +16,7 @@ pub(super) const OWN: &str = ".pcap-compactor";
 const NAME: &str = "watch.sqlite";
 
 /// The version of the tables; another one when they change.
-const VERSION: i64 = 6;
+const VERSION: i64 = 7;
 
 /// `place` is never used twice, also not behind the end of a sequence that was taken back.
 const TABLES: &str = "
@@ -101,6 +101,13 @@ const SIXTH: &str = "
     PRAGMA user_version = 6;
 ";
 
+/// Since version 7: files of hours that lay there before the journal, and stay as they are; and those that may be there, and are not out.
+const SEVENTH: &str = "
+    ALTER TABLE hour ADD COLUMN stays INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE hour ADD COLUMN begun INTEGER NOT NULL DEFAULT 0;
+    PRAGMA user_version = 7;
+";
+
 /// See [`Journal::open`].
 pub(super) fn open(output: &Path) -> Result<Journal> {
     Output::make(output)?;
@@ -155,7 +162,7 @@ fn prepare(db: &Connection, path: &Path) -> Result<()> {
             }
             transaction.commit()?;
         }
-        for (before, tables) in [(1, SECOND), (2, THIRD), (3, FOURTH), (4, FIFTH), (5, SIXTH)] {
+        for (before, tables) in [(1, SECOND), (2, THIRD), (3, FOURTH), (4, FIFTH), (5, SIXTH), (6, SEVENTH)] {
             if version(db)? == before {
                 let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
                 if version(&transaction)? == before {
@@ -189,7 +196,7 @@ fn prepare(db: &Connection, path: &Path) -> Result<()> {
 
 /// What to do about a file that is no journal.
 const ANEW: &str = "to begin anew, move it and those beside it that begin with its name away: what captures the watched folder holds is then \
-                    read again, and records of these hours are written again";
+                    read again, and hours are made that have no file; those that have one stay as they are, unless it is moved away, too";
 
 fn refused(path: &Path, message: String) -> Error {
     ErrorKind::Watch { path: path.to_owned(), message }.into()
@@ -197,7 +204,7 @@ fn refused(path: &Path, message: String) -> Error {
 
 /// A journal was removed, or another lies in its place, while it was in use.
 pub(super) fn gone(path: &Path) -> Error {
-    let message = "was removed, or replaced, while it was in use: what captures the watched folder holds is read again by the next start";
+    let message = "was removed, or replaced, while it was in use: the next start reads again what captures the watched folder holds, and hours that have a file stay as they are";
     ErrorKind::DamagedJournal { path: path.to_owned(), message: message.to_owned() }.into()
 }
 

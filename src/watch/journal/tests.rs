@@ -349,9 +349,9 @@ fn refusal(make: impl FnOnce(&Path)) -> String {
 #[test]
 fn what_is_no_journal_of_this_version_is_refused_with_what_to_do() {
     let of = |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 7"));
+    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 8"));
     assert!(
-        newer.starts_with(": is of another version of this program (tables 7, not 6); to begin anew, move it"),
+        newer.starts_with(": is of another version of this program (tables 8, not 7); to begin anew, move it"),
         "{newer}"
     );
     let other = refusal(of("CREATE TABLE recipe (x)"));
@@ -416,7 +416,7 @@ fn a_journal_of_the_version_before_is_taken_over() {
     journal
         .db
         .execute_batch(
-            "DROP TABLE own; DROP TABLE needed; ALTER TABLE file DROP COLUMN refused; ALTER TABLE entry DROP COLUMN follows; DROP TABLE unsettled; DROP INDEX file_content; PRAGMA user_version = 1",
+            "DROP TABLE own; DROP TABLE needed; ALTER TABLE file DROP COLUMN refused; ALTER TABLE entry DROP COLUMN follows; ALTER TABLE hour DROP COLUMN stays; ALTER TABLE hour DROP COLUMN begun; DROP TABLE unsettled; DROP INDEX file_content; PRAGMA user_version = 1",
         )
         .unwrap();
     drop(journal);
@@ -491,6 +491,28 @@ fn what_was_needed_is_known_of_every_time_to_turn_back_to() {
 }
 
 #[test]
+fn of_what_lies_there_hours_stay_and_what_captures_have_is_written_again() {
+    let output = tempfile::tempdir().unwrap();
+    let journal = Journal::open(output.path()).unwrap();
+    assert!(journal.is_new().unwrap());
+    let hour =
+        |name: &str, stays| Hour { sensor: "s".to_owned(), product: "flows".to_owned(), file: written(name, 5), stays };
+    let lying = [hour("flows/s/5.csv", true), hour("flows/s/x.csv", false)];
+    journal.adopt(&lying).unwrap();
+    assert_eq!(journal.identity("flows").unwrap(), None);
+    assert!(!journal.is_new().unwrap());
+    assert_eq!((journal.written().unwrap(), journal.sensors().unwrap()), (lying.to_vec(), vec!["s".to_owned()]));
+    assert_eq!(lying.each_ref().map(|hour| journal.stays(&hour.file.path).unwrap()), [true, false]);
+    // Whatever is out of its hour, it is none that goes with it.
+    journal.appears("s", "flows", &lying[0].file.path, Timestamp(5)).unwrap();
+    let not_out = journal.hours("s", "flows", Timestamp::MIN, Timestamp::MAX).unwrap();
+    assert_eq!(not_out, [(Timestamp(5), "flows/s/x.csv".into())]);
+    assert_eq!(journal.written().unwrap(), lying);
+    journal.removed(&lying[0].file.path).unwrap();
+    assert!(!journal.stays(&lying[0].file.path).unwrap());
+}
+
+#[test]
 fn what_was_not_read_to_its_end_is_new_again() {
     let dir = tempfile::tempdir().unwrap();
     let journal = Journal::open(dir.path()).unwrap();
@@ -528,6 +550,8 @@ fn the_end_of_a_run_is_noted_with_all_that_is_out_by_it() {
     for (name, hour) in [("flows/s/2", 2), ("flows/s/3", 3)] {
         journal.appears("s", "flows", Path::new(name), Timestamp(hour)).unwrap();
     }
+    // They may be there, and are not out.
+    assert_eq!((journal.written().unwrap(), journal.counts().unwrap().hours), (vec![], 0));
     assert_eq!(journal.hours("s", "flows", Timestamp(3), Timestamp(9)).unwrap(), [(Timestamp(3), "flows/s/3".into())]);
     let flows =
         Advance { gone: vec!["flows/s/3".into()], ..step("flows", out(3), Some(written("flows/s/2", 2)))[0].clone() };

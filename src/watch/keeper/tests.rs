@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use tempfile::TempDir;
 
 use super::*;
-use crate::watch::journal::{Advance, Became, Entry, Fed, Own, State, Written};
+use crate::watch::journal::{Advance, Became, Entry, Fed, Hour, Own, State, Written};
 use crate::watch::{Identity, Product};
 
 const DAY: Duration = Duration::from_secs(86_400);
@@ -576,6 +576,22 @@ fn records_go_by_age_when_their_hour_is_out() {
     assert_eq!(looked.removed, [(scene.settings.output.join(&old), 4000)]);
     let left: Vec<PathBuf> = scene.journal.written().unwrap().into_iter().map(|hour| hour.file.path).collect();
     assert_eq!(left, [young, next]);
+}
+
+#[test]
+fn records_from_before_the_journal_go_as_others_do() {
+    let scene = Scene::new(|settings| settings.keep.records = Some(DAY));
+    // Nothing is known to be out of this sensor, and nothing of it may ever come again.
+    let lying = [2, 0].map(|days| {
+        let hour = Timestamp(BEGAN - i64::from(days));
+        let path = PathBuf::from(format!("flows/t/{days}.jsonl"));
+        let bytes = scene.file(&scene.settings.output.join(&path), days).size;
+        let file = Written { path, hour, bytes, rows: 0 };
+        Hour { sensor: "t".into(), product: "flows".into(), file, stays: true }
+    });
+    scene.journal.adopt(&lying).unwrap();
+    assert_eq!(names(&scene.look()), ["2.jsonl"]);
+    assert_eq!(scene.journal.written().unwrap(), lying[1..]);
 }
 
 #[test]

@@ -166,11 +166,15 @@ impl<R> Pages<R> {
         Ok(self.open.insert(page))
     }
 
-    /// Makes the file of a window visible, if it has begun.
+    /// Makes the file of a window visible, if it has begun and none lies there that stays.
     fn show(&mut self, window: Window) -> Result<Option<Written>> {
         let Some(page) = self.open.take() else { return Ok(None) };
-        let bytes = page.end(of_hour(&self.place.outlet().sensor, window.start))?.commit()?.length();
         let (path, rows) = (self.place.of_hour(window.start.0), std::mem::take(&mut self.rows));
+        if self.place.stays(window.start.0)? {
+            self.place.left_out(window.start.0, rows);
+            return Ok(None);
+        }
+        let bytes = page.end(of_hour(&self.place.outlet().sensor, window.start))?.commit()?.length();
         Ok(Some(Written { path, hour: window.start, bytes, rows }))
     }
 }

@@ -361,7 +361,8 @@ fn a_journal_that_is_removed_while_it_is_in_use_ends_the_watcher() {
     assert_eq!(code.unwrap().code(), Some(1), "{said}");
     assert!(said.contains("watch.sqlite: was removed, or replaced, while it was in use"), "{said}");
     assert_eq!(site.once("out"), Some(0));
-    same(&site.records("out"), &expected);
+    // What the wall clock had closed by then stays as it was.
+    same(&quiet(site.records("out")), &quiet(expected));
 }
 
 #[test]

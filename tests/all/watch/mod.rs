@@ -5,6 +5,7 @@ mod by_capture;
 mod disturbed;
 #[cfg(target_os = "linux")]
 mod failing_disk;
+mod lost_journal;
 #[cfg(feature = "tables")]
 mod tables;
 
