@@ -13,8 +13,8 @@ use crate::error::Error;
 pub(super) enum Cause {
     /// A file or folder cannot be read.
     Unreadable(PathBuf),
-    /// There are links.
-    Links,
+    /// This is a link.
+    Link(PathBuf),
     /// Not everything is told by the system.
     Polling,
 }
@@ -42,7 +42,7 @@ impl Trouble {
     /// A link is where a file or folder could be.
     pub(super) fn link(&mut self, path: &Path) {
         let why = "it is a link, and no link is followed; what it leads to may be moved here";
-        self.say(Cause::Links, "take", path, io::Error::other(why));
+        self.say(Cause::Link(path.to_owned()), "take", path, io::Error::other(why));
     }
 
     /// It can be read. If that ends, it is said anew.
@@ -55,7 +55,11 @@ impl Trouble {
     /// What is gone may come again, and is said anew then; so this does not grow with files that are no more.
     pub(super) fn forget_gone(&mut self) {
         let is_gone = |path: &Path| path.symlink_metadata().is_err_and(|error| is_gone(&error));
-        self.known.retain(|cause| !matches!(cause, Cause::Unreadable(path) if is_gone(path)));
+        self.known.retain(|cause| match cause {
+            Cause::Unreadable(path) => !is_gone(path),
+            Cause::Link(path) => path.is_symlink(),
+            Cause::Polling => true,
+        });
     }
 
     /// What is new.
@@ -88,5 +92,32 @@ mod tests {
         trouble.forget_gone();
         assert_eq!(trouble.known, HashSet::from([Cause::Unreadable(stays.clone())]));
         assert_eq!(say(&mut trouble), 1);
+    }
+
+    #[test]
+    fn every_link_is_named_once_as_long_as_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let links = ["a", "b"].map(|name| folder.path().join(name));
+        let mut trouble = Trouble::default();
+        let mut say = || {
+            links.iter().for_each(|link| trouble.link(link));
+            let said = trouble.take().into_iter().map(|seen| match seen {
+                Seen::Trouble(error) => error.to_string(),
+                other => panic!("{other:?}"),
+            });
+            let said: Vec<String> = said.collect();
+            trouble.forget_gone();
+            said
+        };
+        links.iter().for_each(|link| std::os::unix::fs::symlink("nowhere", link).unwrap());
+        let said = say();
+        assert!(said.len() == 2 && said[0].contains("/a: ") && said[1].contains("/b: "), "{said:?}");
+        assert_eq!(say().len(), 0);
+        fs::remove_file(&links[1]).unwrap();
+        fs::write(&links[1], "").unwrap();
+        assert_eq!(say().len(), 0, "that it is none any more shows at the next look");
+        fs::remove_file(&links[1]).unwrap();
+        std::os::unix::fs::symlink("nowhere", &links[1]).unwrap();
+        assert_eq!(say().len(), 1);
     }
 }
