@@ -285,6 +285,27 @@ fn printed_settings_are_a_settings_file() {
 }
 
 #[test]
+fn the_first_steps_of_the_page_work_one_after_the_other() {
+    let page = include_str!("../../docs/sensor.md");
+    let site = Site::new();
+    let steps: Vec<Vec<&str>> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("pcap-compactor watch "))
+        .map(|step| step.split(' ').collect())
+        .filter(|step: &Vec<&str>| !step.iter().any(|word| word.contains('/')))
+        .collect();
+    let steps: Vec<&[&str]> = steps.iter().map(Vec::as_slice).collect();
+    let &[first, &[ref print @ .., ">", file], last] = &steps[..] else { panic!("{steps:?}") };
+    let once = ["--once", "--stable", "100ms"];
+    assert_eq!(site.ran(&[first, &once[..]].concat()).code, Some(0));
+    let printed = site.ran(print);
+    assert_eq!(printed.code, Some(0), "{printed:?}");
+    fs::write(site.path(file), printed.out).unwrap();
+    let ran = site.ran(&[last, &once[..]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
 fn a_watcher_tells_how_it_is_until_it_is_asked_to_stop() {
     let site = Site::new();
     fs::write(site.path("settings.toml"), "grace = \"1s\"\n").unwrap();
