@@ -153,7 +153,10 @@ pub(crate) enum Align {
     Right,
 }
 
-/// Rows in columns as wide as they need be.
+/// What stands left in a column makes it no wider than this for the other rows.
+const WIDEST: usize = 48;
+
+/// Rows in columns as wide as they need be. What is longer than a column stands whole, and moves only the rest of its own row.
 pub(crate) struct Table {
     columns: Vec<Align>,
     rows: Vec<Row>,
@@ -189,8 +192,9 @@ impl Table {
         let mut widths = vec![0; self.columns.len()];
         for row in &self.rows {
             if let Row::Cells(cells) | Row::Head(cells) = row {
-                for (width, cell) in widths.iter_mut().zip(cells) {
-                    *width = cell.chars().count().max(*width);
+                for ((width, cell), align) in widths.iter_mut().zip(cells).zip(&self.columns) {
+                    let length = cell.chars().count();
+                    *width = (*width).max(if *align == Align::Left { length.min(WIDEST) } else { length });
                 }
             }
         }
@@ -232,6 +236,16 @@ mod tests {
         assert_eq!(utc(Timestamp(-1)), "1969-12-31T23:59:59.999999999Z");
         assert_eq!(utc(Timestamp::MIN), "1677-09-21T00:12:43.145224192Z");
         assert_eq!(utc(Timestamp::MAX), "2262-04-11T23:47:16.854775807Z");
+    }
+
+    #[test]
+    fn a_long_name_moves_no_other_row() {
+        let mut table = Table::new([Align::Left, Align::Right]);
+        let long = "x".repeat(250);
+        table.row([long.clone(), "1".into()]);
+        table.row(["gate".into(), "22".into()]);
+        let text = table.render(Style { color: false });
+        assert_eq!(text, format!("  {long}   1\n  gate{}  22\n", " ".repeat(WIDEST - 4)));
     }
 
     #[test]
