@@ -101,12 +101,13 @@ pub enum Seen {
 }
 
 /// The sensor of a file: the first folder on the way to it, [`LOCAL`] if there is none. A name that is no UTF-8 is escaped, as `\\xff`;
-/// others may hold control characters.
+/// in one that looks as if it were, each `\\` is two, so no two folders are one sensor. Others may hold control characters.
 #[must_use]
 pub fn sensor_of(folder: &Path, path: &Path) -> String {
     let mut parts = path.strip_prefix(folder).unwrap_or(Path::new("")).components();
     match (parts.next(), parts.next()) {
         (Some(Component::Normal(sensor)), Some(_)) => match sensor.to_str() {
+            Some(sensor) if sensor.contains("\\x") => sensor.replace('\\', "\\\\"),
             Some(sensor) => sensor.to_owned(),
             None => sensor.as_encoded_bytes().escape_ascii().to_string(),
         },

@@ -378,6 +378,7 @@ fn sensors_are_first_folders() {
     use std::os::unix::ffi::OsStrExt;
     let odd = Path::new(std::ffi::OsStr::from_bytes(b"/in/\xff/a"));
     assert_eq!(sensor_of(Path::new("/in"), odd), "\\xff");
+    assert_eq!([of("/in/\\xff/a"), of("/in/a\\b\\x/a"), of("/in/a\\b/a")], ["\\\\xff", "a\\\\b\\\\x", "a\\b"]);
 }
 
 /// What comes of a folder of which nothing is told.
