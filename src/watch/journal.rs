@@ -19,13 +19,14 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 
-use self::cells::{Bits, entry, ns, own, path};
+use self::cells::{Bits, entry, ns, own, path, time};
 pub(super) use self::known::Held;
 pub use self::known::{Advance, Aside, Became, Counts, Entry, Fed, Hour, Out, Own, State, Written};
 pub use self::lock::Lock;
@@ -142,6 +143,41 @@ impl Journal {
     /// The journal cannot be read.
     pub fn sensors(&self) -> Result<Vec<String>> {
         self.list("SELECT name FROM sensor ORDER BY name", [], |row| row.get(0))
+    }
+
+    /// Sensors of which something is not finished, as far as files and these products by the hour tell, in order: a file of the sequence is not read,
+    /// the hour of its latest packet is not out, a file of an hour lies there that is not, or the place of records by the capture is not settled.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub fn unfinished(&self, products: &[String]) -> Result<Vec<String>> {
+        let sql = "SELECT name, max(file.packets IS NULL), max(last) FROM entry JOIN file ON file.id = entry.file
+            JOIN sensor ON sensor.id = entry.sensor GROUP BY entry.sensor";
+        let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, time(row, 2)?));
+        let sequences: Vec<(String, bool, Option<Timestamp>)> = self.list(sql, [], read)?;
+        let sql = "SELECT name, product, max(hour) FROM hour JOIN sensor ON sensor.id = hour.sensor GROUP BY hour.sensor, product";
+        let hours: Vec<(String, String, i64)> =
+            self.list(sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let mut unfinished = BTreeSet::new();
+        for (sensor, is_unread, last) in sequences {
+            let mut is_out = !is_unread;
+            for product in products {
+                let until = self.out(&sensor, product)?.until;
+                is_out &= last.is_none_or(|last| last < until);
+            }
+            if !is_out {
+                unfinished.insert(sensor);
+            }
+        }
+        for (sensor, product, hour) in hours.into_iter().filter(|(_, product, _)| products.contains(product)) {
+            if self.out(&sensor, &product)?.until.ns() <= hour {
+                unfinished.insert(sensor);
+            }
+        }
+        let unsettled = self.unsettled()?;
+        let is_unsettled = |sensor: &String| unsettled.iter().any(|records| records.starts_with(sensor));
+        unfinished.extend(self.sensors()?.into_iter().filter(is_unsettled));
+        Ok(unfinished.into_iter().collect())
     }
 
     /// Appends a file to the sequence of a sensor, and returns its place.

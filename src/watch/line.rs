@@ -65,6 +65,15 @@ pub struct Ended {
     pub quarantined: u64,
 }
 
+impl Ended {
+    pub(super) fn add(&mut self, other: Ended) {
+        self.files += other.files;
+        self.packets += other.packets;
+        self.waiting += other.waiting;
+        self.quarantined += other.quarantined;
+    }
+}
+
 /// See the module.
 pub(super) struct Line {
     pub(super) sensor: Arc<str>,

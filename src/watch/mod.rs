@@ -18,6 +18,10 @@
 //! turns back (`turning.rs`). When packets come no more, the wall clock takes their place: at the end of an hour and the time of a rotation and a
 //! grace, the run is told that no packet before will come.
 //!
+//! A line is there while its sensor has something to do: it begins with a file, or at a start with what the journal says is not finished
+//! ([`Journal::unfinished`](journal::Journal::unfinished)), and ends a moment after nothing is left, neither to read nor for the clock to close. That is an ordered stop of the
+//! line alone: nothing is closed by it, and the one that begins with the next file goes on from the journal, as after a restart.
+//!
 //! # Hours and captures
 //!
 //! A product by the hour has a file an hour (`hours.rs`), `OUT/<product>/<sensor>/YYYY/MM/DD/HH.<ext>`. A group is of the hour of its window, a flow of

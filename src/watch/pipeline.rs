@@ -42,6 +42,8 @@ enum Command {
 }
 
 /// A pipeline at work. Dropped, it is stopped at once.
+///
+/// On Linux, the process has no transparent huge pages as long as a pipeline works on many sensors at once: each would cost some megabytes more.
 pub struct Pipeline {
     commands: Sender<Command>,
     ended: Receiver<Result<Ended>>,
@@ -110,6 +112,8 @@ impl Pipeline {
             health,
             journal,
             lines: BTreeMap::new(),
+            rested: Ended::default(),
+            failed: None,
             over,
             now: Arc::clone(&now),
             held: once.then(BTreeMap::new),
@@ -258,8 +262,13 @@ struct Router {
     looks: Looks,
     health: Arc<Health>,
     journal: Journal,
+    /// Of sensors that have something to do.
     lines: BTreeMap<String, Handle>,
-    /// Tells that a line is over.
+    /// What lines came to that have ended since nothing was left to do.
+    rested: Ended,
+    /// Why one of them could not.
+    failed: Option<Error>,
+    /// Tells that a line failed for good.
     over: Sender<()>,
     permits: Permits,
     now: Arc<AtomicBool>,
@@ -269,15 +278,31 @@ struct Router {
     _lock: Lock,
 }
 
-/// A line under way.
+/// A line.
 struct Handle {
     orders: Sender<Order>,
-    thread: JoinHandle<Result<Ended>>,
+    /// For its thread.
+    inbox: Receiver<Order>,
     control: Arc<Control>,
+    thread: Begun,
+}
+
+/// Whether a line is under way.
+enum Begun {
+    Thread(JoinHandle<Result<Ended>>),
+    /// There was no thread to be had. It is tried again then; what it is told waits.
+    Not(Instant),
 }
 
 /// How deep files lie in the output folder: `PRODUCT/SENSOR/YYYY/MM/DD/HH.EXT`.
 const DEPTH: usize = 6;
+
+/// How long a line has nothing to do before it ends. One of a sensor whose files come one by one is not begun for each of them.
+const REST: Duration = Duration::from_secs(1);
+
+/// Lines above which large pages of memory cost more than they save time: each line has tables of its own, mostly small ones.
+#[cfg(target_os = "linux")]
+const MANY: usize = 16;
 
 /// How long files that are there at the start are waited for.
 const SETTLING: Duration = Duration::from_millis(500);
@@ -298,8 +323,8 @@ impl Router {
         once: bool,
     ) -> Result<Ended> {
         // Sensors whose hours are open go on, whether or not files come.
-        for sensor in self.journal.sensors()? {
-            self.line(&sensor)?;
+        for sensor in self.journal.unfinished(&self.settings.by_hour_names())? {
+            self.line(&sensor);
         }
         self.look(&arrivals)?;
         let mut looked = Instant::now();
@@ -313,7 +338,7 @@ impl Router {
                 recv(seen) -> news => match news {
                     Ok(news) => {
                         last_seen = Instant::now();
-                        self.hear(news)?;
+                        self.hear(news);
                     }
                     Err(_) => return Err(Error::sink("files are not watched any more")),
                 },
@@ -339,7 +364,7 @@ impl Router {
                     && Instant::now() < enough
                     && let Ok(news) = seen.recv_timeout(LAST_WORDS)
                 {
-                    self.hear(news)?;
+                    self.hear(news);
                 }
                 if once {
                     self.lines.values().for_each(|line| line.control.leave());
@@ -350,10 +375,13 @@ impl Router {
             let enough = if arrivals.is_idle() { SETTLING } else { SETTLING + self.settings.stable * 5 };
             if once && !arrivals.is_at_work() && seen.is_empty() && last_seen.elapsed() >= enough {
                 let held = self.held.take().unwrap_or_default();
-                self.hear(Seen::Complete(held.into_values().collect()))?;
+                self.hear(Seen::Complete(held.into_values().collect()));
                 return self.finish(Stop::Finish, true, commands);
             }
             self.watch_over();
+            if !once {
+                self.rest();
+            }
             if looked.elapsed() >= self.settings.look {
                 looked = Instant::now();
                 self.look(&arrivals)?;
@@ -361,10 +389,39 @@ impl Router {
         }
     }
 
-    /// Gives up what is read for too long, and says what is read for long.
-    fn watch_over(&self) {
+    /// Gives up what is read for too long, and says what is read for long. Begins lines that could not begin.
+    fn watch_over(&mut self) {
+        let mut due = Vec::new();
         for (sensor, line) in &self.lines {
             watch_over(sensor, &line.control, &self.settings, &self.health);
+            due.extend(matches!(line.thread, Begun::Not(again) if again <= Instant::now()).then(|| sensor.clone()));
+        }
+        for sensor in due {
+            if let Some(line) = self.lines.get_mut(&sensor) {
+                line.thread = begin(&sensor, &self.settings, &self.health, &self.permits, &self.over, line);
+            }
+        }
+    }
+
+    /// Ends lines that have nothing to do until a file comes, as a stop would end them: what begins again then goes on as from the journal.
+    fn rest(&mut self) {
+        #[cfg(target_os = "linux")]
+        let before = self.lines.len();
+        // In this order: nobody else tells lines anything.
+        let is_idle = |_: &String, line: &mut Handle| line.orders.is_empty() && line.control.is_idle_for(REST);
+        for (sensor, line) in self.lines.extract_if(.., is_idle) {
+            let _ = line.orders.send(Order::Finish { close: false });
+            let Begun::Thread(thread) = line.thread else { continue };
+            match joined(&sensor, thread) {
+                Ok(ended) => self.rested.add(ended),
+                // It has told that it is over.
+                Err(error) => self.failed = Some(error),
+            }
+            self.health.live_flows(&sensor, 0);
+        }
+        #[cfg(target_os = "linux")]
+        if before > MANY && self.lines.len() <= MANY {
+            let _ = rustix::thread::disable_transparent_huge_pages(false);
         }
     }
 
@@ -372,11 +429,10 @@ impl Router {
     fn look(&mut self, arrivals: &Arrivals) -> Result<()> {
         self.journal.is_there()?;
         self.changes_unreadable(Unreadable::forget_gone);
-        let sensors: Vec<String> = self.lines.keys().cloned().collect();
-        self.looks.look(&self.journal, &sensors, arrivals.is_settled())
+        self.looks.look(&self.journal, &self.journal.sensors()?, arrivals.is_settled())
     }
 
-    fn hear(&mut self, news: Seen) -> Result<()> {
+    fn hear(&mut self, news: Seen) {
         if let Seen::Complete(arrivals) = &news {
             self.changes_unreadable(|unreadable| unreadable.came(arrivals));
         }
@@ -385,7 +441,6 @@ impl Router {
                 if let Some(held) = &mut self.held {
                     held.extend(arrivals.into_iter().map(|arrival| (arrival.path.clone(), arrival)));
                 }
-                Ok(())
             }
             Seen::Complete(arrivals) => {
                 let mut by_sensor: BTreeMap<String, Vec<_>> = BTreeMap::new();
@@ -393,9 +448,8 @@ impl Router {
                     by_sensor.entry(arrival.sensor.clone()).or_default().push(arrival);
                 }
                 for (sensor, arrivals) in by_sensor {
-                    self.tell(&sensor, Order::Complete(arrivals))?;
+                    self.tell(&sensor, Order::Complete(arrivals));
                 }
-                Ok(())
             }
             Seen::Growing { sensor, path, first } => self.tell(&sensor, Order::Growing(path, first)),
             Seen::Gone { sensor, path } => {
@@ -404,18 +458,17 @@ impl Router {
                 {
                     self.health.queues().take(&sensor, 1, 0);
                 }
-                self.tell(&sensor, Order::Gone(path))
+                // A line that has ended has nothing to do with it.
+                if self.lines.contains_key(&sensor) {
+                    self.tell(&sensor, Order::Gone(path));
+                }
             }
             Seen::Unreadable { path, error } => {
                 self.health.failed(&self.sensor_of(&path));
                 self.changes_unreadable(|unreadable| unreadable.insert(path));
                 self.say(&error);
-                Ok(())
             }
-            Seen::Trouble(error) => {
-                self.say(&error);
-                Ok(())
-            }
+            Seen::Trouble(error) => self.say(&error),
         }
     }
 
@@ -444,36 +497,26 @@ impl Router {
         self.health.trouble(error.to_string());
     }
 
-    fn tell(&mut self, sensor: &str, order: Order) -> Result<()> {
-        // One that has ended has told so.
-        let _ = self.line(sensor)?.orders.send(order);
-        Ok(())
+    fn tell(&mut self, sensor: &str, order: Order) {
+        // One that failed for good has told so.
+        let _ = self.line(sensor).orders.send(order);
     }
 
-    /// The line of a sensor.
-    fn line(&mut self, sensor: &str) -> Result<&Handle> {
-        if !self.lines.contains_key(sensor) {
-            let (orders, inbox) = unbounded();
-            let control = Arc::new(Control::default());
-            let line = Line {
-                sensor: sensor.into(),
-                settings: Arc::clone(&self.settings),
-                health: Arc::clone(&self.health),
-                inbox,
-                permits: self.permits.clone(),
-                control: Arc::clone(&control),
-            };
-            let name = format!("watch {sensor}");
-            let over = self.over.clone();
-            let thread = thread::Builder::new().name(name).spawn(move || {
-                let ended = whole(line);
-                let _ = over.send(());
-                ended
-            });
-            let thread = thread.map_err(|source| Error::sink(format!("no thread can be started: {source}")))?;
-            self.lines.insert(sensor.to_owned(), Handle { orders, thread, control });
+    /// The line of a sensor, which begins if there is none.
+    fn line(&mut self, sensor: &str) -> &Handle {
+        let Router { lines, settings, health, permits, over, .. } = self;
+        // Of the whole process. Where the system does not hear of it, lines are larger.
+        #[cfg(target_os = "linux")]
+        if lines.len() == MANY && !lines.contains_key(sensor) {
+            let _ = rustix::thread::disable_transparent_huge_pages(true);
         }
-        self.lines.get(sensor).ok_or_else(|| ErrorKind::Invariant("a line is lost".into()).into())
+        lines.entry(sensor.to_owned()).or_insert_with(|| {
+            let (orders, inbox) = unbounded();
+            let thread = Begun::Not(Instant::now());
+            let mut line = Handle { orders, inbox, control: Arc::default(), thread };
+            line.thread = begin(sensor, settings, health, permits, over, &line);
+            line
+        })
     }
 
     fn reload(&mut self, settings: Settings) {
@@ -495,13 +538,16 @@ impl Router {
                 line.control.stop();
             }
         }
-        let (mut sum, mut failed) = (Ended::default(), None);
+        let (mut sum, mut failed) = (self.rested, self.failed.take());
         // All are told, whichever is waited for.
         let told = |line: &Handle| (line.orders.clone(), Arc::clone(&line.control));
         let all: Vec<(Sender<Order>, Arc<Control>)> = self.lines.values().map(told).collect();
-        let sensors: Vec<String> = self.lines.keys().cloned().collect();
         for (sensor, line) in std::mem::take(&mut self.lines) {
-            while !line.thread.is_finished() {
+            let Begun::Thread(thread) = line.thread else {
+                tracing::warn!(sensor, "there was no thread to be had for it; what waits is left for the next start");
+                continue;
+            };
+            while !thread.is_finished() {
                 if self.now.load(Ordering::Relaxed) {
                     all.iter().for_each(|(_, control)| control.stop());
                 }
@@ -514,19 +560,9 @@ impl Router {
                 watch_over(&sensor, &line.control, &self.settings, &self.health);
                 thread::sleep(Duration::from_millis(5));
             }
-            match line.thread.join() {
-                Ok(Ok(ended)) => {
-                    sum.files += ended.files;
-                    sum.packets += ended.packets;
-                    sum.waiting += ended.waiting;
-                    sum.quarantined += ended.quarantined;
-                }
-                Ok(Err(error)) if matches!(error.kind(), ErrorKind::Stopped) => {}
-                Ok(Err(error)) => {
-                    tracing::error!(sensor, "{error}");
-                    failed = Some(error);
-                }
-                Err(panic) => failed = Some(panicked(&format!("the line of {sensor}"), panic.as_ref())),
+            match joined(&sensor, thread) {
+                Ok(ended) => sum.add(ended),
+                Err(error) => failed = Some(error),
             }
         }
         sum.waiting += self.health.queues().unheard();
@@ -536,9 +572,54 @@ impl Router {
             sum.waiting += 1;
         }
         if close && failed.is_none() {
-            self.looks.look(&self.journal, &sensors, true)?;
+            self.looks.look(&self.journal, &self.journal.sensors()?, true)?;
         }
         failed.map_or(Ok(sum), Err)
+    }
+}
+
+/// Begins a line, if there is a thread to be had.
+fn begin(
+    sensor: &str,
+    settings: &Arc<Settings>,
+    health: &Arc<Health>,
+    permits: &Permits,
+    over: &Sender<()>,
+    handle: &Handle,
+) -> Begun {
+    let line = Line {
+        sensor: sensor.into(),
+        settings: Arc::clone(settings),
+        health: Arc::clone(health),
+        inbox: handle.inbox.clone(),
+        permits: permits.clone(),
+        control: Arc::clone(&handle.control),
+    };
+    let over = over.clone();
+    let thread = thread::Builder::new().name(format!("watch {sensor}")).spawn(move || {
+        let ended = whole(line);
+        if ended.is_err() {
+            let _ = over.send(());
+        }
+        ended
+    });
+    thread.map_or_else(
+        |error| {
+            let delay = settings.retry_delay;
+            tracing::error!(sensor, "no thread can be started: {error}; it is tried again in {delay:?}");
+            health.line_failed(sensor, &format!("no thread can be started: {error}"));
+            Begun::Not(Instant::now() + delay)
+        },
+        Begun::Thread,
+    )
+}
+
+/// What a line came to that ends.
+fn joined(sensor: &str, thread: JoinHandle<Result<Ended>>) -> Result<Ended> {
+    match thread.join() {
+        Ok(Err(error)) if matches!(error.kind(), ErrorKind::Stopped) => Ok(Ended::default()),
+        Ok(ended) => ended.inspect_err(|error| tracing::error!(sensor, "{error}")),
+        Err(panic) => Err(panicked(&format!("the line of {sensor}"), panic.as_ref())),
     }
 }
 

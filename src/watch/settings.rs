@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Product;
+use super::products::SCANS;
 use crate::config::Config;
 
 /// How a pipeline works. Times that are bounds count from when a file or record was finished.
@@ -80,6 +81,12 @@ impl Settings {
     /// The products that have a file an hour.
     pub(super) fn by_hour(&self) -> impl Iterator<Item = &Product> {
         self.products.iter().filter(|product| !product.is_by_capture())
+    }
+
+    /// The names of these, as the journal has them.
+    pub(super) fn by_hour_names(&self) -> Vec<String> {
+        let scans = self.by_hour().any(Product::has_windows).then(|| SCANS.to_owned());
+        self.by_hour().map(Product::name).chain(scans).collect()
     }
 
     /// Whether captures have records by themselves.

@@ -265,6 +265,34 @@ fn threads_with_connections_of_their_own_wait_for_one_another() {
     }
 }
 
+#[test]
+fn sensors_are_unfinished_until_all_that_they_have_is_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path()).unwrap();
+    let products = ["groups".to_owned(), "flows".to_owned()];
+    let unfinished = || journal.unfinished(&products).unwrap();
+    let fed = |n| Fed { path: "x".into(), identity: identity(n), first: Some(Timestamp(5)), next: None };
+    let step = |product: &str, until| {
+        let out = Out { until: Timestamp(until), needs: Timestamp(until) };
+        let step = Advance { product: product.to_owned(), out, file: None, gone: Vec::new() };
+        journal.commit("s", &[step], None).unwrap();
+    };
+    let place = journal.fed("s", &fed(1)).unwrap();
+    ["groups", "flows"].map(|product| step(product, 100));
+    assert_eq!(unfinished(), ["s"], "a file is not read");
+    journal.read(place, &Became { packets: 1, last: Some(Timestamp(99)), damage: None }).unwrap();
+    assert!(unfinished().is_empty());
+    step("flows", 99);
+    assert_eq!(unfinished(), ["s"], "an hour is not out");
+    step("flows", 100);
+    journal.appears("s", "flows", Path::new("flows/s/late"), Timestamp(100)).unwrap();
+    assert_eq!(unfinished(), ["s"], "a file of an hour is there that is not out");
+    step("flows", 200);
+    assert!(unfinished().is_empty());
+    journal.unsettle("other", Path::new("other/x")).unwrap();
+    assert_eq!(unfinished(), ["other"]);
+}
+
 /// Turns a line back again and again, to `n % 5` files and until `n`; tells `n` when it is done.
 fn turn(journal: &Journal, mut done: impl FnMut(i64) -> bool) {
     for n in 1.. {

@@ -24,6 +24,8 @@ struct Run {
     stopped: bool,
     /// Nothing more behind the file that is being read.
     leaving: bool,
+    /// Since when there has been nothing to do, and nothing that the clock would bring.
+    idle: Option<Instant>,
 }
 
 impl Control {
@@ -41,6 +43,11 @@ impl Control {
     /// Lets it end behind the file that is being read.
     pub(in crate::watch) fn leave(&self) {
         self.lock().leaving = true;
+    }
+
+    /// Whether there has been nothing to do for so long. If all that the line was told was taken when this is asked, all of it is done.
+    pub(in crate::watch) fn is_idle_for(&self, long: Duration) -> bool {
+        self.lock().idle.is_some_and(|since| since.elapsed() >= long)
     }
 
     /// Gives up a file that has been read for longer than this.
@@ -76,6 +83,11 @@ impl Control {
     /// A file is read, or is not any more.
     pub(super) fn reading(&self, path: Option<&Path>) {
         self.lock().reading = path.map(|path| (path.to_owned(), Instant::now(), false));
+    }
+
+    /// There is nothing to do, or something may be.
+    pub(super) fn idle(&self, idle: bool) {
+        self.lock().idle = idle.then(Instant::now);
     }
 
     pub(super) fn is_stopped(&self) -> bool {

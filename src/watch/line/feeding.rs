@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use crossbeam_channel::{RecvTimeoutError, TryRecvError};
+use crossbeam_channel::{RecvTimeoutError, Select, TryRecvError};
 
 use super::aside::{damage, last_packet};
 use super::waiting::Waiting;
@@ -288,13 +288,14 @@ impl Feed for LineFeed<'_> {
             };
             self.line.health.lag(&self.line.sensor, Duration::ZERO);
             let again = again.map(|at| at.saturating_duration_since(Instant::now()));
+            self.line.control.idle(quiet.is_none() && self.waiting.is_empty());
             // A clock that was set shows within a minute.
             let wait = [quiet, again, Some(Duration::from_secs(60))].into_iter().flatten().min().unwrap_or_default();
-            match self.line.inbox.recv_timeout(wait) {
-                Ok(order) => self.take(order)?,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return self.leave(Why::Finished),
-            }
+            let mut told = Select::new();
+            told.recv(&self.line.inbox);
+            let _ = told.ready_timeout(wait);
+            // Before what it is told is taken: see [`Control::is_idle_for`].
+            self.line.control.idle(false);
         }
     }
 

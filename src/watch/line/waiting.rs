@@ -53,9 +53,7 @@ pub(super) struct Waiting {
     pub(super) vanished: HashMap<Identity, (PathBuf, Instant)>,
     /// What files of the sequence were before they grew and got another name.
     pub(super) grown: HashSet<Identity>,
-    /// A file that was read has gone, for the time being maybe.
-    pub(super) is_away: bool,
-    /// One has come that was read, since such a one was gone.
+    /// A file has come that was read: it may have been away.
     pub(super) is_back: bool,
     /// Files that were too late and are told again, and where they lie now.
     pub(super) late_again: HashMap<Identity, PathBuf>,
@@ -75,6 +73,13 @@ impl Waiting {
     pub(super) fn count(&self) -> usize {
         // Where both are wanted they are mostly the same.
         self.files.len().max(self.own.len())
+    }
+
+    /// Whether nothing waits, nothing is to be tried again, and no file is known to come.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_tried = !(self.failing.is_empty() && self.broke.is_empty() && self.unreadable.is_empty());
+        let may_come = !(self.growing.is_empty() && self.vanished.is_empty());
+        self.count() == 0 && self.orders.is_empty() && self.finish.is_none() && !is_tried && !may_come
     }
 }
 
@@ -103,7 +108,6 @@ impl LineFeed<'_> {
                 self.waiting.growing.remove(&path);
                 self.waiting.failing.remove(&path);
                 self.waiting.broke.remove(&path);
-                self.waiting.is_away |= self.read.contains(&path);
                 let own = self.waiting.own.remove(&path).map(|arrival| arrival.identity);
                 let gone = self.waiting.files.extract_if(.., |(_, waiting), _| *waiting == path);
                 let gone: Vec<_> = gone.map(|(_, coming)| coming.arrival.identity).chain(own).collect();
@@ -214,7 +218,7 @@ impl LineFeed<'_> {
     fn may_be_in_time(&mut self, arrival: &Arrival) -> Result<()> {
         match self.journal.knows(&arrival.identity)? {
             Some(State::Late) => drop(self.waiting.late_again.insert(arrival.identity.clone(), arrival.path.clone())),
-            Some(State::Fed | State::Done) => self.waiting.is_back |= self.waiting.is_away,
+            Some(State::Fed | State::Done) => self.waiting.is_back = true,
             _ => {}
         }
         Ok(())
@@ -226,9 +230,11 @@ impl LineFeed<'_> {
             return Ok(());
         }
         let sensor = &*self.line.sensor;
-        let mut captures = Captures::new(self.line, self.journal, &self.journal.sequence(sensor)?)?;
-        let late = self.journal.aside()?.into_iter();
-        for aside in late.filter(|aside| aside.state == State::Late && aside.sensor == sensor) {
+        let mut late = self.journal.aside()?;
+        late.retain(|aside| aside.state == State::Late && aside.sensor == sensor);
+        let sequence = if late.is_empty() { Vec::new() } else { self.journal.sequence(sensor)? };
+        let mut captures = Captures::new(self.line, self.journal, &sequence)?;
+        for aside in late {
             let told = self.waiting.late_again.get(&aside.identity);
             let path = told.unwrap_or(&aside.path);
             if told.is_none() && (!self.waiting.is_back || Identity::of(path).ok().as_ref() != Some(&aside.identity)) {

@@ -6,6 +6,8 @@ mod disturbed;
 #[cfg(target_os = "linux")]
 mod failing_disk;
 mod lost_journal;
+#[cfg(target_os = "linux")]
+mod resting;
 #[cfg(feature = "tables")]
 mod tables;
 
