@@ -235,13 +235,15 @@ impl ShardView for Shard {
         let open = self.open();
         let mut latest = (i64::MIN, i64::MIN);
         for (packet, flow) in batch.packets.iter().zip(batch.flows) {
-            if !(latest.0..=latest.1).contains(&packet.time.0) {
-                let hour = hour(packet.time.0);
+            let (row, time) = (&mut self.rows[flow.id as usize], packet.time.0);
+            // What is read again is whole files: of one, no packet needs any from before it, and none stands before one of a file in front.
+            let first = time.max(self.first);
+            if !(latest.0..=latest.1).contains(&first) {
+                let hour = hour(first);
                 let of_hour = self.latest.entry(hour).or_insert(i64::MIN);
-                *of_hour = packet.time.0.max(*of_hour);
+                *of_hour = first.max(*of_hour);
                 latest = (hour, *of_hour);
             }
-            let (row, time) = (&mut self.rows[flow.id as usize], packet.time.0);
             // What is silent in this file may go on in one that begins before the silence is over.
             let silence = |since: Span| time.min(self.next).saturating_sub(since.last);
             if silence(row.now) > self.silence {
@@ -250,15 +252,13 @@ impl ShardView for Shard {
                 } else {
                     self.live += 1;
                 }
-                let first = if row.before.last >= open { row.before.first } else { i64::MAX };
-                row.before = Span { first: row.now.first.min(first), ..row.now };
+                let before = if row.before.last >= open { row.before.first } else { i64::MAX };
+                row.before = Span { first: row.now.first.min(before), ..row.now };
                 row.now = NONE;
             } else if silence(row.before) <= self.silence {
                 row.now.first = row.now.first.min(row.before.first);
                 row.before = NONE;
             }
-            // What is read again is whole files: of one, no packet needs any from before it.
-            let first = time.max(self.first);
             row.now = Span { first: row.now.first.min(first), last: row.now.last.max(time) };
         }
     }

@@ -1,5 +1,6 @@
 //! Lines against whole runs over the same packets.
 
+mod back;
 mod closing;
 mod disorder;
 mod endless;

@@ -278,7 +278,7 @@ fn sensors_are_unfinished_until_all_that_they_have_is_out() {
         journal.commit("s", &[step], None).unwrap();
     };
     let place = journal.fed("s", &fed(1)).unwrap();
-    ["groups", "flows"].map(|product| step(product, 100));
+    ["groups", "flows"].into_iter().for_each(|product| step(product, 100));
     assert_eq!(unfinished(), ["s"], "a file is not read");
     journal.read(place, &Became { packets: 1, last: Some(Timestamp(99)), damage: None }).unwrap();
     assert!(unfinished().is_empty());
