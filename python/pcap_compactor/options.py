@@ -190,7 +190,7 @@ def prepared(function: str, options: type, given: Mapping[str, Any]) -> tuple[di
         asked["config_file"] = path("config", config, "a PipelineConfig, a dictionary of its fields, or the path of a file of TOML")
     if isinstance(asked.get("set"), Mapping):
         asked["set"] = [(name, str(value)) for name, value in asked["set"].items()]
-    told = {name: value for name, value in sorted(asked.items()) if name != "config"}
+    told = {name: value for name, value in sorted(asked.items()) if name not in _UNTOLD}
     if "config" in asked:
         told["config"] = json.loads(asked["config"])
     return asked, json.dumps(told, default=str)
@@ -201,6 +201,10 @@ def path(name: str, value: Any, what: str = "a path") -> str:
     if not isinstance(value, (str, bytes, os.PathLike)):
         raise OptionError(f"{name} = {value!r}: {what}")
     return os.fsdecode(value)
+
+
+#: Options that decide nothing of what comes out; the configuration is told with its fields.
+_UNTOLD = {"config", "threads", "no_pin", "io"}
 
 
 def _time(value: Time) -> str:

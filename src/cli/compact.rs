@@ -111,10 +111,28 @@ struct Setup<'a> {
     quiet: bool,
 }
 
+/// Refuses a folder that has a name as files of records have, and is not there yet.
+fn not_a_file(folder: &Path) -> Result<(), Usage> {
+    let format = match folder.extension().and_then(|end| end.to_str()) {
+        Some("jsonl" | "ndjson" | "json") => "jsonl",
+        Some("csv") => "csv",
+        Some("parquet") => "parquet",
+        Some("arrow" | "feather") => "arrow",
+        _ => return Ok(()),
+    };
+    let name = folder.display();
+    Err(Usage(format!(
+        "{name}: --output of compact is a folder, with a file for each hour; for one file: --format {format} > {name}"
+    )))
+}
+
 /// Runs `compact`.
 pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     if args.format == Format::None && args.output.is_some() {
         return Err(no_file_of_nothing().into());
+    }
+    if let Some(folder) = args.output.as_deref().filter(|folder| !folder.is_dir()) {
+        not_a_file(folder)?;
     }
     #[cfg(feature = "tables")]
     match args.format.table() {

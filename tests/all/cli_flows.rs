@@ -115,9 +115,14 @@ fn options_that_would_do_nothing_are_refused_with_the_way_out() {
         run([command.as_ref(), path.as_os_str()].into_iter().chain(names))
     };
     let seconds = "seconds go from 0 to 9223372036";
-    let refused: [(&str, &[&str], &str); 19] = [
+    let refused: [(&str, &[&str], &str); 20] = [
         ("flows", &["--format", "none", "-o", "OUT"], "--format none writes no records"),
         ("compact", &["--format", "none", "-o", "OUT"], "--format none writes no records"),
+        (
+            "compact",
+            &["-o", "OUT"],
+            "out.csv: --output of compact is a folder, with a file for each hour; for one file: --format csv > ",
+        ),
         ("flows", &["--flow-end", "never", "--tcp-timeout", "300"], "leave out --tcp-timeout"),
         ("flows", &["--flow-end", "never", "--udp-timeout", "0"], "leave out --udp-timeout"),
         ("flows", &["--flow-end", "never", "--other-timeout", "1"], "leave out --other-timeout"),

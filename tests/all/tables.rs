@@ -10,6 +10,7 @@ use arrow_array::{Array, RecordBatch};
 use arrow_ipc::reader::FileReader;
 use arrow_schema::{DataType, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use pcap_compactor::capture::Identity;
 use serde_json::{Value, json};
 
 use crate::command::run;
@@ -219,7 +220,15 @@ fn equal_records_are_equal_bytes_and_both_formats_say_the_same() {
     let inputs: Value = serde_json::from_str(parquet.about("inputs")).unwrap();
     assert_eq!(inputs[0]["name"], capture.to_str().unwrap());
     assert_eq!(inputs[0]["bytes"], json!(fs::metadata(&capture).unwrap().len()));
-    assert_eq!(inputs[0]["digest"].as_str().unwrap().len(), 40);
+    assert_eq!(inputs[0]["digest"], Identity::of(&capture).unwrap().digest);
+    // Behind a link is the same capture.
+    let link = dir.path().join("link.pcap");
+    std::os::unix::fs::symlink(&capture, &link).unwrap();
+    let of_link = dir.path().join("link.parquet");
+    let words = ["flows", link.to_str().unwrap(), "-q", "-o", of_link.to_str().unwrap()];
+    assert_eq!(run(words).code, Some(0));
+    let of_link: Value = serde_json::from_str(Table::parquet(&of_link).about("inputs")).unwrap();
+    assert_eq!([&of_link[0]["bytes"], &of_link[0]["digest"]], [&inputs[0]["bytes"], &inputs[0]["digest"]]);
     let column = parquet.schema.field_with_name("duration_s").unwrap();
     assert_eq!((column.metadata()["unit"].as_str(), column.data_type()), ("s", &DataType::Float64));
 }

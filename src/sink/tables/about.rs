@@ -18,8 +18,9 @@
 //! | `hour` | of a file of an hour: when it begins, UTC |
 
 use std::collections::HashMap;
+use std::fs;
 
-use crate::capture::Identity;
+use crate::capture::{Compression, Identity, Status};
 use crate::engine::FileReport;
 use crate::sink::Metrics;
 use crate::sink::jsonl;
@@ -59,15 +60,24 @@ pub(super) fn closing<C: Copy + Counted>(metrics: &Metrics<'_, C>) -> [(&'static
     [("pcap_compactor.inputs", inputs(metrics.files)), ("pcap_compactor.metrics", line)]
 }
 
-/// Captures as JSON. One that is no file, or is not there any more, has its name alone.
+/// Captures as JSON. One that is no file, or is not there any more as it was read, has its name alone.
 fn inputs(files: &[FileReport]) -> String {
     let mut out = vec![b'['];
     for (place, file) in files.iter().enumerate() {
         if place > 0 {
             out.push(b',');
         }
-        jsonl::capture(&file.path, Identity::of(&file.path).ok().as_ref(), &mut out);
+        jsonl::capture(&file.path, identity(file).as_ref(), &mut out);
     }
     out.push(b']');
     String::from_utf8_lossy(&out).into_owned()
+}
+
+/// What a capture is, also behind a link. Another may have its name by now, or it may have grown: that is seen where it was read to its end
+/// and has another length.
+fn identity(file: &FileReport) -> Option<Identity> {
+    let identity = Identity::of(&fs::canonicalize(&file.path).ok()?).ok()?;
+    let capture = &file.capture;
+    let is_whole = capture.status == Status::Complete && capture.compression == Compression::None;
+    Some(identity).filter(|identity| !is_whole || identity.size == capture.bytes_read)
 }
