@@ -127,7 +127,7 @@ impl Line {
         loop {
             self.settings = waiting.settings.take().unwrap_or(self.settings);
             let passed = match self.pass(&output, &journal, &mut waiting, &mut ended) {
-                Ok(Why::TurnBack(coming)) => match turning::turn_back(&self, &journal, coming.clone()) {
+                Ok(Why::TurnBack(coming)) => match turning::turn_back(&self, &journal, &waiting, coming.clone()) {
                     Ok(late) => {
                         ended.quarantined += late;
                         Ok(Why::Again)
@@ -258,6 +258,7 @@ impl Line {
             replay: VecDeque::new(),
             place: None,
             reading: None,
+            next: None,
             position: Timestamp::MIN,
             latest: None,
             clock,

@@ -13,7 +13,7 @@ use crossbeam_channel::{RecvTimeoutError, Select, TryRecvError};
 use super::aside::{damage, last_packet};
 use super::waiting::Waiting;
 use super::{Ended, Line, Why};
-use crate::engine::feed::{Feed, Next};
+use crate::engine::feed::{DISORDER, Feed, Next};
 use crate::engine::{FileReport, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
@@ -77,6 +77,8 @@ pub(super) struct LineFeed<'l> {
     /// The file that is being read: its place in the sequence, and whether it is read for the first time.
     pub(super) place: Option<(i64, bool)>,
     pub(super) reading: Option<(PathBuf, Identity)>,
+    /// When the file behind it begins, as the run was told.
+    pub(super) next: Option<Timestamp>,
     /// No file may begin before this.
     pub(super) position: Timestamp,
     /// The file that begins last, with its time; that of equal ones which comes last by path.
@@ -99,6 +101,14 @@ impl LineFeed<'_> {
     pub(super) fn speak(&mut self, until: Timestamp) {
         self.spoken = self.spoken.max(until.0);
         self.position = self.position.max(until);
+    }
+
+    /// A file is behind: as far as the clock may be at the end of it. That goes by its latest packet, as some views do, whichever is its last.
+    pub(super) fn behind(&mut self, last: Option<Timestamp>, next: Option<Timestamp>) {
+        let Some(last) = last else { return };
+        self.top = self.top.max(last);
+        let clock = Timestamp(last.0.saturating_sub(DISORDER)).min(next.unwrap_or(Timestamp::MAX));
+        self.position = self.position.max(clock);
     }
 
     /// Reading begins, when it is this line's turn.
@@ -311,8 +321,7 @@ impl Feed for LineFeed<'_> {
         self.waiting.broke.remove(path);
         // What is no packet of any view may be the last of the file; a wild time is not.
         let last = report.as_ref().and_then(|report| last_packet(report, self.seen.newest()));
-        self.top = self.top.max(last.unwrap_or(Timestamp::MIN));
-        self.position = self.position.max(self.clock.get());
+        self.behind(last, self.next);
         let mut lates = self.late.take();
         if !is_new {
             return Ok(());

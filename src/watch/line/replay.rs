@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::feeding::{LineFeed, Passing};
 use super::waiting::SETTLING;
-use crate::engine::feed::{DISORDER, Next};
+use crate::engine::feed::Next;
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::watch::Identity;
@@ -42,11 +42,8 @@ impl LineFeed<'_> {
             match entry {
                 Entry::Quiet { until, .. } => self.speak(until),
                 Entry::File { fed, became, .. } => {
-                    let last = became.and_then(|became| became.last).unwrap_or(Timestamp::MIN);
-                    // As far as the clock was at the end of it, if no file behind it was known.
-                    let clock = Timestamp(last.0.saturating_sub(DISORDER)).min(fed.next.unwrap_or(Timestamp::MAX));
-                    self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN)).max(clock);
-                    self.top = self.top.max(last);
+                    self.position = self.position.max(fed.first.unwrap_or(Timestamp::MIN));
+                    self.behind(became.and_then(|became| became.last), fed.next);
                     self.latest = self.latest.take().max(fed.first.map(|first| (first, fed.path)));
                 }
             }
@@ -131,6 +128,7 @@ impl LineFeed<'_> {
                         fed.path = path;
                         self.place = Some((place, became.is_none()));
                         self.reading = Some((fed.path.clone(), fed.identity));
+                        self.next = fed.next;
                         return Ok(Some(Next::File { path: fed.path, next: fed.next }));
                     }
                     if given_up.is_none()
@@ -163,7 +161,7 @@ impl LineFeed<'_> {
                         self.ended.quarantined += 1;
                     }
                     if became.is_none() {
-                        let became = Became { packets: 0, last: None, damage: Some(UNREAD.into()) };
+                        let became = Became { packets: 0, damage: Some(UNREAD.into()), ..Became::default() };
                         self.journal.read(place, &became)?;
                     }
                 }
@@ -215,7 +213,7 @@ mod tests {
             };
             let place = journal.fed("s", &fed).unwrap();
             let last = Some(Timestamp(n as i64));
-            journal.read(place, &Became { packets: 1, last, damage: None }).unwrap();
+            journal.read(place, &Became { packets: 1, last, ..Became::default() }).unwrap();
         }
         let out = Out { until: Timestamp(9), needs: Timestamp(3) };
         let out = Advance { product: "groups".into(), out, file: None, gone: Vec::new() };
@@ -249,6 +247,7 @@ mod tests {
             replay: VecDeque::new(),
             place: None,
             reading: None,
+            next: None,
             position: Timestamp::MIN,
             latest: None,
             clock: Rc::new(Cell::new(Timestamp::MIN)),

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use super::Line;
-use super::aside::tomorrow;
 use super::captures::{Captures, name};
-use super::waiting::Coming;
+use super::waiting::{Coming, Waiting};
 use crate::error::Result;
 use crate::time::Timestamp;
 use crate::watch::Identity;
@@ -16,7 +15,7 @@ use crate::watch::journal::{Became, Entry, Fed, Journal, Out, State};
 /// Puts files in their places in the sequence; hours from there on are not out any more.
 ///
 /// Tells how many are too late for that, or are gone though hours to come need them.
-pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>) -> Result<u64> {
+pub(super) fn turn_back(line: &Line, journal: &Journal, waiting: &Waiting, mut coming: Vec<Coming>) -> Result<u64> {
     let newer: HashMap<PathBuf, Option<Timestamp>> =
         coming.iter().map(|coming| (coming.arrival.path.clone(), coming.first)).collect();
     let has_lost_its_name = |entry: &mut Entry| name(entry).is_some_and(|path| newer.contains_key(path));
@@ -110,7 +109,8 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, mut coming: Vec<Coming>)
     let mut order: Vec<usize> = (0..entries.len()).collect();
     // Of files that begin at once, as the engine takes them.
     order.sort_by_key(|&at| (begins[at], name(&entries[at])));
-    let mut next = Some(tomorrow());
+    let ends = order.last().and_then(|&at| Some((begins[at], name(&entries[at])?.clone())));
+    let mut next = Some(waiting.next(&ends.unwrap_or((Timestamp::MIN, PathBuf::new()))));
     for &at in order.iter().rev() {
         if let Entry::File { fed, .. } = &mut entries[at] {
             fed.next = next;

@@ -75,6 +75,13 @@ impl Waiting {
         self.files.len().max(self.own.len())
     }
 
+    /// When the file behind one that is read begins. Where none is known, that is no later than any clock can show: what is of a later time is wild.
+    pub(super) fn next(&self, file: &(Timestamp, PathBuf)) -> Timestamp {
+        let waits = self.files.range(file..).next().map(|((first, _), _)| *first);
+        let grows = self.growing.values().copied().min();
+        [waits, grows].into_iter().flatten().fold(tomorrow(), Timestamp::min)
+    }
+
     /// Whether nothing waits, nothing is to be tried again, and no file is known to come.
     pub(super) fn is_empty(&self) -> bool {
         let is_tried = !(self.failing.is_empty() && self.broke.is_empty() && self.unreadable.is_empty());
@@ -394,10 +401,7 @@ impl LineFeed<'_> {
                 let late = self.late(coming);
                 return self.leave(Why::TurnBack(late)).map(Some);
             }
-            let next = self.waiting.files.range(&key..).next().map(|((first, _), _)| *first);
-            let growing = self.waiting.growing.values().copied().min();
-            // Where none is known, it begins no later than any clock can show: what is of a later time is wild.
-            let next = [next, growing, Some(tomorrow())].into_iter().flatten().min();
+            let next = Some(self.waiting.next(&key));
             let (path, first) = (key.1.clone(), coming.first);
             self.line.tells_double(self.journal, &coming.arrival)?;
             let fed = Fed { path: path.clone(), identity: coming.arrival.identity.clone(), first, next };
@@ -418,6 +422,7 @@ impl LineFeed<'_> {
             self.read.insert(path.clone());
             self.latest = self.latest.take().max(first.is_some().then(|| key.clone()));
             self.reading = Some((path.clone(), fed.identity));
+            self.next = next;
             self.place = Some((place, true));
             self.position = self.position.max(first.unwrap_or(Timestamp::MIN));
             self.line.health.queue(&self.line.sensor, self.waiting.count());

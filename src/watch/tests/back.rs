@@ -107,3 +107,24 @@ fn rows_of_empty_buckets_go_on_behind_the_last_packet_in_order() {
     let (first, last) = traffic.parts.split_at(3);
     compare(&made(&traffic, &["buckets:1s@csv"], &[first.to_vec(), last.to_vec()]), &clean);
 }
+
+#[test]
+fn a_late_file_that_ends_with_a_packet_of_long_ago_ends_no_earlier_for_that() {
+    // The second begins before the first ends; the others are before its latest packets.
+    let files = [
+        vec![udp(-3600), udp(1800)],
+        vec![udp(600), udp(3600), udp(3690), udp(-90_000)],
+        vec![udp(1830), udp(1920)],
+        vec![udp(2400), udp(2460)],
+        vec![udp(4200)],
+    ];
+    let traffic = captures(&files);
+    for products in [["buckets:1s@csv"], ["flows"]] {
+        let clean = made(&traffic, &products, std::slice::from_ref(&traffic.parts));
+        let (first, last) = traffic.parts.split_at(1);
+        compare(&made(&traffic, &products, &[first.to_vec(), last.to_vec()]), &clean);
+        // And each by itself, to a line that works.
+        let told: Vec<_> = traffic.parts.iter().map(|part| vec![part.clone()]).collect();
+        compare(&made(&traffic, &products, &told), &clean);
+    }
+}
