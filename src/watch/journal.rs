@@ -30,14 +30,16 @@ use self::cells::{Bits, entry, ns, own, path, time};
 pub(super) use self::known::Held;
 pub use self::known::{Advance, Aside, Became, Counts, Entry, Fed, Hour, Out, Own, State, Written};
 pub use self::lock::Lock;
-use self::steps::{append, append_quiet, dismiss, forget_removed, sensor_of, set_out, settle, unwrite, value, write};
+use self::steps::{
+    append, append_quiet, dismiss, forget_removed, seen, sensor_of, set_out, settle, unwrite, value, write,
+};
 use super::Identity;
 use crate::error::{ErrorKind, Result};
 use crate::time::Timestamp;
 
 /// All of the sequence of a sensor.
 const SEQUENCE: &str =
-    "SELECT place, until, path, device, inode, size, digest, first, next, packets, last, damage, follows
+    "SELECT place, until, path, device, inode, size, digest, first, next, packets, last, damage, seen_first, seen_last, follows
     FROM entry LEFT JOIN file ON file.id = entry.file
     WHERE entry.sensor = (SELECT id FROM sensor WHERE name = ?1) ORDER BY place";
 
@@ -208,8 +210,10 @@ impl Journal {
     /// [`ErrorKind::Invariant`]: there is no file at the place. The journal cannot be written.
     pub fn read(&self, place: i64, what: &Became) -> Result<()> {
         let rows = self.note(|db| {
-            let sql = "UPDATE file SET packets = ?2, last = ?3, damage = ?4 WHERE id = (SELECT file FROM entry WHERE place = ?1)";
-            db.prepare_cached(sql)?.execute(params![place, Bits(what.packets), ns(what.last), what.damage])
+            let sql = "UPDATE file SET packets = ?2, last = ?3, damage = ?4, seen_first = ?5, seen_last = ?6
+                WHERE id = (SELECT file FROM entry WHERE place = ?1)";
+            let [first, last] = seen(Some(what));
+            db.prepare_cached(sql)?.execute(params![place, Bits(what.packets), ns(what.last), what.damage, first, last])
         })?;
         if rows == 1 {
             return Ok(());

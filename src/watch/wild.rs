@@ -29,6 +29,10 @@ pub(super) const DAY: i64 = 86_400 * NS_PER_SECOND;
 #[derive(Debug)]
 pub(super) struct Seen {
     wild: AtomicU64,
+    /// When it begins.
+    begins: AtomicI64,
+    /// The first packet of views that is not before that.
+    first: AtomicI64,
     newest: AtomicI64,
     late: AtomicU64,
     /// Windows that end here or before are closed.
@@ -41,6 +45,8 @@ impl Seen {
     pub(super) fn new(config: &Config) -> Seen {
         Seen {
             wild: AtomicU64::new(0),
+            begins: AtomicI64::new(i64::MIN),
+            first: AtomicI64::new(i64::MIN),
             newest: AtomicI64::new(i64::MIN),
             late: AtomicU64::new(0),
             closed: AtomicI64::new(i64::MIN),
@@ -48,9 +54,10 @@ impl Seen {
         }
     }
 
-    /// A file begins.
+    /// A file comes.
     fn begin(&self) {
         self.wild.store(0, Relaxed);
+        self.first.store(i64::MIN, Relaxed);
         self.newest.store(i64::MIN, Relaxed);
         self.late.store(0, Relaxed);
     }
@@ -68,6 +75,11 @@ impl Seen {
             return;
         }
         self.newest.store(newest, Relaxed);
+        if self.first.load(Relaxed) == i64::MIN {
+            let believed = self.begins.load(Relaxed)..=newest;
+            let first = batch.packets.iter().map(|packet| packet.time.0).find(|time| believed.contains(time));
+            self.first.store(first.unwrap_or(i64::MIN), Relaxed);
+        }
         let closed = self.closed.load(Relaxed);
         let late = batch.packets.iter().filter(|packet| packet.time.0 < closed).count();
         self.late.fetch_add(late as u64, Relaxed);
@@ -81,6 +93,12 @@ impl Seen {
     /// Packets of a wild time in the file.
     pub(super) fn wild(&self) -> u64 {
         self.wild.load(Relaxed)
+    }
+
+    /// Of the others that are not before the file's first packet, the first one and the latest; nothing if there are none.
+    pub(super) fn span(&self) -> Option<[Timestamp; 2]> {
+        let first = Some(self.first.load(Relaxed)).filter(|first| *first > i64::MIN)?;
+        Some([Timestamp(first), self.newest()?])
     }
 
     /// The latest of the others; nothing if there are none.
@@ -183,6 +201,9 @@ impl Sift for Tame {
     fn close(&mut self, before: Option<Timestamp>) {
         if let Some(first) = before.filter(|_| std::mem::take(&mut self.is_new)) {
             self.newest = first.0;
+            if let Some(seen) = &self.seen {
+                seen.begins.store(first.0, Relaxed);
+            }
         }
         if let Some((seen, before)) = self.seen.as_ref().zip(before) {
             seen.close(before);

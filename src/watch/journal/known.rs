@@ -25,6 +25,8 @@ pub struct Became {
     pub packets: u64,
     /// The time of the latest packet; nothing if there was none.
     pub last: Option<Timestamp>,
+    /// The first packet that views had and that is not before the file's first one, and the latest of these; nothing if there was none.
+    pub seen: Option<[Timestamp; 2]>,
     /// What ended it too early.
     pub damage: Option<String>,
 }

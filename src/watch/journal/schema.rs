@@ -16,7 +16,7 @@ pub(super) const OWN: &str = ".pcap-compactor";
 const NAME: &str = "watch.sqlite";
 
 /// The version of the tables; another one when they change.
-const VERSION: i64 = 7;
+const VERSION: i64 = 8;
 
 /// `place` is never used twice, also not behind the end of a sequence that was taken back.
 const TABLES: &str = "
@@ -108,6 +108,14 @@ const SEVENTH: &str = "
     PRAGMA user_version = 7;
 ";
 
+/// Since version 8: where packets are known to be that views had. Before, all packets were taken for such.
+const EIGHTH: &str = "
+    ALTER TABLE file ADD COLUMN seen_first INTEGER;
+    ALTER TABLE file ADD COLUMN seen_last INTEGER;
+    UPDATE file SET seen_first = first, seen_last = last WHERE last >= first;
+    PRAGMA user_version = 8;
+";
+
 /// See [`Journal::open`].
 pub(super) fn open(output: &Path) -> Result<Journal> {
     Output::make(output)?;
@@ -162,7 +170,8 @@ fn prepare(db: &Connection, path: &Path) -> Result<()> {
             }
             transaction.commit()?;
         }
-        for (before, tables) in [(1, SECOND), (2, THIRD), (3, FOURTH), (4, FIFTH), (5, SIXTH), (6, SEVENTH)] {
+        let since = [SECOND, THIRD, FOURTH, FIFTH, SIXTH, SEVENTH, EIGHTH];
+        for (before, tables) in (1..).zip(since) {
             if version(db)? == before {
                 let transaction = Transaction::new_unchecked(db, TransactionBehavior::Immediate)?;
                 if version(&transaction)? == before {

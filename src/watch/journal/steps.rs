@@ -36,12 +36,13 @@ pub(super) fn note(
     state: State,
     reason: Option<&str>,
 ) -> rusqlite::Result<i64> {
-    let sql = "INSERT INTO file (device, inode, size, digest, sensor, path, state, reason, first, next, packets, last, damage)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+    let sql = "INSERT INTO file (device, inode, size, digest, sensor, path, state, reason, first, next, packets, last, damage, seen_first, seen_last)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
         ON CONFLICT (device, inode, size, digest) DO UPDATE SET sensor = excluded.sensor, path = excluded.path, state = excluded.state,
             reason = excluded.reason, first = excluded.first, next = excluded.next, packets = excluded.packets, last = excluded.last,
-            damage = excluded.damage
+            damage = excluded.damage, seen_first = excluded.seen_first, seen_last = excluded.seen_last
         RETURNING id";
+    let [seen_first, seen_last] = seen(became);
     let Fed { path, identity: Identity { device, inode, size, digest }, first, next } = fed;
     let row = params![
         Bits(*device),
@@ -57,8 +58,15 @@ pub(super) fn note(
         became.map(|became| Bits(became.packets)),
         ns(became.and_then(|became| became.last)),
         became.and_then(|became| became.damage.as_ref()),
+        seen_first,
+        seen_last,
     ];
     value(db, sql, row)
+}
+
+/// The cells of what views had of a file.
+pub(super) fn seen(became: Option<&Became>) -> [Option<i64>; 2] {
+    became.and_then(|became| became.seen).map_or([None; 2], |seen| seen.map(|time| Some(time.ns())))
 }
 
 /// Takes what stands before a place out of the sequence of a sensor.

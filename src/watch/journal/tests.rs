@@ -50,7 +50,12 @@ fn what_was_noted_is_there_when_it_is_opened_again() {
     let output = tempfile::tempdir().unwrap();
     let bytes = Path::new(OsStr::from_bytes(b"/captures/\xff\xfe/a\nb.pcap"));
     let odd = Fed { path: bytes.to_owned(), next: Some(Timestamp::MAX), first: None, ..fed(2) };
-    let became = Became { packets: u64::MAX, last: Some(Timestamp::MIN), damage: Some("cut at byte 24".to_owned()) };
+    let became = Became {
+        packets: u64::MAX,
+        last: Some(Timestamp::MIN),
+        damage: Some("cut at byte 24".to_owned()),
+        seen: Some([3, 9].map(Timestamp)),
+    };
     let before = {
         let journal = Journal::open(output.path()).unwrap();
         let place = journal.fed("a", &fed(1)).unwrap();
@@ -211,7 +216,7 @@ fn a_capture_that_is_removed_stays_known_while_it_is_in_the_sequence() {
     let output = tempfile::tempdir().unwrap();
     let journal = Journal::open(output.path()).unwrap();
     let places: Vec<i64> = (1..=3).map(|n| journal.fed("a", &fed(n)).unwrap()).collect();
-    journal.read(places[1], &Became { packets: 1, last: Some(Timestamp(6)), damage: None }).unwrap();
+    journal.read(places[1], &Became { packets: 1, last: Some(Timestamp(6)), ..Became::default() }).unwrap();
     journal.forget("a", places[1]).unwrap();
     let held = journal.held().unwrap();
     let shape: Vec<_> = held.iter().map(|held| (held.identity.inode, held.read, held.last)).collect();
@@ -280,7 +285,7 @@ fn sensors_are_unfinished_until_all_that_they_have_is_out() {
     let place = journal.fed("s", &fed(1)).unwrap();
     ["groups", "flows"].into_iter().for_each(|product| step(product, 100));
     assert_eq!(unfinished(), ["s"], "a file is not read");
-    journal.read(place, &Became { packets: 1, last: Some(Timestamp(99)), damage: None }).unwrap();
+    journal.read(place, &Became { packets: 1, last: Some(Timestamp(99)), ..Became::default() }).unwrap();
     assert!(unfinished().is_empty());
     step("flows", 99);
     assert_eq!(unfinished(), ["s"], "an hour is not out");
@@ -377,9 +382,9 @@ fn refusal(make: impl FnOnce(&Path)) -> String {
 #[test]
 fn what_is_no_journal_of_this_version_is_refused_with_what_to_do() {
     let of = |sql: &'static str| move |path: &Path| Connection::open(path).unwrap().execute_batch(sql).unwrap();
-    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 8"));
+    let newer = refusal(of("CREATE TABLE meta (x); PRAGMA user_version = 9"));
     assert!(
-        newer.starts_with(": is of another version of this program (tables 8, not 7); to begin anew, move it"),
+        newer.starts_with(": is of another version of this program (tables 9, not 8); to begin anew, move it"),
         "{newer}"
     );
     let other = refusal(of("CREATE TABLE recipe (x)"));
@@ -444,7 +449,7 @@ fn a_journal_of_the_version_before_is_taken_over() {
     journal
         .db
         .execute_batch(
-            "DROP TABLE own; DROP TABLE needed; ALTER TABLE file DROP COLUMN refused; ALTER TABLE entry DROP COLUMN follows; ALTER TABLE hour DROP COLUMN stays; ALTER TABLE hour DROP COLUMN begun; DROP TABLE unsettled; DROP INDEX file_content; PRAGMA user_version = 1",
+            "DROP TABLE own; DROP TABLE needed; ALTER TABLE file DROP COLUMN refused; ALTER TABLE entry DROP COLUMN follows; ALTER TABLE hour DROP COLUMN stays; ALTER TABLE hour DROP COLUMN begun; ALTER TABLE file DROP COLUMN seen_first; ALTER TABLE file DROP COLUMN seen_last; DROP TABLE unsettled; DROP INDEX file_content; PRAGMA user_version = 1",
         )
         .unwrap();
     drop(journal);

@@ -63,7 +63,7 @@ impl Scene {
     fn feed(&self, path: &Path, identity: Identity, before: i64) -> i64 {
         let fed = Fed { path: path.to_owned(), identity, first: Some(Timestamp(0)), next: None };
         let place = self.journal.fed("s", &fed).unwrap();
-        let became = Became { packets: 1, last: Some(Timestamp(BEGAN - before)), damage: None };
+        let became = Became { packets: 1, last: Some(Timestamp(BEGAN - before)), ..Became::default() };
         self.journal.read(place, &became).unwrap();
         place
     }

@@ -7,13 +7,13 @@ use crate::error::Result;
 use crate::time::Timestamp;
 #[cfg(doc)]
 use crate::watch::Product;
-use crate::watch::journal::{Entry, Fed, Journal};
+use crate::watch::journal::{Entry, Journal};
 use crate::watch::spans::hour;
 
 /// See the module.
 pub(super) struct Captures {
-    /// First packets, sorted, each with the last one of all files up to it.
-    spans: Vec<(Timestamp, Timestamp)>,
+    /// Where packets are known to be that views had, sorted.
+    times: Vec<Timestamp>,
     /// How far files reach that are in hours and that nobody has any more.
     lost: Option<Timestamp>,
     /// Files of the sequence by how far they reach, the furthest last, of which it was not looked whether they are there.
@@ -29,17 +29,12 @@ impl Captures {
     }
 
     fn of(sequence: &[Entry], forgotten: Option<Timestamp>) -> Captures {
-        let mut spans: Vec<_> = sequence.iter().filter_map(span).collect();
-        spans.sort_unstable();
-        let mut latest = Timestamp::MIN;
-        for (_, last) in &mut spans {
-            latest = latest.max(*last);
-            *last = latest;
-        }
+        let mut times: Vec<_> = sequence.iter().filter_map(seen).flatten().collect();
+        times.sort_unstable();
         let file = |entry: &Entry| Some((reach(entry)?, name(entry)?.clone()));
         let mut unseen: Vec<_> = sequence.iter().filter_map(file).collect();
         unseen.sort_unstable();
-        Captures { spans, lost: forgotten, unseen, away: None }
+        Captures { times, lost: forgotten, unseen, away: None }
     }
 
     /// A file is not to be had any more.
@@ -54,15 +49,11 @@ impl Captures {
         Timestamp(hour(changes.unwrap_or(first.0)))
     }
 
-    /// The time without packets that a time lies in, as far as files tell: none is known inside one.
+    /// From the last packet before a time to the first behind it, as far as files tell: between these two lies the one that has neither.
     fn gap(&self, at: Timestamp) -> [i64; 2] {
-        let behind = self.spans.partition_point(|(first, _)| *first <= at);
-        let before = self.spans[..behind].last().map(|(_, last)| *last);
-        if before.is_some_and(|last| last >= at) {
-            return [at.0; 2];
-        }
-        let next = self.spans.get(behind).map(|(first, _)| *first);
-        [before, next].map(|end| end.unwrap_or(at).0)
+        let behind = self.times.partition_point(|time| *time <= at);
+        let before = self.times[..behind].last().copied();
+        [before, self.times.get(behind).copied()].map(|end| end.unwrap_or(at).0)
     }
 
     /// Whether no hour from a time on is out, or all captures are held that they are made of. Without one, flows in them that are whole would be cut.
@@ -125,10 +116,10 @@ pub(super) fn name(entry: &Entry) -> Option<&PathBuf> {
     }
 }
 
-/// The first and the last packet of a file that was read and has some.
-fn span(entry: &Entry) -> Option<(Timestamp, Timestamp)> {
+/// The first packet and the latest that views had of a file.
+fn seen(entry: &Entry) -> Option<[Timestamp; 2]> {
     match entry {
-        Entry::File { fed: Fed { first, .. }, became: Some(became), .. } => first.zip(became.last),
+        Entry::File { became: Some(became), .. } => became.seen,
         _ => None,
     }
 }
@@ -151,45 +142,50 @@ mod tests {
 
     use super::*;
     use crate::watch::Identity;
-    use crate::watch::journal::Became;
+    use crate::watch::journal::{Became, Fed};
 
-    /// A file with packets at these times; none without, and not read without the second.
-    fn file(path: PathBuf, first: Option<i64>, last: Option<Option<i64>>) -> Entry {
+    /// A file up to a time, with these packets of views; not read without the first.
+    fn file(path: PathBuf, last: Option<Option<i64>>, seen: Option<[i64; 2]>) -> Entry {
         let identity = Identity { device: 0, inode: 0, size: 0, digest: String::new() };
-        let became = last.map(|last| Became { packets: 1, last: last.map(Timestamp), damage: None });
-        Entry::File { place: 0, fed: Fed { path, identity, first: first.map(Timestamp), next: None }, became }
-    }
-
-    /// As it reads: all files are asked.
-    fn plain_gap(sequence: &[Entry], at: Timestamp) -> [i64; 2] {
-        let spans: Vec<_> = sequence.iter().filter_map(span).collect();
-        if spans.iter().any(|(first, last)| (*first..=*last).contains(&at)) {
-            return [at.0; 2];
-        }
-        let before = spans.iter().filter(|(first, _)| *first <= at).map(|(_, last)| last.0).max();
-        let next = spans.iter().filter(|(first, _)| *first > at).map(|(first, _)| first.0).min();
-        [before.unwrap_or(at.0), next.unwrap_or(at.0)]
+        let last = last.map(|last| last.map(Timestamp));
+        let seen = seen.map(|seen| seen.map(Timestamp));
+        let became = last.map(|last| Became { packets: 1, last, seen, ..Became::default() });
+        Entry::File { place: 0, fed: Fed { path, identity, first: None, next: None }, became }
     }
 
     #[test]
-    fn a_gap_is_between_what_ends_before_and_what_begins_behind() {
+    fn a_gap_is_between_packets_that_are_known() {
         let mut dice = Xoshiro256PlusPlus::seed_from_u64(3);
         let mut below = |n: u64| (dice.next_u64() % n) as i64;
+        let (mut between, mut within) = (0, 0);
         for _ in 0..2000 {
-            let mut sequence = Vec::new();
+            let (mut sequence, mut packets, mut spans) = (Vec::new(), Vec::new(), Vec::new());
             for _ in 0..below(6) {
-                // It may end before it begins, by times that go back.
-                let (first, last) = (below(40), below(40));
-                let last = [None, Some(None), Some(Some(last))][below(3) as usize];
-                sequence.push(file("x".into(), Some(first).filter(|first| *first > 3), last));
+                let of_file: Vec<i64> = (0..below(4)).map(|_| below(40)).collect();
+                let seen = of_file.iter().min().zip(of_file.iter().max()).map(|(first, last)| [*first, *last]);
+                // What is no packet of views says nothing.
+                sequence.push(file("x".into(), Some(Some(below(40))), seen));
+                spans.extend(seen);
+                packets.extend(of_file);
             }
+            sequence.push(file("y".into(), None, None));
             sequence.push(Entry::Quiet { place: 0, until: Timestamp(20), follows: false });
             let captures = Captures::of(&sequence, None);
             for at in 0..40 {
-                let at = Timestamp(at);
-                assert_eq!(captures.gap(at), plain_gap(&sequence, at), "{at:?} {sequence:?}");
+                // As it reads: all packets are asked.
+                let before = packets.iter().filter(|time| **time <= at).max();
+                let behind = packets.iter().filter(|time| **time > at).min();
+                let (known, plain) = (captures.gap(Timestamp(at)), [before, behind].map(|time| *time.unwrap_or(&at)));
+                if spans.iter().any(|[first, last]| (*first..=*last).contains(&at)) {
+                    assert!(known[0] <= plain[0] && known[1] >= plain[1], "{at} {known:?} {plain:?} {sequence:?}");
+                    within += 1;
+                } else {
+                    assert_eq!(known, plain, "{at} {sequence:?}");
+                    between += 1;
+                }
             }
         }
+        assert!(between > 10_000 && within > 10_000, "{between} {within}");
     }
 
     #[test]
@@ -198,13 +194,13 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         ["a", "c", "e"].into_iter().for_each(|name| fs::write(path(name), "").unwrap());
         let sequence = [("a", Some(10)), ("b", Some(20)), ("c", Some(30)), ("d", None), ("e", Some(40))]
-            .map(|(name, last)| file(path(name), Some(0), Some(last)));
+            .map(|(name, last)| file(path(name), Some(last), None));
         for times in [[15, 20, 21, 40, 41, 5], [41, 40, 21, 20, 15, 5]] {
             let mut captures = Captures::of(&sequence, None);
             let there = times.map(|time| captures.are_there(Timestamp(time)));
             assert_eq!(there, times.map(|time| time > 20), "{times:?}");
         }
-        let unread = [file(path("f"), Some(0), None)];
+        let unread = [file(path("f"), None, None)];
         assert!(!Captures::of(&unread, None).are_there(Timestamp::MAX), "nobody knows how far it reaches");
     }
 }

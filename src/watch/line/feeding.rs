@@ -180,6 +180,7 @@ impl LineFeed<'_> {
         path: &Path,
         report: Option<FileReport>,
         last: Option<Timestamp>,
+        seen: Option<[Timestamp; 2]>,
     ) -> Result<()> {
         let packets = report.as_ref().map_or(0, |report| report.tally.intake.read.packets);
         let damage = report.as_ref().and_then(damage);
@@ -188,7 +189,7 @@ impl LineFeed<'_> {
             self.line.health.trouble(format!("{}: {damage}", path.display()));
         }
         // Counted when it is noted: what is not is read again.
-        self.journal.read(place, &Became { packets, last, damage })?;
+        self.journal.read(place, &Became { packets, last, damage, seen })?;
         tracing::info!(path = %path.display(), sensor = %self.line.sensor, packets, "read");
         self.ended.files += 1;
         self.ended.packets += packets;
@@ -327,7 +328,8 @@ impl Feed for LineFeed<'_> {
             return Ok(());
         }
         let (wild, late) = report.as_ref().map_or((0, 0), |_| (self.seen.wild(), self.seen.late()));
-        self.became(place, path, report, last)?;
+        let seen = report.as_ref().and_then(|_| self.seen.span());
+        self.became(place, path, report, last, seen)?;
         if wild > 0 {
             self.in_none(
                 path,

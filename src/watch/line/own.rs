@@ -179,7 +179,7 @@ impl LineFeed<'_> {
         let fed = Fed { path: path.clone(), identity, first: report.capture.first_time, next: None };
         let place = self.journal.fed(&self.line.sensor, &fed)?;
         self.read.insert(path.clone());
-        self.became(place, &path, Some(report), last)?;
+        self.became(place, &path, Some(report), last, None)?;
         if self.ended.files.is_multiple_of(FORGET) { self.forget_gone() } else { Ok(()) }
     }
 }

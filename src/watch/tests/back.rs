@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::silent::{Body, captures, packet, udp};
 use super::traffic::{Framed, Traffic, Work, compare};
-use crate::time::NS_PER_SECOND as S;
+use crate::time::{NS_PER_SECOND as S, Timestamp};
 use crate::watch::line::Order;
 
 /// What is made together.
@@ -126,5 +126,29 @@ fn a_late_file_that_ends_with_a_packet_of_long_ago_ends_no_earlier_for_that() {
         // And each by itself, to a line that works.
         let told: Vec<_> = traffic.parts.iter().map(|part| vec![part.clone()]).collect();
         compare(&made(&traffic, &products, &told), &clean);
+    }
+}
+
+#[test]
+fn a_late_file_parts_the_row_of_a_gap_that_lies_in_one_file() {
+    let hours = |hours: i64| hours * 3600;
+    // Between the two packets of the first, or of what is no packet of a view around a gap of two.
+    let arp = |second: i64| (Timestamp(udp(second).0.0), [&[0xff; 12][..], &[8, 6], &[0; 28]].concat());
+    let inside = vec![
+        vec![udp(600), udp(hours(15)), udp(hours(15) + 1)],
+        vec![udp(hours(17)), udp(hours(17) + 1)],
+        vec![udp(hours(12)), udp(hours(12) + 60)],
+    ];
+    let around = vec![
+        vec![udp(600), udp(660), arp(hours(11))],
+        vec![arp(hours(14)), udp(hours(15)), udp(hours(16)), udp(hours(16) + 1)],
+        vec![udp(hours(12)), udp(hours(12) + 60)],
+    ];
+    for files in [inside, around] {
+        let traffic = captures(&files);
+        let [first, second, late] = &traffic.parts[..] else { unreachable!("three files") };
+        let clean = made(&traffic, &["buckets:1s@csv"], std::slice::from_ref(&traffic.parts));
+        let told = [vec![first.clone(), second.clone()], vec![late.clone()]];
+        compare(&made(&traffic, &["buckets:1s@csv"], &told), &clean);
     }
 }
