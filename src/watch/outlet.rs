@@ -152,6 +152,9 @@ impl Place {
 
     /// Says that an hour is over whose file stays, and so many records that were made for it are written nowhere.
     pub(super) fn left_out(&self, hour: i64, rows: u64) {
+        if rows == 0 {
+            return;
+        }
         let path = self.outlet.output.path().join(self.of_hour(hour));
         let what = format!(
             "lay there before the journal and stays as it is: {rows} records that captures still make of its hour are not written"

@@ -32,6 +32,7 @@ fn hours_whose_captures_are_gone_stay_as_they_are() {
     assert!(ran.said.contains(&format!("out: {} files of hours lie there", expected.len())), "{ran:?}");
     let second = expected.keys().filter(|path| ran.said.contains(path.to_str().unwrap())).count();
     assert!(second > 0 && second < expected.len(), "hours of which captures are there are named: {ran:?}");
+    assert!(!ran.said.contains(" 0 records"), "{ran:?}");
     same(&site.records("out"), &expected);
     // A restart, as systemd's, changes nothing, nor does one that makes hours again.
     site.arrive(&gone[gone.len() - 2], true);
