@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -250,16 +251,26 @@ impl BucketSink for BucketRows {
     }
 }
 
-/// All files below a folder, as text.
+/// All files below a folder, as text. A line that works there may take one away meanwhile.
 pub(super) fn read(folder: &Path) -> BTreeMap<PathBuf, String> {
-    let entries = walkdir::WalkDir::new(folder).into_iter().map(|entry| entry.unwrap());
-    let files = entries.filter(|entry| entry.file_type().is_file());
+    let is_gone = |kind| kind == ErrorKind::NotFound;
+    let mut files = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(folder) {
+        let entry = match entry {
+            Err(error) if error.io_error().is_some_and(|error| is_gone(error.kind())) => continue,
+            entry => entry.unwrap(),
+        };
+        if entry.file_type().is_file() {
+            match fs::read(entry.path()) {
+                Err(error) if is_gone(error.kind()) => {}
+                bytes => {
+                    let text = String::from_utf8_lossy(&bytes.unwrap()).into_owned();
+                    files.insert(entry.path().strip_prefix(folder).unwrap().to_owned(), text);
+                }
+            }
+        }
+    }
     files
-        .map(|entry| {
-            let text = String::from_utf8_lossy(&fs::read(entry.path()).unwrap()).into_owned();
-            (entry.path().strip_prefix(folder).unwrap().to_owned(), text)
-        })
-        .collect()
 }
 
 /// A line at work.
