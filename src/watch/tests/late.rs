@@ -285,9 +285,7 @@ proptest! {
         let mut parts: Vec<Vec<Framed>> = Vec::new();
         let mut begins = begins * NS_PER_SECOND;
         for file in &files {
-            let mut file = file.clone();
-            file[0].2 = 0;
-            let frames = drawn(begins, &file);
+            let frames = drawn(begins, file);
             begins = frames.iter().map(|(time, _)| time.0).max().unwrap_or(0) - ELEVEN + NS_PER_SECOND;
             parts.push(frames);
         }
