@@ -203,9 +203,9 @@ impl Product {
         match (&self.kind, self.flow_settings(config)) {
             (_, Some(settings)) => earliest.saturating_sub(settings.hindsight().records),
             (Kind::Buckets { width, .. }, None) => {
-                let limit = buckets(*width, config).gap_limit;
+                let long = self.long_gap(config).unwrap_or(i64::MAX);
                 let begins = [earliest, first].map(|time| match gap(time) {
-                    [from, to] if (to.saturating_sub(from) / *width).unsigned_abs() > limit => from,
+                    [from, to] if to.saturating_sub(from) >= long => from,
                     _ => time,
                 });
                 begins[0].min(begins[1]).div_euclid(*width).saturating_mul(*width)
@@ -213,6 +213,14 @@ impl Product {
             // Windows that have ended have no packets of it.
             (Kind::Groups | Kind::Flows(_), None) => first,
         }
+    }
+
+    /// From how long on a time without packets has one record, and not one for each part of it, nanoseconds; nothing of a product that has none
+    /// for such times.
+    pub(super) fn long_gap(&self, config: &Config) -> Option<i64> {
+        let Kind::Buckets { width, .. } = self.kind else { return None };
+        let limit = i64::try_from(buckets(width, config).gap_limit).unwrap_or(i64::MAX);
+        Some(limit.saturating_add(1).saturating_mul(width))
     }
 
     /// Whether its records are of flows.

@@ -150,6 +150,10 @@ impl LineFeed<'_> {
     fn quiet(&mut self) -> Result<std::result::Result<Next, Option<Duration>>> {
         let Some(due) = self.due() else { return Ok(Err(None)) };
         let growing = self.waiting.growing.values().copied().min();
+        let long = self.settings.by_hour().filter_map(|product| product.long_gap(&self.settings.config)).min();
+        // What is in a file behind a long gap says whether that is one.
+        let is_near = |first: Timestamp| long.is_none_or(|long| first.0.saturating_sub(self.top.0) < long);
+        let follows = growing.is_some_and(is_near);
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let patience = self.settings.rotation + self.settings.grace;
         let at = Duration::from_nanos(u64::try_from(due).unwrap_or(0)) + patience;
@@ -160,13 +164,12 @@ impl LineFeed<'_> {
             // One that grows and begins before it is waited for.
             Some(first) if first.0 < due => return Ok(Err(None)),
             // One that begins behind it says that all before has come.
-            Some(_) => {}
-            None if left.is_zero() => {}
-            None => return Ok(Err(Some(left))),
+            Some(_) if follows => {}
+            _ if left.is_zero() => {}
+            _ => return Ok(Err(Some(left))),
         }
         self.speak(Timestamp(due));
         // Then the empty buckets up to there are of their hour, which is still open.
-        let follows = growing.is_some();
         self.journal.quiet(&self.line.sensor, Timestamp(due), follows)?;
         Ok(Ok(Next::Quiet { until: Timestamp(due), follows }))
     }

@@ -4,9 +4,9 @@ use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::metric;
 use super::silent::{Body, ELEVEN, captures, every, packet, udp};
 use super::traffic::{Framed, PRODUCTS, SENSOR, Traffic, Work, compare, write};
+use super::{metric, wait};
 use crate::time::{NS_PER_SECOND as S, Timestamp};
 use crate::watch::Settings;
 use crate::watch::journal::{Journal, Out};
@@ -165,5 +165,34 @@ fn packets_that_are_late_are_counted_once_and_told() {
             assert_eq!(troubles.iter().any(|trouble| trouble.text.starts_with(&said)), late > 0, "{troubles:?}");
         }
         fs::remove_dir_all(traffic.output()).unwrap();
+    }
+}
+
+#[test]
+fn rows_of_a_gap_are_the_same_whether_or_not_the_file_behind_it_was_seen_to_grow() {
+    for (behind, is_near) in [(3610, true), (3 * 3600, false)] {
+        let traffic = captures(&[every(100..110, 1), every(behind..behind + 10, 1)]);
+        let start = || Work::start(traffic.settings_for(&["buckets:100ms@csv"]));
+        let made = |work: Work| {
+            assert_eq!(work.finish(true).packets, 20);
+            let made = traffic.made();
+            fs::remove_dir_all(traffic.output()).unwrap();
+            made
+        };
+        let work = start();
+        work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+        let complete = made(work);
+        let work = start();
+        work.tell(Order::Complete(traffic.arrivals(&traffic.parts[..1])));
+        wait(&work, 1);
+        work.tell(Order::Growing(traffic.parts[1].clone(), Timestamp(ELEVEN + behind * S)));
+        if is_near {
+            until("the hour before it is out", || traffic.made().len() == 1);
+        } else {
+            std::thread::sleep(Duration::from_millis(300));
+            assert!(traffic.made().is_empty());
+        }
+        work.tell(Order::Complete(traffic.arrivals(&traffic.parts[1..])));
+        compare(&made(work), &complete);
     }
 }
