@@ -31,7 +31,7 @@ use super::output::Output;
 use super::pipeline::Permits;
 use super::products::Making;
 use super::punctual::Late;
-use super::spans::{LONGEST, News, Passed, Spans};
+use super::spans::{self, LONGEST, News, Passed, Spans};
 use super::wild::{Seen, tame};
 use crate::engine::Engine;
 use crate::engine::view::{Hindsight, View};
@@ -215,7 +215,11 @@ impl Line {
             hindsight = hindsight.max(of_view);
             passing.push(Passing { hours: making.hours(), waits: of_view.records });
         }
-        let standings: Vec<_> = hours.iter().map(Hourly::standing).collect();
+        let products = settings
+            .by_hour()
+            .cloned()
+            .map(|product| -> spans::Late { Box::new(move |first| product.late_since(first)) });
+        let products = hours.iter().map(Hourly::standing).zip(products).collect();
         let of_product = hours.clone();
         let (health, sensor) = (Arc::clone(&self.health), Arc::clone(&self.sensor));
         let clock = Rc::new(Cell::new(Timestamp::MIN));
@@ -230,7 +234,7 @@ impl Line {
                 of_product.get(product).map_or(Ok(()), |hours| hours.pass(until, needs, is_quiet))
             }
         };
-        let spans = Spans::new(standings, hindsight.flows, Rc::new(RefCell::new(hears)));
+        let spans = Spans::new(products, hindsight.flows, Rc::new(RefCell::new(hears)));
         let (mut needs, mut is_cut) = (Timestamp::MAX, false);
         for product in settings.by_hour() {
             let out = journal.out(&self.sensor, &product.name())?;

@@ -215,6 +215,12 @@ impl Product {
         }
     }
 
+    /// From when on packets of a file that begins at a time may come for records that have left, nanoseconds; nothing where which do so is not asked.
+    pub(super) fn late_since(&self, first: i64) -> Option<i64> {
+        let Kind::Buckets { width, .. } = self.kind else { return None };
+        Some(first.saturating_sub(REACH).div_euclid(width).saturating_mul(width))
+    }
+
     /// From how long on a time without packets has one record, and not one for each part of it, nanoseconds; nothing of a product that has none
     /// for such times.
     pub(super) fn long_gap(&self, config: &Config) -> Option<i64> {

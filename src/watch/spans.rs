@@ -10,6 +10,9 @@
 //! in the silence, is then of the flow before it, and there is no silence. So a span that is over is held until the next one is, and such a packet joins
 //! the two. More than one may be over and yet lie open where no marker came between; they are held as one, which is too long at worst.
 //!
+//! Which packets are late for a bucket goes by what has left, and so by packets that no span knows of: those from the last one on that lies before
+//! all that may be late in the first file that is needed ([`Late`]). They are needed as well.
+//!
 //! Some 5-tuples are never silent. So of a span no more is needed than [`LONGEST`] before the hours to come, and whatever goes by what is needed, captures
 //! that stay, what the journal knows, what a start reads, is bounded. Flows that go on for longer are cut there by whoever reads again.
 //!
@@ -17,7 +20,7 @@
 //! that makes it says so, and what is needed goes by the same word.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -64,18 +67,21 @@ pub(super) enum News {
     Clock(i64, usize),
 }
 
+/// From when on packets of a file that begins at a time may come for records that have left; nothing where none do, nanoseconds.
+pub(super) type Late = Box<dyn Fn(i64) -> Option<i64> + Send + Sync>;
+
 /// See the module.
 pub(super) struct Spans {
-    standings: Arc<[Arc<Standing>]>,
+    products: Arc<[(Arc<Standing>, Late)]>,
     silence: i64,
     hears: Hears,
 }
 
 impl Spans {
-    /// Tells when one of `standings` is behind the end of an hour. A span ends with a silence longer than `silence`, nanoseconds; where that is nothing,
+    /// Tells when one of `products` is behind the end of an hour. A span ends with a silence longer than `silence`, nanoseconds; where that is nothing,
     /// no view looks back: nobody is told of the clock, and files in any order make the same.
-    pub(super) fn new(standings: Vec<Arc<Standing>>, silence: i64, hears: Hears) -> Spans {
-        Spans { standings: standings.into(), silence, hears }
+    pub(super) fn new(products: Vec<(Arc<Standing>, Late)>, silence: i64, hears: Hears) -> Spans {
+        Spans { products: products.into(), silence, hears }
     }
 }
 
@@ -87,13 +93,15 @@ impl View for Spans {
     fn shard(&self) -> Box<dyn ShardView> {
         Box::new(Shard {
             silence: self.silence,
-            passed: vec![i64::MIN; self.standings.len()],
-            standings: Arc::clone(&self.standings),
+            passed: vec![i64::MIN; self.products.len()],
+            needed: vec![i64::MIN; self.products.len()],
+            products: Arc::clone(&self.products),
             looked: i64::MIN,
             is_quiet: false,
             rows: Vec::new(),
             behind: BTreeMap::new(),
             latest: BTreeMap::new(),
+            files: VecDeque::new(),
             first: i64::MIN,
             is_new: false,
             next: i64::MAX,
@@ -116,7 +124,7 @@ impl View for Spans {
     }
 }
 
-/// A span, empty where it ends before it begins.
+/// The time of packets, empty where it ends before it begins.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     first: i64,
@@ -142,7 +150,7 @@ impl Row {
 }
 
 struct Shard {
-    standings: Arc<[Arc<Standing>]>,
+    products: Arc<[(Arc<Standing>, Late)]>,
     silence: i64,
     /// By flow.
     rows: Vec<Row>,
@@ -150,6 +158,8 @@ struct Shard {
     behind: BTreeMap<i64, i64>,
     /// The latest packet of each hour from the earliest that was not passed on, and of the one before.
     latest: BTreeMap<i64, i64>,
+    /// Files with packets from what is needed on, as they came: when each begins, and its latest packet.
+    files: VecDeque<Span>,
     /// When the file begins.
     first: i64,
     /// A file has begun, and its first time was not told yet.
@@ -159,6 +169,8 @@ struct Shard {
     clock: i64,
     /// By product: up to where hours have been passed.
     passed: Vec<i64>,
+    /// By product: since when packets are needed, as was told last.
+    needed: Vec<i64>,
     /// Spans that ended before have been let go of.
     looked: i64,
     /// The marker that comes next is of no file.
@@ -180,9 +192,17 @@ impl Shard {
         first.into_iter().chain(before).min().unwrap_or(until).min(until)
     }
 
+    /// The earliest packet that is needed where those since a time are, so that packets are late for a product as they were.
+    fn late(&self, product: usize, needs: i64) -> i64 {
+        let Some(file) = self.files.iter().find(|file| file.last >= needs) else { return needs };
+        let Some(since) = self.products[product].1(file.first) else { return needs };
+        let mut latest = self.latest.range(..=since).rev().map(|(_, latest)| *latest);
+        needs.min(latest.find(|latest| *latest < since).unwrap_or(since))
+    }
+
     /// What was last seen before this has no say in what is still to come.
     fn open(&self) -> i64 {
-        let settled = self.standings.iter().map(|standing| standing.settled());
+        let settled = self.products.iter().map(|(standing, _)| standing.settled());
         settled.fold(self.clock, i64::min).saturating_sub(self.silence)
     }
 
@@ -191,6 +211,10 @@ impl Shard {
         let earliest = self.passed.iter().copied().min().unwrap_or(i64::MIN);
         if let Some((&hour, _)) = self.latest.range(..earliest).next_back() {
             self.latest = self.latest.split_off(&hour);
+        }
+        let needed = self.needed.iter().copied().min().unwrap_or(i64::MIN);
+        while self.files.front().is_some_and(|file| file.last < needed) {
+            self.files.pop_front();
         }
         let before = hour(self.open());
         self.behind = self.behind.split_off(&earliest.min(before));
@@ -233,6 +257,9 @@ impl ShardView for Shard {
             self.rows.resize(batch.table.ids(), EMPTY);
         }
         let open = self.open();
+        if let Some(file) = self.files.back_mut() {
+            file.last = batch.packets.iter().map(|packet| packet.time.0).fold(file.last, i64::max);
+        }
         let mut latest = (i64::MIN, i64::MIN);
         for (packet, flow) in batch.packets.iter().zip(batch.flows) {
             let (row, time) = (&mut self.rows[flow.id as usize], packet.time.0);
@@ -267,12 +294,13 @@ impl ShardView for Shard {
         self.clock = self.clock.max(mark.last.min(mark.next_file).0);
         let is_quiet = std::mem::take(&mut self.is_quiet);
         let mut told = Vec::new();
-        for product in 0..self.standings.len() {
-            let settled = self.standings[product].settled();
+        for product in 0..self.products.len() {
+            let settled = self.products[product].0.settled();
             let until = hour(settled.min(self.clock));
             if until > self.passed[product] {
-                self.passed[product] = until;
-                told.push(News::Passed(Passed { product, until, needs: self.needs(until, settled), is_quiet }));
+                let needs = self.late(product, self.needs(until, settled));
+                (self.passed[product], self.needed[product]) = (until, needs);
+                told.push(News::Passed(Passed { product, until, needs, is_quiet }));
             }
         }
         self.expire();
@@ -285,6 +313,7 @@ impl ShardView for Shard {
     fn close(&mut self, before: Option<Timestamp>, _: &FlowTable) -> Option<Part> {
         if let Some(first) = before.filter(|_| std::mem::take(&mut self.is_new)) {
             self.first = first.0;
+            self.files.push_back(Span { first: first.0, last: first.0 });
         }
         None
     }
