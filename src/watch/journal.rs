@@ -39,7 +39,7 @@ use crate::time::Timestamp;
 
 /// All of the sequence of a sensor.
 const SEQUENCE: &str =
-    "SELECT place, until, path, device, inode, size, digest, first, next, packets, last, damage, seen_first, seen_last, follows
+    "SELECT place, until, path, device, inode, size, digest, first, next, packets, last, damage, seen_first, seen_last, wild, follows
     FROM entry LEFT JOIN file ON file.id = entry.file
     WHERE entry.sensor = (SELECT id FROM sensor WHERE name = ?1) ORDER BY place";
 
@@ -210,10 +210,12 @@ impl Journal {
     /// [`ErrorKind::Invariant`]: there is no file at the place. The journal cannot be written.
     pub fn read(&self, place: i64, what: &Became) -> Result<()> {
         let rows = self.note(|db| {
-            let sql = "UPDATE file SET packets = ?2, last = ?3, damage = ?4, seen_first = ?5, seen_last = ?6
+            let sql = "UPDATE file SET packets = ?2, last = ?3, damage = ?4, seen_first = ?5, seen_last = ?6, wild = ?7
                 WHERE id = (SELECT file FROM entry WHERE place = ?1)";
             let [first, last] = seen(Some(what));
-            db.prepare_cached(sql)?.execute(params![place, Bits(what.packets), ns(what.last), what.damage, first, last])
+            let Became { packets, damage, wild, .. } = what;
+            let row = params![place, Bits(*packets), ns(what.last), damage, first, last, Bits(*wild)];
+            db.prepare_cached(sql)?.execute(row)
         })?;
         if rows == 1 {
             return Ok(());

@@ -36,13 +36,14 @@ pub(super) fn own(row: &Row<'_>) -> rusqlite::Result<Own> {
 pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
     let place = row.get(0)?;
     if let Some(until) = row.get(1)? {
-        return Ok(Entry::Quiet { place, until: Timestamp(until), follows: row.get(14)? });
+        return Ok(Entry::Quiet { place, until: Timestamp(until), follows: row.get(15)? });
     }
     let fed = Fed { path: path(row, 2)?, identity: identity(row, 3)?, first: time(row, 7)?, next: time(row, 8)? };
     let became = match row.get(9)? {
         Some(Bits(packets)) => {
             let seen = time(row, 12)?.zip(time(row, 13)?).map(<[Timestamp; 2]>::from);
-            Some(Became { packets, last: time(row, 10)?, damage: row.get(11)?, seen })
+            let Bits(wild) = row.get(14)?;
+            Some(Became { packets, last: time(row, 10)?, damage: row.get(11)?, seen, wild })
         }
         None => None,
     };

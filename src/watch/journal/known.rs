@@ -27,6 +27,8 @@ pub struct Became {
     pub last: Option<Timestamp>,
     /// The first packet that views had and that is not before the file's first one, and the latest of these; nothing if there was none.
     pub seen: Option<[Timestamp; 2]>,
+    /// Packets of a wild time, which no hour has.
+    pub wild: u64,
     /// What ended it too early.
     pub damage: Option<String>,
 }

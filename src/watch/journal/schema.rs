@@ -108,10 +108,11 @@ const SEVENTH: &str = "
     PRAGMA user_version = 7;
 ";
 
-/// Since version 8: where packets are known to be that views had. Before, all packets were taken for such.
+/// Since version 8: where packets are known to be that views had, where before all packets were taken for such; and how many are of a wild time.
 const EIGHTH: &str = "
     ALTER TABLE file ADD COLUMN seen_first INTEGER;
     ALTER TABLE file ADD COLUMN seen_last INTEGER;
+    ALTER TABLE file ADD COLUMN wild INTEGER NOT NULL DEFAULT 0;
     UPDATE file SET seen_first = first, seen_last = last WHERE last >= first;
     PRAGMA user_version = 8;
 ";

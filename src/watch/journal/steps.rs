@@ -36,11 +36,11 @@ pub(super) fn note(
     state: State,
     reason: Option<&str>,
 ) -> rusqlite::Result<i64> {
-    let sql = "INSERT INTO file (device, inode, size, digest, sensor, path, state, reason, first, next, packets, last, damage, seen_first, seen_last)
-        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)
+    let sql = "INSERT INTO file (device, inode, size, digest, sensor, path, state, reason, first, next, packets, last, damage, seen_first, seen_last, wild)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
         ON CONFLICT (device, inode, size, digest) DO UPDATE SET sensor = excluded.sensor, path = excluded.path, state = excluded.state,
             reason = excluded.reason, first = excluded.first, next = excluded.next, packets = excluded.packets, last = excluded.last,
-            damage = excluded.damage, seen_first = excluded.seen_first, seen_last = excluded.seen_last
+            damage = excluded.damage, seen_first = excluded.seen_first, seen_last = excluded.seen_last, wild = excluded.wild
         RETURNING id";
     let [seen_first, seen_last] = seen(became);
     let Fed { path, identity: Identity { device, inode, size, digest }, first, next } = fed;
@@ -60,6 +60,7 @@ pub(super) fn note(
         became.and_then(|became| became.damage.as_ref()),
         seen_first,
         seen_last,
+        Bits(became.map_or(0, |became| became.wild)),
     ];
     value(db, sql, row)
 }

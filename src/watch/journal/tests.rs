@@ -55,6 +55,7 @@ fn what_was_noted_is_there_when_it_is_opened_again() {
         last: Some(Timestamp::MIN),
         damage: Some("cut at byte 24".to_owned()),
         seen: Some([3, 9].map(Timestamp)),
+        wild: u64::MAX,
     };
     let before = {
         let journal = Journal::open(output.path()).unwrap();
@@ -449,7 +450,7 @@ fn a_journal_of_the_version_before_is_taken_over() {
     journal
         .db
         .execute_batch(
-            "DROP TABLE own; DROP TABLE needed; ALTER TABLE file DROP COLUMN refused; ALTER TABLE entry DROP COLUMN follows; ALTER TABLE hour DROP COLUMN stays; ALTER TABLE hour DROP COLUMN begun; ALTER TABLE file DROP COLUMN seen_first; ALTER TABLE file DROP COLUMN seen_last; DROP TABLE unsettled; DROP INDEX file_content; PRAGMA user_version = 1",
+            "DROP TABLE own; DROP TABLE needed; ALTER TABLE file DROP COLUMN refused; ALTER TABLE entry DROP COLUMN follows; ALTER TABLE hour DROP COLUMN stays; ALTER TABLE hour DROP COLUMN begun; ALTER TABLE file DROP COLUMN seen_first; ALTER TABLE file DROP COLUMN seen_last; ALTER TABLE file DROP COLUMN wild; DROP TABLE unsettled; DROP INDEX file_content; PRAGMA user_version = 1",
         )
         .unwrap();
     drop(journal);

@@ -74,8 +74,8 @@ pub(super) struct LineFeed<'l> {
     pub(super) began: Instant,
     pub(super) ended: &'l mut Ended,
     pub(super) replay: VecDeque<Entry>,
-    /// The file that is being read: its place in the sequence, and whether it is read for the first time.
-    pub(super) place: Option<(i64, bool)>,
+    /// The file that is being read: its place in the sequence, and what had become of it if it is not read for the first time.
+    pub(super) place: Option<(i64, Option<Became>)>,
     pub(super) reading: Option<(PathBuf, Identity)>,
     /// When the file behind it begins, as the run was told.
     pub(super) next: Option<Timestamp>,
@@ -177,26 +177,17 @@ impl LineFeed<'_> {
 
 impl LineFeed<'_> {
     /// Notes what became of a file that was read for the first time.
-    pub(super) fn became(
-        &mut self,
-        place: i64,
-        path: &Path,
-        report: Option<FileReport>,
-        last: Option<Timestamp>,
-        seen: Option<[Timestamp; 2]>,
-    ) -> Result<()> {
-        let packets = report.as_ref().map_or(0, |report| report.tally.intake.read.packets);
-        let damage = report.as_ref().and_then(damage);
-        if let Some(damage) = &damage {
+    pub(super) fn became(&mut self, place: i64, path: &Path, report: Option<&FileReport>, what: &Became) -> Result<()> {
+        if let Some(damage) = &what.damage {
             tracing::warn!(path = %path.display(), sensor = %self.line.sensor, "{damage}");
             self.line.health.trouble(format!("{}: {damage}", path.display()));
         }
         // Counted when it is noted: what is not is read again.
-        self.journal.read(place, &Became { packets, last, damage, seen })?;
-        tracing::info!(path = %path.display(), sensor = %self.line.sensor, packets, "read");
+        self.journal.read(place, what)?;
+        tracing::info!(path = %path.display(), sensor = %self.line.sensor, packets = what.packets, "read");
         self.ended.files += 1;
-        self.ended.packets += packets;
-        if let Some(report) = &report {
+        self.ended.packets += what.packets;
+        if let Some(report) = report {
             self.line.health.file(&self.line.sensor, report);
         }
         Ok(())
@@ -209,6 +200,15 @@ impl LineFeed<'_> {
         let reason = format!("{}: {what}", path.display());
         tracing::warn!(sensor = %self.line.sensor, "{reason}");
         self.line.health.trouble(reason);
+    }
+
+    /// So many packets of a file are of a wild time.
+    fn are_wild(&self, path: &Path, wild: u64) {
+        if wild > 0 {
+            let what = "packets of a time more than a day ahead, which then went back: no hour has them";
+            self.in_none(path, &format!("{wild} {what}"));
+            self.line.health.wild(&self.line.sensor, wild);
+        }
     }
 
     /// A disk did not give a file to its end. One that is new comes in again when it is tried again, and holds up no other until then; one that
@@ -315,10 +315,10 @@ impl Feed for LineFeed<'_> {
 
     fn read(&mut self, path: &Path, report: Option<FileReport>, failed: Option<Error>) -> Result<()> {
         let reading = self.over();
-        let Some((place, is_new)) = self.place.take() else { return Ok(()) };
+        let Some((place, before)) = self.place.take() else { return Ok(()) };
         if let Some(error) = failed {
             let Some((path, identity)) = reading else { return Err(error) };
-            self.broke_off(place, is_new, path, identity, error)?;
+            self.broke_off(place, before.is_none(), path, identity, error)?;
             // What the run has of it by now is in no hour that is out.
             return self.leave(Why::Again).map(drop);
         }
@@ -327,19 +327,24 @@ impl Feed for LineFeed<'_> {
         let last = report.as_ref().and_then(|report| last_packet(report, self.seen.newest()));
         self.behind(last, self.next);
         let mut lates = self.late.take();
-        if !is_new {
+        let (wild, late) = report.as_ref().map_or((0, 0), |_| (self.seen.wild(), self.seen.late()));
+        let what = Became {
+            packets: report.as_ref().map_or(0, |report| report.tally.intake.read.packets),
+            last,
+            seen: report.as_ref().and_then(|_| self.seen.span()),
+            wild,
+            damage: report.as_ref().and_then(damage),
+        };
+        if let Some(before) = before {
+            // What is wild may show by the file behind it alone, which was not there before.
+            if what != before {
+                self.journal.read(place, &what)?;
+                self.are_wild(path, wild.saturating_sub(before.wild));
+            }
             return Ok(());
         }
-        let (wild, late) = report.as_ref().map_or((0, 0), |_| (self.seen.wild(), self.seen.late()));
-        let seen = report.as_ref().and_then(|_| self.seen.span());
-        self.became(place, path, report, last, seen)?;
-        if wild > 0 {
-            self.in_none(
-                path,
-                &format!("{wild} packets of a time more than a day ahead, which then went back: no hour has them"),
-            );
-            self.line.health.wild(&self.line.sensor, wild);
-        }
+        self.became(place, path, report.as_ref(), &what)?;
+        self.are_wild(path, wild);
         if late > 0 && self.settings.by_hour().any(Product::has_windows) {
             lates.insert("groups".into(), late);
         }

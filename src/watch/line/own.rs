@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::aside::last_packet;
+use super::aside::{damage, last_packet};
 use super::feeding::{FORGET, LineFeed};
 use crate::engine::FileReport;
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::watch::Identity;
 use crate::watch::arrivals::Arrival;
-use crate::watch::journal::{Fed, Own, State};
+use crate::watch::journal::{Became, Fed, Own, State};
 use crate::watch::products::{Made, files, make, place};
 use crate::watch::spans::hour;
 
@@ -179,7 +179,9 @@ impl LineFeed<'_> {
         let fed = Fed { path: path.clone(), identity, first: report.capture.first_time, next: None };
         let place = self.journal.fed(&self.line.sensor, &fed)?;
         self.read.insert(path.clone());
-        self.became(place, &path, Some(report), last, None)?;
+        let packets = report.tally.intake.read.packets;
+        let what = Became { packets, last, damage: damage(&report), ..Became::default() };
+        self.became(place, &path, Some(&report), &what)?;
         if self.ended.files.is_multiple_of(FORGET) { self.forget_gone() } else { Ok(()) }
     }
 }

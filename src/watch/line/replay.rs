@@ -126,7 +126,7 @@ impl LineFeed<'_> {
                     let found = if given_up.is_none() { self.found(&fed)? } else { None };
                     if let Some(path) = found {
                         fed.path = path;
-                        self.place = Some((place, became.is_none()));
+                        self.place = Some((place, became));
                         self.reading = Some((fed.path.clone(), fed.identity));
                         self.next = fed.next;
                         return Ok(Some(Next::File { path: fed.path, next: fed.next }));

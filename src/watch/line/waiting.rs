@@ -423,7 +423,7 @@ impl LineFeed<'_> {
             self.latest = self.latest.take().max(first.is_some().then(|| key.clone()));
             self.reading = Some((path.clone(), fed.identity));
             self.next = next;
-            self.place = Some((place, true));
+            self.place = Some((place, None));
             self.position = self.position.max(first.unwrap_or(Timestamp::MIN));
             self.line.health.queue(&self.line.sensor, self.waiting.count());
             return Ok(Some(Next::File { path, next }));

@@ -5,12 +5,13 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::metric;
+use super::silent::{Body, captures, packet};
 use super::traffic::{SENSOR, Traffic, Work, compare};
+use super::{metric, wait};
 use crate::capture::{PcapLayout, PcapWriter};
 use crate::synth::{Spec, frames};
 use crate::time::{NS_PER_SECOND, Timestamp};
-use crate::watch::journal::Journal;
+use crate::watch::journal::{Entry, Journal};
 use crate::watch::line::Order;
 
 const YEAR: i64 = 365 * 86_400 * NS_PER_SECOND;
@@ -56,6 +57,27 @@ fn packets_of_a_wild_time_are_counted_and_change_no_hour() {
     assert_eq!(needs_with, needs, "a restart reads no more for it");
     assert_eq!(metric(&told, "wild_packets_total"), 5);
     assert_eq!(metric(&told, "packets_total"), 20_005);
+}
+
+#[test]
+fn a_wild_time_that_shows_by_the_next_file_alone_is_counted_then() {
+    let tcp = |seconds: i64| packet(seconds * NS_PER_SECOND, [5000, 80], Body::Tcp(0x18));
+    // Ahead of the others, and not of today.
+    let ahead = (Timestamp(tcp(0).0.0 + YEAR / 2), tcp(0).1);
+    let files = [vec![tcp(0), tcp(60), ahead], vec![tcp(600), tcp(660)], vec![tcp(36_000)], vec![tcp(72_000)]];
+    let traffic = captures(&files);
+    let work = Work::start(traffic.settings());
+    for (told, part) in (1..).zip(&traffic.parts) {
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(part))));
+        wait(&work, told);
+    }
+    let health = Arc::clone(&work.health);
+    work.finish(false);
+    assert_eq!(metric(&[health.prometheus(), String::new()], "wild_packets_total"), 1);
+    let journal = Journal::open(&traffic.output()).unwrap();
+    let sequence = journal.sequence(SENSOR).unwrap();
+    let Some(Entry::File { became: Some(first), .. }) = sequence.first() else { panic!("{sequence:?}") };
+    assert_eq!((first.last, first.wild, first.packets), (Some(tcp(60).0), 1, 3));
 }
 
 #[test]
