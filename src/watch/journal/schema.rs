@@ -108,7 +108,8 @@ const SEVENTH: &str = "
     PRAGMA user_version = 7;
 ";
 
-/// Since version 8: where packets are known to be that views had, where before all packets were taken for such; and how many are of a wild time.
+/// Since version 8: where packets are known to be that views had, and how many are of a wild time. Of files from before only all packets are known,
+/// as it was: a gap that ARP alone parts is none there.
 const EIGHTH: &str = "
     ALTER TABLE file ADD COLUMN seen_first INTEGER;
     ALTER TABLE file ADD COLUMN seen_last INTEGER;
