@@ -136,6 +136,10 @@ class BucketOptions(CommonOptions, total=False):
     gap_limit: int | None
     #: Adds ``t_mono_ns``, of a clock that showed 0 at this time, nanoseconds since 1970.
     mono_origin: int | None
+    #: Rows as another program has them: ``bridge``, the collector that training sets for gateways were made with.
+    dialect: Literal["bridge"] | None
+    #: With ``dialect="bridge"``, whose packets are ``out``: ``"10.200.0.1"``.
+    bridge_address: str | None
 
 
 _F = TypeVar("_F", bound=Callable[..., Any])

@@ -17,6 +17,7 @@ use pyo3::types::{PyCapsule, PyDict};
 use crate::errors::{EngineError, OptionError, Problem};
 use crate::options::Options;
 use crate::pass::{Pass, Shared, Stream, of_engine};
+use crate::products::bridge::Bridge;
 use crate::products::buckets::Buckets;
 use crate::products::flows::Flows;
 use crate::products::groups::{Groups, Which};
@@ -58,6 +59,7 @@ impl Query {
             "groups" => Shared::new(Box::new(Groups::of(Which::Groups, sources, &options, settings)?)),
             "scans" => Shared::new(Box::new(Groups::of(Which::Scans, sources, &options, settings)?)),
             "flows" => Shared::new(Box::new(Flows::of(sources, &options, settings)?)),
+            "buckets" if options.has("dialect")? => Shared::new(Box::new(Bridge::of(sources, &options, settings)?)),
             "buckets" => Shared::new(Box::new(Buckets::of(sources, &options, settings)?)),
             other => return Err(OptionError::new_err(format!("there is no product `{other}`"))),
         };

@@ -180,15 +180,20 @@ fn is_missed(skipped: &Skipped) -> bool {
 /// The engine that options come to.
 pub(crate) fn engine(options: &Options<'_>) -> PyResult<Builder> {
     let dedup = options.whole("dedup", 0, u64::from(u32::MAX))?.unwrap_or(0);
-    let io = [("auto", Io::Auto), ("mmap", Io::Mmap), ("read", Io::Read)];
     let tunnels = [("inner", Tunnels::Inner), ("outer", Tunnels::Outer)];
     Ok(Engine::builder()
         .threads(threads(options)?)
         .pin(!options.flag("no_pin")?)
-        .io(options.choice("io", &io)?.unwrap_or(Io::Auto))
+        .io(io(options)?)
         .tunnels(options.choice("tunnels", &tunnels)?.unwrap_or(Tunnels::Inner))
         .dedup(usize::try_from(dedup).unwrap_or(usize::MAX))
         .filter(filter(options)?))
+}
+
+/// How files are read.
+pub(crate) fn io(options: &Options<'_>) -> PyResult<Io> {
+    let ways = [("auto", Io::Auto), ("mmap", Io::Mmap), ("read", Io::Read)];
+    Ok(options.choice("io", &ways)?.unwrap_or(Io::Auto))
 }
 
 /// How many threads there are in all: those that were asked for, or the cores that we may use.

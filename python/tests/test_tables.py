@@ -163,6 +163,14 @@ def test_unknown_options_are_refused_with_a_near_one(day: Path) -> None:
         buckets_table(day, every="5 parsecs")
     with pytest.raises(pcap_compactor.OptionError, match="local"):
         buckets_table(day, local="here")
+    with pytest.raises(pcap_compactor.OptionError, match="dialect 'bridge' takes no local"):
+        buckets_table(day, dialect="bridge", local="10.0.0.0/8")
+    with pytest.raises(pcap_compactor.OptionError, match="whole milliseconds"):
+        buckets_table(day, dialect="bridge", every="1us")
+    with pytest.raises(pcap_compactor.OptionError, match="add dialect='bridge'"):
+        buckets_table(day, bridge_address="10.200.0.1")
+    with pytest.raises(pcap_compactor.OptionError, match="bridge_address: "):
+        buckets_table(day, dialect="bridge", bridge_address="::1")
     with pytest.raises(pcap_compactor.OptionError, match="name at least one input"):
         flows_table()
 

@@ -19,9 +19,12 @@ use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::ledger::{Amount, Outcome};
 use pcap_compactor::engine::{Progress, Report};
 use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
+use pcap_compactor::sink::bridge::{self as bridge_rows, BridgeWriter};
 use pcap_compactor::sink::buckets::{BucketSink, BucketWriter, Form, header};
 use pcap_compactor::sink::jsonl::Times;
 use pcap_compactor::sink::metrics::OwnedMetrics;
+#[cfg(feature = "tables")]
+use pcap_compactor::sink::tables::bridge::BridgeTable;
 #[cfg(feature = "tables")]
 use pcap_compactor::sink::tables::buckets::BucketTable;
 #[cfg(feature = "tables")]
@@ -54,6 +57,7 @@ Examples:
   pcap-compactor buckets captures/ --every 10min --from 2024-05-01 --to 2024-05-02
   tcpdump -U -w - | pcap-compactor buckets - --every 1s                      # rows as time passes
   pcap-compactor buckets network.pcap --dialect bridge -o netflow.jsonl      # the rows of the bridge collector
+  pcap-compactor buckets network.pcap --dialect bridge -o netflow.parquet    # the same as typed columns
   pcap-compactor schema buckets                                              # all columns, with unit and meaning")]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -98,8 +102,8 @@ pub(crate) struct Args {
     #[arg(long, value_enum, help_heading = "Output")]
     format: Option<Format>,
     /// Write rows as another program does. bridge: the collector on a bridge that training sets for gateways were made with; every frame
-    /// counts, by its captured bytes, and nothing is put right. JSON Lines.
-    #[arg(long, value_enum, help_heading = "Output", conflicts_with_all = ["align", "local", "reorder", "times", "format", "bytes",
+    /// counts, by its captured bytes, and nothing is put right. Its JSON Lines are byte for byte the collector's, without metrics.
+    #[arg(long, value_enum, help_heading = "Output", conflicts_with_all = ["align", "local", "reorder", "times", "bytes",
         "root", "by_sensor", "from", "to", "hour", "tunnels", "dedup", "filter", "no_pure_acks", "no_rst"])]
     dialect: Option<DialectArg>,
     /// With --dialect bridge, whose packets are `out`. Default: 10.200.0.1.
@@ -193,6 +197,12 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         Format::Parquet | Format::Arrow => {}
         _ => args.writing.of_no_table()?,
     }
+    if args.dialect.is_some() && args.format() == Format::None {
+        return Err(Usage(
+            "--dialect bridge has no digest; choose another --format, or leave one of the two out".into(),
+        )
+        .into());
+    }
     if let Some(folder) = args.output.as_deref().filter(|path| path.is_dir()) {
         return Err(Usage(format!("{}: is a folder; name a file", folder.display())).into());
     }
@@ -222,7 +232,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
 
 impl Args {
     fn format(&self) -> Format {
-        let end = self.output.as_deref().filter(|_| self.dialect.is_none()).and_then(Path::extension);
+        let end = self.output.as_deref().and_then(Path::extension);
         let by_name = match end.and_then(|end| end.to_str()).map(str::to_ascii_lowercase).as_deref() {
             Some("csv") => Format::Csv,
             #[cfg(feature = "tables")]
@@ -341,11 +351,15 @@ fn goes_on(args: &Args, path: &Path, sensors: bool) -> anyhow::Result<bool> {
     }
     let mut lines = BufReader::new(file.take(64 << 10)).lines();
     let mut line = || lines.next().transpose().with_context(|| format!("{}: cannot read", path.display()));
-    let columns = header(args.mono_origin.is_some(), sensors);
+    let columns = match args.dialect {
+        Some(DialectArg::Bridge) => bridge_rows::header(),
+        None => header(args.mono_origin.is_some(), sensors),
+    };
     let columns: Vec<&str> = columns.trim_end().split(',').collect();
     let first = line()?.unwrap_or_default();
     // Whether times are whole numbers, where there are any; nothing if these are other rows.
     let whole = match args.format() {
+        Format::Csv if first == columns.join(",") && args.dialect.is_some() => Some(None),
         Format::Csv if first == columns.join(",") => {
             let row = line()?.unwrap_or_default();
             Some(row.split(',').nth(usize::from(sensors)).map(|start| !start.contains('.')))
@@ -414,21 +428,14 @@ fn write_rows<W: Write + Send>(
     args: &Args,
     found: Found,
     progress: &Arc<Progress>,
-    mut out: W,
+    out: W,
     name: &Path,
     header: bool,
 ) -> anyhow::Result<(W, Done)> {
     let units = found.units.into_iter().filter(|unit| !unit.inputs.is_empty());
     if let Some(settings) = args.bridge_settings() {
         let inputs = units.flat_map(|unit| unit.inputs).map(Input::from).collect();
-        let (report, counts) = bridge::run(settings?, inputs, args.reading.io(), progress, &mut out, name)?;
-        if counts.left_out > 0 {
-            let rows = things(counts.left_out, "empty bucket");
-            say(&format!("{rows} left out, in gaps longer than --gap-limit; raise it to have them"));
-        }
-        let outcome = Outcome { kept: report.total.intake.accepted, ..Outcome::default() };
-        let counts = BucketCounts { rows: counts.rows, ..BucketCounts::default() };
-        return Ok((out, Done::new(vec![report], outcome, counts)));
+        return write_bridge(args, settings?, inputs, progress, (out, name), header);
     }
     let units: Vec<Unit> = units.collect();
     let sensors = units.iter().any(|unit| unit.sensor.is_some());
@@ -450,6 +457,55 @@ fn write_rows<W: Write + Send>(
     let mut writer = BucketWriter::new(out, name, how, args.mono_origin, sensors, header);
     let reports = run_all(args, units, progress, &mut writer)?;
     Ok(done(reports, writer.finish()?))
+}
+
+/// Writes the rows of the bridge to a stream.
+fn write_bridge<W: Write + Send>(
+    args: &Args,
+    settings: bridge::Settings,
+    inputs: Vec<Input>,
+    progress: &Arc<Progress>,
+    (out, name): (W, &Path),
+    header: bool,
+) -> anyhow::Result<(W, Done)> {
+    let run = |sink: &mut dyn bridge_rows::BridgeSink| bridge::run(settings, inputs, args.reading.io(), progress, sink);
+    let (out, report, counts) = match args.format() {
+        #[cfg(feature = "tables")]
+        format @ (Format::Parquet | Format::Arrow) => {
+            let form = if format == Format::Parquet { tables::Form::Parquet } else { tables::Form::Arrow };
+            let about = About { product: "buckets", dialect: Some("bridge"), settings: told_of_bridge(&settings) };
+            let mut table = BridgeTable::create(out, name, form, &about)?;
+            let (report, counts) = run(&mut table)?;
+            (table.finish(&bridge::metrics(&report, counts))?, report, counts)
+        }
+        format => {
+            let form = if format == Format::Csv { bridge_rows::Form::Csv } else { bridge_rows::Form::Lines };
+            let mut writer = BridgeWriter::new(out, name, form, header);
+            let (report, counts) = run(&mut writer)?;
+            (writer.finish()?, report, counts)
+        }
+    };
+    if counts.left_out > 0 {
+        let rows = things(counts.left_out, "empty bucket");
+        say(&format!("{rows} left out, in gaps longer than --gap-limit; raise it to have them"));
+    }
+    let (outcome, counts) = {
+        let metrics = bridge::metrics(&report, counts);
+        (metrics.outcome, metrics.counts)
+    };
+    Ok((out, Done::new(vec![report], outcome, counts)))
+}
+
+/// What decides the bridge's values, for a table, as JSON.
+#[cfg(feature = "tables")]
+fn told_of_bridge(settings: &bridge::Settings) -> String {
+    serde_json::json!({
+        "bucket_ms": settings.bucket_ms,
+        "bridge_address": settings.bridge,
+        "mono_origin_ns": settings.mono_origin,
+        "gap_limit": settings.gap_limit,
+    })
+    .to_string()
 }
 
 /// Runs all units into one sink.

@@ -1,5 +1,7 @@
 //! `schema`: what the columns of a product are, for people; and the same beside a table of flows, for programs.
 
+use std::str::FromStr;
+
 use clap::ValueEnum;
 use pcap_compactor::views::flows::FeatureColumn;
 use pcap_compactor::views::flows::columns::{Group, all};
@@ -15,9 +17,23 @@ pub(crate) struct Args {
     #[arg(value_enum)]
     product: Product,
     /// Those of a dialect of `flows`, and behind an empty line where it is right and the program is not, and its
-    /// switches, each with where that was found: owner/repository#number is a thread on GitHub, @ a commit.
+    /// switches, each with where that was found: owner/repository#number is a thread on GitHub, @ a commit. Of `buckets`: bridge.
     #[arg(long, value_name = "NAME")]
-    dialect: Option<Dialect>,
+    dialect: Option<Named>,
+}
+
+/// A dialect of some product.
+#[derive(Clone)]
+enum Named {
+    Flows(Dialect),
+    Bridge,
+}
+
+impl FromStr for Named {
+    type Err = pcap_compactor::Error;
+    fn from_str(name: &str) -> Result<Named, pcap_compactor::Error> {
+        if name == "bridge" { Ok(Named::Bridge) } else { name.parse().map(Named::Flows) }
+    }
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -31,10 +47,14 @@ enum Product {
 /// Runs `schema`: one line a column, its fields parted by tabs.
 pub(crate) fn run(args: &Args) -> anyhow::Result<Exit> {
     let out = match (args.product, &args.dialect) {
-        (Product::Flows, Some(dialect)) => Schema::new(Some(dialect), dialect.columns()).text(),
+        (Product::Flows, Some(Named::Flows(dialect))) => Schema::new(Some(dialect), dialect.columns()).text(),
         (Product::Flows, None) => of_flows(),
         (Product::Buckets, None) => of_buckets(),
-        (Product::Buckets, Some(_)) => return Err(Usage("--dialect is about flows; leave it out".into()).into()),
+        (Product::Buckets, Some(Named::Bridge)) => of_bridge(),
+        (Product::Flows, Some(Named::Bridge)) => return Err(Usage("bridge is a dialect of buckets".into()).into()),
+        (Product::Buckets, Some(Named::Flows(dialect))) => {
+            return Err(Usage(format!("{} is a dialect of flows; that of buckets is bridge", dialect.name())).into());
+        }
     };
     text::print(&out)?;
     Ok(Exit::Ok)
@@ -58,6 +78,15 @@ fn of_buckets() -> String {
     }
     for column in pcap_compactor::views::buckets::COLUMNS {
         out.push_str(&format!("{}\tinteger\t{}\t{}\n", column.name, column.unit, column.about));
+    }
+    out
+}
+
+fn of_bridge() -> String {
+    let mut out = String::from("column\ttype\tunit\tmeaning\n");
+    for column in pcap_compactor::views::buckets::bridge::COLUMNS {
+        let FeatureColumn { name, kind, unit, about } = column.about;
+        out.push_str(&format!("{name}\t{}\t{}\t{about}\n", kind.name(), or_none(unit)));
     }
     out
 }

@@ -2,6 +2,7 @@
 
 pub mod atomic;
 mod blocks;
+pub mod bridge;
 pub mod buckets;
 pub mod channel;
 pub mod csv;

@@ -185,6 +185,56 @@ fn tables_of_dialects_have_what_lines_have() {
     }
 }
 
+/// Of the bridge's rows lines have no metrics; CSV has the same values under the same names.
+#[test]
+fn tables_of_the_bridge_have_what_its_lines_have() {
+    let Some(corpus) = corpus() else { return };
+    let (dir, mut rows) = (tempfile::tempdir().unwrap(), 0);
+    for (name, path) in &corpus.captures {
+        let capture = path.to_str().unwrap();
+        if run(["inspect", "-q", capture]).code == Some(1) {
+            continue;
+        }
+        let words =
+            ["buckets", "-q", "--dialect", "bridge", "--bridge-address", "10.0.0.1", "--gap-limit", "9", capture];
+        let [parquet, arrow, csv] = ["b.parquet", "b.arrow", "b.csv"].map(|name| {
+            let path = dir.path().join(name);
+            let ran = run(words.iter().chain(&["-o", path.to_str().unwrap()]));
+            assert!(matches!(ran.code, Some(0 | 3)), "{ran:?}");
+            path
+        });
+        let lines = run(words).lines();
+        let (parquet, arrow) = (Table::parquet(&parquet), Table::arrow(&arrow));
+        compare(&parquet, &lines, name);
+        compare(&arrow, &lines, name);
+        let csv = fs::read_to_string(csv).unwrap();
+        let (header, csv) = csv.split_once('\n').unwrap();
+        let csv: Vec<Value> = csv.lines().map(|line| line.split(',').collect::<Vec<_>>().into()).collect();
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let expected = |line: &Value| header.split(',').map(|name| text(&line[name])).collect::<Vec<_>>().into();
+        assert_eq!(csv, lines.iter().map(expected).collect::<Vec<Value>>(), "{name}");
+        let metrics: Value = serde_json::from_str(parquet.about("metrics")).unwrap();
+        assert_eq!(metrics["buckets_emitted"], lines.len());
+        assert_eq!(metrics["ledger"]["read"]["packets"], metrics["files"][0]["packets"]);
+        rows += lines.len();
+        if rows == lines.len() {
+            assert_eq!((parquet.about("product"), parquet.about("dialect")), ("buckets", "bridge"));
+            let settings: Value = serde_json::from_str(parquet.about("settings")).unwrap();
+            let told = json!({"bucket_ms": 100, "bridge_address": "10.0.0.1", "mono_origin_ns": 0, "gap_limit": 9});
+            assert_eq!(settings, told);
+            let said = run(["schema", "buckets", "--dialect", "bridge"]).out;
+            for (field, line) in parquet.schema.fields().iter().zip(said.lines().skip(1)) {
+                let cells: Vec<&str> = line.split('\t').collect();
+                let about = |name: &str| field.metadata().get(name).map_or("-", String::as_str);
+                assert_eq!((about("dialect"), field.name().as_str()), ("bridge", cells[0]));
+                assert_eq!([about("unit"), about("meaning")], [cells[2], cells[3]]);
+            }
+            assert_eq!(said.lines().count(), 1 + 18);
+        }
+    }
+    assert!(rows > 1000, "{rows}");
+}
+
 /// UDP flows, one packet each.
 fn many(flows: u16) -> Vec<u8> {
     let frame = |n: u16| {

@@ -33,6 +33,11 @@ pub(crate) struct Buckets {
 
 impl Buckets {
     pub(crate) fn of(sources: Sources, options: &Options<'_>, settings: String) -> PyResult<Buckets> {
+        if options.has("bridge_address")? {
+            return Err(OptionError::new_err(
+                "bridge_address is about a dialect; add dialect='bridge', or leave it out",
+            ));
+        }
         let usual = Settings::default();
         let width = |text: &String| {
             length(text).filter(|ns| (NARROWEST..=WIDEST).contains(ns)).ok_or_else(|| {

@@ -1,5 +1,6 @@
 //! The products that a query may be about.
 
+pub(crate) mod bridge;
 pub(crate) mod buckets;
 pub(crate) mod flows;
 pub(crate) mod groups;

@@ -15,6 +15,7 @@
 
 pub mod about;
 mod block;
+pub mod bridge;
 pub mod buckets;
 mod column;
 pub mod file;

@@ -8,18 +8,24 @@
 //! One thing is not kept: without limit, two frames 136 years apart would make 4 × 10^10 rows. Empty buckets in a row beyond
 //! [`Settings::gap_limit`] are left out, and counted.
 
-use std::io::Write;
+mod row;
+
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use hashbrown::HashSet;
 
+pub use row::{COLUMNS, Column, Row, Value};
+
+use super::BucketCounts;
 use crate::capture::{Capture, Io, Records, Stamp};
 use crate::decode::reject::{Malformed, Reject};
-use crate::engine::ledger::{Amount, Tally};
+use crate::engine::ledger::{Amount, Outcome, Tally};
 use crate::engine::{FileReport, Input, Progress, Report};
 use crate::error::{Error, Result};
+use crate::sink::Metrics;
+use crate::sink::bridge::BridgeSink;
 
 /// How rows are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,27 +96,23 @@ impl Bucket {
         self.ports.clear();
     }
 
-    fn write(&self, start: i64, settings: &Settings, out: &mut Vec<u8>) -> std::io::Result<()> {
-        let ([pkts_in, pkts_out], [bytes_in, bytes_out]) = (self.packets, self.bytes);
-        let mono = i128::from(start) - i128::from(settings.mono_origin);
-        writeln!(
-            out,
-            "{{\"t_mono_ns\": {mono}, \"t_wall_ns\": {start}, \"source\": \"bridge_pcap\", \
-             \"available_in_deployment\": true, \"bucket_ms\": {}, \"pkts_in\": {pkts_in}, \"pkts_out\": {pkts_out}, \
-             \"bytes_in\": {bytes_in}, \"bytes_out\": {bytes_out}, \"syn_count\": {}, \"fin_count\": {}, \"rst_count\": {}, \
-             \"udp_count\": {}, \"tcp_count\": {}, \"dns_query_count\": {}, \"unique_dst_ips\": {}, \"unique_dst_ports\": {}, \
-             \"tcp_new_flows\": {}}}",
-            settings.bucket_ms,
-            self.syn,
-            self.fin,
-            self.rst,
-            self.udp,
-            self.tcp,
-            self.dns,
-            self.ips.len(),
-            self.ports.len(),
-            self.new_flows,
-        )
+    fn row(&self, start: i64, settings: &Settings) -> Row {
+        Row {
+            start,
+            mono: i128::from(start) - i128::from(settings.mono_origin),
+            bucket_ms: settings.bucket_ms,
+            packets: self.packets,
+            bytes: self.bytes,
+            syn: self.syn,
+            fin: self.fin,
+            rst: self.rst,
+            udp: self.udp,
+            tcp: self.tcp,
+            dns: self.dns,
+            ips: self.ips.len() as u64,
+            ports: self.ports.len() as u64,
+            new_flows: self.new_flows,
+        }
     }
 }
 
@@ -153,9 +155,7 @@ impl Look {
 /// Rows of one capture.
 struct Rows<'o> {
     settings: Settings,
-    out: &'o mut dyn Write,
-    name: &'o Path,
-    buffer: Vec<u8>,
+    sink: &'o mut dyn BridgeSink,
     bucket: Bucket,
     /// Where the open bucket begins.
     start: Option<i64>,
@@ -165,14 +165,13 @@ struct Rows<'o> {
 /// What a run came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Rows written.
+    /// Captures that were named, those that cannot be read included.
+    pub captures: u64,
+    /// Rows handed over.
     pub rows: u64,
     /// Empty buckets left out.
     pub left_out: u64,
 }
-
-/// Bytes of rows that are gathered before they are written.
-const BUFFER: usize = 48 << 10;
 
 impl Rows<'_> {
     fn width(&self) -> i64 {
@@ -192,16 +191,15 @@ impl Rows<'_> {
         Ok(())
     }
 
-    /// Writes the open bucket, and goes on to the next.
+    /// Hands over the open bucket, and goes on to the next.
     fn row(&mut self) -> Result<()> {
         if let Some(start) = self.start {
-            let written = self.bucket.write(start, &self.settings, &mut self.buffer);
-            written.map_err(|source| Error::io("write", self.name, source))?;
+            self.sink.on_row(&self.bucket.row(start, &self.settings))?;
             self.bucket.clear();
             self.start = Some(start.saturating_add(self.width()));
             self.counts.rows += 1;
         }
-        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
+        Ok(())
     }
 
     /// Goes over empty buckets: all of them are rows, or none.
@@ -214,29 +212,22 @@ impl Rows<'_> {
         self.start = self.start.map(|start| (i128::from(start) + over).clamp(i64::MIN.into(), i64::MAX.into()) as i64);
         Ok(())
     }
-
-    fn flush(&mut self) -> Result<()> {
-        let written = self.out.write_all(&self.buffer).and_then(|()| self.out.flush());
-        self.buffer.clear();
-        written.map_err(|source| Error::io("write", self.name, source))
-    }
 }
 
-/// Writes the rows of captures, one capture behind another, as they come.
+/// Hands over the rows of captures, one capture behind another, as they come.
 ///
 /// # Errors
-/// Output cannot be written, or a stop was asked for. An input that cannot be read is no error: the others are finished, and
+/// The sink's, or a stop was asked for. An input that cannot be read is no error: the others are finished, and
 /// [`Report::failed`] lists it.
 pub fn run(
     settings: Settings,
     inputs: Vec<Input>,
     io: Io,
     progress: &Arc<Progress>,
-    out: &mut dyn Write,
-    name: &Path,
+    sink: &mut dyn BridgeSink,
 ) -> Result<(Report, Counts)> {
     let mut report = Report::default();
-    let mut counts = Counts::default();
+    let mut counts = Counts { captures: inputs.len() as u64, ..Counts::default() };
     for input in inputs {
         let capture = match input.reader {
             Some(reader) => Capture::from_reader(&input.path, reader),
@@ -249,18 +240,11 @@ pub fn run(
                 continue;
             }
         };
-        let mut rows = Rows {
-            settings,
-            out: &mut *out,
-            name,
-            buffer: Vec::new(),
-            bucket: Bucket::default(),
-            start: None,
-            counts: Counts::default(),
-        };
+        let mut rows =
+            Rows { settings, sink: &mut *sink, bucket: Bucket::default(), start: None, counts: Counts::default() };
         let tally = read(&mut capture, &mut rows, progress, &mut report.failed)?;
         rows.row()?;
-        rows.flush()?;
+        rows.sink.on_marker()?;
         counts.rows += rows.counts.rows;
         counts.left_out += rows.counts.left_out;
         let path = PathBuf::from(capture.path());
@@ -268,6 +252,19 @@ pub fn run(
         report.files.push(FileReport { path, sensor: None, capture: capture.report().clone(), tally });
     }
     Ok((report, counts))
+}
+
+/// What a run came to, as other products tell it.
+#[must_use]
+pub fn metrics(report: &Report, counts: Counts) -> Metrics<'_, BucketCounts> {
+    Metrics {
+        segments_seen: counts.captures,
+        files: &report.files,
+        total: &report.total,
+        outcome: Outcome { kept: report.total.intake.accepted, ..Outcome::default() },
+        counts: BucketCounts { rows: counts.rows, ..BucketCounts::default() },
+        sensor: None,
+    }
 }
 
 fn read(capture: &mut Capture, rows: &mut Rows<'_>, progress: &Progress, failed: &mut Vec<Error>) -> Result<Tally> {
@@ -293,7 +290,7 @@ fn read(capture: &mut Capture, rows: &mut Rows<'_>, progress: &Progress, failed:
             rows.frame(record.time.0, records.frame(record))?;
         }
         // A row is visible as soon as its bucket is over.
-        rows.flush()?;
+        rows.sink.on_marker()?;
         let at = capture.report().bytes_read;
         progress.add(at.saturating_sub(told), records.list().len() as u64);
         told = at;

@@ -83,6 +83,11 @@ fn nothing_is_added_to_what_is_not_whole_or_of_other_columns() {
     let bridge = ["--dialect", "bridge"];
     assert_eq!([add(&theirs, &bridge).code, add(&theirs, &bridge).code], [Some(0); 2]);
     assert_eq!([add(&ours, &bridge).code, add(&theirs, &[]).code], [Some(2); 2]);
+    let [ours, theirs] = ["rows.csv", "bridge.csv"].map(|name| folder.path().join(name));
+    assert_eq!([add(&theirs, &bridge).code, add(&theirs, &bridge).code], [Some(0); 2]);
+    assert_eq!([add(&ours, &bridge).code, add(&theirs, &[]).code], [Some(2); 2]);
+    let text = std::fs::read_to_string(&theirs).unwrap();
+    assert_eq!(text.lines().filter(|line| line.starts_with("t_mono_ns,")).count(), 1);
 }
 
 /// A pipe has no rows to look at: it is written to as without --append. Nobody waits for it to be read before it is written.
@@ -128,6 +133,7 @@ fn mistakes_are_named_with_the_way_out() {
     assert!(said(&["a.pcap", "--dialect", "bridge", "--every", "1us"]).contains("whole milliseconds"));
     assert!(said(&["a.pcap", "--dialect", "bridge", "--local", "10.0.0.1"]).contains("cannot be used with"));
     assert!(said(&["a.pcap", "--bridge-address", "10.0.0.1"]).contains("--dialect"));
+    assert!(said(&["a.pcap", "--dialect", "bridge", "--format", "none"]).contains("no digest"));
     assert!(said(&["a.pcap", "--format", "none", "-o", "x"]).contains("--output"));
     assert!(said(&[]).contains("name at least one INPUT"));
 }
