@@ -9,6 +9,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::capture::civil_from_days;
+
 pub use written::{decimal, length, point};
 
 /// Nanoseconds in one second.
@@ -64,9 +66,28 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// A time in ISO 8601 with nine decimals: `2023-10-19T13:00:00.000000000Z`.
+#[must_use]
+pub fn utc(time: Timestamp) -> String {
+    let (seconds, ns) = (time.seconds(), time.ns().rem_euclid(1_000_000_000));
+    let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
+    let second = seconds.rem_euclid(86_400);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ns:09}Z")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_civil_on_both_sides_of_the_epoch() {
+        assert_eq!(utc(Timestamp(1_697_720_400_123_456_789)), "2023-10-19T13:00:00.123456789Z");
+        assert_eq!(utc(Timestamp(951_782_399_000_000_001)), "2000-02-28T23:59:59.000000001Z");
+        assert_eq!(utc(Timestamp(-1)), "1969-12-31T23:59:59.999999999Z");
+        assert_eq!(utc(Timestamp::MIN), "1677-09-21T00:12:43.145224192Z");
+        assert_eq!(utc(Timestamp::MAX), "2262-04-11T23:47:16.854775807Z");
+    }
 
     #[test]
     fn prints_nine_exact_decimals_on_both_sides_of_the_epoch() {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import builtins
 import inspect
-import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
@@ -169,8 +168,8 @@ def _annotations(options: type) -> dict[str, Any]:
     return found
 
 
-def prepared(function: str, options: type, given: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """Options as the engine reads them, and as a table tells them."""
+def prepared(function: str, options: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as the engine reads them."""
     names = _annotations(options)
     for name in given:
         if name not in names:
@@ -194,10 +193,7 @@ def prepared(function: str, options: type, given: Mapping[str, Any]) -> tuple[di
         asked["config_file"] = path("config", config, "a PipelineConfig, a dictionary of its fields, or the path of a file of TOML")
     if isinstance(asked.get("set"), Mapping):
         asked["set"] = [(name, str(value)) for name, value in asked["set"].items()]
-    told = {name: value for name, value in sorted(asked.items()) if name not in _UNTOLD}
-    if "config" in asked:
-        told["config"] = json.loads(asked["config"])
-    return asked, json.dumps(told, default=str)
+    return asked
 
 
 def path(name: str, value: Any, what: str = "a path") -> str:
@@ -205,10 +201,6 @@ def path(name: str, value: Any, what: str = "a path") -> str:
     if not isinstance(value, (str, bytes, os.PathLike)):
         raise OptionError(f"{name} = {value!r}: {what}")
     return os.fsdecode(value)
-
-
-#: Options that decide nothing of what comes out; the configuration is told with its fields.
-_UNTOLD = {"config", "threads", "no_pin", "io"}
 
 
 def _time(value: Time) -> str:

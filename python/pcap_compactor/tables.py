@@ -69,9 +69,9 @@ class Table:
         self._name = f"{product}_table"
         self._inputs = inputs
         self._options = options
-        asked, told = prepared(self._name, kind, options)
+        asked = prepared(self._name, kind, options)
         paths = [path("input", each) for each in inputs]
-        self._query = _core.Query(product, paths, asked, told, None if groups is None else groups._query)
+        self._query = _core.Query(product, paths, asked, None if groups is None else groups._query)
         self._progress = options.get("progress")
         reporter(self._progress)
 

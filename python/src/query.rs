@@ -41,26 +41,25 @@ type Told = (Option<OsString>, Option<u64>, String);
 
 #[pymethods]
 impl Query {
-    /// A query about `groups`, `scans`, `flows` or `buckets`; `settings` is told with the table. Scans that a whole pass over `groups` has
+    /// A query about `groups`, `scans`, `flows` or `buckets`. Scans that a whole pass over `groups` has
     /// come by need no pass of their own.
     #[new]
-    #[pyo3(signature = (product, inputs, options, settings, groups))]
+    #[pyo3(signature = (product, inputs, options, groups))]
     fn new(
         product: &str,
         inputs: Vec<PathBuf>,
         options: Bound<'_, PyDict>,
-        settings: String,
         groups: Option<&Bound<'_, Query>>,
     ) -> PyResult<Query> {
         let py = options.py();
         let options = Options::new(options);
         let sources = Sources::of(&options, inputs)?;
         let shared = match product {
-            "groups" => Shared::new(Box::new(Groups::of(Which::Groups, sources, &options, settings)?)),
-            "scans" => Shared::new(Box::new(Groups::of(Which::Scans, sources, &options, settings)?)),
-            "flows" => Shared::new(Box::new(Flows::of(sources, &options, settings)?)),
-            "buckets" if options.has("dialect")? => Shared::new(Box::new(Bridge::of(sources, &options, settings)?)),
-            "buckets" => Shared::new(Box::new(Buckets::of(sources, &options, settings)?)),
+            "groups" => Shared::new(Box::new(Groups::of(Which::Groups, sources, &options)?)),
+            "scans" => Shared::new(Box::new(Groups::of(Which::Scans, sources, &options)?)),
+            "flows" => Shared::new(Box::new(Flows::of(sources, &options)?)),
+            "buckets" if options.has("dialect")? => Shared::new(Box::new(Bridge::of(sources, &options)?)),
+            "buckets" => Shared::new(Box::new(Buckets::of(sources, &options)?)),
             other => return Err(OptionError::new_err(format!("there is no product `{other}`"))),
         };
         let sources = shared.product.sources().clone();

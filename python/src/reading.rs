@@ -8,6 +8,7 @@ use pcap_compactor::config::Measure;
 use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::Builder;
 use pcap_compactor::filter::Filter;
+use pcap_compactor::sink::decided::Packets;
 use pcap_compactor::sink::jsonl::Times;
 use pcap_compactor::sink::tables::{Addresses, Style};
 use pcap_compactor::views::groups::Window;
@@ -179,14 +180,12 @@ fn is_missed(skipped: &Skipped) -> bool {
 
 /// The engine that options come to.
 pub(crate) fn engine(options: &Options<'_>) -> PyResult<Builder> {
-    let dedup = options.whole("dedup", 0, u64::from(u32::MAX))?.unwrap_or(0);
-    let tunnels = [("inner", Tunnels::Inner), ("outer", Tunnels::Outer)];
     Ok(Engine::builder()
         .threads(threads(options)?)
         .pin(!options.flag("no_pin")?)
         .io(io(options)?)
-        .tunnels(options.choice("tunnels", &tunnels)?.unwrap_or(Tunnels::Inner))
-        .dedup(usize::try_from(dedup).unwrap_or(usize::MAX))
+        .tunnels(tunnels(options)?)
+        .dedup(dedup(options)?)
         .filter(filter(options)?))
 }
 
@@ -200,6 +199,32 @@ pub(crate) fn io(options: &Options<'_>) -> PyResult<Io> {
 pub(crate) fn threads(options: &Options<'_>) -> PyResult<usize> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(options.whole("threads", 1, 1024)?.map_or(cores, |threads| threads as usize))
+}
+
+/// Which packets there are, for what tells what decided values; `filter` is the expression as it was given.
+pub(crate) fn packets<'f>(options: &Options<'_>, filter: &'f str) -> PyResult<Packets<'f>> {
+    Ok(Packets {
+        filter,
+        no_pure_acks: options.flag("no_pure_acks")?,
+        no_rst: options.flag("no_rst")?,
+        dedup: dedup(options)?,
+        tunnels: tunnels(options)?,
+    })
+}
+
+fn dedup(options: &Options<'_>) -> PyResult<usize> {
+    let dedup = options.whole("dedup", 0, u64::from(u32::MAX))?.unwrap_or(0);
+    Ok(usize::try_from(dedup).unwrap_or(usize::MAX))
+}
+
+fn tunnels(options: &Options<'_>) -> PyResult<Tunnels> {
+    let tunnels = [("inner", Tunnels::Inner), ("outer", Tunnels::Outer)];
+    Ok(options.choice("tunnels", &tunnels)?.unwrap_or(Tunnels::Inner))
+}
+
+/// The expression of a filter, as it was given; empty if there is none.
+pub(crate) fn expression(options: &Options<'_>) -> PyResult<String> {
+    Ok(options.plain("filter", "a text")?.unwrap_or_default())
 }
 
 /// Which packets.

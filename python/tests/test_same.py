@@ -44,8 +44,10 @@ def check(ours: Table, theirs: pyarrow.Table | None) -> None:
         return
     arrow = ours.to_arrow()
     assert arrow.schema.names == theirs.schema.names
-    for field, other in zip(arrow.schema, theirs.schema):
+    for field, other in zip(arrow.schema, theirs.schema, strict=True):
         assert (field, field.metadata) == (other, other.metadata)
+    # All of it: version, product, dialect, and every setting with its value. The command has more beside the schema, captures and ledger.
+    assert arrow.schema.metadata == theirs.schema.metadata
     ours_alone, theirs_alone = arrow.replace_schema_metadata(None), theirs.replace_schema_metadata(None)
     assert ours_alone.to_pandas().equals(theirs_alone.to_pandas())
     # To pandas a number that is none is missing.
@@ -88,6 +90,47 @@ def test_tables_are_equal(cli: Path, corpus: list[Path], tmp_path: Path) -> None
             buckets_table(capture, dialect="bridge", every="1s", gap_limit=5, bridge_address="10.0.0.1", mono_origin=-5),
             table(cli, tmp_path, "buckets", capture, "--dialect=bridge", "--every=1s", "--gap-limit=5", "--bridge-address=10.0.0.1", "--mono-origin=-5"),
         )
+
+
+def test_tables_tell_the_same_settings(cli: Path, day: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nlabel = "a"\n')
+    packets: dict[str, Any] = {"filter": "udp or tcp", "no_pure_acks": True, "no_rst": True, "dedup": 3, "tunnels": "outer"}
+    asked = ["--filter=udp or tcp", "--no-pure-acks", "--no-rst", "--dedup=3", "--tunnels=outer"]
+    hour: dict[str, Any] = {"from_": traffic.START, "to": traffic.START + 7200}
+    between = [f"--from={traffic.START}", f"--to={traffic.START + 7200}"]
+    # What says how to read, or how columns are written, is no setting.
+    other: dict[str, Any] = {"threads": 2, "no_pin": True, "io": "read", "addresses": "binary"}
+    minute = _minute(tmp_path)
+
+    def told(ours: Table, command: str, *options: str) -> dict[str, Any]:
+        check(ours, theirs := table(cli, tmp_path, command, day, "--addresses=binary", *options))
+        assert theirs is not None
+        settings: dict[str, Any] = json.loads(theirs.schema.metadata[b"pcap_compactor.settings"])
+        return settings
+
+    plain = told(groups_table(day, **other), "compact")
+    assert (plain["config"]["idle_split_seconds"], plain["lateness_ns"], plain["filter"]) == (120, None, "")
+    groups = told(groups_table(day, config=minute, single_window=True, **packets, **hour, **other), "compact", f"--config={minute}", "--single-window", *asked, *between)
+    assert groups["config"]["window_seconds"] == 60 and groups["no_rst"] is True
+    assert told(groups_table(day, lateness=60, **other), "compact", "--lateness=60")["lateness_ns"] == 60_000_000_000
+
+    flows = told(
+        flows_table(day, config=minute, label=rules, max_flows=9, app="dns", app_items=3, **packets, **hour, **other),
+        "flows", f"--config={minute}", f"--label={rules}", "--max-flows=9", "--app=dns", "--app-items=3", *asked, *between,
+    )
+    assert (flows["dedup"], flows["app"]["items"], flows["label"], flows["udp_timeout_seconds"]) == (3, 3, str(rules), 120)
+    cic = told(
+        flows_table(day, dialect="cic", set={"std": "population"}, time_zone="europe/berlin", source_file=True, **other),
+        "flows", "--dialect=cic", "--set", "std=population", "--time-zone=europe/berlin", "--source-file",
+    )
+    assert (cic["switches"]["std"], cic["time_zone"]) == ("population", "Europe/Berlin")
+
+    buckets = told(
+        buckets_table(day, every=["1s", "1min"], align="start", local=["10.0.0.1/8"], reorder=500, mono_origin=7, bytes="captured", **packets, **hour, **other),
+        "buckets", "--every=1s", "--every=1min", "--align=start", "--local=10.0.0.1/8", "--reorder=500", "--mono-origin=7", "--bytes=captured", *asked, *between,
+    )
+    assert (buckets["align"], buckets["local"], buckets["gap_limit"]) == ("start", ["10.0.0.0/8"], 36000)
 
 
 def _minute(folder: Path) -> str:

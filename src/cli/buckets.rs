@@ -14,13 +14,13 @@ use anyhow::Context;
 use clap::ValueEnum;
 use pcap_compactor::Input;
 use pcap_compactor::capture::{Input as Source, Status};
-#[cfg(feature = "tables")]
-use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::ledger::{Amount, Outcome};
 use pcap_compactor::engine::{Progress, Report};
 use pcap_compactor::sink::atomic::{AtomicFile, write_whole};
 use pcap_compactor::sink::bridge::{self as bridge_rows, BridgeWriter};
 use pcap_compactor::sink::buckets::{BucketSink, BucketWriter, Form, header};
+#[cfg(feature = "tables")]
+use pcap_compactor::sink::decided::{Bridge, Buckets};
 use pcap_compactor::sink::jsonl::Times;
 use pcap_compactor::sink::metrics::OwnedMetrics;
 #[cfg(feature = "tables")]
@@ -257,25 +257,11 @@ impl Args {
         })
     }
 
-    /// What decides the values, for a table, as JSON.
+    /// What a table says of itself.
     #[cfg(feature = "tables")]
-    fn told(&self) -> anyhow::Result<String> {
+    fn about(&self) -> anyhow::Result<About> {
         let settings = self.settings()?;
-        let clip = settings.clip.map(|clip| [clip.start.0, clip.end.0]);
-        let told = serde_json::json!({
-            "widths_ns": settings.widths,
-            "align": if settings.from_start { "start" } else { "epoch" },
-            "local": format!("{:?}", self.local),
-            "bytes": settings.bytes,
-            "reorder_ns": settings.reorder,
-            "gap_limit": settings.gap_limit,
-            "clip_ns": clip,
-            "mono_origin_ns": self.mono_origin,
-            "filter": self.reading.filter.text(),
-            "dedup": self.reading.dedup,
-            "tunnels": if self.reading.tunnels() == Tunnels::Inner { "inner" } else { "outer" },
-        });
-        Ok(told.to_string())
+        Ok(About::new("buckets", None, &Buckets::new(&settings, self.mono_origin, self.reading.packets()))?)
     }
 
     /// The settings of the bridge's rows, if these are wanted.
@@ -446,7 +432,7 @@ fn write_rows<W: Write + Send>(
         #[cfg(feature = "tables")]
         format @ (Format::Parquet | Format::Arrow) => {
             let form = if format == Format::Parquet { tables::Form::Parquet } else { tables::Form::Arrow };
-            let about = About { product: "buckets", dialect: None, settings: args.told()? };
+            let about = args.about()?;
             let what = (args.mono_origin, sensors);
             let mut table = BucketTable::create(out, name, form, what, args.writing.style(), &about)?;
             let reports = run_all(args, units, progress, &mut table)?;
@@ -473,7 +459,7 @@ fn write_bridge<W: Write + Send>(
         #[cfg(feature = "tables")]
         format @ (Format::Parquet | Format::Arrow) => {
             let form = if format == Format::Parquet { tables::Form::Parquet } else { tables::Form::Arrow };
-            let about = About { product: "buckets", dialect: Some("bridge"), settings: told_of_bridge(&settings) };
+            let about = About::new("buckets", Some("bridge"), &Bridge::from(&settings))?;
             let mut table = BridgeTable::create(out, name, form, &about)?;
             let (report, counts) = run(&mut table)?;
             (table.finish(&bridge::metrics(&report, counts))?, report, counts)
@@ -494,18 +480,6 @@ fn write_bridge<W: Write + Send>(
         (metrics.outcome, metrics.counts)
     };
     Ok((out, Done::new(vec![report], outcome, counts)))
-}
-
-/// What decides the bridge's values, for a table, as JSON.
-#[cfg(feature = "tables")]
-fn told_of_bridge(settings: &bridge::Settings) -> String {
-    serde_json::json!({
-        "bucket_ms": settings.bucket_ms,
-        "bridge_address": settings.bridge,
-        "mono_origin_ns": settings.mono_origin,
-        "gap_limit": settings.gap_limit,
-    })
-    .to_string()
 }
 
 /// Runs all units into one sink.

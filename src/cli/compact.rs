@@ -17,6 +17,8 @@ use pcap_compactor::sink::Sink;
 use pcap_compactor::sink::atomic::write_whole;
 use pcap_compactor::sink::channel::{Event, channel};
 use pcap_compactor::sink::csv::Csv;
+#[cfg(feature = "tables")]
+use pcap_compactor::sink::decided::Groups;
 use pcap_compactor::sink::digest::DigestLines;
 use pcap_compactor::sink::files::{Files, Format as FileFormat};
 use pcap_compactor::sink::jsonl::{JsonLines, Lines, Times};
@@ -96,6 +98,13 @@ impl Format {
             Format::Arrow => Some(tables::Form::Arrow),
             _ => None,
         }
+    }
+}
+
+impl Args {
+    /// How late packets may come, nanoseconds.
+    fn lateness_ns(&self) -> Option<i64> {
+        self.lateness.map(|seconds| i64::from(seconds) * 1_000_000_000)
     }
 }
 
@@ -207,8 +216,7 @@ fn setup<'a>(args: &'a Args, shared: &Shared) -> anyhow::Result<Setup<'a>> {
     };
     let progress = Arc::new(Progress::default());
     let threads = args.reading.threads();
-    let engine =
-        args.reading.engine(&progress).lateness_ns(args.lateness.map(|seconds| i64::from(seconds) * 1_000_000_000));
+    let engine = args.reading.engine(&progress).lateness_ns(args.lateness_ns());
     Ok(Setup { args, config, engine, progress, range, windows, threads, quiet: shared.quiet })
 }
 
@@ -229,7 +237,7 @@ fn into_stdout(setup: &Setup<'_>, units: impl Iterator<Item = Unit>) -> anyhow::
         #[cfg(feature = "tables")]
         format @ (Format::Parquet | Format::Arrow) => {
             let form = if format == Format::Parquet { tables::Form::Parquet } else { tables::Form::Arrow };
-            let about = About { product: "groups", dialect: None, settings: told(setup)? };
+            let about = about(setup)?;
             let (out, style) = (stdout::open()?, setup.args.writing.style());
             as_one(setup, units, GroupTable::create(out, "standard output", form, style, &about)?)
         }
@@ -265,7 +273,7 @@ fn into_folder(setup: &Setup<'_>, mut unit: Unit, folder: &Path) -> anyhow::Resu
     let hourly = args.single_window || setup.config.window_seconds.is_multiple_of(3600);
     let files = Files::new(&folder, format, args.writing.times(), hourly);
     #[cfg(feature = "tables")]
-    let files = files.told(&told(setup)?);
+    let files = files.told(&about(setup)?.settings);
     files.sweep();
     let mut journal = Journal::open(&folder, identity(setup)?, setup.range, args.resume);
     let Resumed { finished, damaged, left } = journal.finished(&mut unit.inputs, &setup.windows, &files);
@@ -300,19 +308,13 @@ fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
     Ok(file)
 }
 
-/// What decides the values, for a table, as JSON.
+/// What a table says of itself.
 #[cfg(feature = "tables")]
-fn told(setup: &Setup<'_>) -> anyhow::Result<String> {
-    let (args, clip) = (setup.args, setup.range.map(|range| [range.start.0, range.end.0]));
-    let told = serde_json::json!({
-        "config": setup.config,
-        "clip_ns": clip,
-        "single_window": args.single_window,
-        "filter": args.reading.filter.text(),
-        "dedup": args.reading.dedup,
-        "tunnels": if args.reading.tunnels() == Tunnels::Inner { "inner" } else { "outer" },
-    });
-    Ok(told.to_string())
+fn about(setup: &Setup<'_>) -> anyhow::Result<About> {
+    let args = setup.args;
+    let decided =
+        Groups::new(&setup.config, (setup.range, args.single_window), args.lateness_ns(), args.reading.packets());
+    Ok(About::new("groups", None, &decided)?)
 }
 
 /// Everything that output depends on but the captures.

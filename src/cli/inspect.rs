@@ -13,13 +13,14 @@ use pcap_compactor::engine::ledger::{Intake, Tally};
 use pcap_compactor::engine::view::{Batch, Part, ShardView, View};
 use pcap_compactor::engine::{Engine, FileReport, Input};
 use pcap_compactor::table::FlowTable;
+use pcap_compactor::time::utc;
 use pcap_compactor::{ErrorKind, Timestamp};
 
 use json::Json;
 use names::{link_name, malformed_text, not_ip_name};
 
 use super::summary::is_capture;
-use super::text::{self, Align, Style, Table, bytes, count, percent, printable, span, things, utc};
+use super::text::{self, Align, Style, Table, bytes, count, percent, printable, span, things};
 use super::units::weight;
 use super::{Exit, Shared};
 

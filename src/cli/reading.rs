@@ -9,6 +9,7 @@ use pcap_compactor::capture::{Input, Io, Skipped};
 use pcap_compactor::config::Measure;
 use pcap_compactor::decode::Tunnels;
 use pcap_compactor::engine::{Builder, Progress};
+use pcap_compactor::sink::decided::Packets;
 use pcap_compactor::sink::jsonl::Times;
 #[cfg(feature = "tables")]
 use pcap_compactor::sink::tables::{Addresses, Style};
@@ -196,6 +197,17 @@ impl Reading {
         match self.tunnels {
             TunnelsArg::Inner => Tunnels::Inner,
             TunnelsArg::Outer => Tunnels::Outer,
+        }
+    }
+
+    /// Which packets there are, for what tells what decided values.
+    pub(crate) fn packets(&self) -> Packets<'_> {
+        Packets {
+            filter: self.filter.text(),
+            no_pure_acks: self.filter.no_pure_acks,
+            no_rst: self.filter.no_rst,
+            dedup: self.dedup,
+            tunnels: self.tunnels(),
         }
     }
 

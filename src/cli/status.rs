@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
-use pcap_compactor::Timestamp;
 use pcap_compactor::watch::health::{CaptureStatus, Reading, SensorStatus, Status};
 use pcap_compactor::watch::journal::{Journal, State};
+use pcap_compactor::{Timestamp, time};
 use serde::Serialize;
 
 use super::text::{self, Align, Style, Table, bytes, count, printable, things};
@@ -183,7 +183,7 @@ fn of_journal(output: &Path, told: &mut Told) -> pcap_compactor::Result<()> {
 
 /// `2025-10-19 15:00:00`, in UTC.
 fn utc(seconds: i64) -> String {
-    text::utc(Timestamp::from_seconds(seconds))[..19].replace('T', " ")
+    time::utc(Timestamp::from_seconds(seconds))[..19].replace('T', " ")
 }
 
 /// What a folder tells, for people.

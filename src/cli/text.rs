@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use pcap_compactor::Timestamp;
-use pcap_compactor::capture::civil_from_days;
 
 use super::stdout;
 
@@ -95,15 +94,6 @@ pub(crate) fn percent(part: u64, whole: u64) -> String {
         0 if part > 0 => "less than 1 %".into(),
         n => format!("{n} %"),
     }
-}
-
-/// A time in ISO 8601 with nine decimals: `2023-10-19T13:00:00.000000000Z`.
-pub(crate) fn utc(time: Timestamp) -> String {
-    let (seconds, ns) = (time.seconds(), time.ns().rem_euclid(1_000_000_000));
-    let (year, month, day) = civil_from_days(seconds.div_euclid(86_400));
-    let second = seconds.rem_euclid(86_400);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ns:09}Z")
 }
 
 /// How long it is from one time to another: `1 h 59 min 58 s`, `3.250 s`, `12 us`.
@@ -228,15 +218,6 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_civil_on_both_sides_of_the_epoch() {
-        assert_eq!(utc(Timestamp(1_697_720_400_123_456_789)), "2023-10-19T13:00:00.123456789Z");
-        assert_eq!(utc(Timestamp(951_782_399_000_000_001)), "2000-02-28T23:59:59.000000001Z");
-        assert_eq!(utc(Timestamp(-1)), "1969-12-31T23:59:59.999999999Z");
-        assert_eq!(utc(Timestamp::MIN), "1677-09-21T00:12:43.145224192Z");
-        assert_eq!(utc(Timestamp::MAX), "2262-04-11T23:47:16.854775807Z");
-    }
 
     #[test]
     fn a_long_name_moves_no_other_row() {

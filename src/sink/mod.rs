@@ -6,6 +6,7 @@ pub mod bridge;
 pub mod buckets;
 pub mod channel;
 pub mod csv;
+pub mod decided;
 pub mod digest;
 pub mod files;
 pub mod flows;

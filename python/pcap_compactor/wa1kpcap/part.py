@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -80,9 +79,8 @@ class Pass(Table):
     def __init__(self, path: Path, options: Mapping[str, Any], switches: Mapping[str, bool], progress: bool | Report | None) -> None:
         need("pyarrow", "pcap_compactor.wa1kpcap")
         self._name, self._inputs, self._options, self._progress = "Wa1kPcap", (path,), {**options, **switches}, progress
-        asked, told = prepared(self._name, FlowOptions, {"dialect": "wa1kpcap", "columns": ",".join(MORE), **options})
-        told = json.dumps({**json.loads(told), **switches})
-        self._query = _core.Query("flows", [os.fsdecode(path)], {**asked, **switches, "analyzer": True}, told, None)
+        asked = prepared(self._name, FlowOptions, {"dialect": "wa1kpcap", "columns": ",".join(MORE), **options})
+        self._query = _core.Query("flows", [os.fsdecode(path)], {**asked, **switches, "analyzer": True}, None)
         reporter(progress)
 
     def empty(self) -> pyarrow.Table:

@@ -7,6 +7,7 @@ use pcap_compactor::Result;
 use pcap_compactor::capture::Io;
 use pcap_compactor::engine::Progress;
 use pcap_compactor::sink::bridge::BridgeSink;
+use pcap_compactor::sink::decided;
 use pcap_compactor::sink::tables::bridge::{BridgeRows, columns};
 use pcap_compactor::sink::tables::schema::schema;
 use pcap_compactor::sink::tables::{About, Style};
@@ -14,7 +15,7 @@ use pcap_compactor::time::length;
 use pcap_compactor::views::buckets::bridge::{self, Row, Settings};
 use pyo3::prelude::*;
 
-use crate::errors::{OptionError, Problem};
+use crate::errors::{OptionError, Problem, raised};
 use crate::options::Options;
 use crate::product::{Done, Outlet, Product};
 use crate::reading::{Found, Sources, io};
@@ -47,7 +48,7 @@ pub(crate) struct Bridge {
 }
 
 impl Bridge {
-    pub(crate) fn of(sources: Sources, options: &Options<'_>, settings_told: String) -> PyResult<Bridge> {
+    pub(crate) fn of(sources: Sources, options: &Options<'_>) -> PyResult<Bridge> {
         options.choice("dialect", &[("bridge", ())])?;
         for option in OF_DIALECT {
             if options.has(option)? {
@@ -73,7 +74,8 @@ impl Bridge {
                 .unwrap_or(usual.mono_origin),
             gap_limit: options.whole("gap_limit", 0, u64::MAX)?.unwrap_or(usual.gap_limit),
         };
-        let about = About { product: "buckets", dialect: Some("bridge"), settings: settings_told };
+        let decided = decided::Bridge::from(&settings);
+        let about = About::new("buckets", Some("bridge"), &decided).map_err(|error| raised(options.py(), &error))?;
         Ok(Bridge { sources, settings, io: io(options)?, about })
     }
 }

@@ -6,6 +6,7 @@ use arrow_schema::SchemaRef;
 use pcap_compactor::engine::{Builder, Progress};
 use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::buckets::BucketSink;
+use pcap_compactor::sink::decided;
 use pcap_compactor::sink::metrics::OwnedMetrics;
 use pcap_compactor::sink::tables::buckets::{BucketRows, columns};
 use pcap_compactor::sink::tables::schema::schema;
@@ -18,7 +19,7 @@ use pyo3::prelude::*;
 use crate::errors::{OptionError, Problem, raised};
 use crate::options::Options;
 use crate::product::{Done, Outlet, Product};
-use crate::reading::{Found, Sources, engine, measure, style};
+use crate::reading::{Found, Sources, engine, expression, measure, packets, style};
 
 /// Buckets, by some options.
 pub(crate) struct Buckets {
@@ -28,11 +29,11 @@ pub(crate) struct Buckets {
     mono_origin: Option<i64>,
     sensors: bool,
     style: Style,
-    settings: String,
+    about: About,
 }
 
 impl Buckets {
-    pub(crate) fn of(sources: Sources, options: &Options<'_>, settings: String) -> PyResult<Buckets> {
+    pub(crate) fn of(sources: Sources, options: &Options<'_>) -> PyResult<Buckets> {
         if options.has("bridge_address")? {
             return Err(OptionError::new_err(
                 "bridge_address is about a dialect; add dialect='bridge', or leave it out",
@@ -56,23 +57,24 @@ impl Buckets {
             gap_limit: options.whole("gap_limit", 0, u64::MAX)?.unwrap_or(usual.gap_limit),
             clip: sources.range,
         };
+        let wrong = |error: Error| raised(options.py(), &error);
+        let mono_origin = options.plain("mono_origin", "nanoseconds since 1970, a whole number")?;
+        let filter = expression(options)?;
+        let decided = decided::Buckets::new(&settings_of, mono_origin, packets(options, &filter)?);
+        let about = About::new("buckets", None, &decided).map_err(wrong)?;
         Ok(Buckets {
-            job: BucketJob::new(settings_of).map_err(|error| raised(options.py(), &error))?,
+            job: BucketJob::new(settings_of).map_err(wrong)?,
             engine: engine(options)?,
-            mono_origin: options.plain("mono_origin", "nanoseconds since 1970, a whole number")?,
+            mono_origin,
             sensors: options.flag("by_sensor")?,
             style: style(options)?,
             sources,
-            settings,
+            about,
         })
     }
 
-    fn about(&self) -> About {
-        About { product: "buckets", dialect: None, settings: self.settings.clone() }
-    }
-
     fn rows(&self) -> BucketRows {
-        BucketRows::new(self.mono_origin, self.sensors, self.style, &self.about())
+        BucketRows::new(self.mono_origin, self.sensors, self.style, &self.about)
     }
 }
 
@@ -83,7 +85,7 @@ impl Product for Buckets {
 
     fn schema(&self) -> SchemaRef {
         let columns = columns(self.sensors, self.mono_origin.is_some());
-        Arc::new(schema(&columns, self.style, None, self.about().metadata()))
+        Arc::new(schema(&columns, self.style, None, self.about.metadata()))
     }
 
     fn run(&self, found: &Found, progress: &Arc<Progress>, out: &Outlet) -> Result<Done> {

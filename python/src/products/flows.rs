@@ -7,6 +7,7 @@ use pcap_compactor::engine::{Builder, Progress};
 use pcap_compactor::flow::moments::Form;
 use pcap_compactor::payload::Limits;
 use pcap_compactor::sink::Metrics;
+use pcap_compactor::sink::decided;
 use pcap_compactor::sink::flows::{FlowRuns, FlowSink};
 use pcap_compactor::sink::most::MostPackets;
 use pcap_compactor::sink::tables::flows::FlowRows;
@@ -21,7 +22,7 @@ use pyo3::prelude::*;
 use crate::errors::{OptionError, raised};
 use crate::options::{Options, refused};
 use crate::product::{Done, Outlet, Product};
-use crate::reading::{Found, Sources, config, engine, filter, measure, style};
+use crate::reading::{Found, Sources, config, engine, expression, filter, measure, packets, style};
 
 const SECONDS: &str = "seconds go from 0 to 9223372036, with up to 9 decimals: 300 or 0.5";
 const MILLISECONDS: &str = "milliseconds go from 0 to 9223372036854, with up to 6 decimals: 10 or 0.5";
@@ -56,7 +57,7 @@ pub(crate) struct Flows {
 }
 
 impl Flows {
-    pub(crate) fn of(mut sources: Sources, options: &Options<'_>, settings_told: String) -> PyResult<Flows> {
+    pub(crate) fn of(mut sources: Sources, options: &Options<'_>) -> PyResult<Flows> {
         let dialect = dialect(options)?;
         let settings = settings(options, dialect.as_ref(), &sources)?;
         sources.apart = options.flag("source_file")?;
@@ -67,14 +68,10 @@ impl Flows {
             engine = engine.filter(filter(options)?.and(dialect.filter().clone()));
         }
         let most = options.whole("max_flows", 1, u64::from(u32::MAX))?;
-        Ok(Flows {
-            sources,
-            settings,
-            engine,
-            most: most.map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
-            about: About { product: "flows", dialect: dialect.as_ref().map(Dialect::name), settings: settings_told },
-            style: style(options)?,
-        })
+        let style = style(options)?;
+        let about = about(options, dialect.as_ref(), &settings, style)?;
+        let most = most.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+        Ok(Flows { sources, settings, engine, most, about, style })
     }
 
     fn rows(&self) -> FlowRows {
@@ -160,6 +157,27 @@ fn dialect(options: &Options<'_>) -> PyResult<Option<Dialect>> {
         Some(zone) => dialect.in_zone(zone).map(Some).map_err(of("time_zone")),
         None => Ok(Some(dialect)),
     }
+}
+
+/// What a table says of itself.
+fn about(options: &Options<'_>, dialect: Option<&Dialect>, settings: &Settings, style: Style) -> PyResult<About> {
+    let named =
+        |option| -> PyResult<Option<String>> { Ok(options.path(option)?.map(|path| path.display().to_string())) };
+    let (filter, label, config) = (expression(options)?, named("label")?, named("config_file")?);
+    let zone = options.read::<Zone>("time_zone")?;
+    let beside = decided::Beside {
+        dialect,
+        packets: packets(options, &filter)?,
+        max_flows: options.whole("max_flows", 1, u64::from(u32::MAX))?.and_then(|most| most.try_into().ok()),
+        split_by_protocol: false,
+        source_file: options.flag("source_file")?,
+        times: style.times,
+        time_zone: zone.as_ref().map_or("UTC", Zone::name),
+        label: label.as_deref(),
+        config: config.as_deref(),
+    };
+    let decided = decided::Flows::new(settings, beside);
+    About::new("flows", dialect.map(Dialect::name), &decided).map_err(|error| raised(options.py(), &error))
 }
 
 /// What the engine is to do.

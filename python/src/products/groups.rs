@@ -6,6 +6,7 @@ use arrow_schema::SchemaRef;
 use pcap_compactor::config::Backpressure;
 use pcap_compactor::engine::{Builder, Progress};
 use pcap_compactor::scan::summary::ScanSummary;
+use pcap_compactor::sink::decided;
 use pcap_compactor::sink::runs::Runs;
 use pcap_compactor::sink::tables::groups::{RecordRows, group_columns, scan_columns};
 use pcap_compactor::sink::tables::schema::schema;
@@ -15,10 +16,10 @@ use pcap_compactor::views::groups::GroupRecord;
 use pcap_compactor::{Config, Job, Result};
 use pyo3::prelude::*;
 
-use crate::errors::{OptionError, Problem};
+use crate::errors::{OptionError, Problem, raised};
 use crate::options::Options;
 use crate::product::{Done, Outlet, Product};
-use crate::reading::{Found, Sources, config, engine, style};
+use crate::reading::{Found, Sources, config, engine, expression, packets, style};
 
 /// Which records leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +36,11 @@ pub(crate) struct Groups {
     engine: Builder,
     single: bool,
     style: Style,
-    settings: String,
+    about: About,
 }
 
 impl Groups {
-    pub(crate) fn of(which: Which, sources: Sources, options: &Options<'_>, settings: String) -> PyResult<Groups> {
+    pub(crate) fn of(which: Which, sources: Sources, options: &Options<'_>) -> PyResult<Groups> {
         let config = config(options)?;
         if config.emitter_backpressure_policy == Backpressure::DropOldest {
             return Err(OptionError::new_err(
@@ -51,12 +52,16 @@ impl Groups {
             return Err(OptionError::new_err("single_window needs from_ and to"));
         }
         let lateness = options.whole("lateness", 0, u64::from(u32::MAX))?;
-        let engine = engine(options)?.lateness_ns(lateness.map(|seconds| seconds.cast_signed() * 1_000_000_000));
-        Ok(Groups { sources, which, config, engine, single, style: style(options)?, settings })
+        let lateness = lateness.map(|seconds| seconds.cast_signed() * 1_000_000_000);
+        let filter = expression(options)?;
+        let decided = decided::Groups::new(&config, (sources.range, single), lateness, packets(options, &filter)?);
+        let about = About::new("groups", None, &decided).map_err(|error| raised(options.py(), &error))?;
+        let engine = engine(options)?.lateness_ns(lateness);
+        Ok(Groups { sources, which, config, engine, single, style: style(options)?, about })
     }
 
     fn about(&self, product: &'static str) -> About {
-        About { product, dialect: None, settings: self.settings.clone() }
+        About { product, ..self.about.clone() }
     }
 }
 

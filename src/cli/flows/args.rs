@@ -155,6 +155,7 @@ pub(crate) struct Args {
 
 impl Args {
     /// How much of payload is kept: bytes of a direction that wait, things, bytes of text.
+    #[cfg(feature = "payload")]
     pub(super) fn app_limits(&self) -> [usize; 3] {
         let given = [self.app_buffer, self.app_items, self.app_text];
         let usual = [64 << 10, 256, 64 << 10];

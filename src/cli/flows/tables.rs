@@ -8,11 +8,7 @@ use pcap_compactor::decode::packet::protocol;
 use pcap_compactor::sink::Metrics;
 use pcap_compactor::sink::flows::{FlowSink, FlowWriter, Form};
 #[cfg(feature = "tables")]
-use pcap_compactor::sink::tables::flows::FlowTable;
-#[cfg(feature = "tables")]
-use pcap_compactor::sink::tables::{self, About};
-#[cfg(feature = "tables")]
-use pcap_compactor::views::flows::dialects::Dialect;
+use pcap_compactor::sink::tables::{self, flows::FlowTable};
 use pcap_compactor::views::flows::dialects::nexus;
 use pcap_compactor::views::flows::{FlowCounts, FlowRecord};
 
@@ -63,11 +59,7 @@ impl<W: Write + Send> Table<W> {
             #[cfg(feature = "tables")]
             format @ (Format::Parquet | Format::Arrow) => {
                 let form = if format == Format::Parquet { tables::Form::Parquet } else { tables::Form::Arrow };
-                let about = About {
-                    product: "flows",
-                    dialect: dialect.map(Dialect::name),
-                    settings: beside::options(args, *dialect, settings)?,
-                };
+                let about = beside::about(args, *dialect, settings)?;
                 let style = args.writing.style();
                 let table = FlowTable::create(out, name, form, settings.columns.clone(), style, &about)?;
                 return Ok(Table::Columns(Box::new(table)));

@@ -3,11 +3,11 @@
 use pcap_compactor::Timestamp;
 use pcap_compactor::decode::packet::Tunnel;
 use pcap_compactor::engine::FileReport;
+use pcap_compactor::time::utc;
 use serde::Serialize;
 
 use super::names::known_link;
 use super::{File, hints};
-use crate::cli::text::utc;
 
 /// A file as JSON. Times are integers of nanoseconds and text.
 #[derive(Serialize)]

@@ -20,8 +20,11 @@
 use std::collections::HashMap;
 use std::fs;
 
+use serde::Serialize;
+
 use crate::capture::{Compression, Identity, Status};
 use crate::engine::FileReport;
+use crate::error::{Error, Result};
 use crate::sink::Metrics;
 use crate::sink::jsonl;
 use crate::sink::metrics::Counted;
@@ -38,6 +41,14 @@ pub struct About {
 }
 
 impl About {
+    /// Of a product, or its dialect, with what decided its values ([`crate::sink::decided`]).
+    ///
+    /// # Errors
+    /// They are nothing that JSON has.
+    pub fn new(product: &'static str, dialect: Option<&'static str>, decided: &impl Serialize) -> Result<About> {
+        Ok(About { product, dialect, settings: serde_json::to_string(decided).map_err(Error::sink)? })
+    }
+
     /// The same for the schema.
     #[must_use]
     pub fn metadata(&self) -> HashMap<String, String> {
