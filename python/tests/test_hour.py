@@ -139,7 +139,7 @@ def test_an_hour_is_the_table_of_that_window(day: Path) -> None:
     table = groups_table(day, from_=traffic.START, to=traffic.START + 5400, single_window=True, times="s")
     rows = list(table)
     assert len(rows) == len(sink.groups) > 0
-    for record, row in zip(sink.groups, rows):
+    for record, row in zip(sink.groups, rows, strict=True):
         flat = dataclasses.asdict(record)
         flat = flat["key"] | flat["counts"] | flat["tcp_flags"] | flat["tokens"] | flat
         assert {name: flat[name] for name in row if name in flat} == {name: row[name] for name in row if name in flat}

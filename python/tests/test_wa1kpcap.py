@@ -149,7 +149,7 @@ def test_statistics_follow_their_formulas(mixed: Path) -> None:
     engine, own = (Wa1kPcap(compute_statistics=how).analyze_file(mixed) for how in (True, False))
     assert "feature.packet_lengths.mean" in to_dataframe(engine).columns
     assert "feature.packet_lengths.mean" not in to_dataframe(own).columns
-    for flow, same in zip(engine, own):
+    for flow, same in zip(engine, own, strict=True):
         assert flow.stats.keys() == same.stats.keys()
         for block, found in flow.stats.items():
             if not isinstance(found, dict):

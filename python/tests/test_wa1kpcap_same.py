@@ -109,7 +109,7 @@ def test_certificates_are_those_that_the_first_version_read() -> None:
     [told] = json.loads(path.read_text())["flows"]
     [flow] = Wa1kPcap().analyze_file(REFERENCE / "captures" / "single.pcap")
     assert flow.tls is not None and flow.tls.certificate is not None and len(flow.tls.certificates) == 2
-    for ours, theirs in zip(flow.tls.certificates, told["tls"]["certificates"]):
+    for ours, theirs in zip(flow.tls.certificates, told["tls"]["certificates"], strict=True):
         assert {name: ours[name] for name in theirs} == theirs
     assert flow.tls.certificate == flow.tls.certificates[0]
     assert flow.tls.certificate["san"] == ["*.miui.com", "miui.com"]

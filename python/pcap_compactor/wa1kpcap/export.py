@@ -188,18 +188,17 @@ def _table(flows: list[Flow], include_features: bool) -> Any:
     if not parts:
         table = Pass(os.devnull, {}, {}, None).empty()
         return table.select(_names(table.schema.names, include_features))
-    # Some may come without statistics; beside others they have them, by the same formulas.
     batches = [part.batch.select(_names(part.batch.schema.names, include_features)) for part in parts]
-    # Some may come without statistics.
+    # Some may come without statistics; beside others they have them, by the same formulas.
     if include_features and len({batch.num_columns for batch in batches}) > 1:
-        batches = [_with_statistics(batch, part, pa) for batch, part in zip(batches, parts)]
+        batches = [_with_statistics(batch, part, pa) for batch, part in zip(batches, parts, strict=True)]
     tables = [pa.Table.from_batches(list(alike)) for _, alike in groupby(batches, key=attrgetter("schema"))]
     table = pa.concat_tables(tables, promote_options="default")
     sizes = [batch.num_rows for batch in batches]
     whole = list(map(_row, flows)) == list(chain.from_iterable(map(range, sizes)))
     if whole and list(map(_part, flows)) == list(chain.from_iterable(map(repeat, parts, sizes))):
         return table
-    starts = dict(zip(parts, accumulate(sizes, initial=0)))
+    starts = dict(zip(parts, accumulate(sizes[:-1], initial=0), strict=True))
     return table.take(pa.array([starts[flow._part] + flow._row for flow in flows]))
 
 

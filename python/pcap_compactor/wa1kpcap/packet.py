@@ -84,5 +84,5 @@ def packets(features: FlowFeatures) -> list[ParsedPacket]:
     known = len(flags) == len(times)
     return [
         ParsedPacket(time, abs(frame), abs(ip), abs(transport), abs(payload), frame > 0, at, TCPInfo(flags[at], windows[at]) if known else None)
-        for at, (time, frame, ip, transport, payload) in enumerate(zip(times, *lengths))
+        for at, (time, frame, ip, transport, payload) in enumerate(zip(times, *lengths, strict=True))
     ]

@@ -187,7 +187,7 @@ def _certificates(part: Part, row: int) -> list[dict[str, Any]]:
         "key_bits": part.items("tls_cert_key_bits", row),
         "signature_algorithm": part.items("tls_cert_signature", row),
     }
-    return [dict(zip(columns, values)) for values in zip(*columns.values())]
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 
 def _iso(seconds: int) -> str:

@@ -234,7 +234,7 @@ fn columns(options: &Options<'_>) -> PyResult<Columns> {
     let mut columns = list.as_deref().map_or(Ok(Columns::default()), Columns::parse).map_err(wrong)?;
     if options.whole("sequences", 0, u64::from(u32::MAX))?.is_some_and(|packets| packets > 0) {
         columns = columns.and(Group::Sequences);
-    } else if list.is_some_and(|list| list.contains("seq_") || list.contains("@sequences")) {
+    } else if list.as_deref().is_some_and(Columns::names_sequences) {
         return Err(OptionError::new_err("columns of sequences need sequences, which says of how many packets"));
     }
     match options.get("app")? {

@@ -20,7 +20,7 @@ pub(super) fn settings(args: &Args, dialect: Option<&Dialect>) -> anyhow::Result
     let mut columns = args.columns.as_deref().map_or(Ok(Columns::default()), Columns::parse)?;
     if args.sequences > 0 {
         columns = columns.and(Group::Sequences);
-    } else if args.columns.as_deref().is_some_and(|list| list.contains("seq_") || list.contains("@sequences")) {
+    } else if args.columns.as_deref().is_some_and(Columns::names_sequences) {
         return Err(Usage("columns of sequences need --sequences N, which says of how many packets".into()).into());
     }
     if let Some(list) = &args.app {

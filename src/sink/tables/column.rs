@@ -259,7 +259,8 @@ pub(super) fn integer(cell: &Cell<'_>) -> Result<Option<i64>, Stranger> {
     }
 }
 
-/// A number; a length of time in seconds. Where it is missing or none, dialects have text: no character, or `NaN` and `Infinity`.
+/// A number; a length of time in seconds. Dialects may have text in its place: no character where it is missing, else whatever Rust reads as a
+/// number, which `NaN` and `Infinity` are, too.
 #[inline]
 pub(super) fn float(cell: &Cell<'_>) -> Result<Option<f64>, Stranger> {
     match cell {

@@ -65,6 +65,16 @@ impl Columns {
         Ok(columns)
     }
 
+    /// Whether a list names columns of sequences, by name or as their group; `@all` does not.
+    #[must_use]
+    pub fn names_sequences(list: &str) -> bool {
+        let of_sequences = |name: &str| all().any(|column| column.name == name && column.group == Group::Sequences);
+        list.split(',').map(str::trim).any(|word| match word.strip_prefix('@') {
+            Some(group) => group == Group::Sequences.about().0,
+            None => of_sequences(word),
+        })
+    }
+
     /// With the columns that a list names behind, as [`Columns::parse`] reads it, as far as none of their names is there.
     ///
     /// # Errors
@@ -304,6 +314,17 @@ mod tests {
         let names: Vec<_> = Columns::default().names().collect();
         assert_eq!(names[..first.len()], first);
         assert!(names.len() <= 60);
+    }
+
+    #[test]
+    fn a_list_names_sequences_by_column_or_group() {
+        for list in ["@sequences", "src_ip, seq_time_ns", "seq_left_out,@tcp"] {
+            assert!(Columns::names_sequences(list), "{list}");
+        }
+        // A name of nothing is refused as such, whatever it has in it.
+        for list in ["@all", "@default,src_ip", "seq_", "my_seq_time_ns", "@sequences_of", ""] {
+            assert!(!Columns::names_sequences(list), "{list}");
+        }
     }
 
     #[test]
