@@ -375,6 +375,21 @@ def test_frames_have_rows_of_any_flows(day: Path) -> None:
     assert web["packet_count"].tolist()[0] == 5, "it can be written to"
 
 
+def test_columns_that_are_alike_are_apart_when_one_is_written_to(day: Path) -> None:
+    one, other = "feature.app_lengths.mean", "feature.payload_bytes.mean"
+    flows = Wa1kPcap().analyze_file(day)
+    for some in (flows, flows[::-1]):
+        frame, same = to_dataframe(some), to_dataframe(some)
+        # Before pandas 3 a frame's columns are its own.
+        lazy = int(pandas.__version__.partition(".")[0]) >= 3
+        assert numpy.shares_memory(frame[one].to_numpy(), frame[other].to_numpy()) == lazy
+        frame.loc[0, one] = -1.0
+        assert frame[one].tolist() == [-1.0, *same[one].tolist()[1:]] and frame[other].equals(same[other])
+        frame[other] += 1
+        assert frame[one].tolist()[1:] == same[one].tolist()[1:]
+        assert same.equals(to_dataframe(some)), "flows are what they were"
+
+
 def test_files_say_what_flows_say(mixed: Path, tmp_path: Path) -> None:
     flows = Wa1kPcap().analyze_file(mixed)
     exporter = FlowExporter(include_features=True)

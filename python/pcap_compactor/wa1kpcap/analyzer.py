@@ -47,7 +47,7 @@ class Wa1kPcap:
         verbose_mode: Keeps packets: flows have ``packets``. Sequences (``flow.features``) are always there.
         save_raw_bytes: Only ``False``: flows do not hold packets' bytes.
         compute_statistics: Statistics come with the flows, and are columns of frames; ``False`` works them out when they are asked for
-            (``flow.stats``), by the same formulas, and leaves the columns out, which takes a quarter of the memory.
+            (``flow.stats``), by the same formulas, and leaves the columns out, which takes less memory.
         enable_reassembly: Reads payload across segments, in the order of the sequence, and QUIC across packets. Fragments of IP are not joined:
             each counts with its own lengths. ``False`` leaves out all fragments but the first, and joins nothing: HTTP and DNS are read where they
             stand whole in a packet, and hellos and certificates of TLS and QUIC are not read.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
 from . import text
+from .alike import different, first_alike
 from .collector import uncollected
 from .figures import BLOCKS, ENGINE
 from .flow import BASE, SPOKEN, Flow
@@ -52,10 +53,14 @@ def to_dataframe(flows: Iterable[Flow], include_features: bool = True) -> pandas
 
     flows = _flows(flows)
     table = _table(flows, include_features)
-    frame: pandas.DataFrame = table.to_pandas(types_mapper=keep_list, split_blocks=True)
+    first = first_alike(table)
+    once = table.select(different(first)).to_pandas(types_mapper=keep_list, split_blocks=True)
     if any(column.num_chunks < 2 for column in table.columns):
         # What lies in one piece was not copied, and cannot be written to.
-        frame = frame.copy()
+        once = once.copy()
+    # What a frame costs is mostly memory that is touched for the first time. Columns that are alike share it until one is written to; before
+    # pandas 3 another name makes a copy.
+    frame: pandas.DataFrame = pd.DataFrame({name: once[of] if name == of else once[of].rename(name) for name, of in first.items()}, copy=False)
     for name in SPOKEN:
         column = table.column(name)
         said = column.to_pylist() if column.null_count < len(column) else [None] * len(column)
@@ -199,7 +204,9 @@ def _table(flows: list[Flow], include_features: bool) -> Any:
     if whole and list(map(_part, flows)) == list(chain.from_iterable(map(repeat, parts, sizes))):
         return table
     starts = dict(zip(parts, accumulate(sizes[:-1], initial=0), strict=True))
-    return table.take(pa.array([starts[flow._part] + flow._row for flow in flows]))
+    first = first_alike(table)
+    taken = table.select(different(first)).take(pa.array([starts[flow._part] + flow._row for flow in flows]))
+    return pa.Table.from_arrays([taken.column(of) for of in first.values()], schema=table.schema)
 
 
 def _with_statistics(batch: Any, part: Part, pa: Any) -> Any:

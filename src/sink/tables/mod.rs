@@ -14,6 +14,7 @@
 //! or machine: equal records are equal bytes.
 
 pub mod about;
+mod alike;
 mod block;
 pub mod bridge;
 pub mod buckets;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow_array::{RecordBatch, RecordBatchOptions};
 use arrow_schema::{Schema, SchemaRef};
 
+use super::alike::Different;
 use super::block::Block;
 use super::column::{self, Column, Form, Stranger};
 #[cfg(feature = "watch")]
@@ -160,7 +161,8 @@ impl Rows {
         self.block.hand_over(&mut self.columns);
         // Of columns that were full the next will be as long.
         let full = self.rows >= ROWS;
-        let columns = self.columns.iter_mut().map(|column| column.finish(full)).collect();
+        let mut different = Different::default();
+        let columns = self.columns.iter_mut().map(|column| different.first_like(column.finish(full))).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(std::mem::take(&mut self.rows)));
         self.items = 0;
         RecordBatch::try_new_with_options(self.schema(), columns, &options).map_err(Error::sink)
