@@ -258,11 +258,15 @@ impl Series {
         }
     }
 
-    /// Hands over the empty buckets that end at or before `until`; those that are full have left.
+    /// Hands over the empty buckets that end at or before `until`; those that are full have left. Of a gap that is known to be one row, no part.
     pub(super) fn fill(&mut self, until: i64, rows: &mut Vec<Row>) {
-        let open = self.first_open();
-        let until = self.number_of(until);
-        self.hole(open.map_or(until, |open| open.min(until)), rows);
+        let until = match self.first_open() {
+            Some(_) => self.empty_until(until),
+            None => Some(self.number_of(until)),
+        };
+        if let Some(until) = until {
+            self.hole(until, rows);
+        }
     }
 
     /// A row for the empty buckets in front of one.

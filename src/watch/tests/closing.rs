@@ -196,3 +196,24 @@ fn rows_of_a_gap_are_the_same_whether_or_not_the_file_behind_it_was_seen_to_grow
         compare(&made(work), &complete);
     }
 }
+
+#[test]
+fn a_long_gap_in_front_of_a_packet_that_waits_is_one_row_where_a_file_grows() {
+    // The file that grows begins before the packet behind the gap, and with one of no view.
+    let grows = vec![arp(3709), udp(3711), udp(3712), udp(3713)];
+    let traffic = captures(&[vec![udp(100), packet(3_709_500 * (S / 1000), [1000, 53], Body::Udp)], grows]);
+    let start = || Work::start(traffic.settings_for(&["buckets:100ms@csv"]));
+    let work = start();
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+    work.finish(true);
+    let complete = traffic.made();
+    fs::remove_dir_all(traffic.output()).unwrap();
+    let work = start();
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[..1])));
+    wait(&work, 1);
+    work.tell(Order::Growing(traffic.parts[1].clone(), Timestamp(ELEVEN + 3709 * S)));
+    std::thread::sleep(Duration::from_millis(300));
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[1..])));
+    work.finish(true);
+    compare(&traffic.made(), &complete);
+}
