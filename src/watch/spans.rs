@@ -133,6 +133,12 @@ struct Span {
 
 const NONE: Span = Span { first: i64::MAX, last: i64::MIN };
 
+/// A file, and the time of its packets that views have.
+struct File {
+    begins: i64,
+    packets: Span,
+}
+
 /// The spans of a 5-tuple.
 #[derive(Clone, Copy, Debug)]
 struct Row {
@@ -158,8 +164,8 @@ struct Shard {
     behind: BTreeMap<i64, i64>,
     /// The latest packet of each hour from the earliest that was not passed on, and of the one before.
     latest: BTreeMap<i64, i64>,
-    /// Files with packets from what is needed on, as they came: when each begins, and its latest packet.
-    files: VecDeque<Span>,
+    /// Those with packets from what is needed on, as they came.
+    files: VecDeque<File>,
     /// When the file begins.
     first: i64,
     /// A file has begun, and its first time was not told yet.
@@ -194,10 +200,10 @@ impl Shard {
 
     /// The earliest packet that is needed where those since a time are, so that packets are late for a product as they were.
     fn late(&self, product: usize, needs: i64) -> i64 {
-        let Some(file) = self.files.iter().find(|file| file.last >= needs) else { return needs };
-        let Some(since) = self.products[product].1(file.first) else { return needs };
-        let mut latest = self.latest.range(..=since).rev().map(|(_, latest)| *latest);
-        needs.min(latest.find(|latest| *latest < since).unwrap_or(since))
+        let Some(file) = self.files.iter().find(|file| file.packets.last >= needs) else { return needs };
+        let Some(since) = self.products[product].1(file.begins) else { return needs };
+        let ends = self.files.iter().flat_map(|file| [file.packets.first, file.packets.last]);
+        needs.min(ends.filter(|end| (NONE.last + 1..since).contains(end)).max().unwrap_or(since))
     }
 
     /// What was last seen before this has no say in what is still to come.
@@ -213,7 +219,7 @@ impl Shard {
             self.latest = self.latest.split_off(&hour);
         }
         let needed = self.needed.iter().copied().min().unwrap_or(i64::MIN);
-        while self.files.front().is_some_and(|file| file.last < needed) {
+        while self.files.front().is_some_and(|file| file.packets.last < needed) {
             self.files.pop_front();
         }
         let before = hour(self.open());
@@ -258,7 +264,10 @@ impl ShardView for Shard {
         }
         let open = self.open();
         if let Some(file) = self.files.back_mut() {
-            file.last = batch.packets.iter().map(|packet| packet.time.0).fold(file.last, i64::max);
+            let Span { first, last } = &mut file.packets;
+            *last = batch.packets.iter().map(|packet| packet.time.0).fold(*last, i64::max);
+            // What is before its begin may be late itself.
+            *first = batch.packets.first().map_or(*first, |packet| (*first).min(packet.time.0.max(file.begins)));
         }
         let mut latest = (i64::MIN, i64::MIN);
         for (packet, flow) in batch.packets.iter().zip(batch.flows) {
@@ -313,7 +322,7 @@ impl ShardView for Shard {
     fn close(&mut self, before: Option<Timestamp>, _: &FlowTable) -> Option<Part> {
         if let Some(first) = before.filter(|_| std::mem::take(&mut self.is_new)) {
             self.first = first.0;
-            self.files.push_back(Span { first: first.0, last: first.0 });
+            self.files.push_back(File { begins: first.0, packets: NONE });
         }
         None
     }
