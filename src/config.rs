@@ -2,11 +2,13 @@
 //!
 //! Every field has its default, its bound and its effect; a file with an unknown key is refused.
 
+mod differing;
 mod printed;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
+pub use differing::differing;
 use serde::{Deserialize, Serialize};
 
 use crate::app::lexicon::DEFAULT;

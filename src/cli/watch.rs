@@ -132,8 +132,20 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         None => None,
     };
     let limit = knobs.stop_limit.map_or(Duration::from_secs(60), |Length(time)| time);
-    let watch =
-        Watch { args, knobs, output, health, signals, work, tap, limit, signal: None, written: None, mute: false };
+    let watch = Watch {
+        args,
+        taken: knobs.clone(),
+        knobs,
+        output,
+        health,
+        signals,
+        work,
+        tap,
+        limit,
+        signal: None,
+        written: None,
+        mute: false,
+    };
     works.store(true, Ordering::Relaxed);
     watch.run()
 }
@@ -201,7 +213,10 @@ fn serve(server: Server, health: Arc<Health>) -> anyhow::Result<()> {
 /// A watcher that runs.
 struct Watch<'a> {
     args: &'a Args,
+    /// As it was started.
     knobs: Knobs,
+    /// As they were read last.
+    taken: Knobs,
     output: PathBuf,
     health: Arc<Health>,
     signals: Receiver<i32>,
@@ -350,7 +365,12 @@ impl Watch<'_> {
         self.knobs.when_full = knobs.when_full;
         self.health.limits(settings.rotation, settings.least_free);
         self.work.reload(settings);
-        info!(target: PART, "{}: read again", path.display());
+        match knobs.news(&self.taken, &later) {
+            Ok(news) if news.is_empty() => info!(target: PART, "{}: read again; it changes nothing", path.display()),
+            Ok(news) => info!(target: PART, "{}: read again: {}", path.display(), news.join(", ")),
+            Err(failed) => error!(target: PART, "{}: read again: {failed:#}", path.display()),
+        }
+        self.taken = knobs;
     }
 
     /// Writes how it is, for `status`, if that is news.

@@ -89,25 +89,25 @@ impl Journal {
         Err(schema::gone(&self.path))
     }
 
-    /// Notes the settings that output depends on when none are noted. If others are, returns these, which stay.
+    /// Fixes what stands under a name. If something else does, returns that, which stays.
     ///
     /// # Errors
     /// As of all calls: the journal cannot be read or written.
-    pub fn identity(&self, now: &str) -> Result<Option<String>> {
+    pub fn fix(&self, name: &str, now: &str) -> Result<Option<String>> {
         self.change(|db| {
-            db.prepare_cached("INSERT OR IGNORE INTO meta (name, value) VALUES ('settings', ?1)")?.execute([now])?;
-            let noted: String = value(db, "SELECT value FROM meta WHERE name = 'settings'", [])?;
-            Ok(Some(noted).filter(|noted| noted != now))
+            db.prepare_cached("INSERT OR IGNORE INTO meta (name, value) VALUES (?1, ?2)")?.execute([name, now])?;
+            let fixed: String = value(db, "SELECT value FROM meta WHERE name = ?1", [name])?;
+            Ok(Some(fixed).filter(|fixed| fixed != now))
         })
     }
 
-    /// Whether no settings are noted yet: nothing that lies in the output is known.
+    /// What was fixed under a name.
     ///
     /// # Errors
     /// The journal cannot be read.
-    pub fn is_new(&self) -> Result<bool> {
-        let noted = value(&self.db, "SELECT NOT EXISTS (SELECT 1 FROM meta WHERE name = 'settings')", []);
-        noted.map_err(|error| self.failed(&error))
+    pub fn fixed(&self, name: &str) -> Result<Option<String>> {
+        let fixed = value(&self.db, "SELECT value FROM meta WHERE name = ?1", [name]).optional();
+        fixed.map_err(|error| self.failed(&error))
     }
 
     /// Notes files that lie in the output and are not known.

@@ -10,17 +10,43 @@ use std::time::SystemTime;
 use walkdir::WalkDir;
 
 use super::arrivals::is_gone;
-use super::journal::{Hour, Written};
+use super::health::Health;
+use super::journal::{Hour, Journal, Written};
+use super::made_with;
 use super::settings::Settings;
 use crate::capture::{days_from_civil, hour_folder};
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 
+/// Lets a journal that is new know what lies in the output.
+///
+/// # Errors
+/// A folder of records cannot be looked through, or the journal cannot be written.
+pub(super) fn adopt(journal: &Journal, settings: &Settings, health: &Health) -> Result<()> {
+    if !made_with::is_new(journal)? {
+        return Ok(());
+    }
+    let lying = lying(settings)?;
+    journal.adopt(&lying)?;
+    let stay = lying.iter().filter(|hour| hour.stays).count();
+    if stay > 0 {
+        let what = format!(
+            "{}: {stay} files of hours lie there that the journal, which is new, does not know: they stay as they are. To make hours again of captures \
+             that are all there, stop, move these files and the journal ({}) away, and start",
+            settings.output.display(),
+            journal.path().display()
+        );
+        tracing::warn!("{what}");
+        health.trouble(what);
+    }
+    Ok(())
+}
+
 /// All that the products of these settings may have made.
 ///
 /// # Errors
 /// A folder of records cannot be looked through.
-pub(super) fn lying(settings: &Settings) -> Result<Vec<Hour>> {
+fn lying(settings: &Settings) -> Result<Vec<Hour>> {
     let mut lying = Vec::new();
     for product in &settings.products {
         for (name, extension) in product.folders() {

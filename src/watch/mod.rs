@@ -61,6 +61,7 @@ pub mod keeper;
 mod line;
 mod looks;
 mod lying;
+mod made_with;
 mod outlet;
 mod output;
 mod pipeline;

@@ -18,7 +18,8 @@ use super::health::Health;
 use super::journal::{Journal, Lock};
 use super::line::{Control, Ended, Line, Order};
 use super::looks::Looks;
-use super::lying::lying;
+use super::lying::adopt;
+use super::made_with;
 use super::queue::MOST;
 use super::unreadable::Unreadable;
 use crate::error::{Error, ErrorKind, Result};
@@ -89,12 +90,7 @@ impl Pipeline {
         // What one that was killed was writing; nobody else writes there now.
         sweep(&settings.output, DEPTH);
         adopt(&journal, &settings, &health)?;
-        if let Some(before) = journal.identity(&identity(&settings)?)? {
-            return Err(Error::config(format!(
-                "{}: its hours were made with other settings ({before}); take these, or name another output, which begins with the captures that are still there",
-                settings.output.display()
-            )));
-        }
+        made_with::hold(&journal, &settings)?;
         let settings = Arc::new(settings);
         let looks = Looks::begin(Arc::clone(&settings), Arc::clone(&health))?;
         let (seen, sees) = unbounded();
@@ -226,34 +222,6 @@ fn absolute(path: &Path) -> std::io::Result<PathBuf> {
             },
         }
     }
-}
-
-/// Lets a journal that is new know what lies in the output.
-fn adopt(journal: &Journal, settings: &Settings, health: &Health) -> Result<()> {
-    if !journal.is_new()? {
-        return Ok(());
-    }
-    let lying = lying(settings)?;
-    journal.adopt(&lying)?;
-    let stay = lying.iter().filter(|hour| hour.stays).count();
-    if stay > 0 {
-        let what = format!(
-            "{}: {stay} files of hours lie there that the journal, which is new, does not know: they stay as they are. To make hours again of captures \
-             that are all there, stop, move these files and the journal ({}) away, and start",
-            settings.output.display(),
-            journal.path().display()
-        );
-        tracing::warn!("{what}");
-        health.trouble(what);
-    }
-    Ok(())
-}
-
-/// What records depend on beside captures.
-fn identity(settings: &Settings) -> Result<String> {
-    let config = toml::to_string(&settings.config).map_err(|error| Error::config(error.to_string()))?;
-    let products: Vec<String> = settings.products.iter().map(super::Product::full_name).collect();
-    Ok(format!("{} with settings {:08x}", products.join(" "), crc32fast::hash(config.as_bytes())))
 }
 
 /// Hears of files and hands them on.

@@ -128,7 +128,7 @@ fn get(address: &str, path: &str) -> (String, String) {
 fn wrong_words_are_refused_with_the_right_ones() {
     let site = Site::new();
     fs::write(site.path("bad.toml"), "rotatoin = \"60s\"\n").unwrap();
-    fs::write(site.path("minutes.toml"), "window_seconds = 60\n").unwrap();
+    fs::write(site.path("minutes.toml"), "idle_split_seconds = 60\n").unwrap();
     let (table, other) = match cfg!(feature = "tables") {
         true => ("groups@parquets", "there is no format `parquets`, but csv, jsonl, parquet and arrow"),
         false => ("groups@parquet", "build it with `cargo build --release --features full`"),
@@ -192,8 +192,13 @@ fn an_output_that_cannot_be_taken_is_all_that_is_said() {
     fs::create_dir(site.path("nowhere")).unwrap();
     assert_eq!(site.ran(&[&once[..], &["groups"]].concat()).code, Some(0));
     let ran = site.ran(&[&once[..], &["flows"]].concat());
-    assert!(ran.code == Some(2) && ran.said.contains("its hours were made with other settings"), "{ran:?}");
+    let told = "its hours were made with other settings (products groups@jsonl, now flows@jsonl); take these";
+    assert!(ran.code == Some(2) && ran.said.contains(told), "{ran:?}");
     assert_eq!(ran.said.lines().count(), 1, "{ran:?}");
+    fs::write(site.path("groups.toml"), "idle_split_seconds = 60\n").unwrap();
+    let ran = site.ran(&[&once[..], &["groups", "--config", "groups.toml"]].concat());
+    let told = "with other settings ([groups] idle_split_seconds = 60 (was 120)); take these";
+    assert!(ran.code == Some(2) && ran.said.contains(told), "{ran:?}");
 }
 
 #[test]
@@ -334,7 +339,9 @@ fn a_watcher_tells_how_it_is_until_it_is_asked_to_stop() {
 
     fs::write(site.path("settings.toml"), "grace = \"2s\"\nproducts = [\"flows\"]\nlook = \"5s\"\n").unwrap();
     running.signal("HUP");
-    running.until("settings.toml: read again");
+    running.until("settings.toml: read again: grace = \"2s\" (was \"1s\"), look = \"5s\" (was \"30s\")");
+    running.signal("HUP");
+    running.until("settings.toml: read again; it changes nothing");
     assert!(!running.said().contains("cannot change"), "the argument wins over the file's products");
     fs::write(site.path("settings.toml"), "listen = \"127.0.0.1:1\"\nlog_size = \"5MB\"\n").unwrap();
     running.signal("HUP");

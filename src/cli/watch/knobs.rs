@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args as _, ValueEnum};
 use pcap_compactor::Config;
+use pcap_compactor::config::differing;
 use pcap_compactor::live::{Capture, Folder};
 use pcap_compactor::watch::{Product, Settings, WhenFull};
 use serde::{Deserialize, Serialize};
@@ -319,9 +320,26 @@ impl Knobs {
         compare.into_iter().filter(|(_, other)| *other).map(|(name, _)| name).collect()
     }
 
+    /// What is set otherwise than before, beside what needs a start, a setting each.
+    ///
+    /// # Errors
+    /// They cannot be written as TOML.
+    pub(super) fn news(&self, before: &Knobs, needs_a_start: &[&str]) -> anyhow::Result<Vec<String>> {
+        let table = |knobs: &Knobs| -> anyhow::Result<Table> {
+            let mut table = knobs.table()?;
+            table.retain(|name, _| !needs_a_start.contains(&name));
+            Ok(table)
+        };
+        Ok(differing(&table(before)?, &table(self)?))
+    }
+
+    fn table(&self) -> anyhow::Result<Table> {
+        Table::try_from(self).context("the settings cannot be written as TOML")
+    }
+
     /// All settings with what they mean, as a file for `--settings`.
     pub(super) fn to_toml(&self) -> anyhow::Result<String> {
-        let values = Table::try_from(self).context("the settings cannot be written as TOML")?;
+        let values = self.table()?;
         let command = Knobs::augment_args(clap::Command::new(""));
         let mut text = String::new();
         for argument in command.get_arguments() {

@@ -92,13 +92,15 @@ fn what_was_noted_is_there_when_it_is_opened_again() {
 }
 
 #[test]
-fn settings_are_noted_once_and_others_are_told() {
+fn what_records_depend_on_is_fixed_once_and_another_is_told() {
     let output = tempfile::tempdir().unwrap();
     let journal = Journal::open(output.path()).unwrap();
-    assert_eq!(journal.identity("one").unwrap(), None);
-    assert_eq!(journal.identity("one").unwrap(), None);
-    assert_eq!(journal.identity("two").unwrap(), Some("one".to_owned()));
-    assert_eq!(journal.identity("one").unwrap(), None);
+    assert_eq!(journal.fixed("settings").unwrap(), None);
+    assert_eq!(journal.fix("settings", "one").unwrap(), None);
+    assert_eq!(journal.fix("settings", "one").unwrap(), None);
+    assert_eq!(journal.fix("settings", "two").unwrap(), Some("one".to_owned()));
+    assert_eq!(journal.fix("groups", "two").unwrap(), None);
+    assert_eq!(journal.fixed("settings").unwrap(), Some("one".to_owned()));
 }
 
 #[test]
@@ -528,13 +530,11 @@ fn what_was_needed_is_known_of_every_time_to_turn_back_to() {
 fn of_what_lies_there_hours_stay_and_what_captures_have_is_written_again() {
     let output = tempfile::tempdir().unwrap();
     let journal = Journal::open(output.path()).unwrap();
-    assert!(journal.is_new().unwrap());
     let hour =
         |name: &str, stays| Hour { sensor: "s".to_owned(), product: "flows".to_owned(), file: written(name, 5), stays };
     let lying = [hour("flows/s/5.csv", true), hour("flows/s/x.csv", false)];
     journal.adopt(&lying).unwrap();
-    assert_eq!(journal.identity("flows").unwrap(), None);
-    assert!(!journal.is_new().unwrap());
+    assert_eq!(journal.fix("settings", "flows").unwrap(), None);
     assert_eq!((journal.written().unwrap(), journal.sensors().unwrap()), (lying.to_vec(), vec!["s".to_owned()]));
     assert_eq!(lying.each_ref().map(|hour| journal.stays(&hour.file.path).unwrap()), [true, false]);
     // Whatever is out of its hour, it is none that goes with it.

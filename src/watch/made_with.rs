@@ -1,0 +1,54 @@
+//! What the records of an output are made with, beside captures: one list of products, and one set of settings of groups.
+
+use super::Product;
+use super::journal::Journal;
+use super::settings::Settings;
+use crate::config::differing;
+use crate::error::{Error, Result};
+
+/// Names of what the journal holds.
+const ALL: &str = "settings";
+const GROUPS: &str = "groups";
+
+/// Between the products and the digest of the rest.
+const REST: &str = " with settings ";
+
+/// Whether nothing is known of an output yet.
+///
+/// # Errors
+/// The journal cannot be read.
+pub(super) fn is_new(journal: &Journal) -> Result<bool> {
+    Ok(journal.fixed(ALL)?.is_none())
+}
+
+/// Makes sure that an output goes on as it began.
+///
+/// # Errors
+/// Its records were made with other settings, which are named; or the journal cannot be read or written.
+pub(super) fn hold(journal: &Journal, settings: &Settings) -> Result<()> {
+    let groups = toml::to_string(&settings.config).map_err(|error| Error::config(error.to_string()))?;
+    let products: Vec<String> = settings.products.iter().map(Product::full_name).collect();
+    let (products, digest) = (products.join(" "), format!("{:08x}", crc32fast::hash(groups.as_bytes())));
+    let Some(before) = journal.fix(ALL, &format!("{products}{REST}{digest}"))? else {
+        // A journal of before them has the digest alone, of the same.
+        journal.fix(GROUPS, &groups)?;
+        return Ok(());
+    };
+    let (made, with) = before.split_once(REST).unwrap_or((&before, ""));
+    let mut others = Vec::new();
+    if made != products {
+        others.push(format!("products {made}, now {products}"));
+    }
+    if with != digest {
+        let tables = |before: String| Some((before.parse().ok()?, groups.parse().ok()?));
+        match journal.fixed(GROUPS)?.and_then(tables) {
+            Some((before, now)) => others.push(format!("[groups] {}", differing(&before, &now).join(", "))),
+            None => others.push("[groups]".to_owned()),
+        }
+    }
+    Err(Error::config(format!(
+        "{}: its hours were made with other settings ({}); take these, or name another output, which begins with the captures that are still there",
+        settings.output.display(),
+        others.join("; ")
+    )))
+}
