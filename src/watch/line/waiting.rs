@@ -145,6 +145,9 @@ impl LineFeed<'_> {
         self.may_be_in_time(&arrival)?;
         self.has_its_name_again(&arrival)?;
         if let Some(state) = self.known(&arrival)? {
+            // It may have the name of one that could not be read.
+            self.waiting.failing.remove(&arrival.path);
+            self.waiting.broke.remove(&arrival.path);
             if let Some((sensor, path)) = self.journal.whose(&arrival.identity)?
                 && sensor != arrival.sensor
             {

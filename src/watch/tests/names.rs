@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use super::silent::{captures, udp};
 use super::traffic::{SENSOR, Traffic, Work, compare};
-use super::wait;
-use crate::watch::Identity;
+use super::{metric, wait};
 use crate::watch::journal::{Fed, Journal};
 use crate::watch::line::Order;
+use crate::watch::{Identity, Settings};
 
 pub(super) fn without(parts: &[PathBuf], one: &Path) -> Vec<PathBuf> {
     parts.iter().filter(|part| *part != one).cloned().collect()
@@ -111,4 +111,29 @@ fn two_files_of_the_same_packets_are_told() {
         traffic.parts[10].display()
     );
     assert!(troubles.iter().any(|trouble| trouble.text == said), "{troubles:?}");
+}
+
+#[test]
+fn a_capture_that_was_read_may_take_the_name_of_one_that_cannot_be() {
+    let traffic = Traffic::new(3000);
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+    work.finish(false);
+    let other = traffic.parts[0].with_file_name("other.pcap");
+    fs::write(&other, "this is no capture").unwrap();
+    let work = Work::start(Settings { retry_delay: Duration::from_millis(300), ..traffic.settings() });
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(&other))));
+    let end = Instant::now() + Duration::from_secs(20);
+    while metric(&[work.health.prometheus(), String::new()], "file_failures_total") == 0 {
+        assert!(Instant::now() < end, "nobody tries to read it");
+        thread::sleep(Duration::from_millis(2));
+    }
+    fs::rename(&traffic.parts[0], &other).unwrap();
+    work.tell(Order::Finish { close: true });
+    while !work.thread.is_finished() {
+        assert!(Instant::now() < end, "it waits for the one that is not there any more");
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(work.thread.join().unwrap().unwrap().quarantined, 0);
+    compare(&traffic.made(), &traffic.expected());
 }
