@@ -107,7 +107,7 @@ pub(crate) struct Args {
         "root", "by_sensor", "from", "to", "hour", "tunnels", "dedup", "filter", "no_pure_acks", "no_rst"])]
     dialect: Option<DialectArg>,
     /// With --dialect bridge, whose packets are `out`. Default: 10.200.0.1.
-    #[arg(long, value_name = "ADDRESS", requires = "dialect", help_heading = "Output")]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Output")]
     bridge_address: Option<Ipv4Addr>,
     #[command(flatten)]
     writing: Writing,
@@ -196,6 +196,10 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         }
         Format::Parquet | Format::Arrow => {}
         _ => args.writing.of_no_table()?,
+    }
+    // Clap would not ask for a dialect beside an option that excludes it.
+    if args.dialect.is_none() && args.bridge_address.is_some() {
+        return Err(Usage("--bridge-address is about --dialect bridge; add that, or leave it out".into()).into());
     }
     if args.dialect.is_some() && args.format() == Format::None {
         return Err(Usage(

@@ -32,7 +32,7 @@ pub(crate) struct Sources {
     #[arg(long, value_name = "DIR", help_heading = "Sensors")]
     root: Option<PathBuf>,
     /// Only this sensor; may be given several times. Default: all.
-    #[arg(long, value_name = "NAME", requires = "root", help_heading = "Sensors")]
+    #[arg(long, value_name = "NAME", requires = "root", conflicts_with = "inputs", help_heading = "Sensors")]
     sensor: Vec<String>,
     /// Run sensors apart: each record names its sensor; a folder of output has one for each. Default: they are merged.
     #[arg(long, help_heading = "Sensors")]

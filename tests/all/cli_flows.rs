@@ -115,7 +115,7 @@ fn options_that_would_do_nothing_are_refused_with_the_way_out() {
         run([command.as_ref(), path.as_os_str()].into_iter().chain(names))
     };
     let seconds = "seconds go from 0 to 9223372036";
-    let refused: [(&str, &[&str], &str); 20] = [
+    let refused: [(&str, &[&str], &str); 31] = [
         ("flows", &["--format", "none", "-o", "OUT"], "--format none writes no records"),
         ("compact", &["--format", "none", "-o", "OUT"], "--format none writes no records"),
         (
@@ -140,6 +140,22 @@ fn options_that_would_do_nothing_are_refused_with_the_way_out() {
         ("flows", &["--udp-timeout", "0.0000000001"], seconds),
         ("flows", &["--reorder", "-1"], "milliseconds go from 0 to 9223372036854"),
         ("flows", &["--reorder", "9223372036855"], "milliseconds go from 0 to 9223372036854"),
+        // Also where what they need is excluded by another option.
+        ("flows", &["--set", "std=population"], "--set is about a dialect; add --dialect"),
+        ("flows", &["--set", "foo=bar", "--columns", "src_ip"], "--set is about a dialect"),
+        ("flows", &["--time-zone", "Europe/Berlin", "--sequences", "3"], "--time-zone is about a dialect"),
+        ("flows", &["--report", "OUT", "--tcp-timeout", "5"], "--report is about a dialect"),
+        ("flows", &["--sensor", "s1"], "'[INPUT]...' cannot be used with '--sensor <NAME>'"),
+        ("compact", &["--sensor", "s1"], "'[INPUT]...' cannot be used with '--sensor <NAME>'"),
+        ("buckets", &["--sensor", "s1"], "'[INPUT]...' cannot be used with '--sensor <NAME>'"),
+        ("buckets", &["--bridge-address", "192.0.2.1"], "--bridge-address is about --dialect bridge"),
+        (
+            "buckets",
+            &["--bridge-address", "192.0.2.1", "--bytes", "wire"],
+            "--bridge-address is about --dialect bridge",
+        ),
+        ("flows", &["--force", "--source-file"], "cannot be used with"),
+        ("flows", &["--force", "-o", "OUT"], "--each"),
     ];
     for (command, options, says) in refused {
         let ran = with(command, options);

@@ -81,7 +81,7 @@ pub(crate) struct Args {
     #[arg(long, requires = "output", conflicts_with = "report", help_heading = "Output")]
     pub(super) each: bool,
     /// With --each, replace tables that are there.
-    #[arg(long, requires = "each", help_heading = "Output")]
+    #[arg(long, requires = "each", conflicts_with_all = ["report", "source_file"], help_heading = "Output")]
     pub(super) force: bool,
     /// Write a table for each protocol, in place of one: FLOWS_tcp_flows.csv, FLOWS_udp_flows.csv, FLOWS_icmp_flows.csv and
     /// FLOWS_other_flows.csv (with --dialect nexus FLOWS_unknown_flows.csv) for --output FLOWS.csv. All four are written, without rows
@@ -105,15 +105,15 @@ pub(crate) struct Args {
         "other_timeout", "active_timeout", "reorder", "no_retransmissions", "columns", "sequences", "stats_form", "app", "times"])]
     pub(super) dialect: Option<Dialect>,
     /// With --dialect nexus, also write its text report of all flows that are written into this file.
-    #[arg(long, value_name = "FILE", help_heading = "Output", requires = "dialect")]
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) report: Option<PathBuf>,
     /// Set a switch of a dialect of CICFlowMeter's family, or of wa1kpcap: --set std=population. May be given more than once;
     /// `pcap-compactor schema flows --dialect NAME` lists the switches.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = switch, requires = "dialect", help_heading = "Output")]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = switch, help_heading = "Output")]
     pub(super) set: Vec<(String, String)>,
     /// The zone of a dialect's times that are dates, as the machine's of CICFlowMeter and NexusFlowMeter: Europe/Berlin. An hour
     /// that clocks show twice stands so. Default: UTC.
-    #[arg(long, value_name = "ZONE", requires = "dialect", help_heading = "Output")]
+    #[arg(long, value_name = "ZONE", help_heading = "Output")]
     pub(super) time_zone: Option<Zone>,
     /// Columns in their order, parted by commas; groups as @default, @stats, @tcp, @app, and
     /// @all, which is all but @app. Only what they need is computed.
@@ -164,7 +164,20 @@ impl Args {
 
     /// The dialect, with its switches.
     pub(super) fn dialect(&self) -> anyhow::Result<Option<Dialect>> {
-        let Some(dialect) = self.dialect.clone() else { return Ok(None) };
+        let Some(dialect) = self.dialect.clone() else {
+            // Clap would not ask for one beside an option that excludes it.
+            let given = [
+                ("--report", self.report.is_some()),
+                ("--set", !self.set.is_empty()),
+                ("--time-zone", self.time_zone.is_some()),
+            ];
+            return match given.iter().find(|(_, is_given)| *is_given) {
+                Some((option, _)) => {
+                    Err(Usage(format!("{option} is about a dialect; add --dialect, or leave it out")).into())
+                }
+                None => Ok(None),
+            };
+        };
         let mut set = self.set.iter().map(|(switch, value)| (switch.as_str(), value.as_str()));
         let see = match dialect.switches().is_empty() {
             true => String::new(),
