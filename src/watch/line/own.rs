@@ -118,6 +118,7 @@ impl LineFeed<'_> {
             // What it has become comes by itself, and its records take the place of these.
             Ok(_) if !self.is_still(&arrival)? => Ok(()),
             Ok(Made { report, files: made }) => {
+                self.waiting.broke.remove(&path);
                 if self.line.settings.by_hour().next().is_none() {
                     self.counted(&arrival, report)?;
                 }

@@ -145,9 +145,12 @@ impl LineFeed<'_> {
         self.may_be_in_time(&arrival)?;
         self.has_its_name_again(&arrival)?;
         if let Some(state) = self.known(&arrival)? {
-            // It may have the name of one that could not be read.
-            self.waiting.failing.remove(&arrival.path);
-            self.waiting.broke.remove(&arrival.path);
+            let failed = self.waiting.failing.remove(&arrival.path);
+            let is_it = failed.as_ref().is_some_and(|(before, ..)| before.identity == arrival.identity);
+            if failed.is_some() && !is_it {
+                // That was another, whose name it has now.
+                self.waiting.broke.remove(&arrival.path);
+            }
             if let Some((sensor, path)) = self.journal.whose(&arrival.identity)?
                 && sensor != arrival.sensor
             {
@@ -156,6 +159,10 @@ impl LineFeed<'_> {
             // It may have been read by the run, and then the power failed; one that came too late for hours has records by itself.
             if state != State::Quarantined {
                 self.wants_own(&arrival)?;
+                // It was read for hours, and could not be for these.
+                if let Some((_, tries, _)) = failed.filter(|_| is_it && self.waiting.own.contains_key(&arrival.path)) {
+                    self.waiting.broke.insert(arrival.path.clone(), tries);
+                }
             }
             // It may have got another name, also one under which another was read. Of one that has two, the last that was told is known; when it
             // loses that, the other is told again.
