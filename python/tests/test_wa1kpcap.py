@@ -547,3 +547,17 @@ print([sum(getattr(some, "num_rows", 1) for some in one) for one in passes])
     run = subprocess.run([sys.executable, "-W", "ignore", "-c", code, capture], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     assert run.stdout.startswith("["), run.stdout
+
+
+def test_a_table_of_flows_says_what_all_of_them_were_made_with(mixed: Path, tmp_path: Path) -> None:
+    def said(*analyzers: Wa1kPcap) -> dict[str, Any] | None:
+        FlowExporter().to_parquet([flow for analyzer in analyzers for flow in analyzer.analyze_file(mixed)], tmp_path / "flows.parquet")
+        metadata = pyarrow.parquet.read_schema(tmp_path / "flows.parquet").metadata
+        assert metadata[b"pcap_compactor.dialect"] == b"wa1kpcap"
+        settings = metadata.get(b"pcap_compactor.settings")
+        return None if settings is None else cast("dict[str, Any]", json.loads(settings))
+
+    usual = said(Wa1kPcap())
+    assert usual is not None and "no_dialect_filter" not in usual and said(Wa1kPcap(), Wa1kPcap()) == usual
+    assert said(Wa1kPcap(default_filter=None)) == usual | {"no_dialect_filter": True}
+    assert said(Wa1kPcap(), Wa1kPcap(filter_retrans=False)) is None

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
+use std::ops::Not;
 
 use serde::Serialize;
 
@@ -128,6 +129,8 @@ pub struct Beside<'a> {
     pub dialect: Option<&'a Dialect>,
     /// Which packets.
     pub packets: Packets<'a>,
+    /// Those that the dialect leaves out are taken, too.
+    pub no_dialect_filter: bool,
     /// Only so many flows, those of most packets.
     pub max_flows: Option<u32>,
     /// A table for each protocol.
@@ -163,6 +166,9 @@ pub struct Flows<'a> {
     service_ports: &'a BTreeSet<u16>,
     #[serde(flatten)]
     packets: Packets<'a>,
+    /// Of wa1kpcap's alone, as its original can be told it.
+    #[serde(skip_serializing_if = "Not::not")]
+    no_dialect_filter: bool,
     from: Option<String>,
     to: Option<String>,
     times: &'static str,
@@ -211,6 +217,7 @@ impl<'a> Flows<'a> {
             bytes: settings.bytes,
             service_ports: &settings.service_ports,
             packets: beside.packets,
+            no_dialect_filter: beside.no_dialect_filter,
             from: settings.clip.map(|clip| clip.start).filter(|start| *start != Timestamp::MIN).map(utc),
             to: settings.clip.map(|clip| clip.end).filter(|end| *end != Timestamp::MAX).map(utc),
             times: match beside.times {

@@ -58,8 +58,8 @@ def to_dataframe(flows: Iterable[Flow], include_features: bool = True) -> pandas
     if any(column.num_chunks < 2 for column in table.columns):
         # What lies in one piece was not copied, and cannot be written to.
         once = once.copy()
-    # What a frame costs is mostly memory that is touched for the first time. Columns that are alike share it until one is written to; before
-    # pandas 3 another name makes a copy.
+    # What a frame costs is mostly memory that is touched for the first time. Columns that are alike share it until pandas writes to one, as it
+    # does with columns of its own (what goes around it, by Series.array, is written to all); before pandas 3 another name makes a copy.
     frame: pandas.DataFrame = pd.DataFrame({name: once[of] if name == of else once[of].rename(name) for name, of in first.items()}, copy=False)
     for name in SPOKEN:
         column = table.column(name)
@@ -198,7 +198,7 @@ def _table(flows: list[Flow], include_features: bool) -> Any:
     if include_features and len({batch.num_columns for batch in batches}) > 1:
         batches = [_with_statistics(batch, part, pa) for batch, part in zip(batches, parts, strict=True)]
     tables = [pa.Table.from_batches(list(alike)) for _, alike in groupby(batches, key=attrgetter("schema"))]
-    table = pa.concat_tables(tables, promote_options="default")
+    table = pa.concat_tables(tables, promote_options="default").replace_schema_metadata(_said_by_all(batches))
     sizes = [batch.num_rows for batch in batches]
     whole = list(map(_row, flows)) == list(chain.from_iterable(map(range, sizes)))
     if whole and list(map(_part, flows)) == list(chain.from_iterable(map(repeat, parts, sizes))):
@@ -207,6 +207,12 @@ def _table(flows: list[Flow], include_features: bool) -> Any:
     first = first_alike(table)
     taken = table.select(different(first)).take(pa.array([starts[flow._part] + flow._row for flow in flows]))
     return pa.Table.from_arrays([taken.column(of) for of in first.values()], schema=table.schema)
+
+
+def _said_by_all(batches: list[Any]) -> dict[bytes, bytes]:
+    """What batches say of themselves, as far as all say the same: analyzers may have had other options."""
+    first, *others = (batch.schema.metadata or {} for batch in batches)
+    return {name: value for name, value in first.items() if all(other.get(name) == value for other in others)}
 
 
 def _with_statistics(batch: Any, part: Part, pa: Any) -> Any:

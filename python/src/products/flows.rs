@@ -168,6 +168,7 @@ fn about(options: &Options<'_>, dialect: Option<&Dialect>, settings: &Settings, 
     let beside = decided::Beside {
         dialect,
         packets: packets(options, &filter)?,
+        no_dialect_filter: options.flag("no_default_filter")?,
         max_flows: options.whole("max_flows", 1, u64::from(u32::MAX))?.and_then(|most| most.try_into().ok()),
         split_by_protocol: false,
         source_file: options.flag("source_file")?,

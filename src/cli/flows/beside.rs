@@ -84,6 +84,7 @@ fn decided<'a>(
     let beside = decided::Beside {
         dialect,
         packets: args.reading.packets(),
+        no_dialect_filter: false,
         max_flows: args.max_flows,
         split_by_protocol: args.split_by_protocol,
         source_file: args.source_file,
