@@ -34,6 +34,7 @@ use self::steps::{
     append, append_quiet, dismiss, forget_removed, seen, sensor_of, set_out, settle, unwrite, value, write,
 };
 use super::Identity;
+use super::spans::LONGEST;
 use crate::error::{ErrorKind, Result};
 use crate::time::Timestamp;
 
@@ -311,10 +312,11 @@ impl Journal {
         self.change(|db| {
             let sensor = sensor_of(db, sensor)?;
             dismiss(db, sensor, before)?;
-            // No turn back reaches behind what is left.
-            let sql = "DELETE FROM needed WHERE sensor = ?1 AND until <
-                (SELECT min(first) FROM file JOIN entry ON entry.file = file.id WHERE entry.sensor = ?1)";
-            db.prepare_cached(sql)?.execute([sensor])?;
+            // A turn back may go to the hour that what is left begins in, and further: by a day it is cut.
+            let sql = "DELETE FROM needed WHERE sensor = ?1 AND until < (
+                SELECT max(until) FROM needed AS back WHERE back.sensor = ?1 AND back.product = needed.product AND until <=
+                    (SELECT min(first) FROM file JOIN entry ON entry.file = file.id WHERE entry.sensor = ?1) - ?2)";
+            db.prepare_cached(sql)?.execute([sensor, LONGEST])?;
             forget_removed(db)
         })
     }

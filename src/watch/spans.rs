@@ -4,7 +4,7 @@
 //! no say in it: how its flows begin and end, and which of them bucket rows call new, follows from the packets of the span. So the records of an hour
 //! can be made from all packets since the earliest span began that reaches into that hour, or to what a view may still remember at the clock. A flow
 //! that has not left is of such a span, also where a packet that begins the next one waits: its view ends it at the marker
-//! ([`ShardView::settled`] says what is to come). The last packet before the hour is needed as well: rows of empty buckets begin behind it.
+//! ([`ShardView::settled`] says what is to come). For buckets, the last packet before the hour is needed as well: rows of empty ones begin behind it.
 //!
 //! What ends a span is a packet behind a silence as packets came; a view looks at them in order of time, and has that packet wait. One that comes late, for a place
 //! in the silence, is then of the flow before it, and there is no silence. So a span that is over is held until the next one is, and such a packet joins
@@ -187,14 +187,15 @@ struct Shard {
 }
 
 impl Shard {
-    /// The earliest begin of spans that have a say in what a product has not settled, or in what ends at a time or later.
-    fn needs(&self, until: i64, settled: i64) -> i64 {
+    /// The earliest packet that has a say in what a product has not settled, or in what ends at a time or later.
+    fn needs(&self, product: usize, until: i64, settled: i64) -> i64 {
         let reaches = until.min(settled.min(self.clock).saturating_sub(self.silence));
         let spans = self.rows.iter().map(|row| row.now);
         let firsts = spans.filter(|span| span.last >= reaches).map(|span| span.first);
         let behind = self.behind.range(hour(reaches)..).map(|(_, first)| *first);
         let first = firsts.chain(behind).min().map(|first| first.max(until.saturating_sub(LONGEST)));
-        let before = self.latest.range(..until).next_back().map(|(_, latest)| *latest);
+        let has_empty_rows = self.products[product].1(until).is_some();
+        let before = self.latest.range(..until).next_back().filter(|_| has_empty_rows).map(|(_, latest)| *latest);
         first.into_iter().chain(before).min().unwrap_or(until).min(until)
     }
 
@@ -307,7 +308,7 @@ impl ShardView for Shard {
             let settled = self.products[product].0.settled();
             let until = hour(settled.min(self.clock));
             if until > self.passed[product] {
-                let needs = self.late(product, self.needs(until, settled));
+                let needs = self.late(product, self.needs(product, until, settled));
                 (self.passed[product], self.needed[product]) = (until, needs);
                 told.push(News::Passed(Passed { product, until, needs, is_quiet }));
             }

@@ -523,7 +523,16 @@ fn what_was_needed_is_known_of_every_time_to_turn_back_to() {
     journal.fed("s", &fed(40)).unwrap();
     let last = journal.sequence("s").unwrap()[2].place();
     journal.forget("s", last).unwrap();
-    assert_eq!(needed(99), Timestamp::MIN, "no capture from before is left");
+    assert_eq!(needed(99), Timestamp(13), "a turn back to 40 may go there");
+    // What none goes back to is not kept for ever.
+    let day = |nth: i64| nth * LONGEST;
+    for nth in 1..=5 {
+        journal.commit("s", &step("flows", out(day(nth)), None), None).unwrap();
+    }
+    journal.fed("s", &fed(day(5) as u64 + 1)).unwrap();
+    let last = journal.sequence("s").unwrap().last().unwrap().place();
+    journal.forget("s", last).unwrap();
+    assert_eq!([3, 4, 5].map(|nth| needed(day(nth))), [Timestamp::MIN, Timestamp(day(4) - 7), Timestamp(day(5) - 7)]);
 }
 
 #[test]

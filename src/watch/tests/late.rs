@@ -321,3 +321,27 @@ fn hours_are_made_again_from_where_the_row_of_a_long_gap_begins() {
     // As many empty rows as buckets have one by one, and one more.
     assert_eq!([from(2 + limit), from(3 + limit)], [40, 2].map(|second| second * NS_PER_SECOND));
 }
+
+#[test]
+fn a_late_file_has_the_hour_in_which_what_is_left_begins() {
+    for product in ["groups", "flows:cic"] {
+        let minutes = |begins: i64| vec![udp(60 * begins), udp(60 * begins + 30)];
+        let traffic = captures(&[10, 80, 110, 150].map(minutes));
+        let expected = traffic.expected_of(&traffic.parts);
+        let (gone, late) = (&traffic.parts[0], &traffic.parts[1]);
+        let settings = || traffic.settings_for(&[product]);
+        let work = Work::start(settings());
+        work.tell(Order::Complete(traffic.arrivals(&without(&traffic.parts, late))));
+        work.finish(false);
+        fs::remove_file(gone).unwrap();
+        let work = Work::start(settings());
+        work.tell(Order::Complete(traffic.arrivals(&traffic.parts[2..])));
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(late))));
+        assert_eq!(work.finish(true).quarantined, 0, "{product}");
+        let of_product =
+            |path: &PathBuf| path.iter().next().is_some_and(|first| first.to_str() == Some(&product.replace(':', "-")));
+        let expected = expected.into_iter().filter(|(path, _)| of_product(path)).collect();
+        let made = traffic.made().into_iter().filter(|(path, _)| of_product(path)).collect();
+        compare(&made, &expected);
+    }
+}
