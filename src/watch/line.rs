@@ -28,7 +28,7 @@ use super::hours::{Hourly, end};
 use super::journal::{Journal, State};
 use super::outlet::Outlet;
 use super::output::Output;
-use super::pipeline::Permits;
+use super::permits::Permits;
 use super::products::Making;
 use super::punctual::Late;
 use super::spans::{self, LONGEST, News, Passed, Spans};

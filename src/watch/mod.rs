@@ -64,6 +64,7 @@ mod lying;
 mod made_with;
 mod outlet;
 mod output;
+mod permits;
 mod pipeline;
 mod products;
 mod punctual;

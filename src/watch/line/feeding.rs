@@ -22,7 +22,7 @@ use crate::watch::hours::Hourly;
 use crate::watch::journal::{Became, Entry, Journal};
 use crate::watch::outlet::Outlet;
 use crate::watch::output::Output;
-use crate::watch::pipeline::Permit;
+use crate::watch::permits::Permit;
 use crate::watch::punctual::Late;
 use crate::watch::spans::{HOUR, hour};
 use crate::watch::wild::Seen;

@@ -193,7 +193,7 @@ mod tests {
     use crate::watch::line::{Control, Ended, Line};
     use crate::watch::outlet::Outlet;
     use crate::watch::output::Output;
-    use crate::watch::pipeline::Permits;
+    use crate::watch::permits::Permits;
     use crate::watch::wild::Seen;
     use crate::watch::{Product, Settings};
 

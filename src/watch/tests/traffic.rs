@@ -28,7 +28,7 @@ use crate::views::flows::{FlowCounts, FlowJob, FlowRecord, Settings as FlowSetti
 use crate::watch::arrivals::Arrival;
 use crate::watch::health::Health;
 use crate::watch::line::{Control, Ended, Line, Order};
-use crate::watch::pipeline::Permits;
+use crate::watch::permits::Permits;
 use crate::watch::spans::hour;
 use crate::watch::{Identity, Product, Settings};
 
