@@ -67,13 +67,19 @@ pub struct Hindsight {
     pub records: i64,
     /// A 5-tuple that has been silent for longer is as one that was never seen.
     pub flows: i64,
+    /// A packet may need one of another 5-tuple from so long before it: fragments of a datagram have the ports of the first alone.
+    pub others: i64,
 }
 
 impl Hindsight {
     /// That of two views.
     #[must_use]
     pub fn max(self, other: Hindsight) -> Hindsight {
-        Hindsight { records: self.records.max(other.records), flows: self.flows.max(other.flows) }
+        Hindsight {
+            records: self.records.max(other.records),
+            flows: self.flows.max(other.flows),
+            others: self.others.max(other.others),
+        }
     }
 }
 

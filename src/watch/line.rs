@@ -21,7 +21,6 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 pub(super) use self::control::Control;
 use self::feeding::{LineFeed, Passing};
 use self::waiting::{Coming, Waiting};
-use super::Settings;
 use super::arrivals::Arrival;
 use super::health::Health;
 use super::hours::{Hourly, end};
@@ -31,8 +30,9 @@ use super::output::Output;
 use super::permits::Permits;
 use super::products::Making;
 use super::punctual::Late;
-use super::spans::{self, LONGEST, News, Passed, Spans};
+use super::spans::{LONGEST, Needs, News, Passed, Spans};
 use super::wild::{Seen, tame};
+use super::{Product, Settings};
 use crate::engine::Engine;
 use crate::engine::view::{Hindsight, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -208,18 +208,19 @@ impl Line {
         }
         let hours: Vec<_> = makings.iter().map(Making::hours).collect();
         let late = Arc::new(Late::default());
-        let mut passing = Vec::new();
+        let (mut passing, mut others) = (Vec::new(), Vec::new());
         let mut hindsight = Hindsight::default();
         for making in &mut makings {
             let of_view = making.view(&settings.config, &self.sensor, &late)?.hindsight();
             hindsight = hindsight.max(of_view);
             passing.push(Passing { hours: making.hours(), waits: of_view.records });
+            others.push(of_view.others);
         }
-        let products = settings
-            .by_hour()
-            .cloned()
-            .map(|product| -> spans::Late { Box::new(move |first| product.late_since(first)) });
-        let products = hours.iter().map(Hourly::standing).zip(products).collect();
+        let needs = |((hours, product), others): ((&Hourly, &Product), i64)| {
+            let product = product.clone();
+            Needs { standing: hours.standing(), late: Box::new(move |first| product.late_since(first)), others }
+        };
+        let products = hours.iter().zip(settings.by_hour()).zip(others).map(needs).collect();
         let of_product = hours.clone();
         let (health, sensor) = (Arc::clone(&self.health), Arc::clone(&self.sensor));
         let clock = Rc::new(Cell::new(Timestamp::MIN));

@@ -19,6 +19,7 @@ use self::told::Decided;
 #[cfg(feature = "tables")]
 pub(super) use self::told::of_hour;
 use crate::config::Config;
+use crate::engine::view::Hindsight;
 use crate::error::Result;
 use crate::filter::Filter;
 use crate::sink::buckets::{BucketSink, BucketWriter, Form as BucketForm};
@@ -196,12 +197,15 @@ impl Product {
     }
 
     /// The earliest time of records that a file which begins at a time may change, nanoseconds. As far as its packets may be before the first, a flow
-    /// that had ended may go on with one, its bucket has begun, and the long gap that it comes into may be one row. `gap` is from the last packet
+    /// that had ended may go on with one, or have a fragment of it, its bucket has begun, and the long gap that it comes into may be one row. `gap` is from the last packet
     /// before a time to the first behind it.
     pub(super) fn changes(&self, first: i64, gap: impl Fn(i64) -> [i64; 2], config: &Config) -> i64 {
         let earliest = first.saturating_sub(REACH);
         match (&self.kind, self.flow_settings(config)) {
-            (_, Some(settings)) => earliest.saturating_sub(settings.hindsight().records),
+            (_, Some(settings)) => {
+                let Hindsight { records, others, .. } = settings.hindsight();
+                earliest.saturating_sub(records.max(others))
+            }
             (Kind::Buckets { width, .. }, None) => {
                 let long = self.long_gap(config).unwrap_or(i64::MAX);
                 let begins = [earliest, first].map(|time| match gap(time) {

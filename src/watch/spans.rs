@@ -4,7 +4,8 @@
 //! no say in it: how its flows begin and end, and which of them bucket rows call new, follows from the packets of the span. So the records of an hour
 //! can be made from all packets since the earliest span began that reaches into that hour, or to what a view may still remember at the clock. A flow
 //! that has not left is of such a span, also where a packet that begins the next one waits: its view ends it at the marker
-//! ([`ShardView::settled`] says what is to come). For buckets, the last packet before the hour is needed as well: rows of empty ones begin behind it.
+//! ([`ShardView::settled`] says what is to come). Where packets need others of another 5-tuple ([`Hindsight::others`]), these are needed as well, so long
+//! before all the rest. For buckets, the last packet before the hour is needed as well: rows of empty ones begin behind it.
 //!
 //! What ends a span is a packet behind a silence as packets came; a view looks at them in order of time, and has that packet wait. One that comes late, for a place
 //! in the silence, is then of the flow before it, and there is no silence. So a span that is over is held until the next one is, and such a packet joins
@@ -27,6 +28,8 @@ use std::sync::Arc;
 use super::standing::Standing;
 use super::wild::DAY;
 use crate::engine::ledger::Intake;
+#[cfg(doc)]
+use crate::engine::view::Hindsight;
 use crate::engine::view::{Batch, Mark, Part, ShardView, View};
 use crate::error::Result;
 use crate::table::FlowTable;
@@ -70,9 +73,17 @@ pub(super) enum News {
 /// From when on packets of a file that begins at a time may come for records that have left; nothing where none do, nanoseconds.
 pub(super) type Late = Box<dyn Fn(i64) -> Option<i64> + Send + Sync>;
 
+/// What says of a product which packets it needs.
+pub(super) struct Needs {
+    pub(super) standing: Arc<Standing>,
+    pub(super) late: Late,
+    /// See [`Hindsight::others`].
+    pub(super) others: i64,
+}
+
 /// See the module.
 pub(super) struct Spans {
-    products: Arc<[(Arc<Standing>, Late)]>,
+    products: Arc<[Needs]>,
     silence: i64,
     hears: Hears,
 }
@@ -80,7 +91,7 @@ pub(super) struct Spans {
 impl Spans {
     /// Tells when one of `products` is behind the end of an hour. A span ends with a silence longer than `silence`, nanoseconds; where that is nothing,
     /// no view looks back: nobody is told of the clock, and files in any order make the same.
-    pub(super) fn new(products: Vec<(Arc<Standing>, Late)>, silence: i64, hears: Hears) -> Spans {
+    pub(super) fn new(products: Vec<Needs>, silence: i64, hears: Hears) -> Spans {
         Spans { products: products.into(), silence, hears }
     }
 }
@@ -156,7 +167,7 @@ impl Row {
 }
 
 struct Shard {
-    products: Arc<[(Arc<Standing>, Late)]>,
+    products: Arc<[Needs]>,
     silence: i64,
     /// By flow.
     rows: Vec<Row>,
@@ -193,23 +204,25 @@ impl Shard {
         let spans = self.rows.iter().map(|row| row.now);
         let firsts = spans.filter(|span| span.last >= reaches).map(|span| span.first);
         let behind = self.behind.range(hour(reaches)..).map(|(_, first)| *first);
-        let first = firsts.chain(behind).min().map(|first| first.max(until.saturating_sub(LONGEST)));
-        let has_empty_rows = self.products[product].1(until).is_some();
+        let Needs { others, late, .. } = &self.products[product];
+        let first = firsts.chain(behind).fold(until, i64::min);
+        let first = first.saturating_sub(*others).max(until.saturating_sub(LONGEST));
+        let has_empty_rows = late(until).is_some();
         let before = self.latest.range(..until).next_back().filter(|_| has_empty_rows).map(|(_, latest)| *latest);
-        first.into_iter().chain(before).min().unwrap_or(until).min(until)
+        before.map_or(first, |before| before.min(first))
     }
 
     /// The earliest packet that is needed where those since a time are, so that packets are late for a product as they were.
     fn late(&self, product: usize, needs: i64) -> i64 {
         let Some(file) = self.files.iter().find(|file| file.packets.last >= needs) else { return needs };
-        let Some(since) = self.products[product].1(file.begins) else { return needs };
+        let Some(since) = (self.products[product].late)(file.begins) else { return needs };
         let ends = self.files.iter().flat_map(|file| [file.packets.first, file.packets.last]);
         needs.min(ends.filter(|end| (NONE.last + 1..since).contains(end)).max().unwrap_or(since))
     }
 
     /// What was last seen before this has no say in what is still to come.
     fn open(&self) -> i64 {
-        let settled = self.products.iter().map(|(standing, _)| standing.settled());
+        let settled = self.products.iter().map(|product| product.standing.settled());
         settled.fold(self.clock, i64::min).saturating_sub(self.silence)
     }
 
@@ -305,7 +318,7 @@ impl ShardView for Shard {
         let is_quiet = std::mem::take(&mut self.is_quiet);
         let mut told = Vec::new();
         for product in 0..self.products.len() {
-            let settled = self.products[product].0.settled();
+            let settled = self.products[product].standing.settled();
             let until = hour(settled.min(self.clock));
             if until > self.passed[product] {
                 let needs = self.late(product, self.needs(product, until, settled));

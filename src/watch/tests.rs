@@ -5,6 +5,7 @@ mod closing;
 mod disorder;
 mod endless;
 mod ends;
+mod fragments;
 mod late;
 mod names;
 mod replaced;

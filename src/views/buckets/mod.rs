@@ -178,7 +178,7 @@ impl View for Buckets<'_> {
     }
 
     fn hindsight(&self) -> Hindsight {
-        Hindsight { records: self.settings.widths.iter().copied().max().unwrap_or(0), flows: known::LONGEST }
+        Hindsight { records: self.settings.widths.iter().copied().max().unwrap_or(0), flows: known::LONGEST, others: 0 }
     }
 
     fn shard(&self) -> Box<dyn ShardView> {

@@ -218,13 +218,8 @@ impl LineFeed<'_> {
             return self.unreadable(&path, &identity, error);
         }
         self.journal.unfed(place)?;
-        let arrival = Arrival { sensor: self.line.sensor.to_string(), path: path.clone(), identity };
-        self.failed(arrival, &error)?;
-        match self.waiting.failing.get(&path) {
-            Some((_, tries, _)) => self.waiting.broke.insert(path, *tries),
-            None => self.waiting.broke.remove(&path),
-        };
-        Ok(())
+        let arrival = Arrival { sensor: self.line.sensor.to_string(), path, identity };
+        self.failed_within(arrival, &error)
     }
 
     /// A file that hours to come need cannot be read: an error, by which the line begins again, as often as it is tried; then it is passed over.

@@ -114,7 +114,7 @@ impl LineFeed<'_> {
         };
         self.over();
         match made {
-            Err(error) => self.failed(arrival, &error),
+            Err(error) => self.failed_within(arrival, &error),
             // What it has become comes by itself, and its records take the place of these.
             Ok(_) if !self.is_still(&arrival)? => Ok(()),
             Ok(Made { report, files: made }) => {
@@ -139,7 +139,7 @@ impl LineFeed<'_> {
     }
 
     /// A capture gets no records as long as it has its name.
-    fn refuse(&mut self, arrival: &Arrival, reason: &str) -> Result<()> {
+    pub(super) fn refuse(&mut self, arrival: &Arrival, reason: &str) -> Result<()> {
         let Arrival { sensor, path, identity } = arrival;
         let is_all = self.line.settings.by_hour().next().is_none();
         self.journal.refuse(sensor, path, identity, reason, is_all)?;

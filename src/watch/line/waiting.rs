@@ -313,6 +313,12 @@ impl LineFeed<'_> {
         // The path stands beside it.
         let said = error.to_string();
         let reason = said.strip_prefix(&format!("{}: ", path.display())).unwrap_or(&said);
+        self.waiting.failing.remove(&path);
+        self.waiting.own.remove(&path);
+        if self.known(&arrival)?.is_some() {
+            // Hours know it, and may need it where it is.
+            return self.refuse(&arrival, &format!("its records are not made: {reason}"));
+        }
         if let Err(error) = quarantine(line, self.output, self.journal, &arrival, reason) {
             // Others are read meanwhile.
             let delay = self.settings.retry_delay;
@@ -322,8 +328,20 @@ impl LineFeed<'_> {
             self.waiting.failing.insert(path, (arrival, tries - 1, Instant::now() + delay));
             return Ok(());
         }
-        self.waiting.failing.remove(&path);
+        self.waiting.files.retain(|(_, waits), coming| *waits != path || coming.arrival.identity != arrival.identity);
+        line.health.queue(&line.sensor, self.waiting.count());
         self.ended.quarantined += 1;
+        Ok(())
+    }
+
+    /// The same of one whose begin can be read: how often it was tried is known when that is read again.
+    pub(super) fn failed_within(&mut self, arrival: Arrival, error: &Error) -> Result<()> {
+        let path = arrival.path.clone();
+        self.failed(arrival, error)?;
+        match self.waiting.failing.get(&path) {
+            Some((_, tries, _)) => self.waiting.broke.insert(path, *tries),
+            None => self.waiting.broke.remove(&path),
+        };
         Ok(())
     }
 
