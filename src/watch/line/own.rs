@@ -141,6 +141,7 @@ impl LineFeed<'_> {
     /// A capture gets no records as long as it has its name.
     pub(super) fn refuse(&mut self, arrival: &Arrival, reason: &str) -> Result<()> {
         let Arrival { sensor, path, identity } = arrival;
+        self.waiting.broke.remove(path);
         let is_all = self.line.settings.by_hour().next().is_none();
         self.journal.refuse(sensor, path, identity, reason, is_all)?;
         self.has_none(format!("{}: {reason}", path.display()));
@@ -158,8 +159,12 @@ impl LineFeed<'_> {
     fn is_still(&mut self, arrival: &Arrival) -> Result<bool> {
         let path = &arrival.path;
         match Identity::of(path) {
-            Ok(identity) => return Ok(identity == arrival.identity),
-            Err(error) if path.is_file() => self.failed(arrival.clone(), &Error::io("read", path, error))?,
+            Ok(identity) if identity == arrival.identity => return Ok(true),
+            Ok(_) => {}
+            Err(error) if path.is_file() => {
+                self.failed_within(arrival.clone(), &Error::io("read", path, error))?;
+                return Ok(false);
+            }
             // It was over its age, and has them.
             Err(_) if self.journal.was_removed(&arrival.identity)? => {}
             Err(error) => {
@@ -167,6 +172,7 @@ impl LineFeed<'_> {
                 self.has_none(format!("{}: its records are not made: {error}", path.display()));
             }
         }
+        self.waiting.broke.remove(path);
         Ok(false)
     }
 

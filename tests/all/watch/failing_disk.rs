@@ -299,6 +299,31 @@ fn a_capture_that_breaks_off_each_time_is_put_aside_and_the_others_are_read() {
 }
 
 #[test]
+fn a_capture_that_breaks_off_in_its_middle_each_time_is_put_aside_where_it_has_records_alone() {
+    if !can_trace() {
+        return;
+    }
+    let mut site = long();
+    site.parts.truncate(1);
+    // With hours beside it would be read for these, too.
+    for products in [vec!["groups/capture"], vec!["flows", "groups/capture"]] {
+        site.products = products;
+        site.arrive(&site.parts[0], true);
+        let capture = site.path("in/gate").join(site.parts[0].file_name().unwrap());
+        let output = format!("out{}", site.products.len());
+        // Each try comes to its begin, and not to its end.
+        let fails = read_fails(&capture, &format!("{MIDDLE}+{MIDDLE}"));
+        let (ran, trace) = traced_with(&site, &output, &["--tries", "3"], &fails);
+        assert!(trace.iter().filter(|line| line.contains("(INJECTED)")).count() >= 3, "{} {trace:?}", ran.said);
+        assert_eq!(ran.code, Some(3), "{}", ran.said);
+        assert!(ran.said.contains("tries=2") && ran.said.contains(" 1 file put aside"), "{}", ran.said);
+        let status = site.status(&output).unwrap();
+        assert_eq!(status["sensors"][0]["quarantined"], 1, "{status}");
+        assert!(!capture.exists() && !ran.said.contains("is gone"), "{}", ran.said);
+    }
+}
+
+#[test]
 fn a_capture_that_hours_to_come_need_is_read_again_and_else_missed() {
     if !can_trace() {
         return;
