@@ -13,7 +13,7 @@ An hour of sensors is a function call, :func:`run_hour`, that hands records to a
 
 from ._core import version as __version__
 from .config import PipelineConfig
-from .errors import ConfigError, DamageWarning, EngineError, Error, InputError, OptionError
+from .errors import ConfigError, DamageWarning, EngineError, Error, InputError, MissingLibraryError, OptionError
 from .hour import run_hour
 from .options import BucketOptions, FlowOptions, GroupOptions
 from .ports import EventSinkPort, SegmentSourcePort
@@ -36,6 +36,7 @@ __all__ = [
     "GroupRecord",
     "GroupsTable",
     "InputError",
+    "MissingLibraryError",
     "OptionError",
     "PacketRecord",
     "PipelineConfig",

@@ -62,6 +62,17 @@ class InputError(Error):
     """None of the inputs can be read: it is not there, or is no capture."""
 
 
+class MissingLibraryError(Error, ImportError):
+    """A library is not installed that what was asked for needs; the text has the command that installs it.
+
+    ``name`` is the module that was not found, as :class:`ImportError` has it.
+    """
+
+    def __init__(self, message: str, *, name: str | None = None) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 class EngineError(Error):
     """The engine stopped early."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack
 
 from . import _core
 from .errors import Error
+from .needs import need
 from .options import BucketOptions, FlowOptions, GroupOptions, Path, path, prepared, takes
 from .progress import Report, reporter
 
@@ -113,28 +114,30 @@ class Table:
 
     def to_arrow(self) -> pyarrow.Table:
         """All rows as a table of pyarrow."""
-        import pyarrow
-
-        return self._taken(pyarrow.table)
+        return self._arrow("to_arrow", "arrow")
 
     def to_pandas(self, **options: Any) -> pandas.DataFrame:
         """All rows as a frame of pandas; ``options`` are those of ``pyarrow.Table.to_pandas``."""
-        frame: pandas.DataFrame = self.to_arrow().to_pandas(**options)
+        # Before the captures are read, as pyarrow would say it behind them.
+        need("pandas", "to_pandas", "pandas")
+        frame: pandas.DataFrame = self._arrow("to_pandas", "pandas").to_pandas(**options)
         return frame
 
     def to_polars(self) -> polars.DataFrame:
         """All rows as a frame of Polars."""
-        import polars
-
-        return self._taken(polars.DataFrame)
+        frame: polars.DataFrame = self._taken(need("polars", "to_polars", "polars").DataFrame)
+        return frame
 
     def batches(self) -> Iterator[pyarrow.RecordBatch]:
         """Rows as record batches of pyarrow, as they come."""
-        import pyarrow
-
-        reader = self._taken(pyarrow.RecordBatchReader.from_stream)
+        reader = self._taken(need("pyarrow", "batches", "arrow").RecordBatchReader.from_stream)
         while (batch := self._told(lambda: next(reader, None))) is not None:
             yield batch
+
+    def _arrow(self, what: str, extra: str) -> pyarrow.Table:
+        """All rows, for ``what``, which an extra of the package is for."""
+        table: pyarrow.Table = self._taken(need("pyarrow", what, extra).table)
+        return table
 
     def _taken(self, take: Callable[[Any], _T]) -> _T:
         return self._told(lambda: take(_Stream(self._query.stream(reporter(self._progress), alone=False))))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -276,6 +277,50 @@ def test_threads_that_share_rows_lose_none(tmp_path: Path) -> None:
     for taker in takers:
         taker.join()
     assert len(seen) == len(set(seen)) == 50_000
+
+
+WITHOUT = """
+import sys
+for library in ("pyarrow", "pandas", "polars"):
+    sys.modules[library] = None
+import pcap_compactor
+table = pcap_compactor.flows_table(sys.argv[1])
+for take in (table.to_arrow, table.to_pandas, table.to_polars, lambda: next(table.batches())):
+    try:
+        take()
+    except pcap_compactor.MissingLibraryError as error:
+        assert isinstance(error, ImportError) and table.metrics is None
+        print(error.name, error)
+print(len(list(table)))
+"""
+
+
+def test_a_library_that_is_not_installed_is_told_with_the_extra_that_has_it(day: Path) -> None:
+    takes = [("to_arrow", "pyarrow", "arrow"), ("to_pandas", "pandas", "pandas"), ("to_polars", "polars", "polars"), ("batches", "pyarrow", "arrow")]
+    told = [f"{library} {take} needs {library}, which is not installed: pip install 'pcap-compactor[{extra}]'" for take, library, extra in takes]
+    run = subprocess.run([sys.executable, "-c", WITHOUT, day], capture_output=True, text=True, check=True)
+    assert run.stdout.splitlines() == [*told, "320"]
+
+
+def test_a_missing_library_is_told_before_captures_are_read(day: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "pandas", None)
+        table = flows_table(day)
+        with pytest.raises(pcap_compactor.MissingLibraryError) as told:
+            table.to_pandas()
+    assert told.value.name == "pandas" and table.metrics is None
+    again = pickle.loads(pickle.dumps(told.value))
+    assert (again.name, str(again), again.metrics) == ("pandas", str(told.value), None)
+
+
+def test_a_library_that_cannot_be_imported_says_why_itself(day: Path, tmp_path: Path) -> None:
+    (tmp_path / "polars.py").write_text("import a_library_that_it_needs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(tmp_path)
+        patch.delitem(sys.modules, "polars")
+        with pytest.raises(ModuleNotFoundError, match="a_library_that_it_needs") as told:
+            flows_table(day).to_polars()
+    assert not isinstance(told.value, pcap_compactor.Error)
 
 
 def test_other_threads_run_while_the_engine_works(tmp_path: Path) -> None:

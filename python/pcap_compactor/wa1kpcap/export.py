@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
+from ..needs import need
 from . import text
 from .alike import different, first_alike
 from .collector import uncollected
 from .figures import BLOCKS, ENGINE
 from .flow import BASE, SPOKEN, Flow
-from .needs import need
 from .part import MORE, Part, Pass
 from .registry import registered
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .needs import need
+from ..needs import need
 
 if TYPE_CHECKING:
     import numpy.typing
@@ -31,7 +31,7 @@ BLOCKS = {
 
 def shape(values: numpy.typing.NDArray[Any]) -> dict[str, float]:
     """Skewness, excess kurtosis and coefficient of variation; 0 without values."""
-    numpy = need("numpy", "a flow's skewness, kurtosis and coefficient of variation")
+    numpy = need("numpy", "flow.stats")
     if len(values) == 0:
         return dict.fromkeys(SHAPE, 0.0)
     magnitudes = numpy.abs(values).astype(float)
@@ -48,7 +48,7 @@ def shape(values: numpy.typing.NDArray[Any]) -> dict[str, float]:
 
 def figures(values: numpy.typing.NDArray[Any]) -> dict[str, float]:
     """All of one or more values."""
-    numpy = need("numpy", "a flow's statistics")
+    numpy = need("numpy", "flow.stats")
     magnitudes = numpy.abs(values)
     least, most = float(magnitudes.min()), float(magnitudes.max())
     var = float(magnitudes.var()) if least != most else 0.0

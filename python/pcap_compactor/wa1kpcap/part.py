@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
+from ..needs import need
 from ..options import FlowOptions, Path, prepared
 from ..progress import Report, reporter
 from ..tables import Table
-from .needs import need
 
 if TYPE_CHECKING:
     import numpy
@@ -66,7 +66,7 @@ class Part:
         try:
             starts, values = self._sequences[name]
         except KeyError:
-            need("numpy", "a flow's sequences")
+            need("numpy", "flow.features")
             column: Any = self.batch.column(name)
             starts, values = column.offsets.to_pylist(), column.values.to_numpy()
             self._sequences[name] = starts, values

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from .needs import need
+from ..needs import need
 
 if TYPE_CHECKING:
     import pyarrow
