@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime
 import gc
+import inspect
 import os
 import pickle
+import re
 import subprocess
 import sys
 import threading
@@ -85,6 +87,24 @@ def test_options_are_those_of_the_command_line(day: Path) -> None:
     assert len(list(flows_table(day, udp_timeout=datetime.timedelta(seconds=0.5)))) == 320
     assert {row["source_file"] for row in flows_table(day.parent, source_file=True)} == {"day.pcap"}
     assert len(flows_table(day, dialect="nf-v3").columns) > 50
+
+
+@pytest.mark.parametrize("table", [groups_table, scans_table, flows_table, buckets_table])
+def test_signatures_show_what_leaving_out_an_option_comes_to(day: Path, table: Callable[..., pcap_compactor.Table]) -> None:
+    options = [it for it in inspect.signature(table).parameters.values() if it.kind is inspect.Parameter.KEYWORD_ONLY]
+    shown = {it.name: it.default for it in options if it.default is not None}
+    assert len(shown) >= 11
+    # The metadata tells the settings, so one that is another shows even where no row does.
+    given, left_out = table(day, **shown).to_arrow(), table(day).to_arrow()
+    assert given.schema.equals(left_out.schema, check_metadata=True) and given.equals(left_out)
+
+
+@pytest.mark.parametrize("table", [groups_table, scans_table, flows_table, buckets_table])
+def test_help_says_a_word_on_each_option(table: Callable[..., pcap_compactor.Table]) -> None:
+    text = (inspect.getdoc(table) or "").partition("\nOptions:\n")[2]
+    told = re.findall(r"^    (\w+): \w", text, re.MULTILINE)
+    options = [it.name for it in inspect.signature(table).parameters.values() if it.kind is inspect.Parameter.KEYWORD_ONLY]
+    assert told == options
 
 
 def test_no_sensor_is_not_every_sensor(sensors: Path) -> None:
