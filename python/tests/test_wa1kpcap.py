@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import gc
 import io
 import json
+import operator
+import pickle
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -170,6 +174,33 @@ def test_statistics_follow_their_formulas(mixed: Path) -> None:
     assert (web.pkt_up_count, web.pkt_down_sum, web.app_max) == (5, 200, 49)
     assert dns.iat_mean == dns.iat_skew == 0.0 and "iats" not in dns.stats, "there is none"
     assert web.stats["packet_count"] == 8 and web.stats["up_down_pkt_ratio"] == 5 / 3 and web.stats["duration"] == 0.08
+
+
+def test_statistics_cannot_be_written_to(mixed: Path) -> None:
+    for flow in (one(mixed, bpf_filter="port 80"), one(mixed, bpf_filter="port 80", compute_statistics=False)):
+        stats, before = flow.stats, json.dumps(flow.stats)
+        changes: list[Callable[[Any], object]] = [
+            lambda it: it.update(mean=-1.0),
+            lambda it: it.setdefault("mine", 1),
+            lambda it: it.pop("mean"),
+            lambda it: it.popitem(),
+            lambda it: it.clear(),
+            lambda it: operator.setitem(it, "mean", -1.0),
+            lambda it: operator.delitem(it, "count"),
+            lambda it: it.__ior__({"mean": -1.0}),
+        ]
+        for written in (stats, stats["packet_lengths"], flow.features.statistics["iats"], flow.features.compute_statistics()):
+            for change in changes:
+                with pytest.raises(TypeError, match="cannot be written to"):
+                    change(written)
+        assert json.dumps(flow.stats) == before and flow.stats is stats, "nothing is worked out twice"
+        # Copies are whose they are.
+        for copied in (stats.copy(), dict(stats), stats | {}, flow.features.to_dict()["statistics"], to_dict([flow])[0]["features"]["statistics"]):
+            copied["packet_count"] = 0
+        flow.features.to_dict()["statistics"]["packet_lengths"]["mean"] = -1.0
+        assert json.dumps(flow.stats) == before
+        for again in (pickle.loads(pickle.dumps(stats)), copy.deepcopy(stats)):
+            assert again == stats and type(again["iats"]) is type(stats)
 
 
 # Options

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .figures import BLOCKS, ENGINE, figures, shape
 from .part import Part
+from .statistics import Statistics
 
 if TYPE_CHECKING:
     import numpy
@@ -31,7 +32,7 @@ class FlowFeatures:
     def __init__(self, part: Part, row: int) -> None:
         self._part = part
         self._row = row
-        self._statistics: dict[str, Any] | None = None
+        self._statistics: Statistics | None = None
 
     def _sequence(self, name: str) -> Any:
         return self._part.sequence(f"feature.{name}", self._row)
@@ -86,13 +87,13 @@ class FlowFeatures:
         return {name: self._sequence(name) for name in SEQUENCES}
 
     @property
-    def statistics(self) -> dict[str, Any]:
-        """Statistics of each sequence that has values, a dictionary each, and ``packet_count``, ``total_bytes``, ``duration`` (s),
+    def statistics(self) -> Statistics:
+        """Statistics of each sequence that has values, a dictionary each that cannot be written to, and ``packet_count``, ``total_bytes``, ``duration`` (s),
         ``up_down_pkt_ratio`` and ``up_down_byte_ratio``; see :mod:`pcap_compactor.wa1kpcap.figures` for the formulas."""
         if self._statistics is None:
             blocks = {block: self._block(block) for block in BLOCKS}
             whole = {name: self._part.cell(f"feature.{name}", self._row) for name in WHOLE}
-            self._statistics = {**{block: found for block, found in blocks.items() if found is not None}, **whole}
+            self._statistics = Statistics({block: Statistics(found) for block, found in blocks.items() if found is not None} | whole)
         return self._statistics
 
     def _block(self, block: str) -> dict[str, float] | None:
@@ -105,13 +106,14 @@ class FlowFeatures:
             found = figures(values)
         return found | shape(values)
 
-    def compute_statistics(self) -> dict[str, Any]:
+    def compute_statistics(self) -> Statistics:
         """:attr:`statistics`, by the original's name."""
         return self.statistics
 
     def to_dict(self) -> dict[str, Any]:
-        """Sequences as lists, and ``statistics``."""
-        return {**{name: values.tolist() for name, values in self.sequences().items()}, "statistics": self.statistics}
+        """Sequences as lists, and ``statistics``, all of which may be written to."""
+        statistics = {name: dict(value) if isinstance(value, dict) else value for name, value in self.statistics.items()}
+        return {**{name: values.tolist() for name, values in self.sequences().items()}, "statistics": statistics}
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name}[{len(values)}]" for name, values in self.sequences().items() if len(values))

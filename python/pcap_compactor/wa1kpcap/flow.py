@@ -12,6 +12,7 @@ from .features import FlowFeatures
 from .packet import NotKept, ParsedPacket, packets
 from .part import Part
 from .registry import Processor, checked, computed
+from .statistics import Statistics
 
 if TYPE_CHECKING:
     import numpy.typing
@@ -198,8 +199,8 @@ class Flow:
         return FlowFeatures(self._part, self._row)
 
     @property
-    def stats(self) -> dict[str, Any]:
-        """Statistics of each sequence, and figures of the flow; see :attr:`FlowFeatures.statistics`."""
+    def stats(self) -> Statistics:
+        """Statistics of each sequence, and figures of the flow, which cannot be written to; see :attr:`FlowFeatures.statistics`."""
         return self.features.statistics
 
     @cached_property
