@@ -13,6 +13,7 @@ mod products;
 mod query;
 mod reading;
 mod rows;
+mod teller;
 
 /// What the engine and Arrow allocate; Python's objects are Python's. Whatever leaves takes with it what frees it, which is here.
 #[global_allocator]

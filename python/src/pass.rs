@@ -1,7 +1,7 @@
 //! One pass over the captures: the engine in a thread of its own, and its batches as they come.
 //!
 //! The engine never asks for the interpreter, so it cannot wait for one who waits for it. Whoever takes batches looks after signals and
-//! progress meanwhile, but only in the thread in which the pass was made: another one may hold up a third that waits for it.
+//! progress meanwhile, in a thread that came from Python; another one may hold up a third that waits for it, and has a [`Teller`].
 
 use std::process;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +19,7 @@ use pyo3::prelude::*;
 use crate::errors::{EngineError, Problem, raised, with_ledger};
 use crate::product::{Done, Outlet, Product};
 use crate::reading::Found;
+use crate::teller::Teller;
 
 /// Batches that wait; with the one that grows and the one that is looked at, what a pass holds.
 const WAITING: usize = 2;
@@ -57,11 +58,13 @@ impl Shared {
 /// A pass that begins when its first batch is asked for.
 pub(crate) struct Pass {
     shared: Arc<Shared>,
+    /// The thread that is known to have come from Python last.
     home: ThreadId,
+    teller: Teller,
     /// The process that it was made in, the only one in which its engine runs.
     process: u32,
     /// Told how far the pass is: bytes, of how many, packets, and whether that is the end.
-    report: Option<Py<PyAny>>,
+    report: Option<Arc<Py<PyAny>>>,
     state: State,
 }
 
@@ -93,7 +96,13 @@ impl Pass {
     }
 
     fn at(state: State, shared: Arc<Shared>, report: Option<Py<PyAny>>) -> Pass {
-        Pass { shared, home: thread::current().id(), process: process::id(), report, state }
+        let (home, teller) = (thread::current().id(), Teller::default());
+        Pass { shared, home, teller, process: process::id(), report: report.map(Arc::new), state }
+    }
+
+    /// Notes that this thread came from Python: nobody holds the interpreter and waits for it.
+    pub(crate) fn come_from_python(&mut self) {
+        self.home = thread::current().id();
     }
 
     /// The next batch. The thread need not be attached to the interpreter, and had better not be.
@@ -153,8 +162,12 @@ impl Pass {
             let batch = running.batches.recv_timeout(LOOK.saturating_sub(running.looked.elapsed()));
             if running.looked.elapsed() >= LOOK {
                 running.looked = Instant::now();
+                let far = running.far(false);
                 if thread::current().id() == self.home {
-                    look_after(running, self.report.as_ref(), false)?;
+                    // While the interpreter collects garbage or ends there is nobody to ask.
+                    Python::try_attach(|py| look_after(py, far, self.report.as_deref())).unwrap_or(Ok(()))?;
+                } else if let Some(report) = self.report.clone() {
+                    self.teller.tell(move |py| look_after(py, far, Some(&report)))?;
                 }
             }
             match batch {
@@ -174,10 +187,9 @@ impl Pass {
     }
 
     /// The engine is at its end.
-    fn end(&self, mut running: Running) -> PyResult<Option<RecordBatch>> {
-        if thread::current().id() == self.home {
-            look_after(&running, self.report.as_ref(), true)?;
-        }
+    fn end(&mut self, mut running: Running) -> PyResult<Option<RecordBatch>> {
+        let (far, report) = (running.far(true), self.report.clone());
+        self.tell(move |py| look_after(py, far, report.as_deref()))?;
         let mut problems = std::mem::take(&mut running.problems);
         let ran = running.thread.join().unwrap_or_else(|_| Err(Error::sink("the engine failed; please report this")));
         let mut done = ran.map_err(of_engine)?;
@@ -191,10 +203,19 @@ impl Pass {
                 None => EngineError::new_err("none of the inputs is a capture that can be read"),
             }));
         }
-        if thread::current().id() == self.home && !done.problems.is_empty() {
-            Python::attach(|py| warn(py, &done.problems))?;
+        if !done.problems.is_empty() {
+            self.tell(move |py| warn(py, &done.problems))?;
         }
         Ok(None)
+    }
+
+    /// Tells Python something at the end of a pass.
+    fn tell(&mut self, what: impl FnOnce(Python<'_>) -> PyResult<()> + Send + 'static) -> PyResult<()> {
+        if thread::current().id() == self.home {
+            Python::try_attach(what).unwrap_or(Ok(()))
+        } else {
+            self.teller.tell_last(what)
+        }
     }
 }
 
@@ -204,7 +225,14 @@ impl Drop for Pass {
     }
 }
 
+/// How far a pass is: bytes, of how many, packets, and whether that is the end.
+type Far = (u64, u64, u64, bool);
+
 impl Running {
+    fn far(&self, is_end: bool) -> Far {
+        (self.progress.bytes(), self.bytes, self.progress.packets(), is_end)
+    }
+
     /// What had been read when it stopped. One that waits for a pipe may take long, and is not waited for.
     fn ended(self) -> Tally {
         drop(self.batches);
@@ -227,14 +255,9 @@ impl Running {
 }
 
 /// Lets a signal end the pass, and tells how far it is.
-fn look_after(running: &Running, report: Option<&Py<PyAny>>, is_end: bool) -> PyResult<()> {
-    let look = |py: Python<'_>| {
-        py.check_signals()?;
-        let far = (running.progress.bytes(), running.bytes, running.progress.packets(), is_end);
-        report.map_or(Ok(()), |report| report.call1(py, far).map(drop))
-    };
-    // While the interpreter collects garbage or ends there is nobody to ask.
-    Python::try_attach(look).unwrap_or(Ok(()))
+fn look_after(py: Python<'_>, far: Far, report: Option<&Py<PyAny>>) -> PyResult<()> {
+    py.check_signals()?;
+    report.map_or(Ok(()), |report| report.call1(py, far).map(drop))
 }
 
 /// Warns of what could not be read.

@@ -150,6 +150,7 @@ impl RowPass {
         // Until its rows are made: another thread that asks meanwhile gets those behind them.
         let mut held = self.lock(py);
         let (pass, rest) = &mut *held;
+        pass.come_from_python();
         let next = match rest.take() {
             Some(rest) => Some(rest),
             None => py.detach(|| pass.next_batch())?.map(|batch| (batch, 0)),

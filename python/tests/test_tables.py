@@ -12,7 +12,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -244,6 +246,65 @@ def test_progress_is_told_and_what_it_raises_ends_the_pass(day: Path) -> None:
     with pytest.raises(pcap_compactor.OptionError, match="progress"):
         groups_table(day, progress=5)  # type: ignore[arg-type]
     assert groups_table(day, progress=True).to_arrow().num_rows > 0
+
+
+def _rest(rows: Iterator[dict[str, Any]]) -> int:
+    return sum(1 for _ in rows)
+
+
+#: What is begun here, and what another thread makes of it: how many rows there are.
+WAYS: dict[str, tuple[Callable[[pcap_compactor.Table], Any], Callable[[Any], int]]] = {
+    "table": (lambda table: table, lambda table: table.to_arrow().num_rows),
+    "rows": (lambda table: chain([next(rows := iter(table))], rows), _rest),
+    "reader": (pyarrow.RecordBatchReader.from_stream, lambda reader: reader.read_all().num_rows),
+    "query": (lambda table: table, lambda flows: duckdb.connect().sql("select count(*) from flows").fetchall()[0][0]),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_another_thread_warns_and_tells_progress_as_well(tmp_path: Path, day: Path, way: str) -> None:
+    (begin, take), cut = WAYS[way], tmp_path / "cut.pcap"
+    cut.write_bytes(day.read_bytes()[:-10])
+    told: list[tuple[int, int, int, bool]] = []
+    begun = begin(flows_table(cut, progress=lambda *far: told.append(cast(Any, far))))
+    with pytest.warns(pcap_compactor.DamageWarning, match="truncated at byte") as warned, ThreadPoolExecutor(1) as other:
+        assert other.submit(take, begun).result() == 319
+    assert [cast(Any, warning.message).path for warning in warned] == [str(cut)]
+    assert told[-1] == (cut.stat().st_size, cut.stat().st_size, 459, True) and [end for *_, end in told].count(True) == 1
+
+
+def test_what_progress_raises_ends_a_pass_in_another_thread(day: Path) -> None:
+    def refuses(*_: object) -> None:
+        raise RuntimeError("enough")
+
+    reader = pyarrow.RecordBatchReader.from_stream(flows_table(day, progress=refuses))
+    with ThreadPoolExecutor(1) as other, pytest.raises(pyarrow.ArrowInvalid, match="enough"):
+        other.submit(reader.read_all).result()
+
+
+HELD = """
+import ctypes, sys, threading, time, warnings
+import pyarrow
+import pcap_compactor
+
+warnings.simplefilter("always")
+reader = pyarrow.RecordBatchReader.from_stream(pcap_compactor.flows_table(sys.argv[1]))
+thread = threading.Thread(target=reader.read_all)
+thread.start()
+# The C library's, called without letting go of the interpreter.
+ctypes.PyDLL(None).usleep(3_000_000)
+thread.join(30)
+print(thread.is_alive())
+# Now there is somebody to be told.
+time.sleep(1)
+"""
+
+
+def test_who_holds_the_interpreter_is_not_waited_for(tmp_path: Path, day: Path) -> None:
+    cut = tmp_path / "cut.pcap"
+    cut.write_bytes(day.read_bytes()[:-10])
+    run = subprocess.run([sys.executable, "-c", HELD, cut], capture_output=True, text=True, check=True, timeout=60)
+    assert run.stdout == "False\n" and run.stderr.count("truncated at byte") == 1
 
 
 def test_a_pass_that_nobody_follows_stops(tmp_path: Path) -> None:
