@@ -170,7 +170,7 @@ fn limits(counts: &FlowCounts) {
             "thing",
             "that payload said did not fit into --app-items or --app-text; `app_left_out` counts them by flow",
         ),
-        (counts.unread_certificates, "certificate", "could not be read; `tls_certs_unread` counts them by flow"),
+        (counts.unread_certificates, "certificate", "could not be read whole; `tls_certs_unread` counts them by flow"),
         (
             counts.datagrams_let_go,
             "datagram",

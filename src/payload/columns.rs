@@ -252,7 +252,7 @@ pub const COLUMNS: &[Column] = &[
         certificates(f, |c| c.signature.as_ref())
     }),
     column("tls_cert_sha256", Texts, "SHA-256 of their DER forms", |f| certificates(f, |c| &c.sha256)),
-    column("tls_certs_unread", Number, "certificates that could not be read", |f| {
+    column("tls_certs_unread", Number, "certificates that could not be read whole", |f| {
         tls(f, |t| (t.unread_certificates > 0).then_some(t.unread_certificates))
     }),
     column("tls_client_cert_subject", Texts, "subjects of the client's certificates", |f| {

@@ -70,6 +70,25 @@ fn without_details_the_own_certificate_is_read_and_nothing_is_hashed() {
 }
 
 #[test]
+fn a_certificate_that_cannot_be_read_whole_has_its_names_with_details_and_without() {
+    let mut broken = certificate();
+    let time = broken.windows(13).position(|bytes| bytes == b"700101000000Z").unwrap();
+    broken[time + 12] = b'X';
+    for details in [true, false] {
+        let chain = [server_hello_message(0xc02f, false, &[8; 32]), certificates(&[&broken])].concat();
+        let mut play = Play::tcp([50_000, 443]);
+        play.limits.details = details;
+        let fields = play.say(End::A, &client_hello("example.org")).say(End::B, &record(22, &chain)).end();
+        let tls = fields.unwrap().tls.unwrap();
+        let own = &tls.certificates[0];
+        assert_eq!(own.subject.as_deref(), Some("CN=example.org"));
+        assert_eq!(own.issuer.as_deref(), Some("O=Test\\, Inc, CN=Root"));
+        assert_eq!((own.serial.as_deref(), own.not_before, own.signature.as_deref()), (None, None, None));
+        assert_eq!((own.sha256.len(), tls.unread_certificates), if details { (64, 1) } else { (0, 0) });
+    }
+}
+
+#[test]
 fn a_second_hello_does_not_replace_the_first_and_the_choice_is_the_last() {
     let retry = record(22, &server_hello_message(0x1301, true, &RETRY));
     let change = record(20, &[1]);

@@ -16,7 +16,7 @@ use super::super::fields::{Fields, Limits};
 use super::super::text::{hex, printable};
 use crate::Timestamp;
 
-/// A certificate of a chain. Cells of one that cannot be read are empty, but for its length and hash.
+/// A certificate of a chain. Of one that cannot be read whole there are its length and hash, and its names where they stand in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Certificate {
     /// Bytes of its DER form.
@@ -51,17 +51,17 @@ impl Certificate {
             sha256: if limits.details { hex(&Sha256::digest(der)) } else { String::new() },
             ..Certificate::default()
         };
-        if !limits.details {
-            if let Some((issuer, subject)) = names(der) {
-                let mut text = |of: &X509Name<'_>| fields.text(name(of).as_bytes(), limits);
-                (said.subject, said.issuer) = (text(&subject), text(&issuer));
-            }
-            return said;
-        }
+        let mut text = |text: &str| fields.text(text.as_bytes(), limits);
         // Of extensions only one is read.
         let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
-        let Ok((_, certificate)) = parser.parse(der) else { return said };
-        let mut text = |text: &str| fields.text(text.as_bytes(), limits);
+        let whole = if limits.details { parser.parse(der).ok() } else { None };
+        let Some((_, certificate)) = whole else {
+            // Details that are asked for beside names take none away: a time that is not DER, as 250115120000+0530, is enough for the parser.
+            if let Some((issuer, subject)) = names(der) {
+                (said.subject, said.issuer) = (text(&name(&subject)), text(&name(&issuer)));
+            }
+            return said;
+        };
         said.subject = text(&name(certificate.subject()));
         said.issuer = text(&name(certificate.issuer()));
         said.serial = text(&hex(certificate.raw_serial()));
