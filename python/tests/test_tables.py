@@ -240,9 +240,11 @@ def test_progress_is_told_and_what_it_raises_ends_the_pass(day: Path) -> None:
     def refuses(*_: object) -> None:
         raise RuntimeError("enough")
 
-    with pytest.raises(RuntimeError, match="enough") as raised:
-        groups_table(day, progress=refuses).to_arrow()
-    assert getattr(raised.value, "metrics")["ledger"]["read"]["packets"] == 460
+    for table in (groups_table(day, progress=refuses), buckets_table(day, progress=refuses), buckets_table(day, dialect="bridge", every="1h", progress=refuses)):
+        for take in (table.to_arrow, lambda: list(table)):
+            with pytest.raises(RuntimeError, match="enough") as raised:
+                take()
+            assert getattr(raised.value, "metrics")["ledger"]["read"]["packets"] == 460
     with pytest.raises(pcap_compactor.OptionError, match="progress"):
         groups_table(day, progress=5)  # type: ignore[arg-type]
     assert groups_table(day, progress=True).to_arrow().num_rows > 0

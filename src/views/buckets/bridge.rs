@@ -242,7 +242,11 @@ pub fn run(
         };
         let mut rows =
             Rows { settings, sink: &mut *sink, bucket: Bucket::default(), start: None, counts: Counts::default() };
-        let tally = read(&mut capture, &mut rows, progress, &mut report.failed)?;
+        let mut tally = Tally::default();
+        let read = read(&mut capture, &mut rows, &mut tally, progress, &mut report.failed);
+        // Read to its end or given up, what was read of it was read.
+        progress.ended(&tally);
+        read?;
         rows.row()?;
         rows.sink.on_marker()?;
         counts.rows += rows.counts.rows;
@@ -267,16 +271,23 @@ pub fn metrics(report: &Report, counts: Counts) -> Metrics<'_, BucketCounts> {
     }
 }
 
-fn read(capture: &mut Capture, rows: &mut Rows<'_>, progress: &Progress, failed: &mut Vec<Error>) -> Result<Tally> {
-    let (mut records, mut tally, mut told) = (Records::default(), Tally::default(), 0);
+/// Reads a capture, which `tally` counts.
+fn read(
+    capture: &mut Capture,
+    rows: &mut Rows<'_>,
+    tally: &mut Tally,
+    progress: &Progress,
+    failed: &mut Vec<Error>,
+) -> Result<()> {
+    let (mut records, mut told) = (Records::default(), 0);
     loop {
         progress.stopped()?;
         match capture.fill(&mut records, 512) {
             Ok(true) => {}
-            Ok(false) => return Ok(tally),
+            Ok(false) => return Ok(()),
             Err(error) => {
                 failed.push(error);
-                return Ok(tally);
+                return Ok(());
             }
         }
         for record in records.list() {
