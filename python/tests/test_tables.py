@@ -188,8 +188,10 @@ def test_unknown_options_are_refused_with_a_near_one(day: Path) -> None:
         buckets_table(day, local="here")
     with pytest.raises(pcap_compactor.OptionError, match="dialect 'bridge' takes no local"):
         buckets_table(day, dialect="bridge", local="10.0.0.0/8")
-    with pytest.raises(pcap_compactor.OptionError, match="whole milliseconds"):
-        buckets_table(day, dialect="bridge", every="1us")
+    for width in ("1us", "60d", ["1s", "1h"]):
+        with pytest.raises(pcap_compactor.OptionError, match="one width, of whole milliseconds, from 1 to 4294967295 "):
+            buckets_table(day, dialect="bridge", every=width)
+    assert [row["bucket_ms"] for row in buckets_table(day, dialect="bridge", every="4294967295ms")] == [4294967295]
     with pytest.raises(pcap_compactor.OptionError, match="add dialect='bridge'"):
         buckets_table(day, bridge_address="10.200.0.1")
     with pytest.raises(pcap_compactor.OptionError, match="bridge_address: "):

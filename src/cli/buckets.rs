@@ -273,10 +273,12 @@ impl Args {
         self.dialect?;
         let usual = bridge::Settings::default();
         let bucket_ms = match &self.every[..] {
-            [] => Ok(usual.bucket_ms),
-            [ns] if ns % 1_000_000 == 0 => Ok(u32::try_from(ns / 1_000_000).unwrap_or(u32::MAX)),
-            _ => Err(Usage("--dialect bridge has one width, of whole milliseconds".into()).into()),
+            [] => Some(usual.bucket_ms),
+            [ns] => bridge::Settings::width(*ns),
+            _ => None,
         };
+        let widths = bridge::Settings::WIDTHS;
+        let bucket_ms = bucket_ms.ok_or_else(|| Usage(format!("--dialect bridge has one width, of {widths}")).into());
         Some(bucket_ms.map(|bucket_ms| bridge::Settings {
             bucket_ms,
             bridge: self.bridge_address.unwrap_or(usual.bridge),

@@ -58,15 +58,13 @@ impl Bridge {
         let usual = Settings::default();
         let bucket_ms = match &options.texts("every")?[..] {
             [] => Some(usual.bucket_ms),
-            [width] => length(width)
-                .filter(|ns| *ns > 0 && ns % 1_000_000 == 0)
-                .map(|ns| ns / 1_000_000)
-                .and_then(|ms| ms.try_into().ok()),
+            [width] => length(width).and_then(Settings::width),
             _ => None,
         };
         let settings = Settings {
             bucket_ms: bucket_ms.ok_or_else(|| {
-                OptionError::new_err("dialect 'bridge' has one width, of whole milliseconds, as every = '100ms'")
+                let widths = Settings::WIDTHS;
+                OptionError::new_err(format!("dialect 'bridge' has one width, of {widths}, as every = '100ms'"))
             })?,
             bridge: options.read("bridge_address")?.unwrap_or(usual.bridge),
             mono_origin: options

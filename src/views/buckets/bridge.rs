@@ -40,6 +40,17 @@ pub struct Settings {
     pub gap_limit: u64,
 }
 
+impl Settings {
+    /// What widths there are, for people.
+    pub const WIDTHS: &str = "whole milliseconds, from 1 to 4294967295 (49.7 days)";
+
+    /// Nanoseconds as [`Settings::bucket_ms`]; nothing if there is no such width.
+    #[must_use]
+    pub fn width(ns: i64) -> Option<u32> {
+        u32::try_from(ns / 1_000_000).ok().filter(|ms| *ms > 0 && ns % 1_000_000 == 0)
+    }
+}
+
 impl Default for Settings {
     /// The original's, and a day of empty rows.
     fn default() -> Settings {

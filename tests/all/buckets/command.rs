@@ -130,7 +130,11 @@ fn mistakes_are_named_with_the_way_out() {
     }
     assert!(said(&["a.pcap", "--every", "1s", "--every", "1000ms"]).contains("each width once"));
     assert!(said(&["a.pcap", "--local", "10.0.0.0/33"]).contains("10.200.0.0/24"));
-    assert!(said(&["a.pcap", "--dialect", "bridge", "--every", "1us"]).contains("whole milliseconds"));
+    for width in ["1us", "1500us", "60d", "4294967296ms"] {
+        assert!(
+            said(&["a.pcap", "--dialect", "bridge", "--every", width]).contains("milliseconds, from 1 to 4294967295")
+        );
+    }
     assert!(said(&["a.pcap", "--dialect", "bridge", "--local", "10.0.0.1"]).contains("cannot be used with"));
     assert!(said(&["a.pcap", "--bridge-address", "10.0.0.1"]).contains("--dialect"));
     assert!(said(&["a.pcap", "--dialect", "bridge", "--format", "none"]).contains("no digest"));
