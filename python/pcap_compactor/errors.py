@@ -78,7 +78,8 @@ class EngineError(Error):
 
 
 class DamageWarning(UserWarning):
-    """An input, or a part of one, could not be read; the others are finished.
+    """An input, or a part of one, could not be read, and the others are finished; or captures do not go together, as those that overlap in
+    time, or rules of labels match nothing.
 
     Attributes:
         path: The file that it is about, if it is about one.

@@ -32,7 +32,7 @@ class Column(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """An input, or a part of one, that could not be read."""
+    """An input, or a part of one, that could not be read, or is not what it should be (:class:`DamageWarning`)."""
 
     path: str | None
     #: The byte from which on nothing was read, if that is known.
@@ -94,7 +94,7 @@ class Table:
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        """What the last whole pass could not read; it warned of each (:class:`DamageWarning`)."""
+        """What the last whole pass could not read, and what it found wrong; it warned of each (:class:`DamageWarning`)."""
         return tuple(Problem(*problem) for problem in self._query.problems)
 
     def __arrow_c_schema__(self) -> object:

@@ -70,6 +70,16 @@ impl Done {
         self.metrics = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
     }
 
+    /// Notes what a run says of its files, of which flows go on from one to another.
+    pub(crate) fn add_in_turn(&mut self, report: &Report) {
+        self.add(report);
+        self.problems.extend(report.overlap().map(|overlap| Problem {
+            path: Some(overlap.file.to_owned()),
+            offset: None,
+            message: overlap.to_string(),
+        }));
+    }
+
     /// Notes what a run says of its files.
     pub(crate) fn add(&mut self, report: &Report) {
         self.problems.extend(report.failed.iter().map(Problem::of));

@@ -234,6 +234,32 @@ def test_a_damaged_file_is_read_up_to_the_damage_and_named(tmp_path: Path, day: 
     assert table.metrics is not None and table.metrics["files"][0]["status"] == "truncated"
 
 
+def test_captures_that_overlap_are_told(tmp_path: Path) -> None:
+    # The later one by name is the earlier one in time.
+    one, other = traffic.pcap(tmp_path / "b.pcap", traffic.web(0.0)), traffic.pcap(tmp_path / "a.pcap", traffic.web(1.0))
+    for table in (flows_table(tmp_path), buckets_table(tmp_path)):
+        assert table.to_arrow().num_rows > 0 and not table.problems
+    traffic.pcap(one, traffic.web(0.0) + traffic.web(2.5, port=40001))
+    for table in (flows_table(tmp_path), buckets_table(tmp_path)):
+        with pytest.warns(pcap_compactor.DamageWarning, match="a.pcap begins before .*b.pcap ends") as warned:
+            assert table.to_arrow().num_rows > 0
+        assert len(warned) == 1 and [problem.path for problem in table.problems] == [str(other)]
+    for apart in (groups_table(tmp_path), flows_table(tmp_path, source_file=True), buckets_table(tmp_path, dialect="bridge")):
+        assert apart.to_arrow().num_rows > 0 and not apart.problems
+
+
+def test_rules_that_match_nothing_are_told(tmp_path: Path, day: Path) -> None:
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nlabel = "web"\nprotocol = "tcp"\n[[rule]]\nlabel = "names"\nprotocol = "udp"\n')
+    table = flows_table(day, label=rules)
+    assert table.to_arrow().num_rows == 320 and not table.problems
+    # What one pass has counted is none of the next one's.
+    traffic.pcap(day, traffic.web(0.0))
+    with pytest.warns(pcap_compactor.DamageWarning, match=r"rules.toml: the rule of line 4 \(names\) matched no flow") as warned:
+        assert table.to_arrow().num_rows == 1
+    assert len(warned) == 1 and [problem.path for problem in table.problems] == [str(rules)]
+
+
 def test_progress_is_told_and_what_it_raises_ends_the_pass(day: Path) -> None:
     told: list[tuple[int, int, int, bool]] = []
     assert groups_table(day, progress=lambda *far: told.append(cast(Any, far))).to_arrow().num_rows > 0

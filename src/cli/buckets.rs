@@ -35,7 +35,7 @@ use pcap_compactor::views::buckets::{BucketCounts, BucketJob, Local, NARROWEST, 
 use super::places::{Named, no_file_of_nothing, standard_output};
 use super::progress::Bar;
 use super::reading::{Reading, Sources, Writing};
-use super::summary::{Sum, closing, complaints, overlap, stats};
+use super::summary::{Sum, closing, complaints, stats};
 use super::text::things;
 use super::units::{Found, Unit};
 use super::{Exit, Shared, Usage, interrupt, say, stdout};
@@ -521,7 +521,9 @@ fn close(args: &Args, done: &Done, exit: Exit, took: Duration, shared: &Shared) 
     for report in &done.reports {
         // What it says of late packets is about hours.
         exit = exit.max(complaints(report, &Outcome { late: Amount::default(), ..outcome }, shared.quiet));
-        overlap(report).iter().filter(|_| !shared.quiet).for_each(|line| say(line));
+        // The bridge's rows are of each capture alone.
+        let overlap = report.overlap().filter(|_| !shared.quiet && args.dialect.is_none());
+        overlap.iter().for_each(|overlap| say(&overlap.to_string()));
         // Told once, of all runs together.
         sum.add(report, &std::mem::take(&mut outcome), Amount::default());
     }

@@ -26,7 +26,7 @@ use pcap_compactor::views::flows::{FlowCounts, FlowJob, FlowRecord, Settings};
 
 use super::places::{Named, no_file_of_nothing, standard_output};
 use super::progress::Bar;
-use super::summary::{Sum, closing, complaints, is_capture, overlap, stats};
+use super::summary::{Sum, closing, complaints, is_capture, stats};
 use super::text::things;
 use super::units::Unit;
 use super::{Exit, Shared, Usage, interrupt, labels, say, stdout};
@@ -96,7 +96,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
         let mut outcome = metrics.map_or_else(Outcome::default, |metrics| metrics.outcome);
         for report in reports {
             exit = exit.max(complaints(report, &outcome, shared.quiet));
-            overlap(report).iter().filter(|_| !shared.quiet).for_each(|line| say(line));
+            report.overlap().iter().filter(|_| !shared.quiet).for_each(|overlap| say(&overlap.to_string()));
             sum.add(report, &std::mem::take(&mut outcome), Amount::default());
         }
     }

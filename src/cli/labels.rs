@@ -14,9 +14,7 @@ pub(crate) fn tell(report: &Report) {
         say(&format!("{} of attackers without a rule, such as", things(report.of_attackers, "flow")));
         report.examples.iter().for_each(|example| say(&format!("  {example}")));
     }
-    for (line, label) in &report.idle {
-        say(&format!("the rule of line {line} ({label}) matched no flow"));
-    }
+    report.idle.iter().for_each(|idle| say(&idle.to_string()));
     for Overlap { line, hidden, flows } in &report.overlaps {
         let flows = things(*flows, "flow");
         say(&format!("{flows} matched the rules of lines {line} and {hidden}; that of line {line} has priority"));

@@ -1,9 +1,7 @@
 //! What a run tells on standard error when it ends, and in `--stats`.
 
-use std::path::Path;
 use std::time::Duration;
 
-use pcap_compactor::Timestamp;
 use pcap_compactor::capture::{self, Status};
 use pcap_compactor::engine::Report;
 use pcap_compactor::engine::ledger::{Amount, Intake, Outcome};
@@ -56,28 +54,6 @@ pub(crate) fn complaints(report: &Report, outcome: &Outcome, quiet: bool) -> Exi
     let (lines, exit) = findings(report, outcome, quiet);
     lines.iter().for_each(|line| say(line));
     exit
-}
-
-/// Nanoseconds by which packets of two files of one tap may overlap: those that came out of order.
-const OVERLAP: i64 = 1_000_000_000;
-
-/// What makes flows of captures wrong that were taken at the same time: files are read one behind the other.
-pub(crate) fn overlap(report: &Report) -> Option<String> {
-    let mut before: Option<(&Path, Timestamp)> = None;
-    for file in &report.files {
-        let (first, last) = (file.capture.first_time, file.capture.max_time);
-        if let Some(((path, until), first)) = before.zip(first)
-            && until.0.saturating_sub(first.0) > OVERLAP
-        {
-            let (other, path) = (file.path.display(), path.display());
-            return Some(format!(
-                "{other} begins before {path} ends, and files are read one behind the other: flows of both are cut, or counted as new twice; \
-                 merge them first, with `mergecap -w MERGED {path} {other}` say"
-            ));
-        }
-        before = last.map(|last| (&*file.path, last)).into_iter().chain(before).max_by_key(|(_, last)| *last);
-    }
-    None
 }
 
 /// What [`complaints`] says, line by line.

@@ -29,7 +29,7 @@ use self::checking::check_folder;
 use self::closing::{behind, closing, odd_names, rows_of, sum};
 use super::progress::Bar;
 use super::reading::{Reading, Sources};
-use super::summary::{self, Sum, complaints, overlap};
+use super::summary::{self, Sum, complaints};
 use super::text::things;
 use super::{Exit, Shared, Usage, interrupt, say, taken};
 
@@ -227,7 +227,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
             let mut sum = Sum::default();
             sum.add(&report, &outcome, Amount::default());
             let exit = exit.max(complaints(&report, &outcome, shared.quiet));
-            overlap(&report).iter().filter(|_| !shared.quiet).for_each(|line| say(line));
+            report.overlap().iter().filter(|_| !shared.quiet).for_each(|overlap| say(&overlap.to_string()));
             if sum.captures == 0 {
                 bail!("none of the inputs is a capture that can be read");
             }

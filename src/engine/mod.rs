@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod view;
 
 mod inline;
+mod overlap;
 mod plan;
 mod reader;
 mod threads;
@@ -25,6 +26,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+pub use overlap::Overlap;
 pub use plan::Input;
 
 use crate::capture::{Io, Report as CaptureReport};

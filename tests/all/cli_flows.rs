@@ -45,6 +45,27 @@ fn flows_go_to_standard_output_or_into_a_file_and_come_from_either() {
     assert_eq!(piped.records(), ran.records());
 }
 
+/// They are read in the order of time, whatever their names, and the bridge's rows have nothing to do with one another.
+#[test]
+fn captures_that_overlap_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let body = Body::Udp { src_port: 40_000, dst_port: 53, payload: vec![0; 12] };
+    let from_to = |times: [i64; 2]| {
+        pcap(&times.map(|n| Frame::new(START + n * SECOND, v4(10, 0, 0, 1), v4(9, 0, 0, 1), body.clone())))
+    };
+    let [early, late] =
+        [("b.pcap", [0, 5]), ("a.pcap", [4, 9])].map(|(name, times)| file(dir.path(), name, &from_to(times)));
+    let told = |command: &[&str]| {
+        let ran = run(command.iter().map(AsRef::as_ref).chain([early.as_os_str(), late.as_os_str()]));
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.said.contains("a.pcap begins before") && ran.said.contains("b.pcap ends")
+    };
+    assert_eq!([told(&["flows"]), told(&["buckets"])], [false; 2], "by a second");
+    file(dir.path(), "b.pcap", &from_to([0, 6]));
+    assert_eq!([told(&["flows"]), told(&["buckets"])], [true; 2]);
+    assert_eq!([told(&["flows", "-q"]), told(&["buckets", "--dialect", "bridge"])], [false; 2]);
+}
+
 #[test]
 fn what_is_left_out_is_in_the_ledger_and_what_is_not_there_is_refused() {
     let dir = tempfile::tempdir().unwrap();

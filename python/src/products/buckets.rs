@@ -94,7 +94,7 @@ impl Product for Buckets {
         for unit in &found.units {
             let engine = self.engine.clone().progress(Arc::clone(progress));
             let job = self.job.clone().engine(engine).sensor(unit.sensor.clone());
-            done.add(&job.run(unit.inputs(), &mut batches)?);
+            done.add_in_turn(&job.run(unit.inputs(), &mut batches)?);
         }
         out.rest(batches.rows.rows())?;
         let metrics = batches.metrics.ok_or_else(|| Error::sink("there was nothing to read"))?;

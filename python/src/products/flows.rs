@@ -1,5 +1,6 @@
 //! Flows as batches.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow_schema::SchemaRef;
@@ -19,7 +20,7 @@ use pcap_compactor::views::flows::{Columns, FlowCounts, FlowJob, FlowRecord, Lab
 use pcap_compactor::{Error, Result};
 use pyo3::prelude::*;
 
-use crate::errors::{OptionError, raised};
+use crate::errors::{OptionError, Problem, raised};
 use crate::options::{Options, refused};
 use crate::product::{Done, Outlet, Product};
 use crate::reading::{Found, Sources, config, engine, expression, filter, measure, packets, style};
@@ -50,6 +51,8 @@ const OF_ANALYZER: [&str; 3] = ["tcp_timeout", "no_retransmissions", "columns"];
 pub(crate) struct Flows {
     sources: Sources,
     settings: Settings,
+    /// The file of rules, if there is one.
+    rules: Option<PathBuf>,
     engine: Builder,
     most: Option<usize>,
     about: About,
@@ -71,7 +74,7 @@ impl Flows {
         let style = style(options)?;
         let about = about(options, dialect.as_ref(), &settings, style)?;
         let most = most.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
-        Ok(Flows { sources, settings, engine, most, about, style })
+        Ok(Flows { sources, settings, rules: options.path("label")?, engine, most, about, style })
     }
 
     fn rows(&self) -> FlowRows {
@@ -93,8 +96,10 @@ impl Product for Flows {
         let batches = Batches { out, rows: self.rows(), done: Done::default() };
         let mut runs = FlowRuns::new(MostPackets::new(batches, self.most));
         let mut reports = Vec::new();
+        // What rules come to is counted by pass.
+        let labels = self.settings.labels.as_ref().map(|labels| Arc::new(labels.anew()));
         for unit in &found.units {
-            let mut settings = self.settings.clone();
+            let mut settings = Settings { labels: labels.clone(), ..self.settings.clone() };
             if let [capture] = &unit.captures[..]
                 && self.sources.apart
             {
@@ -107,7 +112,14 @@ impl Product for Flows {
             reports.push(job.run(unit.inputs(), &mut runs)?);
         }
         let mut done = runs.finish()?.into_inner().done;
-        reports.iter().for_each(|report| done.add(report));
+        reports.iter().for_each(|report| done.add_in_turn(report));
+        if let Some((labels, rules)) = labels.zip(self.rules.as_ref()) {
+            done.problems.extend(labels.report().idle.iter().map(|idle| Problem {
+                path: Some(rules.clone()),
+                offset: None,
+                message: format!("{}: {idle}", rules.display()),
+            }));
+        }
         Ok(done)
     }
 }

@@ -23,7 +23,7 @@ use pcap_compactor::{Engine, Input};
 
 use super::http::Server;
 use super::progress::Bar;
-use super::summary::{findings, is_capture, overlap};
+use super::summary::{findings, is_capture};
 use super::text::{self, count, things};
 use super::units::{named, weight};
 use super::{Exit, Shared, Usage, interrupt, say};
@@ -204,7 +204,7 @@ fn captures(
     let (lines, damage) = findings(&report, &outcome, shared.quiet);
     say_few(&lines);
     let exit = exit.max(damage);
-    overlap(&report).iter().filter(|_| !shared.quiet).for_each(|line| say(line));
+    report.overlap().iter().filter(|_| !shared.quiet).for_each(|overlap| say(&overlap.to_string()));
     if !report.files.iter().any(|file| is_capture(&file.capture)) {
         bail!("{}: no timeline folder, and no capture that can be read", input.display());
     }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use super::rule::{Rule, Subject};
 
 /// Rules by host. Files with a rule for each of many hosts are usual, and a flow has two.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Hosts {
     /// Places of rules of which an end is one of some hosts.
     named: HashMap<IpAddr, Vec<usize>>,

@@ -41,7 +41,7 @@ use hosts::Hosts;
 use rule::{Rule, Subject};
 use tally::Tally;
 
-pub use tally::{Offset, Overlap, Report};
+pub use tally::{Idle, Offset, Overlap, Report};
 
 /// Rules, and what they came to so far.
 #[derive(Debug)]
@@ -94,6 +94,19 @@ impl Labels {
         let lines = rules.iter().map(|rule| lines.line(rule.at)).collect();
         let (hosts, tally) = (Hosts::of(&rules), Mutex::new(Tally::new(lines)));
         Ok(Labels { attackers, default: read.default, tally, hosts, rules })
+    }
+
+    /// The same rules, which have come to nothing yet, for another run.
+    #[must_use]
+    pub fn anew(&self) -> Labels {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner).anew();
+        Labels {
+            rules: self.rules.clone(),
+            hosts: self.hosts.clone(),
+            default: self.default.clone(),
+            attackers: self.attackers.clone(),
+            tally: Mutex::new(tally),
+        }
     }
 
     /// The label of a flow, which is counted in the report.

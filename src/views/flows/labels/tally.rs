@@ -1,6 +1,7 @@
 //! What the rules came to.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -42,12 +43,27 @@ pub struct Report {
     pub of_attackers: u64,
     /// The first few of these.
     pub examples: Vec<String>,
-    /// Rules that matched no flow: line and label.
-    pub idle: Vec<(usize, String)>,
+    /// Rules that matched no flow.
+    pub idle: Vec<Idle>,
     /// Rules that hid others.
     pub overlaps: Vec<Overlap>,
     /// Another clock by which more flows would match.
     pub offset: Option<Offset>,
+}
+
+/// A rule that matched no flow. Its text says so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idle {
+    /// Its line.
+    pub line: usize,
+    /// Its label.
+    pub label: String,
+}
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the rule of line {} ({}) matched no flow", self.line, self.label)
+    }
 }
 
 /// Flows that matched two rules with different labels.
@@ -124,9 +140,15 @@ impl Tally {
         }
     }
 
+    /// Counts of the same rules, from 0.
+    pub(super) fn anew(&self) -> Tally {
+        Tally::new(self.lines.clone())
+    }
+
     pub(super) fn report<'r>(&self, labels: impl Iterator<Item = &'r str>) -> Report {
         let rules = self.lines.iter().zip(labels).zip(&self.matched);
-        let idle = rules.filter(|(_, flows)| **flows == 0).map(|((&line, label), _)| (line, label.to_owned()));
+        let idle =
+            rules.filter(|(_, flows)| **flows == 0).map(|((&line, label), _)| Idle { line, label: label.to_owned() });
         let overlap = |(&(by, hidden), &flows): (&(usize, usize), &u64)| Overlap {
             line: self.lines[by],
             hidden: self.lines[hidden],

@@ -97,7 +97,7 @@ fn the_report_tells_what_was_missed_hidden_and_idle() {
     assert_eq!(report.labels, [("a".into(), 1), ("b".into(), 2)]);
     assert_eq!((report.unmatched, report.of_attackers), (2, 1));
     assert_eq!(report.examples, ["10.0.0.7 30000 to 9.9.9.9 443, protocol 6, at 1500.000000000"]);
-    assert_eq!(report.idle, [(15, "c".to_owned())]);
+    assert_eq!(report.idle, [Idle { line: 15, label: "c".to_owned() }]);
     assert_eq!(report.overlaps, [Overlap { line: 3, hidden: 9, flows: 1 }]);
     assert_eq!(report.offset, None);
 }
