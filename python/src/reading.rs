@@ -233,6 +233,12 @@ pub(crate) fn filter(options: &Options<'_>) -> PyResult<Filter> {
     Ok(filter.without_pure_acks(options.flag("no_pure_acks")?).without_rst(options.flag("no_rst")?))
 }
 
+/// Refuses a filter that cannot be read; `name` is the option's.
+#[pyfunction]
+pub(crate) fn check_filter(name: &str, text: &str) -> PyResult<()> {
+    Filter::parse(text).map(drop).map_err(|mistake| OptionError::new_err(format!("{name}: {mistake}")))
+}
+
 /// Which length of a packet counts, where that was said.
 pub(crate) fn measure(options: &Options<'_>) -> PyResult<Option<Measure>> {
     options.choice("bytes", &[("wire", Measure::Wire), ("captured", Measure::Captured)])

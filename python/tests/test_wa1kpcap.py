@@ -242,11 +242,12 @@ def test_packets_are_left_out_as_options_say(tmp_path: Path) -> None:
 
 def test_filters_take_both_languages(tmp_path: Path, day: Path) -> None:
     assert len(counted(day, bpf_filter="tcp port 80")) == 20 and len(counted(day, bpf_filter="not (tcp) and host 10.1.0.53")) == 100
+    assert len(counted(day, bpf_filter="")) == len(counted(day, bpf_filter=" ")) == len(counted(day))
     assert len(counted(day, min_packets=2)) == 20 and len(counted(day, bpf_filter="src 10.0.0.2 or 10.0.0.3")) == 2
     dhcp = [(0.0, traffic.udp("10.0.0.1", "10.0.0.2", (68, 67))), (1.0, traffic.udp("10.0.0.1", "10.0.0.2", (1, 2)))]
     icmp = traffic._ip("10.0.0.1", "10.0.0.2", 1, b"\x08\0\0\0\0\0\0\0")
     path = traffic.pcap(tmp_path / "icmp.pcap", [*dhcp, (2.0, icmp)])
-    assert len(counted(path)) == 1 and len(counted(path, default_filter=None)) == 3
+    assert len(counted(path)) == 1 and len(counted(path, default_filter=None)) == len(counted(path, default_filter="")) == 3
     assert len(counted(path, default_filter="not dhcp")) == 2 and len(counted(path, default_filter=None, bpf_filter="dhcp or icmpv6")) == 1
     [flow] = Wa1kPcap(default_filter=None, bpf_filter="icmp").analyze_file(path)
     assert (flow.protocol, flow.key.protocol_name, flow.ext_protocol) == (1, "ICMP", ["IPv4", "ICMP"])
@@ -314,7 +315,9 @@ def test_packets_come_with_verbose_mode(mixed: Path) -> None:
         ({"udp_timeout": 1e300}, "udp_timeout"),
         ({"filter_ack": 1}, "filter_ack = 1: True or False"),
         ({"verbose_mode": None}, "verbose_mode = None: True or False"),
-        ({"bpf_filter": "tcp prt 80"}, "`prt` cannot follow `tcp`"),
+        ({"bpf_filter": "tcp prt 80"}, r"^bpf_filter: `prt` cannot follow `tcp`[^(]*\Z"),
+        ({"default_filter": "tcp)"}, r"^default_filter: "),
+        ({"bpf_filter": "tcp) or (udp"}, "^bpf_filter: this parenthesis was never opened"),
         ({"bpf_filter": "tls and port 8443"}, "packets are not chosen by tls; .* if flow.tls"),
         ({"bpf_filter": 5}, "bpf_filter = 5: a filter in tcpdump's language"),
         ({"min_packets": "few"}, "min_packets = 'few': a whole number"),

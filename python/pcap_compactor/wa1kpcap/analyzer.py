@@ -51,7 +51,7 @@ class Wa1kPcap:
         enable_reassembly: Reads payload across segments, in the order of the sequence, and QUIC across packets. Fragments of IP are not joined:
             each counts with its own lengths. ``False`` leaves out all fragments but the first, and joins nothing: HTTP and DNS are read where they
             stand whole in a packet, and hellos and certificates of TLS and QUIC are not read.
-        bpf_filter: Only packets that match, in tcpdump's language, with the original's ``icmpv6``, ``ipv6``, ``dhcp``, ``dhcpv6``, ``gre`` and
+        bpf_filter: Only packets that match, in tcpdump's language (empty: all), with the original's ``icmpv6``, ``ipv6``, ``dhcp``, ``dhcpv6``, ``gre`` and
             ``vxlan``.
         default_filter: As ``bpf_filter``, and both must match; ``None``: all packets. As in wa1kpcap 0.2.0 it leaves out ICMP and DHCP.
         min_packets: Leaves out flows with fewer packets.
@@ -121,7 +121,7 @@ class Wa1kPcap:
         if not self.enable_reassembly:
             wanted.append(filters.NO_LATER_FRAGMENTS)
         options = {
-            "filter": " and ".join(f"({some})" for some in wanted) or None,
+            "filter": " and ".join(f"({some})" for some in wanted if some) or None,
             "udp_timeout": self.udp_timeout,
             "tcp_timeout": self.tcp_cleanup_timeout,
             "no_pure_acks": self.filter_ack,

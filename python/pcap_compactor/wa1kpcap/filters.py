@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from .. import _core
 from ..errors import OptionError
 
 #: What the original leaves out unless it is told otherwise.
@@ -27,7 +28,10 @@ _PAYLOAD = {"tls", "http", "dns"}
 
 
 def tcpdump(name: str, text: str) -> str:
-    """A filter in tcpdump's language; the words of the original's are also taken."""
+    """A filter in tcpdump's language; the words of the original's are also taken. Empty if every packet matches.
+
+    It stands by itself: whoever puts it in brackets has the same filter.
+    """
     if not isinstance(text, str):
         raise OptionError(f"{name} = {text!r}: a filter in tcpdump's language, as 'tcp port 443', or None")
 
@@ -38,4 +42,6 @@ def tcpdump(name: str, text: str) -> str:
         return _WORDS.get(word, found[0])
 
     # What stands inside an address or a host's name is none of them.
-    return re.sub(r"(?<![\w.:-])[A-Za-z][A-Za-z0-9]*(?![\w.:-])", word, text)
+    told = re.sub(r"(?<![\w.:-])[A-Za-z][A-Za-z0-9]*(?![\w.:-])", word, text).strip()
+    _core.check_filter(name, told)
+    return told
