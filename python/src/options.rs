@@ -39,16 +39,18 @@ impl<'py> Options<'py> {
         value.extract().map(Some).map_err(|_| refused(name, &value, what))
     }
 
+    /// A number that Python and Rust have alike. To Python a truth value is one, too, but none that somebody means.
+    pub(crate) fn number<T: FromPyObjectOwned<'py>>(&self, name: &str, what: &str) -> PyResult<Option<T>> {
+        match self.get(name)? {
+            Some(value) if value.is_exact_instance_of::<PyBool>() => Err(refused(name, &value, what)),
+            _ => self.plain(name, what),
+        }
+    }
+
     /// A whole number from `low` to `high`.
     pub(crate) fn whole(&self, name: &str, low: u64, high: u64) -> PyResult<Option<u64>> {
         let what = format!("a whole number from {low} to {high}");
-        // To Python a truth value is a number.
-        if let Some(value) = self.get(name)?
-            && value.is_exact_instance_of::<PyBool>()
-        {
-            return Err(refused(name, &value, &what));
-        }
-        let number = self.plain::<u64>(name, &what)?;
+        let number = self.number::<u64>(name, &what)?;
         match number.filter(|number| !(low..=high).contains(number)) {
             Some(number) => Err(OptionError::new_err(format!("{name} = {number}: {what}"))),
             None => Ok(number),

@@ -68,7 +68,7 @@ impl Bridge {
             })?,
             bridge: options.read("bridge_address")?.unwrap_or(usual.bridge),
             mono_origin: options
-                .plain("mono_origin", "nanoseconds since 1970, a whole number")?
+                .number("mono_origin", "nanoseconds since 1970, a whole number")?
                 .unwrap_or(usual.mono_origin),
             gap_limit: options.whole("gap_limit", 0, u64::MAX)?.unwrap_or(usual.gap_limit),
         };

@@ -58,7 +58,7 @@ impl Buckets {
             clip: sources.range,
         };
         let wrong = |error: Error| raised(options.py(), &error);
-        let mono_origin = options.plain("mono_origin", "nanoseconds since 1970, a whole number")?;
+        let mono_origin = options.number("mono_origin", "nanoseconds since 1970, a whole number")?;
         let filter = expression(options)?;
         let decided = decided::Buckets::new(&settings_of, mono_origin, packets(options, &filter)?);
         let about = About::new("buckets", None, &decided).map_err(wrong)?;
