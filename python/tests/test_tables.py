@@ -192,6 +192,8 @@ def test_unknown_options_are_refused_with_a_near_one(day: Path) -> None:
         with pytest.raises(pcap_compactor.OptionError, match="one width, of whole milliseconds, from 1 to 4294967295 "):
             buckets_table(day, dialect="bridge", every=width)
     assert [row["bucket_ms"] for row in buckets_table(day, dialect="bridge", every="4294967295ms")] == [4294967295]
+    with pytest.raises(pcap_compactor.OptionError, match="dialect 'bridge' takes no addresses"):
+        buckets_table(day, dialect="bridge", addresses="binary")
     for dialect in (None, "bridge"):
         with pytest.raises(pcap_compactor.OptionError, match="mono_origin = True: nanoseconds since 1970, a whole number"):
             buckets_table(day, mono_origin=True, dialect=cast(Any, dialect))

@@ -105,6 +105,7 @@ pub(crate) struct Args {
     /// counts, by its captured bytes, and nothing is put right. Its JSON Lines are byte for byte the collector's, without metrics.
     #[arg(long, value_enum, help_heading = "Output", conflicts_with_all = ["align", "local", "reorder", "times", "bytes",
         "root", "by_sensor", "from", "to", "hour", "tunnels", "dedup", "filter", "no_pure_acks", "no_rst"])]
+    #[cfg_attr(feature = "tables", arg(conflicts_with = "addresses"))]
     dialect: Option<DialectArg>,
     /// With --dialect bridge, whose packets are `out`. Default: 10.200.0.1.
     #[arg(long, value_name = "ADDRESS", help_heading = "Output")]

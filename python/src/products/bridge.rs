@@ -21,11 +21,12 @@ use crate::product::{Done, Outlet, Product};
 use crate::reading::{Found, Sources, io};
 
 /// What the bridge's rows cannot be told.
-const OF_DIALECT: [&str; 15] = [
+const OF_DIALECT: [&str; 16] = [
     "align",
     "local",
     "reorder",
     "times",
+    "addresses",
     "bytes",
     "root",
     "by_sensor",

@@ -136,6 +136,11 @@ fn mistakes_are_named_with_the_way_out() {
         );
     }
     assert!(said(&["a.pcap", "--dialect", "bridge", "--local", "10.0.0.1"]).contains("cannot be used with"));
+    #[cfg(feature = "tables")]
+    assert!(
+        said(&["a.pcap", "--dialect", "bridge", "-o", "a.parquet", "--addresses", "binary"])
+            .contains("cannot be used with")
+    );
     assert!(said(&["a.pcap", "--bridge-address", "10.0.0.1"]).contains("--dialect"));
     assert!(said(&["a.pcap", "--dialect", "bridge", "--format", "none"]).contains("no digest"));
     assert!(said(&["a.pcap", "--format", "none", "-o", "x"]).contains("--output"));
