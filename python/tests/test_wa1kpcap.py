@@ -42,6 +42,7 @@ from pcap_compactor.wa1kpcap import (
     to_list_of_dicts,
     unregister_feature,
 )
+from pcap_compactor.wa1kpcap.alike import first_alike
 from pcap_compactor.wa1kpcap.collector import uncollected
 
 #: Where a flow is one 5-tuple, as there.
@@ -422,6 +423,17 @@ def test_columns_that_are_alike_are_apart_when_one_is_written_to(day: Path) -> N
         frame[other] += 1
         assert frame[one].tolist()[1:] == same[one].tolist()[1:]
         assert same.equals(to_dataframe(some)), "flows are what they were"
+
+
+def test_columns_are_alike_where_all_that_they_point_to_is() -> None:
+    numbers, ends = pyarrow.array([1, 2, 3, 4]), pyarrow.array([0, 1, 2], pyarrow.int32())
+    lists = [pyarrow.ListArray.from_arrays(ends, numbers[some]) for some in (slice(0, 3), slice(1, 4), slice(0, 3))]
+    indices, words = pyarrow.array([0, 1], pyarrow.int32()), [pyarrow.array(["x", "y"]), pyarrow.array(["p", "q"])]
+    coded = [pyarrow.DictionaryArray.from_arrays(indices, some) for some in (*words, words[0])]
+    pairs = pyarrow.StructArray.from_arrays([numbers], ["n"])
+    for three in (lists, coded, [numbers[:2], numbers[2:], numbers[:2]]):
+        assert list(first_alike(pyarrow.table(three, names=["a", "b", "c"])).values()) == ["a", "b", "a"]
+    assert first_alike(pyarrow.table([pairs, pairs], names=["a", "b"])) == {"a": "a", "b": "b"}, "not looked into"
 
 
 def test_files_say_what_flows_say(mixed: Path, tmp_path: Path) -> None:

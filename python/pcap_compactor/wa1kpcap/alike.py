@@ -21,7 +21,20 @@ def different(first: dict[str, str]) -> list[str]:
 
 def _place(column: Any) -> tuple[Any, ...]:
     """Where the cells of a column are, and what they are."""
-    return column.type, *((part.offset, len(part), *map(_address, part.buffers())) for part in column.chunks)
+    return column.type, *(_cells(part) for part in column.chunks)
+
+
+def _cells(part: Any) -> tuple[Any, ...]:
+    """Where the cells of an array are, also those that it only points to, which may begin anywhere in their memory."""
+    from pyarrow import types
+
+    here = part.offset, len(part), *map(_address, part.buffers())
+    if types.is_dictionary(part.type):
+        return *here, *_cells(part.dictionary)
+    if types.is_list(part.type) or types.is_large_list(part.type):
+        return *here, *_cells(part.values)
+    # Of other kinds no column is, and their parts are not looked into: each is like none.
+    return (object(),) if types.is_nested(part.type) else here
 
 
 def _address(buffer: Any) -> int | None:
