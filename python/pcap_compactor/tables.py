@@ -88,7 +88,11 @@ class Table:
 
     @property
     def metrics(self) -> dict[str, Any] | None:
-        """What the last whole pass counted, the ledger of all packets and each file's state; ``None`` if there was none yet."""
+        """What the last pass counted, the ledger of all packets and each file's state; ``None`` if there was none yet.
+
+        Of one that ended early, by an exception, Ctrl-C, or a loop that was left, it is the ledger of what had been read, and ``complete``
+        is ``False``.
+        """
         line = self._query.metrics
         return None if line is None else json.loads(line)
 
@@ -158,6 +162,8 @@ class Table:
         metrics = self.metrics
         if metrics is None:
             state = "not read yet"
+        elif "files" not in metrics:
+            state = f"ended early, {metrics['ledger']['read']['packets']:,} packets read"
         else:
             packets, files = metrics["ledger"]["read"]["packets"], len(metrics["files"])
             state = f"{packets:,} packets of {files} file{'s' if files != 1 else ''} read"

@@ -61,12 +61,17 @@ pub(crate) fn raised(py: Python<'_>, error: &Error) -> PyErr {
     }
 }
 
+/// The metrics of a run that ended early, a line of JSON.
+pub(crate) fn metrics_of_part(tally: &Tally) -> String {
+    serde_json::json!({ "complete": false, "ledger": tally.intake, "malformed_by": tally.malformed_by }).to_string()
+}
+
 /// An exception with what a run had counted: as its `metrics`, and as a note below its traceback. Of one that takes no attributes a warning
 /// tells.
 pub(crate) fn with_ledger(py: Python<'_>, error: PyErr, tally: &Tally) -> PyErr {
-    let line = serde_json::json!({ "complete": false, "ledger": tally.intake, "malformed_by": tally.malformed_by });
+    let line = metrics_of_part(tally);
     let tell = || -> PyResult<()> {
-        let metrics = py.import("json")?.call_method1("loads", (line.to_string(),))?;
+        let metrics = py.import("json")?.call_method1("loads", (&line,))?;
         let value = error.value(py);
         value.setattr("metrics", metrics)?;
         let packets = tally.intake.read.packets;

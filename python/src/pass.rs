@@ -16,7 +16,7 @@ use pcap_compactor::engine::ledger::Tally;
 use pcap_compactor::{Error, Result};
 use pyo3::prelude::*;
 
-use crate::errors::{EngineError, Problem, raised, with_ledger};
+use crate::errors::{EngineError, Problem, metrics_of_part, raised, with_ledger};
 use crate::product::{Done, Outlet, Product};
 use crate::reading::Found;
 use crate::teller::Teller;
@@ -34,6 +34,8 @@ const GRACE: Duration = Duration::from_secs(2);
 #[derive(Default)]
 pub(crate) struct Last {
     pub(crate) done: Option<Arc<Done>>,
+    /// What it had counted when it ended early, a line of JSON.
+    pub(crate) part: Option<String>,
     /// Why it ended early.
     pub(crate) failure: Option<PyErr>,
 }
@@ -112,7 +114,7 @@ impl Pass {
         next.map_err(|error| {
             let tally = running.map(Running::ended);
             Python::attach(|py| {
-                let error = tally.into_iter().fold(error, |error, tally| with_ledger(py, error, &tally));
+                let error = tally.into_iter().fold(error, |error, tally| self.ended(py, error, &tally));
                 self.shared.last(|last| last.failure = Some(error.clone_ref(py)));
                 error
             })
@@ -135,9 +137,21 @@ impl Pass {
         }
     }
 
-    /// Ends the pass early.
+    /// Ends the pass early, and notes what it had counted. The thread need not be attached to the interpreter, and had better not be.
     pub(crate) fn give_up(&mut self) {
-        self.stop();
+        if let Some(running) = self.stop() {
+            self.note(&running.ended());
+        }
+    }
+
+    fn note(&self, tally: &Tally) {
+        self.shared.last(|last| last.part = Some(metrics_of_part(tally)));
+    }
+
+    /// Why the pass ended early, with what it had counted.
+    fn ended(&self, py: Python<'_>, error: PyErr, tally: &Tally) -> PyErr {
+        self.note(tally);
+        with_ledger(py, error, tally)
     }
 
     fn take(&mut self) -> PyResult<Option<RecordBatch>> {
@@ -180,7 +194,7 @@ impl Pass {
             State::Running(running) => {
                 let progress = Arc::clone(&running.progress);
                 let end = self.end(running);
-                end.map_err(|error| Python::attach(|py| with_ledger(py, error, &progress.tally())))
+                end.map_err(|error| Python::attach(|py| self.ended(py, error, &progress.tally())))
             }
             _ => Ok(None),
         }

@@ -96,10 +96,10 @@ impl Query {
         RowPass { pass: Mutex::new((self.begin(report), None)), times: self.times }
     }
 
-    /// The metrics of the last pass that came to its end, a line of JSON.
+    /// The metrics of the last pass, a line of JSON; of one that ended early the ledger.
     #[getter]
     fn metrics(&self) -> Option<String> {
-        self.shared.last(|last| last.done.as_ref().map(|done| done.metrics.clone()))
+        self.shared.last(|last| last.done.as_ref().map(|done| done.metrics.clone()).or_else(|| last.part.clone()))
     }
 
     /// What the last pass could not read.
@@ -164,7 +164,9 @@ impl RowPass {
 
     /// Ends the pass early.
     fn stop(&self, py: Python<'_>) {
-        self.lock(py).0.give_up();
+        let mut held = self.lock(py);
+        let pass = &mut held.0;
+        py.detach(|| pass.give_up());
     }
 }
 

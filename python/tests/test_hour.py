@@ -295,6 +295,7 @@ def test_a_slow_sink_loses_groups_only_where_that_was_asked_for(tmp_path: Path) 
 
 INTERRUPTED = """
 import sys
+import time
 import pcap_compactor
 
 class Source:
@@ -307,7 +308,7 @@ class Sink:
     def on_metrics(self, metrics): print("not to come")
 
 def far(read, total, packets, end):
-    if packets:
+    if packets and sys.argv[1] != "loop":
         print("runs", flush=True)
 
 try:
@@ -315,10 +316,25 @@ try:
         pcap_compactor.run_hour(source=Source(), sink=Sink(), hour_start=0, hour_end=2147483647, progress=far)
     elif sys.argv[1] == "rows":
         list(pcap_compactor.flows_table(sys.argv[2], progress=far))
+    elif sys.argv[1] == "loop":
+        table = pcap_compactor.buckets_table(sys.argv[2], dialect="bridge", every="1ms")
+        for row in table:
+            print("runs", flush=True)
+            time.sleep(60)
+    elif sys.argv[1] == "pyarrow":
+        import pyarrow
+        table = pcap_compactor.flows_table(sys.argv[2], progress=far)
+        try:
+            pyarrow.table(table)
+        except pyarrow.ArrowInvalid:
+            for _ in range(1000):
+                pass
+            print("not to come")
     else:
         pcap_compactor.flows_table(sys.argv[2], progress=far).to_arrow()
 except KeyboardInterrupt as stop:
-    print(stop.metrics["complete"], stop.metrics["ledger"]["read"]["packets"] > 0)
+    metrics = table.metrics if "table" in globals() else stop.metrics
+    print(metrics["complete"], metrics["ledger"]["read"]["packets"] > 0)
 """
 
 # A capture that never ends, for whoever writes into the pipe goes on.
@@ -332,7 +348,7 @@ with open(sys.argv[2], "wb") as out:
 """
 
 
-@pytest.mark.parametrize("way", ["hour", "rows", "arrow"])
+@pytest.mark.parametrize("way", ["hour", "rows", "arrow", "loop", "pyarrow"])
 def test_ctrl_c_stops_a_run_and_leaves_its_ledger(day: Path, tmp_path: Path, way: str) -> None:
     pipe = tmp_path / "pipe.pcap"
     os.mkfifo(pipe)

@@ -277,7 +277,9 @@ def test_progress_is_told_and_what_it_raises_ends_the_pass(day: Path) -> None:
         for take in (table.to_arrow, lambda: list(table)):
             with pytest.raises(RuntimeError, match="enough") as raised:
                 take()
-            assert getattr(raised.value, "metrics")["ledger"]["read"]["packets"] == 460
+            assert table.metrics is not None and table.metrics == getattr(raised.value, "metrics")
+            assert table.metrics["ledger"]["read"]["packets"] == 460
+            assert "ended early, 460 packets read" in repr(table)
     with pytest.raises(pcap_compactor.OptionError, match="progress"):
         groups_table(day, progress=5)  # type: ignore[arg-type]
     assert groups_table(day, progress=True).to_arrow().num_rows > 0
@@ -348,6 +350,8 @@ def test_a_pass_that_nobody_follows_stops(tmp_path: Path) -> None:
     rows = iter(table)
     next(rows)
     del rows
+    assert table.metrics is not None and table.metrics["complete"] is False
+    assert 0 < table.metrics["ledger"]["read"]["packets"] <= 300_000
     reader = pyarrow.RecordBatchReader.from_stream(table)
     reader.read_next_batch()
     del reader
