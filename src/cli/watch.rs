@@ -16,10 +16,12 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use crossbeam_channel::{Receiver, Select, unbounded};
 use pcap_compactor::Config;
+use pcap_compactor::config::differing;
 use pcap_compactor::watch::health::{Health, STATUS, Status as How};
 use pcap_compactor::watch::{Ended, Pipeline, Stop};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
+use toml::Table;
 use tracing::{error, info, warn};
 
 use super::capture::explained;
@@ -134,7 +136,7 @@ pub(crate) fn run(args: &Args, shared: &Shared) -> anyhow::Result<Exit> {
     let limit = knobs.stop_limit.map_or(Duration::from_secs(60), |Length(time)| time);
     let watch = Watch {
         args,
-        taken: knobs.clone(),
+        in_force: knobs.in_force(&knobs)?,
         knobs,
         output,
         health,
@@ -215,8 +217,8 @@ struct Watch<'a> {
     args: &'a Args,
     /// As it was started.
     knobs: Knobs,
-    /// As they were read last.
-    taken: Knobs,
+    /// What it works by now.
+    in_force: Table,
     output: PathBuf,
     health: Arc<Health>,
     signals: Receiver<i32>,
@@ -365,12 +367,16 @@ impl Watch<'_> {
         self.knobs.when_full = knobs.when_full;
         self.health.limits(settings.rotation, settings.least_free);
         self.work.reload(settings);
-        match knobs.news(&self.taken, &later) {
-            Ok(news) if news.is_empty() => info!(target: PART, "{}: read again; it changes nothing", path.display()),
-            Ok(news) => info!(target: PART, "{}: read again: {}", path.display(), news.join(", ")),
+        match knobs.in_force(&self.knobs) {
+            Ok(now) => {
+                let news = match differing(&std::mem::replace(&mut self.in_force, now), &self.in_force).join(", ") {
+                    news if news.is_empty() => "it changes nothing".to_owned(),
+                    news => news,
+                };
+                info!(target: PART, "{}: read again: {news}", path.display());
+            }
             Err(failed) => error!(target: PART, "{}: read again: {failed:#}", path.display()),
         }
-        self.taken = knobs;
     }
 
     /// Writes how it is, for `status`, if that is news.

@@ -311,7 +311,7 @@ impl Line {
                         output,
                         journal,
                         &Arrival { sensor: self.sensor.to_string(), path, identity },
-                        &reason,
+                        (&reason, 1),
                     )
                 })?;
                 Ok(Why::Again)

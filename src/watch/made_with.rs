@@ -27,14 +27,19 @@ pub(super) fn is_new(journal: &Journal) -> Result<bool> {
 /// Its records were made with other settings, which are named; or the journal cannot be read or written.
 pub(super) fn hold(journal: &Journal, settings: &Settings) -> Result<()> {
     let groups = toml::to_string(&settings.config).map_err(|error| Error::config(error.to_string()))?;
-    let products: Vec<String> = settings.products.iter().map(Product::full_name).collect();
-    let (products, digest) = (products.join(" "), format!("{:08x}", crc32fast::hash(groups.as_bytes())));
-    let Some(before) = journal.fix(ALL, &format!("{products}{REST}{digest}"))? else {
+    // In whatever order they are named, they make the same.
+    let in_order = |mut products: Vec<String>| (products.sort_unstable(), products.join(" ")).1;
+    let products = in_order(settings.products.iter().map(Product::full_name).collect());
+    let digest = format!("{:08x}", crc32fast::hash(groups.as_bytes()));
+    let all = format!("{products}{REST}{digest}");
+    let before = journal.fix(ALL, &all)?.unwrap_or(all);
+    let (made, with) = before.split_once(REST).unwrap_or((&before, ""));
+    let made = in_order(made.split(' ').map(str::to_owned).collect());
+    if made == products && with == digest {
         // A journal of before them has the digest alone, of the same.
         journal.fix(GROUPS, &groups)?;
         return Ok(());
-    };
-    let (made, with) = before.split_once(REST).unwrap_or((&before, ""));
+    }
     let mut others = Vec::new();
     if made != products {
         others.push(format!("products {made}, now {products}"));

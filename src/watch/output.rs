@@ -93,9 +93,8 @@ impl Output {
         Ok(opened.map_err(|error| self.refused("open", file, error))?.into())
     }
 
-    /// Moves a file from elsewhere into a folder, if it `moves`, under a name that neither it nor what is called so and more has there. Tells the
-    /// name, and whether it was moved: from another disk it cannot be.
-    pub(super) fn take_in(&self, from: &Path, folder: &Path, moves: bool) -> Result<(OsString, bool)> {
+    /// A name that nothing in a folder has, for a file from elsewhere: its own, or that and a number.
+    pub(super) fn free_name(&self, from: &Path, folder: &Path) -> Result<OsString> {
         let place = self.folder(folder)?;
         let name = from.file_name().unwrap_or_default();
         let mut free = name.to_owned();
@@ -109,8 +108,13 @@ impl Output {
                 Err(error) => return Err(self.refused("look at", &folder.join(&free), error)),
             }
         }
-        let moved = moves && renameat(CWD, from, place, &free).is_ok();
-        Ok((free, moved))
+        Ok(free)
+    }
+
+    /// Moves a file from elsewhere to a place; whether it was moved: from another disk it cannot be.
+    pub(super) fn take_in(&self, from: &Path, place: &Path) -> Result<bool> {
+        let folder = self.folder(place.parent().unwrap_or(Path::new("")))?;
+        Ok(renameat(CWD, from, folder, place.file_name().unwrap_or_default()).is_ok())
     }
 
     /// Opens a folder, named from here on, and makes what is missing of it.
@@ -186,7 +190,7 @@ mod tests {
             ("flows/s/2026", output.create(Path::new("flows/s/2026/01/13.csv")).map(drop)),
             (
                 "quarantine",
-                output.take_in(&real.join("flows/s/2025/13.csv"), Path::new("quarantine/s"), true).map(drop),
+                output.take_in(&real.join("flows/s/2025/13.csv"), Path::new("quarantine/s/13.csv")).map(drop),
             ),
             ("lock", output.open_file(Path::new("lock")).map(drop)),
         ];
@@ -251,9 +255,10 @@ mod tests {
         let output = Output::open(&path).unwrap();
         for (content, named) in [("1", "a.pcap"), ("2", "a.pcap.1"), ("3", "a.pcap.2")] {
             fs::write(&bad, content).unwrap();
-            assert_eq!(output.take_in(&bad, Path::new("quarantine"), true).unwrap(), (named.into(), true));
+            assert_eq!(output.free_name(&bad, Path::new("quarantine")).unwrap(), named);
+            assert!(output.take_in(&bad, &Path::new("quarantine").join(named)).unwrap());
             assert_eq!(fs::read_to_string(path.join("quarantine").join(named)).unwrap(), content);
         }
-        assert_eq!(output.take_in(&bad, Path::new("quarantine"), true).unwrap(), ("a.pcap.3".into(), false));
+        assert!(!output.take_in(&bad, Path::new("quarantine/a.pcap.3")).unwrap(), "there is none");
     }
 }

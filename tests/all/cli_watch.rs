@@ -341,7 +341,7 @@ fn a_watcher_tells_how_it_is_until_it_is_asked_to_stop() {
     running.signal("HUP");
     running.until("settings.toml: read again: grace = \"2s\" (was \"1s\"), look = \"5s\" (was \"30s\")");
     running.signal("HUP");
-    running.until("settings.toml: read again; it changes nothing");
+    running.until("settings.toml: read again: it changes nothing");
     assert!(!running.said().contains("cannot change"), "the argument wins over the file's products");
     fs::write(site.path("settings.toml"), "listen = \"127.0.0.1:1\"\nlog_size = \"5MB\"\n").unwrap();
     running.signal("HUP");

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::{Args as _, ValueEnum};
 use pcap_compactor::Config;
-use pcap_compactor::config::differing;
 use pcap_compactor::live::{Capture, Folder};
 use pcap_compactor::watch::{Product, Settings, WhenFull};
 use serde::{Deserialize, Serialize};
@@ -320,17 +319,17 @@ impl Knobs {
         compare.into_iter().filter(|(_, other)| *other).map(|(name, _)| name).collect()
     }
 
-    /// What is set otherwise than before, beside what needs a start, a setting each.
+    /// What one works by that was begun with others: these, where they need a start.
     ///
     /// # Errors
     /// They cannot be written as TOML.
-    pub(super) fn news(&self, before: &Knobs, needs_a_start: &[&str]) -> anyhow::Result<Vec<String>> {
-        let table = |knobs: &Knobs| -> anyhow::Result<Table> {
-            let mut table = knobs.table()?;
-            table.retain(|name, _| !needs_a_start.contains(&name));
-            Ok(table)
-        };
-        Ok(differing(&table(before)?, &table(self)?))
+    pub(super) fn in_force(&self, begun: &Knobs) -> anyhow::Result<Table> {
+        let (mut table, mut old) = (self.table()?, begun.table()?);
+        for name in self.needs_a_start(begun) {
+            table.remove(name);
+            table.extend(old.remove_entry(name));
+        }
+        Ok(table)
     }
 
     fn table(&self) -> anyhow::Result<Table> {
@@ -500,5 +499,8 @@ mod tests {
         let before = Knobs { capture: Some("eth0".into()), ..before };
         let after = Knobs { rotation: later(), ..before.clone() };
         assert_eq!(after.needs_a_start(&before), ["rotation"]);
+        assert_eq!(after.in_force(&before).unwrap(), before.table().unwrap());
+        let after = Knobs { workers: Some(9), ..after };
+        assert_eq!(after.in_force(&before).unwrap()["workers"].as_integer(), Some(9));
     }
 }

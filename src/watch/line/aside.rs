@@ -1,5 +1,6 @@
 //! What is wrong with a file, and where it goes then.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -60,24 +61,38 @@ fn fault(report: &Report) -> String {
     format!("{}{at}: {}", report.status.name(), report.message.as_deref().unwrap_or("no more is known"))
 }
 
-/// Takes a file that cannot be read out of the way, with a report of the reason beside it.
+/// Takes a file that cannot be read out of the way, after so many tries, with a report of the reason beside it.
 pub(super) fn quarantine(
     line: &Line,
     output: &Output,
     journal: &Journal,
     arrival: &Arrival,
-    reason: &str,
+    (reason, tries): (&str, u32),
 ) -> Result<()> {
     let Arrival { path, identity, .. } = arrival;
     let folder = Path::new("quarantine").join(&*line.sensor);
-    // Where it cannot be moved, it stays, and is known; so does what is not named as a capture, and may be needed where it is.
-    let (mut name, moved) = output.take_in(path, &folder, promises(path))?;
-    let stays = if moved { "moved here" } else { "left where it is" };
-    let text = format!("{}\n{reason}\ntried {} times; {stays}\n", path.display(), line.settings.tries);
-    name.push(".reason.txt");
-    output.write_whole(&folder.join(name), text.as_bytes())?;
+    let place = folder.join(output.free_name(path, &folder)?);
+    let mut report = place.clone().into_os_string();
+    report.push(".reason.txt");
+    let report = |what: &str| {
+        let tried = if tries == 1 { "read once".to_owned() } else { format!("tried {tries} times") };
+        let text = format!("{}\n{reason}\n{tried}; {what}\n", path.display());
+        output.write_whole(Path::new(&report), text.as_bytes())
+    };
+    report("moved here")?;
+    // Known before it is moved: whenever this is stopped, it is told.
+    journal.set_aside(&line.sensor, path, identity, State::Quarantined, reason)?;
+    let is_it = path
+        .symlink_metadata()
+        .is_ok_and(|now| (now.dev(), now.ino(), now.len()) == (identity.device, identity.inode, identity.size));
+    // What is not named as a capture may be needed where it is.
+    if !is_it {
+        report("it is not there any more, and another may have its name")?;
+    } else if !(promises(path) && output.take_in(path, &place)?) {
+        report("left where it is")?;
+    }
     tracing::error!(path = %path.display(), sensor = %line.sensor, "quarantined: {reason}");
     line.health.quarantined(&line.sensor);
     line.health.trouble(format!("{}: {reason}", path.display()));
-    journal.set_aside(&line.sensor, path, identity, State::Quarantined, reason)
+    Ok(())
 }

@@ -319,7 +319,7 @@ impl LineFeed<'_> {
             // Hours know it, and may need it where it is.
             return self.refuse(&arrival, &format!("its records are not made: {reason}"));
         }
-        if let Err(error) = quarantine(line, self.output, self.journal, &arrival, reason) {
+        if let Err(error) = quarantine(line, self.output, self.journal, &arrival, (reason, tries)) {
             // Others are read meanwhile.
             let delay = self.settings.retry_delay;
             tracing::error!(path = %path.display(), sensor = %line.sensor, "{error}; it is put aside in {delay:?}");
