@@ -31,6 +31,7 @@
 //! in the folder cost memory, some hundred bytes each. Waiting goes by a clock that
 //! is never set; a time of change that lies in the future makes a file wait, and no longer than others.
 
+pub(super) mod at;
 mod beginning;
 mod events;
 mod files;
@@ -46,6 +47,7 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use self::at::At;
 pub(super) use self::beginning::promises;
 use self::events::{Events, Heard};
 pub(super) use self::files::is_gone;
@@ -120,13 +122,15 @@ pub fn sensor_of(folder: &Path, path: &Path) -> String {
 pub(super) struct Room {
     /// What they have.
     pub(super) queue: Arc<Queue>,
+    /// What is read before they have it.
+    pub(super) at: Arc<At>,
     /// What each may have.
     pub(super) most: usize,
 }
 
 impl Default for Room {
     fn default() -> Room {
-        Room { queue: Arc::default(), most: usize::MAX }
+        Room { queue: Arc::default(), at: Arc::default(), most: usize::MAX }
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::arrivals::at::At;
 use super::queue::Queue;
 use crate::capture;
 use crate::engine::FileReport;
@@ -46,6 +47,7 @@ pub struct Health {
     removed_unread: AtomicU64,
     removed_needed: AtomicU64,
     queue: Arc<Queue>,
+    at: Arc<At>,
     stopping: AtomicBool,
     capture: Mutex<Option<Capture>>,
     sensors: Mutex<BTreeMap<String, Sensor>>,
@@ -129,6 +131,7 @@ impl Health {
             removed_unread: AtomicU64::new(0),
             removed_needed: AtomicU64::new(0),
             queue: Arc::default(),
+            at: Arc::default(),
             stopping: AtomicBool::new(false),
             capture: Mutex::default(),
             sensors: Mutex::default(),
@@ -197,6 +200,11 @@ impl Health {
     /// The line of a sensor has come to files that it was told, and holds so many.
     pub(super) fn take(&self, sensor: &str, files: usize, held: usize) {
         self.sensor(sensor, |_| self.queue.take(sensor, files, held));
+    }
+
+    /// What is read of files before lines have them.
+    pub(super) fn at(&self) -> &Arc<At> {
+        &self.at
     }
 
     /// What waits, by sensor.
@@ -342,6 +350,10 @@ impl Health {
         let stopping = self.stopping.load(Relaxed);
         if lock(&self.capture).is_some_and(|capture| !capture.running) && !stopping {
             reasons.push("capture: it does not run".to_owned());
+        }
+        if let Some((path, since)) = self.at.slow() {
+            let (path, since) = (path.display(), since.elapsed().as_secs());
+            reasons.push(format!("no file is looked at: {path} is read for {since} s, and the disk does not give it"));
         }
         let most = Duration::from_nanos(self.rotation_ns.load(Relaxed)).saturating_mul(MOST_BEHIND);
         for (name, sensor) in &*lock(&self.sensors) {

@@ -100,7 +100,11 @@ impl Pipeline {
         let looks = Looks::begin(Arc::clone(&settings), Arc::clone(&health))?;
         let (seen, sees) = unbounded();
         // What is worked off once is told all together, for the order.
-        let room = Room { queue: Arc::clone(health.queues()), most: if once { usize::MAX } else { MOST } };
+        let room = Room {
+            queue: Arc::clone(health.queues()),
+            at: Arc::clone(health.at()),
+            most: if once { usize::MAX } else { MOST },
+        };
         let arrivals = Arrivals::within(room, &settings, seen)?;
         let (commands, commanded) = unbounded();
         let (tell, ended) = bounded(1);

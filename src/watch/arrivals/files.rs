@@ -358,7 +358,8 @@ impl Files {
             // Often it is opened again and written to.
             return self.go_on(path, stamp, now);
         }
-        let read = open(path).and_then(|(file, there)| Ok((Identity::read(file, &there)?, there.nlink() > 1)));
+        let read = || open(path).and_then(|(file, there)| Ok((Identity::read(file, &there)?, there.nlink() > 1)));
+        let read = self.room.at.reads(path, read);
         let ((identity, magic), linked) = match read {
             Ok(read) => read,
             Err(error) if is_gone(&error) => return self.left(path),
@@ -406,7 +407,7 @@ impl Files {
         for path in std::mem::take(&mut self.touched) {
             let Some(File { told, state: State::Open(open), .. }) = self.files.get_mut(&path) else { continue };
             // What cannot be read is told when it should be complete.
-            let Ok(beginning) = beginning(&path) else { continue };
+            let Ok(beginning) = self.room.at.reads(&path, || beginning(&path)) else { continue };
             if let Beginning::Capture(Some(first)) = beginning
                 && open.sought
             {

@@ -135,7 +135,7 @@ fn a_file_that_loses_one_of_its_names_is_told_by_the_other() {
 #[test]
 fn what_no_line_has_room_for_is_told_later_and_the_oldest_first() {
     let mut told = Told::new();
-    let room = Room { queue: Arc::default(), most: 4 };
+    let room = Room { most: 4, ..Room::default() };
     told.files = Files::new(told.dir.path().to_owned(), STABLE, room.clone());
     fs::create_dir(told.path("b")).unwrap();
     let now = SystemTime::now();

@@ -154,6 +154,14 @@ impl Router {
 
     /// Gives up what is read for too long, and says what is read for long. Begins lines that could not begin.
     fn watch_over(&mut self) {
+        if let Some(path) = self.health.at().slow_after(self.settings.slow()) {
+            let (path, long) = (path.display(), self.settings.slow());
+            let reason = format!(
+                "{path}: its begin or its end has been read for more than {long:?}; no file is looked at until the disk gives them"
+            );
+            tracing::warn!("{reason}");
+            self.health.trouble(reason);
+        }
         let mut due = Vec::new();
         for (sensor, line) in &self.lines {
             watch_over(sensor, &line.control, &self.settings, &self.health);
