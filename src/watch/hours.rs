@@ -9,7 +9,7 @@ use super::journal::Written;
 use super::outlet::{Outlet, Place};
 #[cfg(feature = "tables")]
 use super::products::{of_hour, table};
-use super::spans::{HOUR, hour};
+use super::spans::{HOUR, Passed, hour};
 use super::standing::Standing;
 use crate::error::Result;
 use crate::sink::atomic::AtomicFile;
@@ -160,8 +160,9 @@ impl Hours {
         }
     }
 
-    /// Nothing of hours that end at `until` or before will come; a clock says so if `is_quiet`.
-    pub(super) fn pass(&mut self, until: i64, needs: i64, is_quiet: bool) -> Result<()> {
+    /// Nothing of hours that end there or before will come.
+    pub(super) fn pass(&mut self, passed: &Passed) -> Result<()> {
+        let Passed { until, needs, others, is_quiet, .. } = *passed;
         self.standing.pass(until);
         if is_quiet {
             self.spoken = self.spoken.max(until);
@@ -186,8 +187,8 @@ impl Hours {
             };
             let end = hour.saturating_add(HOUR);
             let is_last = self.open.keys().next().is_none_or(|next| next.saturating_add(HOUR) > until);
-            // Until all are out, the others may need what they needed before.
-            let needs = if is_last { needs } else { self.place.needs() };
+            // Until all are out, the others may need what they needed before. Behind the last of them is nothing until the end.
+            let needs = if is_last { needs.min(end.saturating_sub(others)) } else { self.place.needs() };
             self.place.commit(end, needs, written.as_ref())?;
         }
         if until > self.place.until() { self.place.commit(until, needs, None) } else { Ok(()) }
@@ -225,7 +226,7 @@ impl Hours {
 
     /// Nothing will come at all.
     fn end(&mut self, until: i64) -> Result<()> {
-        self.pass(until, until, false)?;
+        self.pass(&Passed { product: 0, until, needs: until, others: 0, is_quiet: false })?;
         self.place.end(until)
     }
 }
@@ -263,12 +264,13 @@ impl Hourly {
         }
     }
 
-    /// Nothing of hours that end at `until` or before will come, and what comes needs packets since `needs`; a clock says so if `is_quiet`.
-    pub(super) fn pass(&self, until: i64, needs: i64, is_quiet: bool) -> Result<()> {
+    /// See [`Hours::pass`].
+    pub(super) fn pass(&self, passed: &Passed) -> Result<()> {
         match self {
-            Hourly::Rows(hours) => hours.borrow_mut().pass(until, needs, is_quiet),
+            Hourly::Rows(hours) => hours.borrow_mut().pass(passed),
             // Of windows that had records the files are there, and nothing reaches from one into the next.
             Hourly::Windows(_, places) => {
+                let until = passed.until;
                 let mut behind = places.iter().filter(|place| place.until() < until);
                 behind.try_for_each(|place| place.commit(until, until, None))
             }

@@ -30,7 +30,7 @@ use super::output::Output;
 use super::permits::Permits;
 use super::products::Making;
 use super::punctual::Late;
-use super::spans::{LONGEST, Needs, News, Passed, Spans};
+use super::spans::{LONGEST, Needs, News, Spans};
 use super::wild::{Seen, tame};
 use super::{Product, Settings};
 use crate::engine::Engine;
@@ -231,9 +231,7 @@ impl Line {
                 health.live_flows(&sensor, flows);
                 Ok(())
             }
-            News::Passed(Passed { product, until, needs, is_quiet }) => {
-                of_product.get(product).map_or(Ok(()), |hours| hours.pass(until, needs, is_quiet))
-            }
+            News::Passed(passed) => of_product.get(passed.product).map_or(Ok(()), |hours| hours.pass(&passed)),
         };
         let spans = Spans::new(products, hindsight.flows, Rc::new(RefCell::new(hears)));
         let (mut needs, mut is_cut) = (Timestamp::MAX, false);

@@ -55,6 +55,8 @@ pub(super) struct Passed {
     pub(super) until: i64,
     /// The earliest packet that is needed for what is not complete.
     pub(super) needs: i64,
+    /// For what begins earlier, where nothing was between, packets are needed from so long before, nanoseconds.
+    pub(super) others: i64,
     /// No packet says so, but a clock.
     pub(super) is_quiet: bool,
 }
@@ -323,7 +325,13 @@ impl ShardView for Shard {
             if until > self.passed[product] {
                 let needs = self.late(product, self.needs(product, until, settled));
                 (self.passed[product], self.needed[product]) = (until, needs);
-                told.push(News::Passed(Passed { product, until, needs, is_quiet }));
+                told.push(News::Passed(Passed {
+                    product,
+                    until,
+                    needs,
+                    others: self.products[product].others,
+                    is_quiet,
+                }));
             }
         }
         self.expire();

@@ -345,3 +345,24 @@ fn a_late_file_has_the_hour_in_which_what_is_left_begins() {
         compare(&made, &expected);
     }
 }
+
+#[test]
+fn two_late_files_of_an_hour_that_was_empty_are_both_in_it() {
+    let minutes = |begins: i64| vec![udp(60 * begins), udp(60 * begins + 30)];
+    let traffic = captures(&[13, 33, 68, 119, 151].map(minutes));
+    for products in [&["flows:cic"][..], &["flows:nf-v3", "groups"], &["flows", "buckets:1s@csv"]] {
+        let work = Work::start(traffic.settings_for(products));
+        work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
+        work.finish(true);
+        let whole = traffic.made();
+        fs::remove_dir_all(traffic.output()).unwrap();
+        for (nth, comes) in [&[0, 1, 4][..], &[2], &[3]].into_iter().enumerate() {
+            let work = Work::start(traffic.settings_for(products));
+            let comes: Vec<PathBuf> = comes.iter().map(|part| traffic.parts[*part].clone()).collect();
+            work.tell(Order::Complete(traffic.arrivals(&comes)));
+            assert_eq!(work.finish(nth == 2).quarantined, 0);
+        }
+        compare(&traffic.made(), &whole);
+        fs::remove_dir_all(traffic.output()).unwrap();
+    }
+}
