@@ -12,7 +12,7 @@ fn fragment(behind: i64, from: usize, has_more: bool, bytes: &[u8]) -> Framed {
     let mut frame = vec![2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0];
     frame.extend((20 + bytes.len() as u16).to_be_bytes());
     frame.extend([0, 77]);
-    frame.extend((from as u16 / 8 | if has_more { 0x2000 } else { 0 }).to_be_bytes());
+    frame.extend((from as u16 / 8 + if has_more { 0x2000 } else { 0 }).to_be_bytes());
     frame.extend([64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 1, 1]);
     frame.extend(bytes);
     (Timestamp(ELEVEN + behind * S), frame)
