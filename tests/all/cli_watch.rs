@@ -128,7 +128,7 @@ fn get(address: &str, path: &str) -> (String, String) {
 fn wrong_words_are_refused_with_the_right_ones() {
     let site = Site::new();
     fs::write(site.path("bad.toml"), "rotatoin = \"60s\"\n").unwrap();
-    fs::write(site.path("minutes.toml"), "idle_split_seconds = 60\n").unwrap();
+    fs::write(site.path("minutes.toml"), "window_seconds = 60\n").unwrap();
     let (table, other) = match cfg!(feature = "tables") {
         true => ("groups@parquets", "there is no format `parquets`, but csv, jsonl, parquet and arrow"),
         false => ("groups@parquet", "build it with `cargo build --release --features full`"),
