@@ -197,8 +197,8 @@ impl Product {
     }
 
     /// The earliest time of records that a file which begins at a time may change, nanoseconds. As far as its packets may be before the first, a flow
-    /// that had ended may go on with one, or have a fragment of it, its bucket has begun, and the long gap that it comes into may be one row. `gap` is from the last packet
-    /// before a time to the first behind it.
+    /// that had ended may go on with one, or have a fragment of it, its bucket has begun, and the long gap that it comes into may be one row. `gap`
+    /// is from the last packet before a time to the first behind it.
     pub(super) fn changes(&self, first: i64, gap: impl Fn(i64) -> [i64; 2], config: &Config) -> i64 {
         let earliest = first.saturating_sub(REACH);
         match (&self.kind, self.flow_settings(config)) {

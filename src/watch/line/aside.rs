@@ -82,17 +82,25 @@ pub(super) fn quarantine(
     report("moved here")?;
     // Known before it is moved: whenever this is stopped, it is told.
     journal.set_aside(&line.sensor, path, identity, State::Quarantined, reason)?;
+    tracing::error!(path = %path.display(), sensor = %line.sensor, "quarantined: {reason}");
+    line.health.quarantined(&line.sensor);
+    line.health.trouble(format!("{}: {reason}", path.display()));
     let is_it = path
         .symlink_metadata()
         .is_ok_and(|now| (now.dev(), now.ino(), now.len()) == (identity.device, identity.inode, identity.size));
     // What is not named as a capture may be needed where it is.
-    if !is_it {
-        report("it is not there any more, and another may have its name")?;
-    } else if !(promises(path) && output.take_in(path, &place)?) {
-        report("left where it is")?;
+    let moved = match is_it && promises(path) {
+        true => output.take_in(path, &place),
+        false => Ok(false),
+    };
+    let told = moved.and_then(|moved| match (moved, is_it) {
+        (true, _) => Ok(()),
+        (false, true) => report("left where it is"),
+        (false, false) => report("it is not there any more, and another may have its name"),
+    });
+    // It is put aside all the same.
+    if let Err(error) = told {
+        tracing::warn!(path = %path.display(), sensor = %line.sensor, "{error}; it is left where it is");
     }
-    tracing::error!(path = %path.display(), sensor = %line.sensor, "quarantined: {reason}");
-    line.health.quarantined(&line.sensor);
-    line.health.trouble(format!("{}: {reason}", path.display()));
     Ok(())
 }
