@@ -212,6 +212,18 @@ impl Unfinished {
         UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner).push(temporary.to_owned());
         Unfinished(temporary.to_owned())
     }
+
+    /// Gives it its own name by `rename`. A folder is not removed meanwhile, of which half would go under that name.
+    ///
+    /// # Errors
+    /// Of `rename`; or it has been removed, for the process is about to end.
+    pub(super) fn named_by<T>(&self, rename: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        let unfinished = UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner);
+        if !unfinished.contains(&self.0) {
+            return Err(io::Error::new(ErrorKind::Interrupted, "the process is being ended"));
+        }
+        rename()
+    }
 }
 
 impl Drop for Unfinished {
@@ -411,5 +423,15 @@ mod tests {
         }
         sweep(folder.path(), 1);
         assert_eq!(names(folder.path()), [".a.1-x.tmp", ".mine.tmp", "13.jsonl"]);
+    }
+
+    /// All that is unfinished cannot be removed here, where other tests write.
+    #[test]
+    fn what_is_being_removed_takes_no_name() {
+        let unfinished = Unfinished::new(Path::new("folder that is being removed"));
+        assert_eq!(unfinished.named_by(|| Ok(1)).unwrap(), 1);
+        UNFINISHED.lock().unwrap().retain(|path| *path != unfinished.0);
+        let refused = unfinished.named_by(|| -> io::Result<()> { panic!("half of it is gone") });
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Interrupted);
     }
 }

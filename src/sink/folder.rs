@@ -35,7 +35,7 @@ pub struct AtomicFolder {
     made: RefCell<HashSet<PathBuf>>,
     swept: Vec<PathBuf>,
     mark: Option<Mark>,
-    _unfinished: Unfinished,
+    unfinished: Unfinished,
 }
 
 /// The file in a folder under way that says so, and is locked while its process lives.
@@ -115,7 +115,7 @@ impl AtomicFolder {
                 }
             }
         };
-        let _unfinished = Unfinished::new(&temporary);
+        let unfinished = Unfinished::new(&temporary);
         let mark = Mark::set(&temporary).map_err(|source| Error::io("create", named, source))?;
         Ok(AtomicFolder {
             path: target,
@@ -126,7 +126,7 @@ impl AtomicFolder {
             made: RefCell::default(),
             swept,
             mark,
-            _unfinished,
+            unfinished,
         })
     }
 
@@ -204,14 +204,17 @@ impl AtomicFolder {
             mark.remove().map_err(failed)?;
             let _ = File::open(&self.temporary).and_then(|folder| folder.sync_all());
         }
-        match fs::rename(&self.temporary, &self.path) {
+        let rename = || match fs::rename(&self.temporary, &self.path) {
             Err(error) if self.replaces && self.path.is_dir() => {
                 tracing::debug!(%error, "the folder has a predecessor");
-                change_places(&self.temporary, &self.path).map_err(failed)?;
-                // To remove it may take long, and is to be taken up by others.
-                self.mark = Mark::set(&self.temporary).unwrap_or_default();
+                change_places(&self.temporary, &self.path)?;
+                Ok(true)
             }
-            other => other.map_err(failed)?,
+            other => other.map(|()| false),
+        };
+        if self.unfinished.named_by(rename).map_err(failed)? {
+            // To remove it may take long, and is to be taken up by others.
+            self.mark = Mark::set(&self.temporary).unwrap_or_default();
         }
         let _ = File::open(folder_of(&self.path)).and_then(|folder| folder.sync_all());
         // What is dropped now is the predecessor.
