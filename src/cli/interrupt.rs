@@ -57,9 +57,12 @@ pub(crate) fn listen(grace: Duration, stop: impl Fn() + Send + 'static) -> anyho
     Ok(())
 }
 
-/// Ends the process. What is half-written has a temporary name, under which nothing stays.
+/// Ends the process. What is half-written has a temporary name, under which nothing stays. To remove that may take longer than the grace
+/// lasts, and whoever comes second has nothing left to remove.
 pub(crate) fn end(signal: i32) -> ! {
-    ENDING.store(true, Ordering::SeqCst);
+    if ENDING.swap(true, Ordering::SeqCst) {
+        give_way();
+    }
     remove_unfinished();
     std::process::exit(128 + signal)
 }
