@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::atomic::{Unfinished, folder_of, is_temporary_of, temporary_name};
+use super::atomic::{Unfinished, folder_of, going_on, is_temporary_of, temporary_name};
 use super::blocks::BlockWriter;
 use crate::error::{Error, Result};
 
@@ -162,6 +162,7 @@ impl AtomicFolder {
 
     /// Makes a folder, once.
     fn make(&self, folder: &Path) -> io::Result<()> {
+        going_on()?;
         let mut made = self.made.borrow_mut();
         if !made.contains(folder) {
             fs::create_dir_all(folder)?;
@@ -269,7 +270,8 @@ impl Shelf {
     /// # Errors
     /// It is there already, or cannot be written.
     pub fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let file = self.create(name).map_err(|source| Error::io("create", &self.path.join(name), source))?;
+        let file = going_on().and_then(|()| self.create(name));
+        let file = file.map_err(|source| Error::io("create", &self.path.join(name), source))?;
         (&file).write_all(bytes).map_err(|source| Error::io("write", &self.path.join(name), source))
     }
 

@@ -185,7 +185,8 @@ fn a_run_that_is_ended_while_it_writes_exits_by_its_signal() {
             // It was quicker, if not always with its exit.
             let out = dir.path().join("out");
             assert_eq!(left.len(), 2, "{signal}: {left:?}");
-            assert_eq!(timeline(&["--check", out.to_str().unwrap()]).code, Some(0), "{signal}");
+            let checked = timeline(&["--check", out.to_str().unwrap()]);
+            assert_eq!(checked.code, Some(0), "{signal}: {ended:?} {left:?} {checked:?}");
             std::fs::remove_dir_all(out).unwrap();
         }
     }
