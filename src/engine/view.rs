@@ -67,8 +67,9 @@ pub struct Hindsight {
     pub records: i64,
     /// A 5-tuple that has been silent for longer is as one that was never seen.
     pub flows: i64,
-    /// A packet may need one of another 5-tuple from so long before it: fragments of a datagram have the ports of the first alone.
-    pub others: i64,
+    /// A packet may need those of other 5-tuples, as fragments of a datagram have the ports of the first alone; but none from before the last
+    /// multiple of this. Nothing where it needs none.
+    pub period: i64,
 }
 
 impl Hindsight {
@@ -78,8 +79,14 @@ impl Hindsight {
         Hindsight {
             records: self.records.max(other.records),
             flows: self.flows.max(other.flows),
-            others: self.others.max(other.others),
+            period: self.period.max(other.period),
         }
+    }
+
+    /// From when on all packets are needed where one of a time is, nanoseconds.
+    #[must_use]
+    pub fn begin(self, time: i64) -> i64 {
+        if self.period == 0 { time } else { time.div_euclid(self.period).saturating_mul(self.period) }
     }
 }
 

@@ -4,6 +4,10 @@
 //! in the capture. A fragment after [`PATIENCE`] begins another datagram of the same identification. Bytes that came first
 //! stay where fragments overlap.
 //!
+//! So which datagram a fragment is of depends on where the one before it began, that on the one before that, and so on, for as long as somebody
+//! uses an identification again. Whoever begins to read in the middle of a capture would have to begin at its first packet. This ends at each
+//! multiple of [`PERIOD`]: no datagram goes on there. One in millions has fragments on both sides, and stays incomplete.
+//!
 //! Pairs are as many as somebody cares to forge, so there is one more bound: where a [stretch](Fragments::end_stretch) of the
 //! capture ends, what began more than [`WAITING`] fragments ago is let go of. These are the fragments of the capture, not
 //! those that are here; so it falls on the same datagrams however pairs are dealt out to workers, and all workers together
@@ -21,7 +25,9 @@ use crate::time::NS_PER_SECOND;
 /// Nanoseconds of capture time within which the fragments of a datagram come together: as long as a group waits for a
 /// first fragment.
 pub const PATIENCE: i64 = 64 * NS_PER_SECOND;
-/// Datagrams of a pair of hosts that may be incomplete at once; the oldest goes first.
+/// Nanoseconds from one time that no datagram crosses to the next, from 1970 on. An hour has a whole number of these.
+pub const PERIOD: i64 = 600 * NS_PER_SECOND;
+/// Datagrams of a pair of hosts that may be incomplete at once in a period; the oldest goes first.
 pub const OPEN: usize = 16;
 /// Fragments of the whole capture for which a datagram may wait, from the beginning of the stretch in which it began.
 pub const WAITING: u64 = 131_072;
@@ -84,11 +90,15 @@ impl<T> Fragments<T> {
         let part = part(packet, frame)?;
         let id = datagram(packet, frame)?;
         let waiting = self.pairs.entry((packet.src, packet.dst, packet.v6)).or_default();
+        let now = period(packet.time);
+        let of_period = |partial: &Partial<T>| period(partial.first) == now;
+        let is_it = |partial: &Partial<T>| partial.datagram == id && of_period(partial);
         let fresh = |partial: &Partial<T>| packet.time.ns().abs_diff(partial.first.ns()) <= PATIENCE as u64;
-        waiting.retain(|partial| partial.datagram != id || fresh(partial));
-        let at = waiting.iter().position(|partial| partial.datagram == id).unwrap_or_else(|| {
-            if waiting.len() == OPEN {
-                waiting.remove(0);
+        waiting.retain(|partial| !is_it(partial) || fresh(partial));
+        let at = waiting.iter().position(is_it).unwrap_or_else(|| {
+            if waiting.iter().filter(|partial| of_period(partial)).count() == OPEN {
+                let oldest = waiting.iter().position(of_period).unwrap_or_default();
+                waiting.remove(oldest);
                 self.let_go += 1;
             }
             let (first, after, pieces) = (packet.time, self.behind, Vec::new());
@@ -137,6 +147,10 @@ impl<T> Fragments<T> {
     pub fn waiting(&self) -> usize {
         self.pairs.values().map(Vec::len).sum()
     }
+}
+
+fn period(time: Timestamp) -> i64 {
+    time.ns().div_euclid(PERIOD)
 }
 
 impl<T> Partial<T> {

@@ -162,7 +162,7 @@ impl Hours {
 
     /// Nothing of hours that end there or before will come.
     pub(super) fn pass(&mut self, passed: &Passed) -> Result<()> {
-        let Passed { until, needs, others, is_quiet, .. } = *passed;
+        let Passed { until, needs, is_quiet, .. } = *passed;
         self.standing.pass(until);
         if is_quiet {
             self.spoken = self.spoken.max(until);
@@ -188,7 +188,7 @@ impl Hours {
             let end = hour.saturating_add(HOUR);
             let is_last = self.open.keys().next().is_none_or(|next| next.saturating_add(HOUR) > until);
             // Until all are out, the others may need what they needed before. Behind the last of them is nothing until the end.
-            let needs = if is_last { needs.min(end.saturating_sub(others)) } else { self.place.needs() };
+            let needs = if is_last { needs.min(end) } else { self.place.needs() };
             self.place.commit(end, needs, written.as_ref())?;
         }
         if until > self.place.until() { self.place.commit(until, needs, None) } else { Ok(()) }
@@ -226,7 +226,7 @@ impl Hours {
 
     /// Nothing will come at all.
     fn end(&mut self, until: i64) -> Result<()> {
-        self.pass(&Passed { product: 0, until, needs: until, others: 0, is_quiet: false })?;
+        self.pass(&Passed { product: 0, until, needs: until, is_quiet: false })?;
         self.place.end(until)
     }
 }

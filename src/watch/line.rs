@@ -208,19 +208,19 @@ impl Line {
         }
         let hours: Vec<_> = makings.iter().map(Making::hours).collect();
         let late = Arc::new(Late::default());
-        let (mut passing, mut others) = (Vec::new(), Vec::new());
+        let (mut passing, mut of_views) = (Vec::new(), Vec::new());
         let mut hindsight = Hindsight::default();
         for making in &mut makings {
             let of_view = making.view(&settings.config, &self.sensor, &late)?.hindsight();
             hindsight = hindsight.max(of_view);
             passing.push(Passing { hours: making.hours(), waits: of_view.records });
-            others.push(of_view.others);
+            of_views.push(of_view);
         }
-        let needs = |((hours, product), others): ((&Hourly, &Product), i64)| {
+        let needs = |((hours, product), hindsight): ((&Hourly, &Product), Hindsight)| {
             let product = product.clone();
-            Needs { standing: hours.standing(), late: Box::new(move |first| product.late_since(first)), others }
+            Needs { standing: hours.standing(), late: Box::new(move |first| product.late_since(first)), hindsight }
         };
-        let products = hours.iter().zip(settings.by_hour()).zip(others).map(needs).collect();
+        let products = hours.iter().zip(settings.by_hour()).zip(of_views).map(needs).collect();
         let of_product = hours.clone();
         let (health, sensor) = (Arc::clone(&self.health), Arc::clone(&self.sensor));
         let clock = Rc::new(Cell::new(Timestamp::MIN));

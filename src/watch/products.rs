@@ -19,7 +19,6 @@ use self::told::Decided;
 #[cfg(feature = "tables")]
 pub(super) use self::told::of_hour;
 use crate::config::Config;
-use crate::engine::view::Hindsight;
 use crate::error::Result;
 use crate::filter::Filter;
 use crate::sink::buckets::{BucketSink, BucketWriter, Form as BucketForm};
@@ -197,14 +196,15 @@ impl Product {
     }
 
     /// The earliest time of records that a file which begins at a time may change, nanoseconds. As far as its packets may be before the first, a flow
-    /// that had ended may go on with one, or have a fragment of it, its bucket has begun, and the long gap that it comes into may be one row. `gap`
-    /// is from the last packet before a time to the first behind it.
+    /// that had ended may go on with one, or have a fragment of it, its bucket has begun, and the long gap that it comes into may be one row. What one
+    /// is to a 5-tuple, packets before it say, of which none were needed if nothing came so soon behind them. `gap` is from the last packet before a
+    /// time to the first behind it.
     pub(super) fn changes(&self, first: i64, gap: impl Fn(i64) -> [i64; 2], config: &Config) -> i64 {
         let earliest = first.saturating_sub(REACH);
         match (&self.kind, self.flow_settings(config)) {
             (_, Some(settings)) => {
-                let Hindsight { records, others, .. } = settings.hindsight();
-                earliest.saturating_sub(records.max(others))
+                let hindsight = settings.hindsight();
+                hindsight.begin(earliest).min(earliest.saturating_sub(hindsight.flows))
             }
             (Kind::Buckets { width, .. }, None) => {
                 let long = self.long_gap(config).unwrap_or(i64::MAX);
@@ -212,7 +212,8 @@ impl Product {
                     [from, to] if to.saturating_sub(from) >= long => from,
                     _ => time,
                 });
-                begins[0].min(begins[1]).div_euclid(*width).saturating_mul(*width)
+                let bucket = begins[0].min(begins[1]).div_euclid(*width).saturating_mul(*width);
+                bucket.min(earliest.saturating_sub(buckets(*width, config).hindsight().flows))
             }
             // Windows that have ended have no packets of it.
             (Kind::Groups | Kind::Flows(_), None) => first,

@@ -4,8 +4,8 @@
 //! no say in it: how its flows begin and end, and which of them bucket rows call new, follows from the packets of the span. So the records of an hour
 //! can be made from all packets since the earliest span began that reaches into that hour, or to what a view may still remember at the clock. A flow
 //! that has not left is of such a span, also where a packet that begins the next one waits: its view ends it at the marker
-//! ([`ShardView::settled`] says what is to come). Where packets need others of another 5-tuple ([`Hindsight::others`]), these are needed as well, so long
-//! before all the rest. For buckets, the last packet before the hour is needed as well: rows of empty ones begin behind it.
+//! ([`ShardView::settled`] says what is to come). Where packets need those of other 5-tuples, all of a period are needed
+//! ([`Hindsight::period`]). For buckets, the last packet before the hour is needed as well: rows of empty ones begin behind it.
 //!
 //! What ends a span is a packet behind a silence as packets came; a view looks at them in order of time, and has that packet wait. One that comes late, for a place
 //! in the silence, is then of the flow before it, and there is no silence. So a span that is over is held until the next one is, and such a packet joins
@@ -28,9 +28,7 @@ use std::sync::Arc;
 use super::standing::Standing;
 use super::wild::DAY;
 use crate::engine::ledger::Intake;
-#[cfg(doc)]
-use crate::engine::view::Hindsight;
-use crate::engine::view::{Batch, Mark, Part, ShardView, View};
+use crate::engine::view::{Batch, Hindsight, Mark, Part, ShardView, View};
 use crate::error::Result;
 use crate::table::FlowTable;
 use crate::time::{NS_PER_SECOND, Timestamp};
@@ -55,8 +53,6 @@ pub(super) struct Passed {
     pub(super) until: i64,
     /// The earliest packet that is needed for what is not complete.
     pub(super) needs: i64,
-    /// For what begins earlier, where nothing was between, packets are needed from so long before, nanoseconds.
-    pub(super) others: i64,
     /// No packet says so, but a clock.
     pub(super) is_quiet: bool,
 }
@@ -79,8 +75,7 @@ pub(super) type Late = Box<dyn Fn(i64) -> Option<i64> + Send + Sync>;
 pub(super) struct Needs {
     pub(super) standing: Arc<Standing>,
     pub(super) late: Late,
-    /// See [`Hindsight::others`].
-    pub(super) others: i64,
+    pub(super) hindsight: Hindsight,
 }
 
 /// See the module.
@@ -206,9 +201,9 @@ impl Shard {
         let spans = self.rows.iter().map(|row| row.now);
         let firsts = spans.filter(|span| span.last >= reaches).map(|span| span.first);
         let behind = self.behind.range(hour(reaches)..).map(|(_, first)| *first);
-        let Needs { others, late, .. } = &self.products[product];
+        let Needs { hindsight, late, .. } = &self.products[product];
         let first = firsts.chain(behind).fold(until, i64::min);
-        let first = first.saturating_sub(*others).max(until.saturating_sub(LONGEST));
+        let first = hindsight.begin(first).max(until.saturating_sub(LONGEST));
         let has_empty_rows = late(until).is_some();
         let before = self.latest.range(..until).next_back().filter(|_| has_empty_rows).map(|(_, latest)| *latest);
         before.map_or(first, |before| before.min(first))
@@ -325,13 +320,7 @@ impl ShardView for Shard {
             if until > self.passed[product] {
                 let needs = self.late(product, self.needs(product, until, settled));
                 (self.passed[product], self.needed[product]) = (until, needs);
-                told.push(News::Passed(Passed {
-                    product,
-                    until,
-                    needs,
-                    others: self.products[product].others,
-                    is_quiet,
-                }));
+                told.push(News::Passed(Passed { product, until, needs, is_quiet }));
             }
         }
         self.expire();

@@ -2,6 +2,7 @@
 
 mod any;
 mod bytes;
+mod fragments;
 mod lines;
 mod packets;
 mod web;

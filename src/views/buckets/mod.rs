@@ -81,6 +81,13 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How long the view looks back: a flow is new where its 5-tuple has been silent for longer.
+    #[must_use]
+    pub fn hindsight(&self) -> Hindsight {
+        let records = self.widths.iter().copied().max().unwrap_or(0);
+        Hindsight { records, flows: known::LONGEST, period: 0 }
+    }
+
     /// Checks the widths.
     ///
     /// # Errors
@@ -178,7 +185,7 @@ impl View for Buckets<'_> {
     }
 
     fn hindsight(&self) -> Hindsight {
-        Hindsight { records: self.settings.widths.iter().copied().max().unwrap_or(0), flows: known::LONGEST, others: 0 }
+        self.settings.hindsight()
     }
 
     fn shard(&self) -> Box<dyn ShardView> {

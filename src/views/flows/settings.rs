@@ -13,7 +13,7 @@ use crate::engine::view::Hindsight;
 use crate::flow::moments::Form;
 use crate::flow::statistics::Bounds;
 #[cfg(feature = "payload")]
-use crate::payload::fragments::PATIENCE;
+use crate::payload::fragments::PERIOD;
 use crate::time::NS_PER_SECOND;
 use crate::views::groups::Window;
 
@@ -202,7 +202,8 @@ impl Default for Settings {
 
 impl Settings {
     /// How long the view looks back. A flow is held until its 5-tuple has been silent for the idle timeout and no packet that waits can be of it, so
-    /// what is to come ended no further behind the clock; and behind a FIN or RST a 5-tuple may be held though no flow is. Who reads payload waits for fragments.
+    /// what is to come ended no further behind the clock; and behind a FIN or RST a 5-tuple may be held though no flow is. Who reads payload waits
+    /// for fragments.
     #[must_use]
     pub fn hindsight(&self) -> Hindsight {
         let life = self.lifetime;
@@ -210,10 +211,10 @@ impl Settings {
         let records = idle.max().unwrap_or(0).saturating_add(self.reorder);
         let lingers = if life.tcp_end == TcpEnd::AnyFin { LINGER } else { 0 };
         #[cfg(feature = "payload")]
-        let others = if self.columns.need_payload() { PATIENCE } else { 0 };
+        let period = if self.columns.need_payload() { PERIOD } else { 0 };
         #[cfg(not(feature = "payload"))]
-        let others = 0;
-        Hindsight { records, flows: records.max(lingers), others }
+        let period = 0;
+        Hindsight { records, flows: records.max(lingers), period }
     }
 
     /// The defaults, with services and byte measure of a configuration.

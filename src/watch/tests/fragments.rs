@@ -1,9 +1,11 @@
-//! Datagrams whose fragments lie in two captures, and on both sides of an hour.
+//! Datagrams whose fragments lie in several captures, and on both sides of an hour.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 
-use super::silent::{ELEVEN, captures, udp};
-use super::traffic::{Framed, Traffic, Work, compare};
+use super::silent::{Body, ELEVEN, captures, packet, udp};
+use super::traffic::{Framed, Work, compare};
 use crate::time::{NS_PER_SECOND as S, Timestamp};
 use crate::watch::line::Order;
 
@@ -26,23 +28,65 @@ fn question() -> Vec<u8> {
     datagram
 }
 
-fn run(traffic: &Traffic, parts: std::ops::Range<usize>, close: bool) {
-    let work = Work::start(traffic.settings_for(&["flows:nf-v3"]));
-    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[parts])));
-    work.finish(close);
+/// Made in one run, and with a restart behind some of the captures.
+fn both(files: &[Vec<Framed>], before: usize) -> [BTreeMap<PathBuf, String>; 2] {
+    let traffic = captures(files);
+    let run = |parts: std::ops::Range<usize>, close: bool| {
+        let work = Work::start(traffic.settings_for(&["flows:nf-v3"]));
+        work.tell(Order::Complete(traffic.arrivals(&traffic.parts[parts])));
+        work.finish(close);
+    };
+    run(0..files.len(), true);
+    let whole = traffic.made();
+    fs::remove_dir_all(traffic.output()).unwrap();
+    run(0..before, false);
+    run(0..files.len(), true);
+    [whole, traffic.made()]
+}
+
+fn asks(made: &BTreeMap<PathBuf, String>) -> bool {
+    made.values().any(|rows| rows.contains("4660"))
+}
+
+/// A packet of the flow that asks the question.
+fn goes_on(behind: i64) -> Framed {
+    packet(behind * S, [4000, 53], Body::Udp)
 }
 
 #[test]
-fn what_a_fragment_before_the_hour_says_is_there_behind_a_restart() {
+fn what_a_fragment_says_is_there_behind_a_restart() {
+    let question = question();
+    // The flow goes on in the next hour, and all fragments with it are before.
+    let last = fragment(-60, 16, false, &question[16..]);
+    let first = fragment(-25, 0, true, &question[..16]);
+    let goes_on = [-5, 20].map(goes_on).to_vec();
+    let files = [vec![udp(-700), last], vec![first], goes_on, vec![udp(1500), udp(1600)], vec![udp(1700)]];
+    let [whole, restarted] = both(&files, 4);
+    assert!(asks(&whole), "the question is read: {whole:?}");
+    compare(&restarted, &whole);
+}
+
+/// Whether the second is of the first says whether the third is of the second.
+#[test]
+fn fragments_that_hang_on_one_another_make_the_same_behind_a_restart() {
+    let question = question();
+    let others = fragment(-80, 0, true, &question[..8]);
+    let last = fragment(-20, 16, false, &question[16..]);
+    let first = fragment(-15, 0, true, &question[..16]);
+    let goes_on = [5, 20].map(goes_on).to_vec();
+    let files =
+        [vec![udp(-700)], vec![others], vec![last], vec![first], goes_on, vec![udp(1500), udp(1600)], vec![udp(1700)]];
+    let [whole, restarted] = both(&files, 6);
+    assert!(!asks(&whole), "the last one is of others: {whole:?}");
+    compare(&restarted, &whole);
+}
+
+#[test]
+fn no_datagram_goes_on_in_the_next_hour() {
     let question = question();
     let last = fragment(-10, 16, false, &question[16..]);
     let first = fragment(1, 0, true, &question[..16]);
-    let traffic = captures(&[vec![udp(-600), last], vec![first, udp(1500)], vec![udp(1600), udp(1700)]]);
-    run(&traffic, 0..3, true);
-    let whole = traffic.made();
-    assert!(whole.values().any(|rows| rows.contains("4660")), "the question is read: {whole:?}");
-    fs::remove_dir_all(traffic.output()).unwrap();
-    run(&traffic, 0..2, false);
-    run(&traffic, 0..3, true);
-    compare(&traffic.made(), &whole);
+    let [whole, restarted] = both(&[vec![udp(-600), last], vec![first, udp(1500)], vec![udp(1600), udp(1700)]], 2);
+    assert!(!asks(&whole), "it goes on: {whole:?}");
+    compare(&restarted, &whole);
 }
