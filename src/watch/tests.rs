@@ -320,7 +320,7 @@ fn to_make_hours_again_only_what_they_need_is_read() {
     let first = |part: &PathBuf| Capture::open(part, Io::Auto).unwrap().first_time().unwrap().unwrap();
     let from = Timestamp(hour(first(&traffic.parts[at]).0 - 600 * NS_PER_SECOND));
     let journal = Journal::open(&traffic.output()).unwrap();
-    let products = ["groups", "flows", "flows-cic", "buckets-1s"];
+    let products = ["groups", "flows", "flows-cic", "flows-nf-v3", "buckets-1s"];
     let needs = products.map(|product| journal.needed(SENSOR, product, from).unwrap()).into_iter().min().unwrap();
     // What ends before is gone.
     let gone: Vec<&PathBuf> =

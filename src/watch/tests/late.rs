@@ -82,11 +82,10 @@ fn a_late_file_cuts_no_flow_that_is_out_whole() {
     let first = |part: &PathBuf| Capture::open(part, Io::Auto).unwrap().first_time().unwrap().unwrap();
     let from = Timestamp(hour(first(&traffic.parts[at]).0 - 600 * NS_PER_SECOND));
     let journal = Journal::open(&traffic.output()).unwrap();
-    let products = ["groups", "flows", "flows-cic", "buckets-1s"];
+    let products = ["groups", "flows", "flows-cic", "flows-nf-v3", "buckets-1s"];
     let needs = products.map(|product| journal.needed(SENSOR, product, from).unwrap()).into_iter().min().unwrap();
     // In front of the hours that are made again, and with a flow in them.
-    let gone = traffic.parts.windows(2).rfind(|two| first(&two[0]) <= needs && first(&two[1]) <= from);
-    let gone = &gone.unwrap()[0];
+    let gone = traffic.parts.iter().find(|part| first(part) >= needs).unwrap();
     assert!(first(gone) < from);
     fs::remove_file(gone).unwrap();
     let work = Work::start(traffic.settings());
