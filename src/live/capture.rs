@@ -35,7 +35,8 @@ pub struct Capture {
     /// The user whom tcpdump becomes if it is started as root: letters, digits and `._-`, not beginning with `-`, at most 32 bytes.
     /// Default: none, which leaves it to tcpdump (as packaged, often a user `tcpdump`).
     pub user: Option<String>,
-    /// Hand every packet over as it comes, in place of some at a time within a second. It costs more for each packet. Default false.
+    /// Hand every packet over as it comes, in place of some at a time, a second behind the first of them at most. It costs more
+    /// for each packet. Default false.
     pub unbuffered: bool,
     /// The program; a bare name is looked for as the system does, and in `/usr/sbin`. Default `tcpdump`.
     pub program: PathBuf,
@@ -111,9 +112,11 @@ impl Capture {
     /// Starts tcpdump; its capture comes on standard output.
     pub(super) fn run(&self) -> Result<Child, Failure> {
         self.spawn(|command| {
-            command.args(["-w", "-"]).stdout(Stdio::piped());
+            // Without -U packets stay with it until they fill 4 KiB, however long that takes, and are lost if it is killed. SIGUSR2,
+            // which asks it for them, spoils or hangs it if it comes while it writes, and ends one older than 4.99.
+            command.args(["-w", "-", "-U"]).stdout(Stdio::piped());
             if self.unbuffered {
-                command.args(["-U", "--immediate-mode"]);
+                command.arg("--immediate-mode");
             }
             if let Some(packets) = self.packets {
                 command.args(["-c", &packets.to_string()]);

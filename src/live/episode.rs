@@ -55,8 +55,8 @@ impl Ended {
 }
 
 impl Episode {
-    /// Starts a capture, and waits until tcpdump listens: packets from then on are captured. In a file, the header is there then
-    /// if the capture is unbuffered.
+    /// Starts a capture, and waits until tcpdump listens: packets from then on are captured. In a file, the header is there
+    /// then.
     ///
     /// # Errors
     /// As [`Capture::compile`]; the output cannot be written, or is there already; tcpdump does not begin, for which it has 30 s. Then no process is left.

@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 use std::process::{Child, ChildStderr, ChildStdout, ExitStatus};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
@@ -19,7 +20,7 @@ use super::episode::Ended;
 use super::failure::Failure;
 use super::said::Said;
 use super::store::Store;
-use super::stream::Stream;
+use super::stream::{CHUNK, Stream};
 
 /// How long it may take to say that it listens: a name in a filter may have to be looked up.
 const BEGIN: Duration = Duration::from_secs(30);
@@ -27,7 +28,7 @@ const BEGIN: Duration = Duration::from_secs(30);
 /// How long packets may be on their way from the interface to the pipe; those that came before a stop are waited for.
 const ON_THE_WAY: Duration = Duration::from_millis(200);
 
-/// The same where they are handed over some at a time, which is once a second at least.
+/// The same where they are handed over some at a time, the first of them a second later at most.
 const ON_THE_WAY_TOGETHER: Duration = Duration::from_millis(1300);
 
 /// How long it may take to end when it is asked to.
@@ -42,6 +43,10 @@ const TICK: Duration = Duration::from_millis(100);
 /// Bytes of a pipe; with more, it goes on while a disk is slow.
 #[cfg(target_os = "linux")]
 const PIPE: usize = 1 << 20;
+
+/// How long a pipe of so many bytes is left alone behind a read of little: tcpdump writes each packet by itself, and to wake somebody
+/// each time costs it almost as much again.
+const LITTLE: Duration = Duration::from_millis(2);
 
 /// What others may ask and know while it runs.
 #[derive(Debug, Default)]
@@ -86,6 +91,10 @@ pub(super) struct Pump {
     /// Hears that it captures.
     ready: Option<Sender<()>>,
     unbuffered: bool,
+    /// Its pipe has [`PIPE`] bytes.
+    large: bool,
+    /// Little came, and the pipe can be left alone for a moment.
+    rest: bool,
     /// There is a place for packets.
     prepared: bool,
     phase: Phase,
@@ -96,11 +105,11 @@ pub(super) struct Pump {
 impl Pump {
     pub(super) fn new(mut child: Child, store: Store, watch: Arc<Watch>, ready: Sender<()>, unbuffered: bool) -> Pump {
         let (out, err) = (child.stdout.take(), child.stderr.take());
+        // Where that is not allowed, it has its usual 64 KiB.
         #[cfg(target_os = "linux")]
-        if let Some(out) = &out {
-            // Where that is not allowed, it has its usual 64 KiB.
-            let _ = rustix::pipe::fcntl_setpipe_size(out, PIPE);
-        }
+        let large = out.as_ref().is_some_and(|out| rustix::pipe::fcntl_setpipe_size(out, PIPE).is_ok());
+        #[cfg(not(target_os = "linux"))]
+        let large = false;
         Pump {
             child,
             status: None,
@@ -113,6 +122,8 @@ impl Pump {
             watch,
             ready: Some(ready),
             unbuffered,
+            large,
+            rest: false,
             prepared: false,
             phase: Phase::Beginning(Instant::now() + BEGIN),
             stopped: false,
@@ -132,6 +143,9 @@ impl Pump {
                 self.store.tick();
             }
             self.steer();
+            if std::mem::take(&mut self.rest) {
+                thread::sleep(LITTLE);
+            }
         }
         // What it left lies in the pipes. Their ends are not waited for: a child of its own may have them, too.
         let rest = Instant::now() + REST;
@@ -169,8 +183,8 @@ impl Pump {
         }
         if let Some(pipe) = self.out.as_mut().filter(|_| out) {
             match self.stream.read(pipe, &mut self.store) {
-                Ok(true) => {}
-                Ok(false) => self.out = None,
+                Ok(Some(bytes)) => self.rest = self.large && bytes < CHUNK / 2,
+                Ok(None) => self.out = None,
                 Err(failure) => self.fail(failure),
             }
             let written = self.store.total();
@@ -192,7 +206,7 @@ impl Pump {
                 Err(failure) => return self.fail(failure),
             }
         }
-        if self.prepared && (self.stream.begun() || !self.unbuffered) {
+        if self.prepared && self.stream.begun() {
             self.phase = Phase::Capturing;
             if let Some(ready) = self.ready.take() {
                 // Nobody waits any more if this fails.

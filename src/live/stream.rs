@@ -7,7 +7,7 @@ use super::store::Store;
 use crate::capture::{HEADER, LookAhead, Pcap, Record, Stop};
 
 /// Bytes that are read at once.
-const CHUNK: usize = 1 << 18;
+pub(super) const CHUNK: usize = 1 << 18;
 
 /// The stream so far, of which the last record may be incomplete.
 pub(super) struct Stream {
@@ -27,20 +27,21 @@ impl Stream {
         self.pcap.is_some()
     }
 
-    /// Reads once, and passes on what is whole; false at the end.
-    pub(super) fn read(&mut self, from: &mut impl Read, store: &mut Store) -> Result<bool, Failure> {
-        match from.read(&mut self.buffer[self.filled..]) {
-            Ok(0) => return Ok(false),
-            Ok(bytes) => self.filled += bytes,
-            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => return Ok(true),
+    /// Reads once, and passes on what is whole: how many bytes were read, nothing at the end.
+    pub(super) fn read(&mut self, from: &mut impl Read, store: &mut Store) -> Result<Option<usize>, Failure> {
+        let read = match from.read(&mut self.buffer[self.filled..]) {
+            Ok(0) => return Ok(None),
+            Ok(bytes) => bytes,
+            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => return Ok(Some(0)),
             Err(error) => return Err(no_capture(&error)),
-        }
+        };
+        self.filled += read;
         let window = &self.buffer[..self.filled];
         let mut at = 0;
         let pcap = match &self.pcap {
             Some(pcap) => pcap,
             None => {
-                let Some(header) = window.first_chunk::<HEADER>() else { return Ok(true) };
+                let Some(header) = window.first_chunk::<HEADER>() else { return Ok(Some(read)) };
                 let pcap = Pcap::new(header).map_err(damage)?;
                 store.begin(header)?;
                 at = HEADER;
@@ -62,7 +63,7 @@ impl Stream {
             // The walk bounds it.
             self.buffer.resize(needed, 0);
         }
-        Ok(true)
+        Ok(Some(read))
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pcap_compactor::capture::Status;
 use pcap_compactor::live::{Capture, Episode, Event, Failure, Folder, Output, Patience, Supervisor};
@@ -258,14 +258,8 @@ fn tcpdump_ends_at_the_next_packet_when_the_command_is_killed() {
             .spawn()
             .unwrap();
         until("it has begun", || std::fs::metadata(&path).is_ok_and(|file| file.len() >= 24));
-        let children = format!("/proc/{0}/task/{0}/children", child.id());
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
-        let mut all: Vec<u32> = Vec::new();
-        for task in tasks {
-            let list = std::fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default();
-            all.extend(list.split_whitespace().map(|process| process.parse::<u32>().unwrap()));
-        }
-        assert_eq!(all.len(), 1, "{children}");
+        let all = children(child.id());
+        assert_eq!(all.len(), 1, "{all:?}");
         child.kill().unwrap();
         child.wait().unwrap();
         let mut sender = Sender::new();
@@ -273,6 +267,74 @@ fn tcpdump_ends_at_the_next_packet_when_the_command_is_killed() {
             sender.send(1);
             !is_alive(all[0])
         });
+    });
+}
+
+/// The processes that one has started and that are there.
+fn children(process: u32) -> Vec<u32> {
+    let mut all = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{process}/task")).unwrap() {
+        let list = std::fs::read_to_string(task.unwrap().path().join("children")).unwrap_or_default();
+        all.extend(list.split_whitespace().map(|process| process.parse::<u32>().unwrap()));
+    }
+    all
+}
+
+#[test]
+fn a_few_packets_are_in_a_file_on_time_though_none_follow() {
+    inside("a_few_packets_are_in_a_file_on_time_though_none_follow", || {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder { every: Duration::from_secs(1), ..Folder::new(dir.path()) };
+        let (supervisor, events) = Supervisor::start(on_there(), folder, Patience::default()).unwrap();
+        Sender::new().send(3);
+        let sent = Instant::now();
+        let mut numbers = Vec::new();
+        while numbers.len() < 3 {
+            // Two files, if a second ends between them.
+            if let Event::Finished(written) = next(&events) {
+                numbers.extend(read(&written.path).0);
+            }
+        }
+        // A second for tcpdump, one for the file, two for what may come late, and the rest for a slow machine.
+        assert!(sent.elapsed() < Duration::from_secs(15), "{:?}", sent.elapsed());
+        assert_eq!(numbers, [1, 2, 3]);
+        supervisor.stop();
+    });
+}
+
+#[test]
+fn a_watcher_that_is_killed_leaves_what_came_a_moment_before_and_no_tcpdump_behind_the_next_packet() {
+    let name = "a_watcher_that_is_killed_leaves_what_came_a_moment_before_and_no_tcpdump_behind_the_next_packet";
+    inside(name, || {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        let mut watch = command(["watch"]);
+        watch.arg(path("in")).arg("-o").arg(path("out")).args(["--product", "groups@csv"]);
+        watch.args(["--capture", "there", "--bpf", "udp port 9", "--rotate", "60s", "--user", "root"]);
+        let mut child = watch.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut sender = Sender::new();
+        let numbers = || -> Vec<u32> {
+            let Ok(files) = std::fs::read_dir(path("in")) else { return Vec::new() };
+            let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+            files.sort();
+            files.iter().flat_map(|file| read(file).0).collect()
+        };
+        let started = Instant::now();
+        while numbers().is_empty() {
+            assert!(started.elapsed() < super::LONG, "no packet has come");
+            sender.send(1);
+            std::thread::sleep(Duration::from_millis(2500));
+        }
+        let (first, before) = (numbers()[0], sender.1);
+        sender.send(5);
+        std::thread::sleep(Duration::from_millis(2500));
+        let captured = children(child.id());
+        assert_eq!(captured.len(), 1, "{captured:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(numbers(), (first..=before + 5).collect::<Vec<_>>());
+        sender.send(1);
+        until("it is gone", || !is_alive(captured[0]));
     });
 }
 
