@@ -519,6 +519,40 @@ fn what_is_no_capture_stays_where_it_is_and_a_link_is_no_file_that_is_left() {
 }
 
 #[test]
+fn what_was_put_aside_and_lies_there_still_is_moved_by_the_next_start() {
+    let site = Site::new();
+    let [bad, notes] = ["bad.pcap", "notes.gz"].map(|name| site.path("captures").join(name));
+    fs::write(&bad, b"text").unwrap();
+    fs::write(&notes, gzip(b"text, and no packets in it at all")).unwrap();
+    let arguments = "captures -o records --product groups --once --stable 100ms --retry-delay 10ms";
+    let once = || site.ran(&arguments.split(' ').collect::<Vec<_>>());
+    let ran = once();
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    let [aside, reason] =
+        ["bad.pcap", "bad.pcap.reason.txt"].map(|name| site.path("records/quarantine/local").join(name));
+    // As it lies when a run is killed between the journal and the move, and its report is over its age.
+    fs::rename(&aside, &bad).unwrap();
+    fs::remove_file(&reason).unwrap();
+    let ran = once();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.said.contains("was quarantined and still there, and is moved: "), "{ran:?}");
+    assert_eq!(fs::read(&aside).unwrap(), b"text");
+    assert!(!bad.exists() && notes.exists(), "what is not named as a capture stays");
+    let told = fs::read_to_string(&reason).unwrap();
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].ends_with("captures/bad.pcap") && lines[1].contains("neither pcap nor pcapng"), "{told}");
+    assert_eq!(lines[2..], ["put aside before; moved here"], "{told}");
+    // Another of that name is another.
+    fs::write(&bad, b"other text").unwrap();
+    assert_eq!(once().code, Some(3));
+    assert!(
+        fs::read_to_string(site.path("records/quarantine/local/bad.pcap.1.reason.txt"))
+            .unwrap()
+            .contains("tried 3 times")
+    );
+}
+
+#[test]
 fn a_signal_that_comes_while_it_starts_ends_it_well_and_a_second_one_at_once() {
     let site = Site::new();
     crate::command::fifo(site.0.path());

@@ -1,7 +1,8 @@
 //! What is wrong with a file, and where it goes then.
 
+use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::Line;
@@ -9,6 +10,7 @@ use crate::capture::{Capture, Io, Report, Status, identity};
 use crate::engine::FileReport;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
+use crate::watch::Identity;
 use crate::watch::arrivals::{Arrival, promises};
 use crate::watch::journal::{Journal, State};
 use crate::watch::output::Output;
@@ -61,6 +63,49 @@ fn fault(report: &Report) -> String {
     format!("{}{at}: {}", report.status.name(), report.message.as_deref().unwrap_or("no more is known"))
 }
 
+/// What a report says of a file that lies beside it.
+const MOVED: &str = "moved here";
+
+/// What it says of one that stays.
+const LEFT: &str = "left where it is";
+
+/// Where a file goes that cannot be read, and its report.
+fn places(line: &Line, output: &Output, path: &Path) -> Result<(PathBuf, PathBuf)> {
+    let folder = Path::new("quarantine").join(&*line.sensor);
+    let place = folder.join(output.free_name(path, &folder)?);
+    let mut report = place.clone().into_os_string();
+    report.push(".reason.txt");
+    Ok((place, report.into()))
+}
+
+/// Whether it is this file that has a name.
+fn lies_at(path: &Path, identity: &Identity) -> bool {
+    path.symlink_metadata()
+        .is_ok_and(|now| (now.dev(), now.ino(), now.len()) == (identity.device, identity.inode, identity.size))
+}
+
+/// Moves a file that was put aside and lies in the folder still: a run was killed between the two, or somebody has put it back. One that cannot be
+/// moved stays, and its report does not say otherwise.
+pub(super) fn put_away(line: &Line, output: &Output, journal: &Journal, arrival: &Arrival) -> Result<()> {
+    let Arrival { path, identity, .. } = arrival;
+    if !promises(path) || !lies_at(path, identity) {
+        return Ok(());
+    }
+    let known = journal.aside()?.into_iter().find(|aside| aside.identity == *identity);
+    let reason = known.map_or_else(String::new, |aside| aside.reason);
+    let (place, report) = places(line, output, path)?;
+    let told = |what: &str| {
+        let text = format!("{}\n{reason}\nput aside before; {what}\n", path.display());
+        output.write_whole(&report, text.as_bytes())
+    };
+    if output.take_in(path, &place)? {
+        tracing::warn!(path = %path.display(), sensor = %line.sensor, "was quarantined and still there, and is moved: {reason}");
+        return told(MOVED);
+    }
+    let says = fs::read_to_string(line.settings.output.join(&report));
+    if says.is_ok_and(|text| text.trim_end().ends_with(MOVED)) { told(LEFT) } else { Ok(()) }
+}
+
 /// Takes a file that cannot be read out of the way, after so many tries, with a report of the reason beside it.
 pub(super) fn quarantine(
     line: &Line,
@@ -70,24 +115,19 @@ pub(super) fn quarantine(
     (reason, tries): (&str, u32),
 ) -> Result<()> {
     let Arrival { path, identity, .. } = arrival;
-    let folder = Path::new("quarantine").join(&*line.sensor);
-    let place = folder.join(output.free_name(path, &folder)?);
-    let mut report = place.clone().into_os_string();
-    report.push(".reason.txt");
+    let (place, report) = places(line, output, path)?;
+    let tried = if tries == 1 { "read once".to_owned() } else { format!("tried {tries} times") };
     let report = |what: &str| {
-        let tried = if tries == 1 { "read once".to_owned() } else { format!("tried {tries} times") };
         let text = format!("{}\n{reason}\n{tried}; {what}\n", path.display());
-        output.write_whole(Path::new(&report), text.as_bytes())
+        output.write_whole(&report, text.as_bytes())
     };
-    report("moved here")?;
+    report(MOVED)?;
     // Known before it is moved: whenever this is stopped, it is told.
     journal.set_aside(&line.sensor, path, identity, State::Quarantined, reason)?;
     tracing::error!(path = %path.display(), sensor = %line.sensor, "quarantined: {reason}");
     line.health.quarantined(&line.sensor);
     line.health.trouble(format!("{}: {reason}", path.display()));
-    let is_it = path
-        .symlink_metadata()
-        .is_ok_and(|now| (now.dev(), now.ino(), now.len()) == (identity.device, identity.inode, identity.size));
+    let is_it = lies_at(path, identity);
     // What is not named as a capture may be needed where it is.
     let moved = match is_it && promises(path) {
         true => output.take_in(path, &place),
@@ -95,7 +135,7 @@ pub(super) fn quarantine(
     };
     let told = moved.and_then(|moved| match (moved, is_it) {
         (true, _) => Ok(()),
-        (false, true) => report("left where it is"),
+        (false, true) => report(LEFT),
         (false, false) => report("it is not there any more, and another may have its name"),
     });
     // It is put aside all the same.

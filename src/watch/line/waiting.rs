@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::aside::{begins, quarantine, tomorrow};
+use super::aside::{begins, put_away, quarantine, tomorrow};
 use super::captures::Captures;
 use super::feeding::LineFeed;
 use super::turning::lacks;
@@ -156,8 +156,13 @@ impl LineFeed<'_> {
             {
                 return self.is_theirs(&arrival, &sensor, &path);
             }
-            // It may have been read by the run, and then the power failed; one that came too late for hours has records by itself.
-            if state != State::Quarantined {
+            if state == State::Quarantined {
+                // What is wrong with the output is no matter of the files that follow.
+                if let Err(error) = put_away(self.line, self.output, self.journal, &arrival) {
+                    tracing::warn!(path = %arrival.path.display(), sensor = %self.line.sensor, "{error}; it is left where it is");
+                }
+            } else {
+                // It may have been read by the run, and then the power failed; one that came too late for hours has records by itself.
                 self.wants_own(&arrival)?;
                 // It was read for hours, and could not be for these.
                 if let Some((_, tries, _)) = failed.filter(|_| is_it && self.waiting.own.contains_key(&arrival.path)) {
