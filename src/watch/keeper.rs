@@ -14,7 +14,7 @@
 //! there is then cut if the pipeline is begun anew, and nothing else. A capture that came too late, or gets no records by itself, goes by the same
 //! rules; that is counted, too.
 //!
-//! Records go with their hours, when these are out: for their age file by file, for their size all of an hour, the oldest first; reports of what could not be read, and these files, by how long they lie there.
+//! Records go with their hours, when these are out: for their age file by file, for their size all of an hour, the oldest first; reports of what could not be read, and these files, by how long they lie there, or by their size.
 //!
 //! Nothing is removed but regular files below the two folders that were there at the first look, that nobody is known to write, and no link is followed on the way. Between the
 //! last look at a file and its removal another can take its name; no system prevents that.
@@ -24,9 +24,11 @@ mod root;
 mod tests;
 mod writers;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +44,9 @@ use crate::time::{NS_PER_SECOND, Timestamp};
 
 /// So many looks are from one at a capture that is not where it was to the next: it may be there again, or have got another name.
 const AGAIN: i64 = 5;
+
+/// What the name of a report has behind that of its file.
+pub(super) const REPORT: &str = ".reason.txt";
 
 /// Bytes of a block, as files are measured in.
 const BLOCK: u64 = 512;
@@ -374,31 +379,63 @@ impl Keeper {
         }
     }
 
-    /// Removes reports, and files that could not be read.
+    /// Removes reports, and files that could not be read: for their age file by file, for their size a file with its report, the oldest first.
     fn reports(&self, journal: &Journal, now: i64, looked: &mut Looked) -> Result<()> {
-        let Some(age) = self.settings.keep.reports else { return Ok(()) };
-        let mut failed = Ok(());
+        let keep = self.settings.keep;
+        if keep.reports.is_none() && keep.report_bytes.is_none() {
+            return Ok(());
+        }
+        let mut lying: BTreeMap<PathBuf, Vec<Lying>> = BTreeMap::new();
         self.output.each_file(Path::new("quarantine"), &mut |path, found| {
-            let there = &found.metadata;
-            // By when they came there: a capture that was moved is as old as it was.
-            if !is_over(Some(age), since_1970(there.ctime(), there.ctime_nsec()), now) {
-                return;
-            }
-            // As one that was put aside in the middle may be.
-            if (self.writers)(&found.file, &self.settings.output.join(&path)) == Writers::Somebody {
-                return;
-            }
-            if let Err(error) = found.remove() {
-                return cannot(&path, &error);
-            }
-            if there.nlink() == 1
-                && let Err(error) = journal.removed_quarantined(there.dev(), there.ino(), there.size())
-            {
-                failed = Err(error);
-            }
-            looked.removed.push((self.settings.output.join(path), there.size()));
+            let name = path.as_os_str().as_bytes();
+            let file = OsStr::from_bytes(name.strip_suffix(REPORT.as_bytes()).unwrap_or(name));
+            lying.entry(file.into()).or_default().push(Lying::new(path, &found.metadata));
         });
-        failed
+        let mut lying: Vec<Vec<Lying>> = lying.into_values().collect();
+        lying.sort_by_key(|files| files.iter().map(|file| file.came).max());
+        let mut total: u64 = lying.iter().flatten().map(|file| file.bytes).sum();
+        for files in lying {
+            let large = keep.report_bytes.is_some_and(|most| total > most);
+            for file in files.into_iter().filter(|file| large || is_over(keep.reports, file.came, now)) {
+                match self.output.find(Some(&file.path)) {
+                    Ok(Some(found)) if Lying::new(file.path.clone(), &found.metadata) == file => {
+                        // As one that was put aside in the middle may be.
+                        if (self.writers)(&found.file, &self.settings.output.join(&file.path)) == Writers::Somebody {
+                            continue;
+                        }
+                        if let Err(error) = found.remove() {
+                            cannot(&file.path, &error);
+                            continue;
+                        }
+                        let there = &found.metadata;
+                        if there.nlink() == 1 {
+                            journal.removed_quarantined(there.dev(), there.ino(), there.size())?;
+                        }
+                        total -= file.bytes;
+                        looked.removed.push((self.settings.output.join(file.path), file.bytes));
+                    }
+                    // It has become another meanwhile.
+                    Ok(_) => {}
+                    Err(error) => cannot(&file.path, &error),
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file that could not be read, or a report, as it was found.
+#[derive(PartialEq, Eq)]
+struct Lying {
+    path: PathBuf,
+    /// When it came there: a capture that was moved is as old as it was.
+    came: i64,
+    bytes: u64,
+}
+
+impl Lying {
+    fn new(path: PathBuf, there: &Metadata) -> Lying {
+        Lying { path, came: since_1970(there.ctime(), there.ctime_nsec()), bytes: there.size() }
     }
 }
 

@@ -58,6 +58,8 @@ pub struct Keep {
     pub record_bytes: Option<u64>,
     /// Reports of files that could not be read, and these files.
     pub reports: Option<Duration>,
+    /// These of all sensors, in bytes: the oldest go first, each file with its report.
+    pub report_bytes: Option<u64>,
 }
 
 /// What is done about a full disk.

@@ -87,6 +87,9 @@ pub(super) struct Knobs {
     /// Remove files that were put aside, with their reports, after this time; without it, never.
     #[arg(long, value_name = "TIME", help_heading = "Keeping and removing")]
     pub(super) keep_reports: Option<Length>,
+    /// Remove the oldest of these beyond so much; without it, never.
+    #[arg(long, value_name = "SIZE", help_heading = "Keeping and removing")]
+    pub(super) keep_report_bytes: Option<Size>,
     /// Free space below which is warned [default: 1GB]
     #[arg(long, value_name = "SIZE", help_heading = "Keeping and removing")]
     pub(super) least_free: Option<Size>,
@@ -276,6 +279,7 @@ impl Knobs {
         settings.keep.records = self.keep_records.map(|Length(time)| time);
         settings.keep.record_bytes = self.keep_record_bytes.map(|Size(bytes)| bytes);
         settings.keep.reports = self.keep_reports.map(|Length(time)| time);
+        settings.keep.report_bytes = self.keep_report_bytes.map(|Size(bytes)| bytes);
         if let Some(groups) = &self.groups {
             groups.check()?;
             settings.config = groups.clone();
@@ -441,7 +445,7 @@ mod tests {
             let again = Knobs::default().over(Some(&path)).unwrap();
             assert_eq!(again.to_toml().unwrap(), text);
             // What is not set has its line, too, which is right once it is filled in.
-            for key in ["keep_records = ", "products = ", "capture = ", "folder = "] {
+            for key in ["keep_records = ", "keep_report_bytes = ", "products = ", "capture = ", "folder = "] {
                 assert!(text.contains(&format!("\n# {key}")) || text.starts_with("# The folder"), "{key}: {text}");
             }
         }

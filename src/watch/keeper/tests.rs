@@ -664,6 +664,44 @@ fn reports_go_by_when_they_came() {
 }
 
 #[test]
+fn reports_go_by_size_with_their_files_the_oldest_first() {
+    let scene = Scene::new(|settings| settings.keep.report_bytes = Some(0));
+    let quarantine = scene.settings.output.join("quarantine/s");
+    let aside = |name: &str, days| {
+        // As it is put aside: the report is written before the file is moved.
+        let report = scene.file(&quarantine.join(format!("{name}{REPORT}")), 1).size;
+        let identity = scene.file(&quarantine.join(name), days);
+        scene.journal.set_aside("s", &scene.path(name), &identity, State::Quarantined, "").unwrap();
+        // One behind the other by the clock of the disk, too.
+        std::thread::sleep(Duration::from_millis(20));
+        report + identity.size
+    };
+    // By when they came there, not by how old they are.
+    let [_, second, third] =
+        [("first.pcap", 1), ("second.pcap", 9), ("third.pcap", 5)].map(|(name, days)| aside(name, days));
+    let look = |most| {
+        let mut settings = scene.settings.clone();
+        settings.keep.report_bytes = Some(most);
+        let mut keeper = Keeper { writers: |_, _| Writers::Nobody, ..Keeper::new(Arc::new(settings)) };
+        let looked = keeper.look(&scene.journal, scene.now).unwrap();
+        let mut names = names(&looked);
+        names.sort_unstable();
+        names.join(" ")
+    };
+    let sizes = [u64::MAX, second + third, second + third - 1, third, 0];
+    let gone = [
+        "",
+        "first.pcap first.pcap.reason.txt",
+        "second.pcap second.pcap.reason.txt",
+        "",
+        "third.pcap third.pcap.reason.txt",
+    ];
+    for ((most, gone), known) in sizes.into_iter().zip(gone).zip([3, 2, 1, 1, 0]) {
+        assert_eq!((look(most).as_str(), scene.journal.aside().unwrap().len()), (gone, known), "{most}");
+    }
+}
+
+#[test]
 fn a_full_disk_takes_the_oldest_captures_only_if_it_was_asked_to() {
     for when_full in [WhenFull::Warn, WhenFull::StopCapturing, WhenFull::DropOldest] {
         let mut scene = Scene::new(|settings| settings.when_full = when_full);

@@ -13,6 +13,7 @@ use crate::time::Timestamp;
 use crate::watch::Identity;
 use crate::watch::arrivals::{Arrival, promises};
 use crate::watch::journal::{Journal, State};
+use crate::watch::keeper::REPORT;
 use crate::watch::output::Output;
 use crate::watch::wild::DAY;
 
@@ -74,7 +75,7 @@ fn places(line: &Line, output: &Output, path: &Path) -> Result<(PathBuf, PathBuf
     let folder = Path::new("quarantine").join(&*line.sensor);
     let place = folder.join(output.free_name(path, &folder)?);
     let mut report = place.clone().into_os_string();
-    report.push(".reason.txt");
+    report.push(REPORT);
     Ok((place, report.into()))
 }
 
