@@ -1,5 +1,7 @@
 //! What the records of an output are made with, beside captures: one list of products, and one set of settings of groups.
 
+use std::collections::BTreeSet;
+
 use super::Product;
 use super::journal::Journal;
 use super::settings::Settings;
@@ -13,6 +15,12 @@ const GROUPS: &str = "groups";
 /// Between the products and the digest of the rest.
 const REST: &str = " with settings ";
 
+/// Products by their full names: in whatever order they are listed, they make the same.
+#[must_use]
+pub fn full_names(products: &[Product]) -> BTreeSet<String> {
+    products.iter().map(Product::full_name).collect()
+}
+
 /// Whether nothing is known of an output yet.
 ///
 /// # Errors
@@ -21,20 +29,22 @@ pub(super) fn is_new(journal: &Journal) -> Result<bool> {
     Ok(journal.fixed(ALL)?.is_none())
 }
 
+fn joined<'n>(names: impl Iterator<Item = &'n String>) -> String {
+    names.map(String::as_str).collect::<Vec<_>>().join(" ")
+}
+
 /// Makes sure that an output goes on as it began.
 ///
 /// # Errors
 /// Its records were made with other settings, which are named; or the journal cannot be read or written.
 pub(super) fn hold(journal: &Journal, settings: &Settings) -> Result<()> {
     let groups = toml::to_string(&settings.config).map_err(|error| Error::config(error.to_string()))?;
-    // In whatever order they are named, they make the same.
-    let in_order = |mut products: Vec<String>| (products.sort_unstable(), products.join(" ")).1;
-    let products = in_order(settings.products.iter().map(Product::full_name).collect());
+    let products = full_names(&settings.products);
     let digest = format!("{:08x}", crc32fast::hash(groups.as_bytes()));
-    let all = format!("{products}{REST}{digest}");
+    let all = format!("{}{REST}{digest}", joined(products.iter()));
     let before = journal.fix(ALL, &all)?.unwrap_or(all);
     let (made, with) = before.split_once(REST).unwrap_or((&before, ""));
-    let made = in_order(made.split(' ').map(str::to_owned).collect());
+    let made: BTreeSet<String> = made.split(' ').map(str::to_owned).collect();
     if made == products && with == digest {
         // A journal of before them has the digest alone, of the same.
         journal.fix(GROUPS, &groups)?;
@@ -42,7 +52,10 @@ pub(super) fn hold(journal: &Journal, settings: &Settings) -> Result<()> {
     }
     let mut others = Vec::new();
     if made != products {
-        others.push(format!("products {made}, now {products}"));
+        let what = [("dropped", made.difference(&products)), ("added", products.difference(&made))];
+        let what = what.map(|(what, names)| (what, joined(names))).into_iter().filter(|(_, names)| !names.is_empty());
+        let what: Vec<String> = what.map(|(what, names)| format!("{what}: {names}")).collect();
+        others.push(format!("products {}", what.join(", ")));
     }
     if with != digest {
         let tables = |before: String| Some((before.parse().ok()?, groups.parse().ok()?));

@@ -80,6 +80,7 @@ mod wild;
 
 pub use crate::capture::Identity;
 pub use line::Ended;
+pub use made_with::full_names;
 pub use pipeline::{Pipeline, Stop};
 pub use products::Product;
 pub use settings::{Keep, Settings, WhenFull};

@@ -192,9 +192,12 @@ fn an_output_that_cannot_be_taken_is_all_that_is_said() {
     fs::create_dir(site.path("nowhere")).unwrap();
     assert_eq!(site.ran(&[&once[..], &["groups"]].concat()).code, Some(0));
     let ran = site.ran(&[&once[..], &["flows"]].concat());
-    let told = "its hours were made with other settings (products groups@jsonl, now flows@jsonl); take these";
+    let told =
+        "its hours were made with other settings (products dropped: groups@jsonl, added: flows@jsonl); take these";
     assert!(ran.code == Some(2) && ran.said.contains(told), "{ran:?}");
     assert_eq!(ran.said.lines().count(), 1, "{ran:?}");
+    let ran = site.ran(&[&once[..], &["groups", "--product", "flows"]].concat());
+    assert!(ran.said.contains("with other settings (products added: flows@jsonl); take these"), "{ran:?}");
     fs::write(site.path("groups.toml"), "idle_split_seconds = 60\n").unwrap();
     let ran = site.ran(&[&once[..], &["groups", "--config", "groups.toml"]].concat());
     let told = "with other settings ([groups] idle_split_seconds = 60 (was 120)); take these";

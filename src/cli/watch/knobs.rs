@@ -1,5 +1,6 @@
 //! What `watch` may be told: each an argument, and under the same name a key of the settings file. Arguments win.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use anyhow::Context;
 use clap::{Args as _, ValueEnum};
 use pcap_compactor::Config;
 use pcap_compactor::live::{Capture, Folder};
-use pcap_compactor::watch::{Product, Settings, WhenFull};
+use pcap_compactor::watch::{Product, Settings, WhenFull, full_names};
 use serde::{Deserialize, Serialize};
 use toml::Table;
 
@@ -298,12 +299,18 @@ impl Knobs {
         Some((Capture { filter, snaplen, user: self.user.clone(), ..on }, files))
     }
 
+    /// The products by their full names; nothing if one of them is none.
+    fn made(&self) -> Option<BTreeSet<String>> {
+        let products: Result<Vec<Product>, String> = self.products.iter().map(|text| Product::parse(text)).collect();
+        Some(full_names(&products.ok()?))
+    }
+
     /// What only the next start takes up, by name, where it is another than `before`.
     pub(super) fn needs_a_start(&self, before: &Knobs) -> Vec<&'static str> {
         let compare = [
             ("folder", self.folder != before.folder),
             ("output", self.output != before.output),
-            ("products", self.products != before.products),
+            ("products", self.made() != before.made()),
             ("groups", self.groups != before.groups),
             ("capture", self.capture != before.capture),
             ("bpf", self.bpf != before.bpf),
@@ -329,7 +336,9 @@ impl Knobs {
     /// They cannot be written as TOML.
     pub(super) fn in_force(&self, begun: &Knobs) -> anyhow::Result<Table> {
         let (mut table, mut old) = (self.table()?, begun.table()?);
-        for name in self.needs_a_start(begun) {
+        // The list of products stays as it was ordered.
+        let others = self.needs_a_start(begun).into_iter().filter(|name| *name != "products");
+        for name in others.chain(["products"]) {
             table.remove(name);
             table.extend(old.remove_entry(name));
         }
@@ -496,6 +505,13 @@ mod tests {
         let before = Knobs::default().over(None).unwrap();
         let after = Knobs { products: vec!["flows".into()], workers: Some(9), ..before.clone() };
         assert_eq!(after.needs_a_start(&before), ["products"]);
+        assert!(!after.in_force(&before).unwrap().contains_key("products"));
+        // In another order, and named in full, they are the same.
+        let [two, again] = [["groups", "flows:cic"], ["flows:cic@csv/hour", "groups@jsonl"]];
+        let two = Knobs { products: two.map(String::from).to_vec(), ..before.clone() };
+        let again = Knobs { products: again.map(String::from).to_vec(), ..before.clone() };
+        assert_eq!(again.needs_a_start(&two), [""; 0]);
+        assert_eq!(again.in_force(&two).unwrap(), two.table().unwrap());
         let later = || Some(Length(Duration::from_secs(7)));
         let after = Knobs { stable: later(), rotation: later(), ..before.clone() };
         assert_eq!(after.needs_a_start(&before), ["stable"]);
