@@ -28,14 +28,18 @@ pub struct Lock {
 impl Lock {
     /// See [`Journal::lock`](super::Journal::lock).
     pub(super) fn take(output: &Path, folder: &Path) -> Result<Lock> {
-        Output::make(output)?;
         let name = Path::new(OWN).join(NAME);
-        let mut file = Output::open(output)?.open_file(&name)?;
-        let path = output.join(name);
-        let locked = file.try_lock();
-        let taken = || said(&mut file).map(|(process, since, ..)| format!("process {process}, since {since}"));
-        is_free(locked, output, "records are written here already", taken)?;
-
+        let path = output.join(&name);
+        let lock = || -> Result<File> {
+            Output::make(output)?;
+            let mut file = Output::open(output)?.open_file(&name)?;
+            let locked = file.try_lock();
+            let taken = || said(&mut file).map(|(process, since, ..)| format!("process {process}, since {since}"));
+            is_free(locked, output, "records are written here already", taken)?;
+            Ok(file)
+        };
+        // Where none is, none is made before the folder is had: whoever is refused leaves nothing behind.
+        let there = if path.symlink_metadata().is_ok() { Some(lock()?) } else { None };
         let failed = |source| Error::io("open", folder, source);
         let opened = File::open(folder).map_err(failed)?;
         let key = key(&opened).map_err(failed)?;
@@ -49,6 +53,7 @@ impl Lock {
             is_free(locked, above, "this folder is watched already, with all in it", || watcher(above, key))?;
             around.push(opened);
         }
+        let mut file = there.map_or_else(lock, Ok)?;
         let line =
             format!("{} {:.0} {} {} {}\n", std::process::id(), jiff::Timestamp::now(), key.0, key.1, real.display());
         let written = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(line.as_bytes()));

@@ -419,6 +419,9 @@ fn a_second_pipeline_is_refused_and_the_first_is_named() {
 
     let said = Journal::lock(output.path(), other.path()).unwrap_err().to_string();
     assert!(said.starts_with(output.path().to_str().unwrap()) && said.contains(&me), "{said}");
+    let new = around.path().join("new/records");
+    let said = Journal::lock(&new, folder.path()).unwrap_err().to_string();
+    assert!(said.contains("watched already, by ") && !around.path().join("new").exists(), "{said}");
     let said = Journal::lock(other.path(), folder.path()).unwrap_err().to_string();
     assert!(said.starts_with(folder.path().to_str().unwrap()) && said.contains("watched already, by "), "{said}");
     // Some file systems have another device in the list of locks than in that of files, so that nobody can be named.
