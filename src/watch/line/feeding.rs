@@ -229,9 +229,9 @@ impl LineFeed<'_> {
             return Ok(());
         }
         self.line.health.failed(&self.line.sensor);
-        let tries = self.waiting.broke.entry(path.to_owned()).or_default();
-        *tries += 1;
-        if *tries < self.settings.tries {
+        let tries = self.waiting.tried(path, identity) + 1;
+        if tries < self.settings.tries {
+            self.waiting.broke.insert(path.to_owned(), (identity.clone(), tries));
             return Err(error);
         }
         self.waiting.broke.remove(path);

@@ -46,7 +46,7 @@ pub(super) struct Waiting {
     /// Files that could not be read, how often, and when they are tried again.
     pub(super) failing: HashMap<PathBuf, (Arrival, u32, Instant)>,
     /// Files that a disk did not give to their ends, and how often it did not.
-    pub(super) broke: HashMap<PathBuf, u32>,
+    pub(super) broke: HashMap<PathBuf, (Identity, u32)>,
     /// Files of the sequence that hours to come need and that were given up: what was wrong with them.
     pub(super) unreadable: HashMap<Identity, String>,
     /// Files that were to be read and are not there any more, and since when that is known.
@@ -75,6 +75,19 @@ impl Waiting {
         self.files.len().max(self.own.len())
     }
 
+    /// How often this file could not be read by now: what has the name of another that could not begins anew, and what has grown does not.
+    pub(super) fn tried(&self, path: &Path, identity: &Identity) -> u32 {
+        let failing = self.failing.get(path).map(|(arrival, tries, _)| (&arrival.identity, *tries));
+        let broke = self.broke.get(path).map(|(broke, tries)| (broke, *tries));
+        let of_it = [failing, broke].into_iter().flatten().filter(|(before, _)| is_one(before, identity));
+        of_it.map(|(_, tries)| tries).max().unwrap_or(0)
+    }
+
+    /// Whether this file could not be read a moment ago, for other products: then it is not tried twice before it is tried again.
+    fn is_failing(&self, path: &Path, identity: &Identity) -> bool {
+        self.failing.get(path).is_some_and(|(before, ..)| is_one(&before.identity, identity))
+    }
+
     /// When the file behind one that is read begins. Where none is known, that is no later than any clock can show: what is of a later time is wild.
     pub(super) fn next(&self, file: &(Timestamp, PathBuf)) -> Timestamp {
         let waits = self.files.range(file..).next().map(|((first, _), _)| *first);
@@ -88,6 +101,11 @@ impl Waiting {
         let may_come = !(self.growing.is_empty() && self.vanished.is_empty());
         self.count() == 0 && self.orders.is_empty() && self.finish.is_none() && !is_tried && !may_come
     }
+}
+
+/// Whether they are of one file, whatever its size.
+fn is_one(before: &Identity, now: &Identity) -> bool {
+    (before.device, before.inode) == (now.device, now.inode)
 }
 
 impl LineFeed<'_> {
@@ -166,7 +184,7 @@ impl LineFeed<'_> {
                 self.wants_own(&arrival)?;
                 // It was read for hours, and could not be for these.
                 if let Some((_, tries, _)) = failed.filter(|_| is_it && self.waiting.own.contains_key(&arrival.path)) {
-                    self.waiting.broke.insert(arrival.path.clone(), tries);
+                    self.waiting.broke.insert(arrival.path.clone(), (arrival.identity.clone(), tries));
                 }
             }
             // It may have got another name, also one under which another was read. Of one that has two, the last that was told is known; when it
@@ -308,8 +326,7 @@ impl LineFeed<'_> {
             self.waiting.vanished.insert(arrival.identity, (path, Instant::now()));
             return Ok(());
         }
-        let tries = self.waiting.failing.get(&path).map(|(_, tries, _)| *tries);
-        let tries = tries.max(self.waiting.broke.get(&path).copied()).unwrap_or(0) + 1;
+        let tries = self.waiting.tried(&path, &arrival.identity) + 1;
         if tries < self.settings.tries {
             tracing::warn!(path = %path.display(), sensor = %line.sensor, tries, "cannot be read: {error}; it is tried again");
             self.waiting.failing.insert(path, (arrival, tries, Instant::now() + self.settings.retry_delay));
@@ -341,12 +358,17 @@ impl LineFeed<'_> {
 
     /// The same of one whose begin can be read: how often it was tried is known when that is read again.
     pub(super) fn failed_within(&mut self, arrival: Arrival, error: &Error) -> Result<()> {
-        let path = arrival.path.clone();
+        let Arrival { path, identity, .. } = arrival.clone();
+        if self.waiting.is_failing(&path, &identity) && path.exists() {
+            tracing::warn!(path = %path.display(), sensor = %self.line.sensor, "cannot be read for other products either: {error}");
+            self.line.health.failed(&self.line.sensor);
+            return Ok(());
+        }
         self.failed(arrival, error)?;
         match self.waiting.failing.get(&path) {
-            Some((_, tries, _)) => self.waiting.broke.insert(path, *tries),
-            None => self.waiting.broke.remove(&path),
-        };
+            Some((_, tries, _)) => drop(self.waiting.broke.insert(path, (identity, *tries))),
+            None => drop(self.waiting.broke.remove(&path)),
+        }
         Ok(())
     }
 
@@ -480,3 +502,27 @@ pub(super) const SETTLING: Duration = Duration::from_secs(1);
 
 /// How long it waits for that, where files come all the time.
 const LONGEST_SETTLING: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_are_of_a_file_and_not_of_its_name() {
+        let identity = |inode, size| Identity { device: 1, inode, size, digest: String::new() };
+        let path = Path::new("in/s/a.pcap");
+        let mut waiting = Waiting::default();
+        assert_eq!(waiting.tried(path, &identity(1, 5)), 0);
+        let arrival = Arrival { sensor: "s".into(), path: path.to_owned(), identity: identity(1, 5) };
+        waiting.failing.insert(path.to_owned(), (arrival, 2, Instant::now()));
+        // It has grown; another has its name; another has another.
+        let asked = [identity(1, 9), identity(2, 5)];
+        assert_eq!(asked.clone().map(|now| waiting.tried(path, &now)), [2, 0]);
+        assert_eq!(asked.clone().map(|now| waiting.is_failing(path, &now)), [true, false]);
+        assert_eq!(waiting.tried(Path::new("in/s/b.pcap"), &identity(1, 5)), 0);
+        waiting.broke.insert(path.to_owned(), (identity(2, 5), 1));
+        assert_eq!(asked.clone().map(|now| waiting.tried(path, &now)), [2, 1]);
+        waiting.failing.clear();
+        assert_eq!(asked.map(|now| waiting.tried(path, &now)), [0, 1]);
+    }
+}

@@ -314,7 +314,10 @@ fn a_capture_that_breaks_off_in_its_middle_each_time_is_put_aside_where_it_has_r
         // Each try comes to its begin, and not to its end.
         let fails = read_fails(&capture, &format!("{MIDDLE}+{MIDDLE}"));
         let (ran, trace) = traced_with(&site, &output, &["--tries", "3"], &fails);
-        assert!(trace.iter().filter(|line| line.contains("(INJECTED)")).count() >= 3, "{} {trace:?}", ran.said);
+        // Each but the last try reads it for both.
+        let fewest = if site.products.len() == 1 { 3 } else { 5 };
+        let failed = trace.iter().filter(|line| line.contains("(INJECTED)")).count();
+        assert!(failed >= fewest, "{failed}: {} {trace:?}", ran.said);
         assert_eq!(ran.code, Some(3), "{}", ran.said);
         assert!(ran.said.contains("tries=2") && ran.said.contains(" 1 file put aside"), "{}", ran.said);
         let status = site.status(&output).unwrap();
