@@ -8,6 +8,8 @@ use pcap_compactor::{Error, ErrorKind};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::calls::{call, call_named};
+
 pyo3::import_exception!(pcap_compactor.errors, EngineError);
 pyo3::import_exception!(pcap_compactor.errors, InputError);
 pyo3::import_exception!(pcap_compactor.errors, OptionError);
@@ -40,7 +42,7 @@ impl Problem {
         let about = PyDict::new(py);
         about.set_item("path", self.place())?;
         about.set_item("offset", self.offset)?;
-        let exception = py.get_type::<InputError>().call((&self.message,), Some(&about))?;
+        let exception = call_named(py.get_type::<InputError>().as_any(), (&self.message,), &about)?;
         Ok(PyErr::from_value(exception))
     }
 }
@@ -71,14 +73,12 @@ pub(crate) fn metrics_of_part(tally: &Tally) -> String {
 pub(crate) fn with_ledger(py: Python<'_>, error: PyErr, tally: &Tally) -> PyErr {
     let line = metrics_of_part(tally);
     let tell = || -> PyResult<()> {
-        let metrics = py.import("json")?.call_method1("loads", (&line,))?;
+        let metrics = call(&py.import("json")?.getattr("loads")?, (&line,))?;
         let value = error.value(py);
         value.setattr("metrics", metrics)?;
         let packets = tally.intake.read.packets;
-        value.call_method1(
-            "add_note",
-            (format!("{packets} packets had been read; `metrics` of this has their ledger"),),
-        )?;
+        let note = format!("{packets} packets had been read; `metrics` of this has their ledger");
+        call(&value.getattr("add_note")?, (note,))?;
         Ok(())
     };
     if tell().is_err() {

@@ -17,6 +17,7 @@ use pcap_compactor::{Engine, Error, Input, Job, Result, Timestamp};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
+use crate::calls::{call, call_named};
 use crate::errors::{OptionError, Problem, with_ledger};
 use crate::options::Options;
 use crate::pass::{LOOK, of_engine, warn};
@@ -87,7 +88,7 @@ impl Hour<'_> {
                 looked = Instant::now();
                 py.check_signals()?;
                 if let Some(report) = &self.report {
-                    report.call1((self.progress.bytes(), self.bytes, self.progress.packets(), events.is_none()))?;
+                    call(report, (self.progress.bytes(), self.bytes, self.progress.packets(), events.is_none()))?;
                 }
             }
             let Some(events) = events else { return Ok(()) };
@@ -147,13 +148,8 @@ impl<'py> Sink<'py> {
     fn group(&self, group: &GroupRecord) -> PyResult<()> {
         let py = self.on_group.py();
         let key = &group.key;
-        let key = self.group_key.call1((
-            key.src_ip.to_string(),
-            key.dst_ip.to_string(),
-            key.dst_port,
-            key.transport.name(),
-            &*key.service,
-        ))?;
+        let parts = (key.src_ip.to_string(), key.dst_ip.to_string(), key.dst_port, key.transport.name(), &*key.service);
+        let key = call(&self.group_key, parts)?;
         let (counts, flags, tokens) = (&group.counts, &group.tcp_flags, &group.tokens);
         let counts = dict(
             py,
@@ -206,7 +202,7 @@ impl<'py> Sink<'py> {
             group.flows.into_pyobject(py)?.into_any(),
             group.direction.name().into_pyobject(py)?.into_any(),
         ];
-        taken(&self.on_group, &self.group_record.call1(PyTuple::new(py, fields)?)?)
+        taken(&self.on_group, &call(&self.group_record, PyTuple::new(py, fields)?)?)
     }
 
     fn scan(&self, scan: &ScanSummary) -> PyResult<()> {
@@ -227,11 +223,11 @@ impl<'py> Sink<'py> {
         about.set_item("groups", scan.groups)?;
         about.set_item("packets", scan.amount.packets)?;
         about.set_item("bytes", scan.bytes)?;
-        taken(&self.on_scan, &self.scan_summary.call((), Some(&about))?)
+        taken(&self.on_scan, &call_named(&self.scan_summary, (), &about)?)
     }
 
     fn metrics(&self, line: &str) -> PyResult<()> {
-        let metrics = self.loads.call1((line,))?;
+        let metrics = call(&self.loads, (line,))?;
         metrics.del_item("type")?;
         taken(&self.on_metrics, &metrics)
     }
@@ -239,7 +235,7 @@ impl<'py> Sink<'py> {
 
 /// Calls a method of the sink. What it gives back is its own, but nobody would wait for it.
 fn taken(method: &Bound<'_, PyAny>, record: &Bound<'_, PyAny>) -> PyResult<()> {
-    let back = method.call1((record,))?;
+    let back = call(method, (record,))?;
     if !back.is_none() && back.hasattr("__await__")? {
         return Err(pyo3::exceptions::PyTypeError::new_err(format!(
             "the sink's {} gave back {}, which nobody would wait for; make it a plain method",

@@ -4,6 +4,7 @@
 //! batches through a bounded channel. An hour (`hour.rs`) hands records to a sink that is written in Python. What people see is in
 //! `pcap_compactor/`, in Python.
 
+mod calls;
 mod errors;
 mod hour;
 mod options;

@@ -16,6 +16,7 @@ use pcap_compactor::engine::ledger::Tally;
 use pcap_compactor::{Error, Result};
 use pyo3::prelude::*;
 
+use crate::calls::call;
 use crate::errors::{EngineError, Problem, metrics_of_part, raised, with_ledger};
 use crate::product::{Done, Outlet, Product};
 use crate::reading::Found;
@@ -271,13 +272,13 @@ impl Running {
 /// Lets a signal end the pass, and tells how far it is.
 fn look_after(py: Python<'_>, far: Far, report: Option<&Py<PyAny>>) -> PyResult<()> {
     py.check_signals()?;
-    report.map_or(Ok(()), |report| report.call1(py, far).map(drop))
+    report.map_or(Ok(()), |report| call(report.bind(py), far).map(drop))
 }
 
 /// Warns of what could not be read.
 pub(crate) fn warn(py: Python<'_>, problems: &[Problem]) -> PyResult<()> {
     let warn = py.import("pcap_compactor.errors")?.getattr("warn")?;
-    problems.iter().try_for_each(|problem| warn.call1((&problem.message, problem.place(), problem.offset)).map(drop))
+    problems.iter().try_for_each(|problem| call(&warn, (&problem.message, problem.place(), problem.offset)).map(drop))
 }
 
 /// What the engine says, as an exception.

@@ -365,3 +365,59 @@ def test_ctrl_c_stops_a_run_and_leaves_its_ledger(day: Path, tmp_path: Path, way
         for process in (reader, writer):
             process.kill()
             process.communicate()
+
+
+ENDED = """
+import itertools
+import os
+import sys
+import threading
+import time
+import pyarrow
+import pcap_compactor
+
+way, capture = sys.argv[1:]
+told, out = threading.Event(), open(os.devnull, "w")
+
+def tells(*_):
+    # Lets go of the interpreter again and again, also while that is ending.
+    told.set()
+    for _ in range(2_000):
+        time.sleep(0.0001)
+
+class Source:
+    def fetch(self, start, end):
+        yield pcap_compactor.SegmentHandle("one", "s", 0, 1, capture)
+
+class Sink:
+    on_group = on_scan = on_metrics = staticmethod(tells)
+
+class Writes:
+    def on_group(self, record):
+        told.set()
+        print(record, file=out, flush=True)
+    def on_scan(self, summary): ...
+    def on_metrics(self, metrics): ...
+
+def hours(sink):
+    for _ in itertools.count():
+        pcap_compactor.run_hour(source=Source(), sink=sink, hour_start=0, hour_end=2147483647)
+
+table = pcap_compactor.flows_table(capture, progress=tells)
+run = {
+    "sink": lambda: hours(Sink()),
+    "writes": lambda: hours(Writes()),
+    "rows": lambda: list(table),
+    "arrow": table.to_arrow,
+    "stream": pyarrow.RecordBatchReader.from_stream(table).read_all,
+}[way]
+threading.Thread(target=run, daemon=True).start()
+told.wait()
+"""
+
+
+@pytest.mark.parametrize("way", ["sink", "writes", "rows", "arrow", "stream"])
+def test_python_ends_while_a_daemon_thread_is_in_a_callback(day: Path, way: str) -> None:
+    for _ in range(5):
+        run = subprocess.run([sys.executable, "-c", ENDED, way, day], capture_output=True, text=True, timeout=60)
+        assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
