@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, Unpack
 
 from . import _core
@@ -90,8 +90,8 @@ class Table:
     def metrics(self) -> dict[str, Any] | None:
         """What the last pass counted, the ledger of all packets and each file's state; ``None`` if there was none yet.
 
-        Of one that ended early, by an exception, Ctrl-C, or a loop that was left, it is the ledger of what had been read, and ``complete``
-        is ``False``.
+        Of one that ended early, by an exception, Ctrl-C, or a loop or a reader that was left, it is the ledger of what had been read, and
+        ``complete`` is ``False``.
         """
         line = self._query.metrics
         return None if line is None else json.loads(line)
@@ -132,7 +132,7 @@ class Table:
         frame: polars.DataFrame = self._taken(need("polars", "to_polars", "polars").DataFrame)
         return frame
 
-    def batches(self) -> Iterator[pyarrow.RecordBatch]:
+    def batches(self) -> Generator[pyarrow.RecordBatch, None, None]:
         """Rows as record batches of pyarrow, as they come."""
         reader = self._taken(need("pyarrow", "batches", "arrow").RecordBatchReader.from_stream)
         while (batch := self._told(lambda: next(reader, None))) is not None:

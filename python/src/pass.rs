@@ -36,7 +36,9 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(crate) struct Last {
     pub(crate) done: Option<Arc<Done>>,
     /// What it had counted when it ended early, a line of JSON.
-    pub(crate) part: Option<String>,
+    part: Option<String>,
+    /// One that was left, until somebody asks what it had counted.
+    left: Option<Arc<Left>>,
     /// Why it ended early.
     pub(crate) failure: Option<PyErr>,
 }
@@ -55,6 +57,25 @@ impl Shared {
 
     pub(crate) fn last<T>(&self, look: impl FnOnce(&mut Last) -> T) -> T {
         look(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The metrics of the last pass, a line of JSON; of one that ended early the ledger. An engine that was left is waited for, so the
+    /// thread had better not be attached to the interpreter.
+    pub(crate) fn metrics(&self) -> Option<String> {
+        if let Some(left) = self.last(|last| last.left.clone()) {
+            let part = metrics_of_part(&left.ended());
+            self.last(|last| {
+                // Unless another pass has begun meanwhile.
+                if last.left.take_if(|its| Arc::ptr_eq(its, &left)).is_some() {
+                    last.part = Some(part);
+                }
+            });
+        }
+        self.last(|last| last.done.as_ref().map(|done| done.metrics.clone()).or_else(|| last.part.clone()))
+    }
+
+    fn note(&self, tally: &Tally) {
+        self.last(|last| last.part = Some(metrics_of_part(tally)));
     }
 }
 
@@ -113,7 +134,7 @@ impl Pass {
         let next = self.take();
         let running = if next.is_err() { self.stop() } else { None };
         next.map_err(|error| {
-            let tally = running.map(Running::ended);
+            let tally = running.map(|running| running.leave().ended());
             Python::attach(|py| {
                 let error = tally.into_iter().fold(error, |error, tally| self.ended(py, error, &tally));
                 self.shared.last(|last| last.failure = Some(error.clone_ref(py)));
@@ -138,20 +159,17 @@ impl Pass {
         }
     }
 
-    /// Ends the pass early, and notes what it had counted. The thread need not be attached to the interpreter, and had better not be.
+    /// Ends the pass early. What it had counted is there for who asks; nobody waits here.
     pub(crate) fn give_up(&mut self) {
         if let Some(running) = self.stop() {
-            self.note(&running.ended());
+            let left = Arc::new(running.leave());
+            self.shared.last(|last| last.left = Some(left));
         }
-    }
-
-    fn note(&self, tally: &Tally) {
-        self.shared.last(|last| last.part = Some(metrics_of_part(tally)));
     }
 
     /// Why the pass ended early, with what it had counted.
     fn ended(&self, py: Python<'_>, error: PyErr, tally: &Tally) -> PyErr {
-        self.note(tally);
+        self.shared.note(tally);
         with_ledger(py, error, tally)
     }
 
@@ -236,7 +254,24 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.stop();
+        self.give_up();
+    }
+}
+
+/// A pass that was asked to stop.
+struct Left {
+    thread: JoinHandle<Result<Done>>,
+    progress: Arc<Progress>,
+}
+
+impl Left {
+    /// What had been read when it stopped. One that waits for a pipe may take long, and is not waited for.
+    fn ended(&self) -> Tally {
+        let until = Instant::now() + GRACE;
+        while !self.thread.is_finished() && Instant::now() < until {
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.progress.tally()
     }
 }
 
@@ -248,14 +283,9 @@ impl Running {
         (self.progress.bytes(), self.bytes, self.progress.packets(), is_end)
     }
 
-    /// What had been read when it stopped. One that waits for a pipe may take long, and is not waited for.
-    fn ended(self) -> Tally {
-        drop(self.batches);
-        let until = Instant::now() + GRACE;
-        while !self.thread.is_finished() && Instant::now() < until {
-            thread::sleep(Duration::from_millis(1));
-        }
-        self.progress.tally()
+    /// Takes no more batches.
+    fn leave(self) -> Left {
+        Left { thread: self.thread, progress: self.progress }
     }
 
     fn begin(shared: &Arc<Shared>, found: Found) -> Result<Running> {

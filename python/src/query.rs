@@ -98,8 +98,8 @@ impl Query {
 
     /// The metrics of the last pass, a line of JSON; of one that ended early the ledger.
     #[getter]
-    fn metrics(&self) -> Option<String> {
-        self.shared.last(|last| last.done.as_ref().map(|done| done.metrics.clone()).or_else(|| last.part.clone()))
+    fn metrics(&self, py: Python<'_>) -> Option<String> {
+        py.detach(|| self.shared.metrics())
     }
 
     /// What the last pass could not read.
@@ -164,9 +164,7 @@ impl RowPass {
 
     /// Ends the pass early.
     fn stop(&self, py: Python<'_>) {
-        let mut held = self.lock(py);
-        let pass = &mut held.0;
-        py.detach(|| pass.give_up());
+        self.lock(py).0.give_up();
     }
 }
 

@@ -344,18 +344,35 @@ def test_who_holds_the_interpreter_is_not_waited_for(tmp_path: Path, day: Path) 
     assert run.stdout == "False\n" and run.stderr.count("truncated at byte") == 1
 
 
-def test_a_pass_that_nobody_follows_stops(tmp_path: Path) -> None:
-    table = flows_table(traffic.large(tmp_path, 300_000), threads=1, no_pin=True, udp_timeout=0.001)
-    before = threading.active_count()
-    rows = iter(table)
-    next(rows)
-    del rows
-    assert table.metrics is not None and table.metrics["complete"] is False
-    assert 0 < table.metrics["ledger"]["read"]["packets"] <= 300_000
+def _closed(table: pcap_compactor.Table) -> None:
     reader = pyarrow.RecordBatchReader.from_stream(table)
     reader.read_next_batch()
-    del reader
+    reader.close()
+
+
+def _limited(flows: pcap_compactor.Table) -> None:
+    assert len(duckdb.connect().sql("select * from flows limit 3").fetchall()) == 3
+
+
+#: Loops, readers and queries that are left.
+LEFT: dict[str, Callable[[pcap_compactor.Table], object]] = {
+    "rows": lambda table: next(iter(table)),
+    "batches": lambda table: next(table.batches()),
+    "deleted": lambda table: pyarrow.RecordBatchReader.from_stream(table).read_next_batch(),
+    "closed": _closed,
+    "query": _limited,
+}
+
+
+@pytest.mark.parametrize("way", LEFT)
+def test_a_pass_that_nobody_follows_stops_and_leaves_its_ledger(tmp_path: Path, way: str) -> None:
+    table = flows_table(traffic.large(tmp_path, 300_000), threads=1, no_pin=True, udp_timeout=0.001)
+    before = threading.active_count()
+    LEFT[way](table)
     gc.collect()
+    assert table.metrics is not None and table.metrics["complete"] is False
+    read = table.metrics["ledger"]["read"]["packets"]
+    assert 0 < read < 300_000 and f"ended early, {read:,} packets read" in repr(table)
     deadline = time.monotonic() + 10
     while _engines() and time.monotonic() < deadline:
         time.sleep(0.01)

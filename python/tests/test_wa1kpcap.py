@@ -368,6 +368,16 @@ def test_flows_come_as_they_end_and_progress_is_told(day: Path) -> None:
     assert len(list(flows)) == 319
 
 
+def test_a_loop_that_is_left_counts_what_was_read(tmp_path: Path, day: Path) -> None:
+    analyzer = Wa1kPcap(udp_timeout=0.001, threads=1)
+    for _ in analyzer.iter_file(traffic.large(tmp_path, 300_000)):
+        break
+    left = analyzer.stats
+    assert left["files_processed"] == 0 and 0 < left["packets_processed"] < 300_000 and left["flows_created"] > 0
+    analyzer.analyze_file(day)
+    assert analyzer.stats["files_processed"] == 1 and analyzer.stats["packets_processed"] == left["packets_processed"] + 460
+
+
 def test_bad_captures_are_errors_with_their_paths(tmp_path: Path, mixed: Path) -> None:
     analyzer = Wa1kPcap()
     with pytest.raises(FileNotFoundError, match="missing.pcap") as told:

@@ -199,18 +199,22 @@ class Wa1kPcap:
             raise MissingCaptureError(f"{path}: there is no such file", path=str(path))
         features = dict(self._features)
         run = self._pass(path)
+        batches = run.batches()
         flows = 0
-        for batch in run.batches():
-            if not self.compute_statistics:
-                batch = batch.select([name for name in batch.schema.names if name not in _STATISTICS])
-            flows += batch.num_rows
-            yield Part(batch, features, self.verbose_mode)
-        # The run is over, so there are some.
-        ledger = (run.metrics or {})["ledger"]
-        self._stats["files_processed"] += 1
-        self._stats["packets_processed"] += ledger["read"]["packets"]
-        self._stats["packets_filtered"] += ledger["filtered"]["packets"]
-        self._stats["flows_created"] += flows
+        try:
+            for batch in batches:
+                if not self.compute_statistics:
+                    batch = batch.select([name for name in batch.schema.names if name not in _STATISTICS])
+                flows += batch.num_rows
+                yield Part(batch, features, self.verbose_mode)
+            self._stats["files_processed"] += 1
+        finally:
+            # A loop that was left, or an exception, leaves it before its end.
+            batches.close()
+            if (metrics := run.metrics) is not None:
+                self._stats["packets_processed"] += metrics["ledger"]["read"]["packets"]
+                self._stats["packets_filtered"] += metrics["ledger"]["filtered"]["packets"]
+                self._stats["flows_created"] += flows
 
     def register_feature(self, name: str, processor: Processor) -> None:
         """Registers a feature for flows that are analyzed from now on; it is worked out when a flow is first asked for it.
@@ -226,8 +230,9 @@ class Wa1kPcap:
 
     @property
     def stats(self) -> dict[str, Any]:
-        """What was counted since the beginning, or ``reset_stats``: ``files_processed``, ``packets_processed`` (read), ``packets_filtered``
-        (by filters and as retransmissions), ``flows_created``, ``errors``."""
+        """What was counted since the beginning, or ``reset_stats``: ``files_processed`` (to their ends), ``packets_processed`` (read),
+        ``packets_filtered`` (by filters and as retransmissions), ``flows_created``, ``errors``. Of a file that was left, by an exception or a
+        loop that ended early, what had been read counts."""
         return {**self._stats, "errors": list(self._stats["errors"])}
 
     def reset_stats(self) -> None:
