@@ -10,7 +10,10 @@ from typing import TypeAlias
 from .errors import OptionError
 
 Report: TypeAlias = Callable[[int, int, int, bool], object]
-"""Told some ten times a second: bytes read, bytes of all inputs (0 if not known), packets read, and whether that is the end."""
+"""Told some ten times a second: bytes read, bytes of all inputs (0 if not known), packets read, and whether that is the end.
+
+What it raises ends the run and is raised there; :data:`sys.unraisablehook` is told where a run of another thread has ended before.
+"""
 
 
 class Line:

@@ -213,6 +213,8 @@ impl Pass {
             State::Running(running) => {
                 let progress = Arc::clone(&running.progress);
                 let end = self.end(running);
+                // Nobody will ask what comes of what is still told.
+                self.teller = Teller::default();
                 end.map_err(|error| Python::attach(|py| self.ended(py, error, &progress.tally())))
             }
             _ => Ok(None),

@@ -15,7 +15,8 @@ use crate::pass::of_engine;
 /// How long the end of a pass waits until all is told. Where the interpreter is free it takes microseconds.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// What is told, one thing behind another.
+/// What is told, one thing behind another. Of what nobody asks any more, since this is dropped, an exception is written where Python
+/// writes those that it can raise nowhere.
 #[derive(Default)]
 pub(crate) struct Teller {
     /// What comes of the last thing.
@@ -58,7 +59,8 @@ fn begin(
     before: Option<Receiver<PyResult<()>>>,
     what: impl FnOnce(Python<'_>) -> PyResult<()> + Send + 'static,
 ) -> PyResult<Receiver<PyResult<()>>> {
-    let (sender, told) = bounded(1);
+    // What comes of it changes hands, or stays with the thread: it lies nowhere unseen.
+    let (sender, told) = bounded(0);
     let tell = move || {
         // One that ended without a word was not heard, as the interpreter ended.
         let came = before.and_then(|before| before.recv().ok()).unwrap_or(Ok(()));

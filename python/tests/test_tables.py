@@ -324,7 +324,7 @@ import ctypes, sys, threading, time, warnings
 import pyarrow
 import pcap_compactor
 
-warnings.simplefilter("always")
+warnings.simplefilter(sys.argv[2])
 reader = pyarrow.RecordBatchReader.from_stream(pcap_compactor.flows_table(sys.argv[1]))
 thread = threading.Thread(target=reader.read_all)
 thread.start()
@@ -337,11 +337,29 @@ time.sleep(1)
 """
 
 
-def test_who_holds_the_interpreter_is_not_waited_for(tmp_path: Path, day: Path) -> None:
+@pytest.mark.parametrize("warnings", ["always", "error"])
+def test_who_holds_the_interpreter_is_not_waited_for_and_told_later(tmp_path: Path, day: Path, warnings: str) -> None:
     cut = tmp_path / "cut.pcap"
     cut.write_bytes(day.read_bytes()[:-10])
-    run = subprocess.run([sys.executable, "-c", HELD, cut], capture_output=True, text=True, check=True, timeout=60)
+    run = subprocess.run([sys.executable, "-c", HELD, cut, warnings], capture_output=True, text=True, check=True, timeout=60)
     assert run.stdout == "False\n" and run.stderr.count("truncated at byte") == 1
+
+
+def test_what_progress_raises_behind_the_end_is_written(day: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda told: written.append(told.exc_value))
+
+    def refuses(*_: object) -> None:
+        time.sleep(1.5)
+        raise RuntimeError("too late")
+
+    reader = pyarrow.RecordBatchReader.from_stream(flows_table(day, progress=refuses))
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(reader.read_all).result().num_rows == 320
+    deadline = time.monotonic() + 10
+    while not written and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [str(error) for error in written] == ["too late"]
 
 
 def _closed(table: pcap_compactor.Table) -> None:
