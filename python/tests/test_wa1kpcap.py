@@ -533,7 +533,18 @@ def test_what_a_feature_raises_names_it(mixed: Path) -> None:
         register_feature("waits", dependencies=["other"])
 
 
-@pytest.mark.parametrize("name", ["packet_lengths", "tcp_window", "statistics", "packet_count"])
+def test_no_column_can_be_there_twice(mixed: Path) -> None:
+    analyzer = Wa1kPcap()
+    flows = analyzer.analyze_file(mixed)
+    names = [*to_dataframe(flows).columns, *to_list_of_dicts(flows, flatten_features=True)[0]]
+    for name in [name.removeprefix("feature.") for name in names if name.startswith("feature.")]:
+        with pytest.raises(pcap_compactor.OptionError, match="every flow has a feature of that name"):
+            analyzer.register_feature(name, lambda flow: 5)
+    # These lie beside features, and those of one's own among them.
+    analyzer.register_feature("src_ip", lambda flow: 5)
+
+
+@pytest.mark.parametrize("name", ["packet_lengths", "tcp_window", "tcp_window.skew", "statistics", "packet_count"])
 def test_features_of_ones_own_hide_none_of_the_flow(mixed: Path, name: str) -> None:
     analyzer = Wa1kPcap()
     with pytest.raises(pcap_compactor.OptionError, match="every flow has a feature of that name"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from ..errors import OptionError
 from .features import SEQUENCES, WHOLE
-from .figures import BLOCKS
+from .figures import BLOCKS, ENGINE, SHAPE
 
 if TYPE_CHECKING:
     from .flow import Flow
@@ -52,8 +52,8 @@ Processor: TypeAlias = "BaseIncrementalFeature | Callable[[Flow], Any]"
 _F = TypeVar("_F", bound="Callable[[Flow], Any]")
 
 _METHODS = ("initialize", "update", "get_value")
-#: Names that features of the flow itself have, in frames or dictionaries.
-TAKEN = frozenset([*SEQUENCES, *BLOCKS, *WHOLE, "statistics"])
+#: Names that features of the flow itself have, in frames or dictionaries; in flat ones also whatever begins with ``statistics.``.
+TAKEN = frozenset([*SEQUENCES, *BLOCKS, *WHOLE, "statistics", *(f"{block}.{name}" for block in BLOCKS for name in [*ENGINE, *SHAPE])])
 #: Those for flows of every analyzer.
 _everywhere: dict[str, tuple[Any, FeatureType, str]] = {}
 
@@ -62,7 +62,7 @@ def checked(name: str, processor: Any) -> Any:
     """A processor as it is, if it is one."""
     if not isinstance(name, str) or not name:
         raise OptionError(f"name = {name!r}: the name of a feature is a text")
-    if name in TAKEN:
+    if name in TAKEN or name.startswith("statistics."):
         raise OptionError(f"name = {name!r}: every flow has a feature of that name; choose another one")
     if all(callable(getattr(processor, method, None)) for method in _METHODS) or callable(processor):
         return processor
