@@ -36,7 +36,11 @@ fn value<'py>(py: Python<'py>, array: &dyn Array, at: usize, times: Times) -> Py
     Ok(match array.data_type() {
         DataType::Boolean => array.as_boolean().value(at).into_pyobject(py)?.to_owned().into_any(),
         DataType::Int64 => array.as_primitive::<Int64Type>().value(at).into_pyobject(py)?.into_any(),
-        DataType::Float64 => array.as_primitive::<Float64Type>().value(at).into_pyobject(py)?.into_any(),
+        DataType::Float64 => match array.as_primitive::<Float64Type>().value(at) {
+            number if number.is_finite() => number.into_pyobject(py)?.into_any(),
+            // JSON has no other numbers.
+            _ => PyNone::get(py).to_owned().into_any(),
+        },
         DataType::Utf8 => PyString::new(py, array.as_string::<i32>().value(at)).into_any(),
         DataType::FixedSizeBinary(_) => PyBytes::new(py, array.as_fixed_size_binary().value(at)).into_any(),
         DataType::Timestamp(TimeUnit::Nanosecond, _) => {

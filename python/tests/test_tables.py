@@ -52,6 +52,13 @@ def test_rows_are_dictionaries_with_times_as_numbers(day: Path) -> None:
     assert next(iter(flows_table(day, addresses="binary")))["src_ip"] == b"\0" * 10 + b"\xff\xff\x0a\0\0\1"
 
 
+def test_rows_have_no_number_where_json_has_none(tmp_path: Path) -> None:
+    one_way = traffic.pcap(tmp_path / "udp.pcap", [(0.0, traffic.udp("10.0.0.1", "10.0.0.2", (5, 6)))])
+    table = flows_table(one_way, dialect="nexus")
+    assert [row["forward_backward_ratio"] for row in table] == [None]
+    assert table.to_arrow().column("forward_backward_ratio").to_pylist() == [float("inf")]
+
+
 def test_a_table_says_what_it_is(day: Path) -> None:
     groups = groups_table(day, no_rst=True)
     column = next(column for column in groups.schema if column.name == "bytes_up")
