@@ -28,7 +28,7 @@ mod _core {
     #[pymodule_export]
     use super::query::{Query, RowPass};
     #[pymodule_export]
-    use super::reading::{check_config, check_filter, default_config, load_config, segments_of};
+    use super::reading::{check_config, default_config, load_config, mistake_of_filter, segments_of};
 
     /// A map whose file shrinks ends a capture, not the process.
     #[pymodule_init]

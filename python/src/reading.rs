@@ -233,10 +233,13 @@ pub(crate) fn filter(options: &Options<'_>) -> PyResult<Filter> {
     Ok(filter.without_pure_acks(options.flag("no_pure_acks")?).without_rst(options.flag("no_rst")?))
 }
 
-/// Refuses a filter that cannot be read; `name` is the option's.
+/// What is wrong with a filter that cannot be read: the reason, and the characters that it is about.
 #[pyfunction]
-pub(crate) fn check_filter(name: &str, text: &str) -> PyResult<()> {
-    Filter::parse(text).map(drop).map_err(|mistake| OptionError::new_err(format!("{name}: {mistake}")))
+pub(crate) fn mistake_of_filter(text: &str) -> Option<(String, usize, usize)> {
+    let mistake = Filter::parse(text).err()?;
+    let characters = |end: usize| text.get(..end).map_or(0, |before| before.chars().count());
+    let at = mistake.at();
+    Some((mistake.reason().to_owned(), characters(at.start), characters(at.end)))
 }
 
 /// Which length of a packet counts, where that was said.

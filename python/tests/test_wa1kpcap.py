@@ -250,6 +250,7 @@ def test_filters_take_both_languages(tmp_path: Path, day: Path) -> None:
     path = traffic.pcap(tmp_path / "icmp.pcap", [*dhcp, (2.0, icmp)])
     assert len(counted(path)) == 1 and len(counted(path, default_filter=None)) == len(counted(path, default_filter="")) == 3
     assert len(counted(path, default_filter="not dhcp")) == 2 and len(counted(path, default_filter=None, bpf_filter="dhcp or icmpv6")) == 1
+    assert len(counted(day, bpf_filter="TCP PORT 80 AND NOT Host 10.0.0.1")) == 19 and len(counted(path, default_filter="NOT Dhcp")) == 2
     [flow] = Wa1kPcap(default_filter=None, bpf_filter="icmp").analyze_file(path)
     assert (flow.protocol, flow.key.protocol_name, flow.ext_protocol) == (1, "ICMP", ["IPv4", "ICMP"])
 
@@ -319,6 +320,10 @@ def test_packets_come_with_verbose_mode(mixed: Path) -> None:
         ({"bpf_filter": "tcp prt 80"}, r"^bpf_filter: `prt` cannot follow `tcp`[^(]*\Z"),
         ({"default_filter": "tcp)"}, r"^default_filter: "),
         ({"bpf_filter": "tcp) or (udp"}, "^bpf_filter: this parenthesis was never opened"),
+        ({"bpf_filter": "port DHCP"}, r"^bpf_filter: `DHCP` is no port: .*\n  port DHCP\n       \^{4}\Z"),
+        ({"bpf_filter": "ip proto gre or udp"}, r"`gre` is no IP protocol: .*\n  ip proto gre or udp\n {11}\^{3}\Z"),
+        ({"bpf_filter": " dhcp AND port 70000"}, r"`70000` is no port: .*\n  dhcp AND port 70000\n {16}\^{5}\Z"),
+        ({"bpf_filter": "not (gre\tor dhcp"}, r"`\)` is missing\n  not \(gre or dhcp\n {18}\^\Z"),
         ({"bpf_filter": "tls and port 8443"}, "packets are not chosen by tls; .* if flow.tls"),
         ({"bpf_filter": 5}, "bpf_filter = 5: a filter in tcpdump's language"),
         ({"min_packets": "few"}, "min_packets = 'few': a whole number"),

@@ -52,7 +52,7 @@ class Wa1kPcap:
             each counts with its own lengths. ``False`` leaves out all fragments but the first, and joins nothing: HTTP and DNS are read where they
             stand whole in a packet, and hellos and certificates of TLS and QUIC are not read.
         bpf_filter: Only packets that match, in tcpdump's language (empty: all), with the original's ``icmpv6``, ``ipv6``, ``dhcp``, ``dhcpv6``, ``gre`` and
-            ``vxlan``.
+            ``vxlan``; words may be in capitals.
         default_filter: As ``bpf_filter``, and both must match; ``None``: all packets. As in wa1kpcap 0.2.0 it leaves out ICMP and DHCP.
         min_packets: Leaves out flows with fewer packets.
         split_connections: A closed TCP connection ends its flow, and the next one between the same ports is another. The original, whatever

@@ -28,20 +28,40 @@ _PAYLOAD = {"tls", "http", "dns"}
 
 
 def tcpdump(name: str, text: str) -> str:
-    """A filter in tcpdump's language; the words of the original's are also taken. Empty if every packet matches.
+    """A filter in tcpdump's language; the words of the original's are also taken, and any in capitals. Empty if every packet matches.
 
     It stands by itself: whoever puts it in brackets has the same filter.
     """
     if not isinstance(text, str):
         raise OptionError(f"{name} = {text!r}: a filter in tcpdump's language, as 'tcp port 443', or None")
-
-    def word(found: re.Match[str]) -> str:
+    written, told, behind = text.strip(), "", 0
+    #: Where words stand that are told as others: in what is told, and in what was written.
+    words: list[tuple[range, range]] = []
+    # What stands inside an address or a host's name is none of them.
+    for found in re.finditer(r"(?<![\w.:-])[A-Za-z][A-Za-z0-9]*(?![\w.:-])", written):
         word = found[0].lower()
         if word in _PAYLOAD:
             raise OptionError(f"{name}: packets are not chosen by {word}; choose flows: [flow for flow in flows if flow.{word}]")
-        return _WORDS.get(word, found[0])
-
-    # What stands inside an address or a host's name is none of them.
-    told = re.sub(r"(?<![\w.:-])[A-Za-z][A-Za-z0-9]*(?![\w.:-])", word, text).strip()
-    _core.check_filter(name, told)
+        told += written[behind : found.start()]
+        behind, begin = found.end(), len(told)
+        told += _WORDS.get(word, word)
+        words.append((range(begin, len(told)), range(found.start(), found.end())))
+    told += written[behind:]
+    if (mistake := _core.mistake_of_filter(told)) is not None:
+        raise OptionError(f"{name}: {_said(mistake, told, written, words)}")
     return told
+
+
+def _said(mistake: tuple[str, int, int], told: str, written: str, words: list[tuple[range, range]]) -> str:
+    """What is wrong with a filter, by its words as they were written."""
+    reason, begin, end = mistake
+    named = told[begin:end]
+    for there, here in reversed(words):
+        if there.start <= begin:
+            end = here.stop if begin in there else here.stop + end - there.stop
+            begin = here.start if begin in there else here.stop + begin - there.stop
+            break
+    if named:
+        reason = reason.replace(f"`{named}`", f"`{written[begin:end]}`", 1)
+    shown = "".join(letter if letter.isprintable() else " " for letter in written)
+    return f"{reason}\n  {shown}\n  {' ' * begin}{'^' * max(end - begin, 1)}"
