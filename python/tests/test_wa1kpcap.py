@@ -136,6 +136,15 @@ def test_a_flow_says_what_its_packets_are(mixed: Path) -> None:
     assert repr(web) == "<Flow 10.0.0.1:40000 -> 10.1.0.1:80 (TCP): 8 packets, 519 bytes, 0.080 s, IPv4/TCP/HTTP>"
 
 
+def test_keys_have_the_vlan_of_the_first_packet(tmp_path: Path) -> None:
+    plain = traffic.udp("10.0.0.1", "10.0.0.2", (5, 6))
+    tagged = plain[:12] + b"\x81\0\x60\x07" + plain[12:]
+    for frames, vlan in (([tagged, plain], 7), ([plain, tagged], 0)):
+        [flow] = Wa1kPcap().analyze_file(traffic.pcap(tmp_path / "vlan.pcap", enumerate(cast(Any, frames))))
+        assert flow.packet_count == 2 and flow.key.vlan_id == flow.key.reverse().vlan_id == vlan
+        assert "7" not in str(flow.key) and "vlan" not in to_dataframe([flow]).columns
+
+
 def test_sequences_are_views_with_signs(mixed: Path) -> None:
     web, _, dns = Wa1kPcap().analyze_file(mixed)
     lengths = web.features.packet_lengths
@@ -343,6 +352,7 @@ def test_options_and_names_of_other_versions_say_what_there_is() -> None:
         Wa1kPcap(udp_timout=5)  # type: ignore[arg-type]
     with pytest.raises(ImportError, match="tcpdump's language"):
         exec("from pcap_compactor.wa1kpcap import PacketFilter")
+    assert Wa1kPcap().save_raw_bytes is False
     assert repr(Wa1kPcap(60, verbose_mode=True, min_packets=2)) == "Wa1kPcap(udp_timeout=60, verbose_mode=True, min_packets=2)"
 
 
@@ -569,13 +579,16 @@ def test_a_column_of_parquet_has_one_kind(mixed: Path, tmp_path: Path) -> None:
 
 
 def test_what_the_original_has_besides_says_what_there_is(mixed: Path) -> None:
-    flow = next(flow for flow in Wa1kPcap().analyze_file(mixed) if flow.tls)
+    flows = Wa1kPcap().analyze_file(mixed)
+    flow, dns = next(flow for flow in flows if flow.tls), next(flow for flow in flows if flow.dns)
     for owner, name, words in [
         (flow, "is_closed", "end_reason"),
         (flow, "tcp_state", "split_connections"),
         (flow, "layers", "tls, http, dns and quic"),
         (flow, "build_ext_protocol", "ext_protocol"),
-        (flow.key, "vlan_id", "a column `vlan`"),
+        (dns.dns, "is_query", "query_count and response_count"),
+        (dns.dns, "is_response", "query_count and response_count"),
+        (dns.dns, "answer_count", "answers has those"),
         (flow.tls, "exts", "extensions has their numbers"),
         (flow.tls, "content_type", "of one record"),
     ]:

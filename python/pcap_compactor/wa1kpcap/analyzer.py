@@ -95,7 +95,8 @@ class Wa1kPcap:
         self.verbose_mode = _flag("verbose_mode", verbose_mode)
         self.compute_statistics = _flag("compute_statistics", compute_statistics)
         self.enable_reassembly = _flag("enable_reassembly", enable_reassembly)
-        if _flag("save_raw_bytes", save_raw_bytes):
+        self.save_raw_bytes = _flag("save_raw_bytes", save_raw_bytes)
+        if self.save_raw_bytes:
             raise OptionError(
                 "save_raw_bytes = True: flows hold times, lengths and flags of packets, not their bytes; leave it out, and read bytes with dpkt or"
                 " scapy"

@@ -40,8 +40,8 @@ class FlowKey:
     dst_port: int
     #: The number of the protocol above IP: 6 is TCP, 17 UDP.
     protocol: int
-
-    vlan_id = Elsewhere("a column `vlan` of flows_table(...) has it")
+    #: That of the first packet, its last tag in front of the IP header; 0 without. Tags keep no flows apart.
+    vlan_id: int = 0
 
     @property
     def protocol_name(self) -> str:
@@ -54,7 +54,7 @@ class FlowKey:
 
     def reverse(self) -> FlowKey:
         """The key with its ends exchanged."""
-        return FlowKey(self.dst_ip, self.src_ip, self.dst_port, self.src_port, self.protocol)
+        return FlowKey(self.dst_ip, self.src_ip, self.dst_port, self.src_port, self.protocol, self.vlan_id)
 
     def __str__(self) -> str:
         return f"{self.src_ip}:{self.src_port} -> {self.dst_ip}:{self.dst_port} ({self.protocol_name})"
@@ -180,7 +180,8 @@ class Flow:
     @property
     def key(self) -> FlowKey:
         """Who talks to whom."""
-        return FlowKey(self.src_ip, self.dst_ip, self.sport, self.dport, self.protocol)
+        vlan: int | None = self._part.cell("vlan", self._row)
+        return FlowKey(self.src_ip, self.dst_ip, self.sport, self.dport, self.protocol, vlan or 0)
 
     @cached_property
     def metrics(self) -> FlowMetrics:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 #: Columns behind those of the dialect, of which flows have more than it writes.
 MORE = (
-    "retransmitted_up retransmitted_dn out_of_order_up out_of_order_dn"
+    "vlan retransmitted_up retransmitted_dn out_of_order_up out_of_order_dn"
     " tls_version tls_client_version tls_cipher tls_ciphers tls_alpn tls_alpn_offered tls_sni tls_groups tls_signature_algorithms tls_extensions"
     " tls_ja3 tls_ja3s tls_ja4 tls_cert_subject tls_cert_issuer tls_cert_serial tls_cert_not_before tls_cert_not_after tls_cert_san"
     " tls_cert_key_type tls_cert_key_bits tls_cert_signature tls_cert_sha256"

@@ -14,6 +14,7 @@ from .part import Part
 _VERSIONS = {"SSL 3.0": "3.0", "TLS 1.0": "3.1", "TLS 1.1": "3.2", "TLS 1.2": "3.3", "TLS 1.3": "3.4"}
 
 _ONE = "it is of one record, and this is of the whole handshake"
+_FLOW = "they are of one message; query_count and response_count say how many of each the flow has"
 _SAID = "extensions has their numbers; sni, alpn, supported_groups and others what they say"
 
 
@@ -84,6 +85,10 @@ class DNSInfo:
     #: Messages.
     query_count: int
     response_count: int
+
+    is_query = Elsewhere(_FLOW)
+    is_response = Elsewhere(_FLOW)
+    answer_count = Elsewhere("it is of one message; answers has those of the whole flow")
 
 
 @dataclass(frozen=True, slots=True)
