@@ -72,7 +72,7 @@ class GroupOptions(CommonOptions, total=False):
     """What ``groups_table`` and ``scans_table`` take beside :class:`CommonOptions`.
 
     Args:
-        single_window: Take the range from ``from_`` to ``to`` as one window.
+        single_window: Take the range from ``from_`` to ``to``, or the hour, as one window.
         lateness: Close hours that ended so many seconds before the newest packet. Default: they wait for the next file, or the end.
         config: Settings: a :class:`PipelineConfig`, its fields, or the path of a file of TOML.
     """

@@ -127,8 +127,8 @@ def test_tables_tell_the_same_settings(cli: Path, day: Path, tmp_path: Path) -> 
     assert (cic["switches"]["std"], cic["time_zone"]) == ("population", "Europe/Berlin")
 
     buckets = told(
-        buckets_table(day, every=["1s", "1min"], align="start", local=["10.0.0.1/8"], reorder=500, mono_origin=7, bytes="captured", **packets, **hour, **other),
-        "buckets", "--every=1s", "--every=1min", "--align=start", "--local=10.0.0.1/8", "--reorder=500", "--mono-origin=7", "--bytes=captured", *asked, *between,
+        buckets_table(day, every=["1s", "1min"], align="start", local=["10.0.0.1/8"], reorder=500.25, mono_origin=7, bytes="captured", **packets, **hour, **other),
+        "buckets", "--every=1s", "--every=1min", "--align=start", "--local=10.0.0.1/8", "--reorder=500.25", "--mono-origin=7", "--bytes=captured", *asked, *between,
     )
     assert (buckets["align"], buckets["local"], buckets["gap_limit"]) == ("start", ["10.0.0.0/8"], 36000)
 

@@ -184,6 +184,15 @@ def test_options_that_are_not_taken_are_named(day: Path, options: dict[str, Any]
     assert words in str(told.value)
 
 
+def test_an_hour_may_be_one_window(day: Path) -> None:
+    short = pcap_compactor.PipelineConfig(window_seconds=60)
+    hour = groups_table(day, hour="2023-10-19T12", single_window=True, config=short)
+    assert {(row["window_start"], row["window_end"]) for row in hour} == {(float(traffic.START), traffic.START + 3600.0)}
+    assert list(hour) == list(groups_table(day, from_="2023-10-19T12", to="2023-10-19T13", single_window=True, config=short))
+    with pytest.raises(pcap_compactor.OptionError, match="single_window needs from_ and to, or hour"):
+        groups_table(day, from_="2023-10-19T12", single_window=True)
+
+
 def test_unknown_options_are_refused_with_a_near_one(day: Path) -> None:
     with pytest.raises(TypeError, match=r"flows_table\(\) got an unexpected keyword argument 'tcp_timout'; did you mean 'tcp_timeout'"):
         flows_table(day, tcp_timout=5)  # type: ignore[call-arg]

@@ -34,7 +34,7 @@ use pcap_compactor::views::buckets::{BucketCounts, BucketJob, Local, NARROWEST, 
 
 use super::places::{Named, no_file_of_nothing, standard_output};
 use super::progress::Bar;
-use super::reading::{Reading, Sources, Writing};
+use super::reading::{Reading, Sources, Writing, milliseconds};
 use super::summary::{Sum, closing, complaints, stats};
 use super::text::things;
 use super::units::{Found, Unit};
@@ -78,8 +78,8 @@ pub(crate) struct Args {
     /// so much: one alone may have a wild time. So from a stream that falls silent its last rows come when packets do, or it ends.
     /// Packets that come for a bucket behind that are counted as late. A row for a gap longer than --gap-limit leaves when the gap is
     /// over. Default: 1000.
-    #[arg(long, value_name = "MS", help_heading = "Buckets")]
-    reorder: Option<u32>,
+    #[arg(long, value_name = "MS", value_parser = milliseconds, allow_negative_numbers = true, help_heading = "Buckets")]
+    reorder: Option<i64>,
     /// Write a row for each empty bucket where at most N follow one another; more are one row, whose `buckets` says how many.
     /// Default: 36000, an hour of 100 ms; with --dialect bridge 864000, and more are left out.
     #[arg(long, value_name = "N", help_heading = "Buckets")]
@@ -256,7 +256,7 @@ impl Args {
             from_start: self.align == Align::Start,
             local: self.local.clone(),
             bytes: self.writing.measure().unwrap_or(usual.bytes),
-            reorder: self.reorder.map_or(usual.reorder, |ms| i64::from(ms) * 1_000_000),
+            reorder: self.reorder.unwrap_or(usual.reorder),
             gap_limit: self.gap_limit.unwrap_or(usual.gap_limit),
             clip: self.sources.range()?,
         })

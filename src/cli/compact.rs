@@ -51,7 +51,7 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     sources: Sources,
-    /// Take the range from --from to --to as one window, whatever its length.
+    /// Take the range from --from to --to, or that of --hour, as one window, whatever its length.
     #[arg(long, requires = "from", requires = "to", help_heading = "Time")]
     single_window: bool,
     /// Close hours that ended this many seconds before the newest packet, without waiting for the input's end.

@@ -21,6 +21,12 @@ use super::places::{Named, apart};
 use super::units::{Found, named, nothing_of_sensors, of_sensors, weight};
 use super::{Exit, Shared, Usage, say};
 
+/// Milliseconds with up to six decimals, as nanoseconds.
+pub(crate) fn milliseconds(text: &str) -> Result<i64, String> {
+    time::decimal(text, 6)
+        .ok_or_else(|| "milliseconds go from 0 to 9223372036854, with up to 6 decimals: 10 or 0.5".into())
+}
+
 /// What is read.
 #[derive(Clone, clap::Args)]
 pub(crate) struct Sources {

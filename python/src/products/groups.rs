@@ -48,8 +48,8 @@ impl Groups {
             ));
         }
         let single = options.flag("single_window")?;
-        if single && !(options.has("from_")? && options.has("to")?) {
-            return Err(OptionError::new_err("single_window needs from_ and to"));
+        if single && !(options.has("hour")? || options.has("from_")? && options.has("to")?) {
+            return Err(OptionError::new_err("single_window needs from_ and to, or hour"));
         }
         let lateness = options.whole("lateness", 0, u64::from(u32::MAX))?;
         let lateness = lateness.map(|seconds| seconds.cast_signed() * 1_000_000_000);

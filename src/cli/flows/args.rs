@@ -7,7 +7,7 @@ use pcap_compactor::time::decimal;
 use pcap_compactor::views::flows::dialects::{Dialect, Zone};
 
 use crate::cli::Usage;
-use crate::cli::reading::{Reading, Sources, Writing};
+use crate::cli::reading::{Reading, Sources, Writing, milliseconds};
 
 /// Arguments of `flows`.
 #[derive(clap::Args)]
@@ -302,11 +302,6 @@ fn switch(text: &str) -> Result<(String, String), String> {
 /// Seconds with up to nine decimals, as nanoseconds.
 fn seconds(text: &str) -> Result<i64, String> {
     decimal(text, 9).ok_or_else(|| "seconds go from 0 to 9223372036, with up to 9 decimals: 300 or 0.5".into())
-}
-
-/// Milliseconds with up to six decimals, as nanoseconds.
-fn milliseconds(text: &str) -> Result<i64, String> {
-    decimal(text, 6).ok_or_else(|| "milliseconds go from 0 to 9223372036854, with up to 6 decimals: 10 or 0.5".into())
 }
 
 /// Bytes for what waits of a direction. A message that is longer is never read, and a TLS hello alone has hundreds.

@@ -129,6 +129,9 @@ fn mistakes_are_named_with_the_way_out() {
         assert!(said(&["a.pcap", &format!("--every={width}")]).contains("10min"), "{width}");
     }
     assert!(said(&["a.pcap", "--every", "1s", "--every", "1000ms"]).contains("each width once"));
+    for wait in ["-1", "0.0000001", "1s"] {
+        assert!(said(&["a.pcap", &format!("--reorder={wait}")]).contains("10 or 0.5"), "{wait}");
+    }
     assert!(said(&["a.pcap", "--local", "10.0.0.0/33"]).contains("10.200.0.0/24"));
     for width in ["1us", "1500us", "60d", "4294967296ms"] {
         assert!(
