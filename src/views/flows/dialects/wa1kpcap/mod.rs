@@ -29,6 +29,7 @@
 //! | `short_ip_length` | | an IPv4 packet of total length below its header is a row | malformed, and counted so | seen by running wa1kpcap 0.2.0 |
 //! | `memory` | | everything in memory until the end | the packets of a flow, 16 bytes each, until it ends, which is the end of input | seen by running wa1kpcap 0.2.0 |
 //! | `long_ip_length` | | `ip_lengths` are what headers claim | no more than the frame had on the wire | code of wa1kpcap 0.2.0 |
+//! | `cut_headers` | | of a TCP header that the snap length cut, `trans_lengths` are the bytes that were captured, 20 where they are fewer, and its flags and window 0 if they are not among them | `trans_lengths` are the header's own, 0 where its data offset was not captured; `tcp_flags` and `tcp_window_sizes` leave out a packet of which they were not | seen by running wa1kpcap 0.2.0 |
 //! | `fragments` | | payload of later IPv6 fragments is read as ports, a first fragment counts the whole datagram | flows with ports 0; lengths of the fragment | seen by running wa1kpcap 0.2.0 |
 //! | `icmpv6_behind_headers` | | `not icmpv6` misses it behind extension headers | left out | seen by running wa1kpcap 0.2.0 |
 //! | `tunnels` | | IP in IP, 6in4, ERSPAN and others are not followed | followed, unless `--tunnels outer` | code of wa1kpcap 0.2.0 |
@@ -172,6 +173,12 @@ const DIFFERENCES: &[Difference] = &[
         "code of wa1kpcap 0.2.0",
         "`ip_lengths` are what headers claim",
         "no more than the frame had on the wire",
+    ),
+    difference(
+        "cut_headers",
+        "seen by running wa1kpcap 0.2.0",
+        "of a TCP header that the snap length cut, `trans_lengths` are the bytes that were captured, 20 where they are fewer, and its flags and window 0 if they are not among them",
+        "`trans_lengths` are the header's own, 0 where its data offset was not captured; `tcp_flags` and `tcp_window_sizes` leave out a packet of which they were not",
     ),
     difference(
         "fragments",
