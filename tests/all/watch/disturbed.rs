@@ -119,6 +119,35 @@ fn a_full_disk_leaves_no_half_file_and_nothing_out() {
     same(&site.records("out"), &expected);
 }
 
+#[test]
+fn a_bad_file_stays_on_another_disk_and_its_report_says_so() {
+    let site = Site::new(700, 1);
+    site.parts.iter().for_each(|part| site.arrive(part, true));
+    let (bad, out) = (site.path("in/gate/bad.pcap"), site.path("out"));
+    fs::write(&bad, "this is no capture").unwrap();
+    fs::create_dir(&out).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(&out).status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        // Past the test harness, which keeps what passing tests print.
+        writeln!(std::io::stderr(), "LEFT OUT: an output on another disk; it needs permission to mount").unwrap();
+        return;
+    }
+    let _unmount = Unmount(&out);
+    assert_eq!(site.once("out"), Some(3));
+    let report = out.join("quarantine/gate/bad.pcap.reason.txt");
+    let text = || fs::read_to_string(&report).unwrap();
+    assert!(text().ends_with("; left where it is\n") && bad.exists(), "{}", text());
+    // As it says when a run is killed before it knows.
+    fs::write(&report, text().replace("left where it is", "moved here")).unwrap();
+    for _ in 0..2 {
+        assert_eq!(site.once("out"), Some(0));
+        assert!(text().ends_with("put aside before; left where it is\n") && bad.exists(), "{}", text());
+    }
+    fs::remove_file(&report).unwrap();
+    assert_eq!(site.once("out"), Some(0));
+    assert!(!report.exists(), "nothing is said twice");
+}
+
 /// Takes a file system away when the test ends.
 struct Unmount<'p>(&'p Path);
 
