@@ -387,7 +387,7 @@ fn a_capture_that_takes_long_is_named_and_only_its_own_sensor_waits() {
     let told = || fs::read_to_string(&said).unwrap().matches("has been read for more than 1s;").count();
     until("it is named", || told() > 0);
     until("it is read to its end", || sensors()[0]["files"] == 1);
-    assert_eq!(told(), 1, "once");
+    assert_eq!(told(), 1, "once: {}", fs::read_to_string(&said).unwrap());
     drop(end);
     assert!(strace.wait().unwrap().success());
 }
