@@ -196,15 +196,14 @@ impl Product {
     }
 
     /// The earliest time of records that a file which begins at a time may change, nanoseconds. As far as its packets may be before the first, a flow
-    /// that had ended may go on with one, or have a fragment of it, its bucket has begun, and the long gap that it comes into may be one row. What one
-    /// is to a 5-tuple, packets before it say, of which none were needed if nothing came so soon behind them. `gap` is from the last packet before a
-    /// time to the first behind it.
+    /// that had ended may go on with one, or have a fragment of it, its bucket has begun, and the long gap that it comes into may be one row. `gap`
+    /// is from the last packet before a time to the first behind it.
     pub(super) fn changes(&self, first: i64, gap: impl Fn(i64) -> [i64; 2], config: &Config) -> i64 {
         let earliest = first.saturating_sub(REACH);
         match (&self.kind, self.flow_settings(config)) {
             (_, Some(settings)) => {
                 let hindsight = settings.hindsight();
-                hindsight.begin(earliest).min(earliest.saturating_sub(hindsight.flows))
+                hindsight.begin(earliest).min(earliest.saturating_sub(hindsight.records))
             }
             (Kind::Buckets { width, .. }, None) => {
                 let long = self.long_gap(config).unwrap_or(i64::MAX);
@@ -212,12 +211,21 @@ impl Product {
                     [from, to] if to.saturating_sub(from) >= long => from,
                     _ => time,
                 });
-                let bucket = begins[0].min(begins[1]).div_euclid(*width).saturating_mul(*width);
-                bucket.min(earliest.saturating_sub(buckets(*width, config).hindsight().flows))
+                begins[0].min(begins[1]).div_euclid(*width).saturating_mul(*width)
             }
             // Windows that have ended have no packets of it.
             (Kind::Groups | Kind::Flows(_), None) => first,
         }
+    }
+
+    /// From when on packets say what a file that begins at a time is to their 5-tuples, nanoseconds; nothing where none do.
+    pub(super) fn remembers(&self, first: i64, config: &Config) -> Option<i64> {
+        let hindsight = match (&self.kind, self.flow_settings(config)) {
+            (_, Some(settings)) => settings.hindsight(),
+            (Kind::Buckets { width, .. }, None) => buckets(*width, config).hindsight(),
+            (Kind::Groups | Kind::Flows(_), None) => return None,
+        };
+        Some(hindsight.begin(first.saturating_sub(REACH).saturating_sub(hindsight.flows)))
     }
 
     /// From when on packets of a file that begins at a time may come for records that have left, nanoseconds; nothing where which do so is not asked.

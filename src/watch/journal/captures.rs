@@ -24,6 +24,17 @@ impl Journal {
         found.optional().map_err(|error| self.failed(&error))
     }
 
+    /// Why a file was put aside; nothing of one that was not.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(in crate::watch) fn reason(&self, identity: &Identity) -> Result<Option<String>> {
+        let Identity { device, inode, size, digest } = identity;
+        let sql = "SELECT reason FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4 AND reason IS NOT NULL";
+        let found = value(&self.db, sql, params![Bits(*device), Bits(*inode), Bits(*size), digest]);
+        found.optional().map_err(|error| self.failed(&error))
+    }
+
     /// The sensor of a file that is known, and where it lay last.
     ///
     /// # Errors

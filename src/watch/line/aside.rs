@@ -85,15 +85,14 @@ fn lies_at(path: &Path, identity: &Identity) -> bool {
         .is_ok_and(|now| (now.dev(), now.ino(), now.len()) == (identity.device, identity.inode, identity.size))
 }
 
-/// Moves a file that was put aside and lies in the folder still: a run was killed between the two, or somebody has put it back. One that cannot be
-/// moved stays, and its report does not say otherwise.
-pub(super) fn put_away(line: &Line, output: &Output, journal: &Journal, arrival: &Arrival) -> Result<()> {
+/// Moves a file that was put aside and lies in the folder still: a run was killed between the two, or somebody has put it back. Tells whether it has;
+/// one that cannot be moved stays, and its report does not say otherwise.
+pub(super) fn put_away(line: &Line, output: &Output, journal: &Journal, arrival: &Arrival) -> Result<bool> {
     let Arrival { path, identity, .. } = arrival;
     if !promises(path) || !lies_at(path, identity) {
-        return Ok(());
+        return Ok(false);
     }
-    let known = journal.aside()?.into_iter().find(|aside| aside.identity == *identity);
-    let reason = known.map_or_else(String::new, |aside| aside.reason);
+    let reason = journal.reason(identity)?.unwrap_or_default();
     let (place, report) = places(line, output, path)?;
     let told = |what: &str| {
         let text = format!("{}\n{reason}\nput aside before; {what}\n", path.display());
@@ -101,10 +100,16 @@ pub(super) fn put_away(line: &Line, output: &Output, journal: &Journal, arrival:
     };
     if output.take_in(path, &place)? {
         tracing::warn!(path = %path.display(), sensor = %line.sensor, "was quarantined and still there, and is moved: {reason}");
-        return told(MOVED);
+        if let Err(error) = told(MOVED) {
+            tracing::warn!(path = %path.display(), sensor = %line.sensor, "{error}; it has no report");
+        }
+        return Ok(true);
     }
     let says = fs::read_to_string(line.settings.output.join(&report));
-    if says.is_ok_and(|text| text.trim_end().ends_with(MOVED)) { told(LEFT) } else { Ok(()) }
+    if says.is_ok_and(|text| text.trim_end().ends_with(MOVED)) {
+        told(LEFT)?;
+    }
+    Ok(false)
 }
 
 /// Takes a file that cannot be read out of the way, after so many tries, with a report of the reason beside it.

@@ -42,11 +42,23 @@ impl Captures {
         self.lost = self.lost.max(reach(entry));
     }
 
-    /// The hour from which hours have to be made again for a file that begins at a time, by what each product [may change](Product::changes).
-    pub(super) fn turns_to(&self, line: &Line, first: Timestamp) -> Timestamp {
+    /// The hour from which hours have to be made again for a file that begins at a time, by what each product [may change](Product::changes). Where
+    /// nothing was needed of what it [remembers](Product::remembers), for a silence was behind that, it is the hour of that, which needs it.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(super) fn turns_to(&self, line: &Line, journal: &Journal, first: Timestamp) -> Result<Timestamp> {
         let (gap, config) = (|at| self.gap(Timestamp(at)), &line.settings.config);
         let changes = line.settings.by_hour().map(|product| product.changes(first.0, gap, config)).min();
-        Timestamp(hour(changes.unwrap_or(first.0)))
+        let from = hour(changes.unwrap_or(first.0));
+        let mut turns = from;
+        for product in line.settings.by_hour() {
+            let Some(remembers) = product.remembers(first.0, config) else { continue };
+            if journal.needed(&line.sensor, &product.name(), Timestamp(from))?.0 > remembers {
+                turns = turns.min(hour(remembers));
+            }
+        }
+        Ok(Timestamp(turns))
     }
 
     /// From the last packet before a time to the first behind it, as far as files tell: between these two lies the one that has neither.

@@ -42,12 +42,14 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, waiting: &Waiting, mut c
     let changes =
         |coming: &Coming| [coming.first, began.get(&coming.arrival.path).copied()].into_iter().flatten().min();
     coming.sort_by_key(changes);
+    // What had its name is behind it, and nothing of what was made changes.
+    let is_next = |coming: &Coming| coming.is_next && !began.contains_key(&coming.arrival.path);
     let mut late = 0;
     let mut turn = None;
     let mut takes = Vec::with_capacity(coming.len());
     for coming in coming {
-        if let (None, Some(first)) = (turn, changes(&coming)) {
-            let from = captures.turns_to(line, first);
+        if let (None, Some(first)) = (turn, changes(&coming).filter(|_| !is_next(&coming))) {
+            let from = captures.turns_to(line, journal, first)?;
             if captures.can_turn_back(line, journal, from)? {
                 turn = Some((first, from));
             } else {
@@ -74,7 +76,11 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, waiting: &Waiting, mut c
     }
     let coming = takes;
     let (first, from) = turn.unwrap_or((Timestamp::MAX, Timestamp::MAX));
-    tracing::info!(sensor = %line.sensor, files = coming.len(), "files begin before what was read: hours are made again");
+    let what = match turn {
+        Some(_) => "files begin before what was read: hours are made again",
+        None => "files have the names of others that were read, and come next",
+    };
+    tracing::info!(sensor = %line.sensor, files = coming.len(), "{what}");
     let mut outs = Vec::new();
     for product in line.settings.by_hour() {
         let out = journal.out(&line.sensor, &product.name())?;
@@ -151,6 +157,6 @@ fn file(entry: Entry) -> Option<Fed> {
 pub(super) fn lacks(line: &Line, journal: &Journal, first: Timestamp) -> Result<bool> {
     let sequence = journal.sequence(&line.sensor)?;
     let mut captures = Captures::new(line, journal, &sequence)?;
-    let from = captures.turns_to(line, first);
+    let from = captures.turns_to(line, journal, first)?;
     captures.lacks(line, journal, &sequence, from)
 }

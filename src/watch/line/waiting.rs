@@ -25,6 +25,8 @@ pub(super) struct Coming {
     pub(super) first: Option<Timestamp>,
     /// It was read before, when it held something else.
     pub(super) replaces: bool,
+    /// It begins behind all that was read.
+    pub(super) is_next: bool,
 }
 
 impl Coming {
@@ -176,8 +178,12 @@ impl LineFeed<'_> {
             }
             if state == State::Quarantined {
                 // What is wrong with the output is no matter of the files that follow.
-                if let Err(error) = put_away(self.line, self.output, self.journal, &arrival) {
-                    tracing::warn!(path = %arrival.path.display(), sensor = %self.line.sensor, "{error}; it is left where it is");
+                match put_away(self.line, self.output, self.journal, &arrival) {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => {}
+                    Err(error) => {
+                        tracing::warn!(path = %arrival.path.display(), sensor = %self.line.sensor, "{error}; it is left where it is");
+                    }
                 }
             } else {
                 // It may have been read by the run, and then the power failed; one that came too late for hours has records by itself.
@@ -205,7 +211,7 @@ impl LineFeed<'_> {
                     return Ok(());
                 }
                 let replaces = self.read.contains(&arrival.path);
-                self.waiting.files.extend([Coming { arrival, first, replaces }.keyed()]);
+                self.waiting.files.extend([Coming { arrival, first, replaces, is_next: false }.keyed()]);
             }
             Err(error) => self.failed(arrival, &error)?,
         }
@@ -281,14 +287,14 @@ impl LineFeed<'_> {
                 continue;
             }
             let Ok(Some(first)) = begins(path) else { continue };
-            let from = captures.turns_to(self.line, first);
+            let from = captures.turns_to(self.line, self.journal, first)?;
             if !captures.can_turn_back(self.line, self.journal, from)? {
                 continue;
             }
             tracing::info!(path = %path.display(), sensor, "was too late, and is not any more: the captures that it needs are there again");
             let replaces = self.read.contains(path);
             let arrival = Arrival { sensor: sensor.to_owned(), path: path.clone(), identity: aside.identity };
-            self.waiting.files.extend([Coming { arrival, first: Some(first), replaces }.keyed()]);
+            self.waiting.files.extend([Coming { arrival, first: Some(first), replaces, is_next: false }.keyed()]);
         }
         self.waiting.late_again.clear();
         self.waiting.is_back = false;
@@ -438,7 +444,7 @@ impl LineFeed<'_> {
                 true => self.waiting.files.range((self.position, PathBuf::new())..).next().map(|(key, _)| key.clone()),
                 false => self.waiting.files.keys().next().cloned(),
             };
-            let Some((key, coming)) = first.and_then(|first| self.waiting.files.remove_entry(&first)) else {
+            let Some((key, mut coming)) = first.and_then(|first| self.waiting.files.remove_entry(&first)) else {
                 return Ok(None);
             };
             // One that had no packet has its place by its first one, if it has some by now.
@@ -452,7 +458,9 @@ impl LineFeed<'_> {
             }
             // Also one that begins with the last that was read, and goes before it.
             let precedes = || coming.first.is_some() && self.latest.as_ref().is_some_and(|latest| key < *latest);
-            if coming.replaces || coming.first.is_some_and(|first| first < self.position) || precedes() {
+            let is_late = coming.first.is_some_and(|first| first < self.position) || precedes();
+            if coming.replaces || is_late {
+                coming.is_next = !is_late;
                 let late = self.late(coming);
                 return self.leave(Why::TurnBack(late)).map(Some);
             }

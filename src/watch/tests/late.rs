@@ -317,8 +317,8 @@ fn hours_are_made_again_from_where_the_row_of_a_long_gap_begins() {
     // From 2 s on there is nothing.
     let gap = |at: i64, to: i64| if at > 2 * NS_PER_SECOND { [2 * NS_PER_SECOND, to * NS_PER_SECOND] } else { [at; 2] };
     let from = |to: i64| buckets.changes(1000 * NS_PER_SECOND, |at| gap(at, to), &config);
-    // As many empty rows as buckets have one by one, and one more. 5-tuples are known for 300 s, and packets come up to a minute out of order.
-    assert_eq!([from(2 + limit), from(3 + limit)], [640, 2].map(|second| second * NS_PER_SECOND));
+    // As many empty rows as buckets have one by one, and one more.
+    assert_eq!([from(2 + limit), from(3 + limit)], [940, 2].map(|second| second * NS_PER_SECOND));
 }
 
 #[test]
@@ -388,4 +388,31 @@ fn a_late_file_in_a_silence_knows_what_was_before_the_hour() {
         let late = made(&[&without(&traffic.parts, &traffic.parts[3]), &traffic.parts[3..4]]);
         compare(&without_ids(late), &without_ids(whole));
     }
+}
+
+#[test]
+fn what_takes_the_name_of_the_oldest_is_the_next_though_nothing_is_held_of_before() {
+    let files = [
+        vec![udp(-3000), udp(-2990)],
+        vec![udp(-100), udp(-90)],
+        vec![udp(100), udp(150), udp(160)],
+        vec![udp(170), udp(180)],
+    ];
+    let traffic = captures(&files);
+    let run = |orders: &[&[PathBuf]], ring: bool| {
+        let work = Work::start(traffic.settings_for(&["flows:cic"]));
+        for (told, parts) in orders.iter().enumerate() {
+            if ring && told == 1 {
+                fs::rename(&traffic.parts[3], &traffic.parts[0]).unwrap();
+            }
+            work.tell(Order::Complete(traffic.arrivals(parts)));
+            wait(&work, orders[..=told].concat().len() as u64);
+        }
+        assert_eq!(work.finish(true).quarantined, 0, "it is not late");
+        let made = traffic.made();
+        fs::remove_dir_all(traffic.output()).unwrap();
+        made
+    };
+    let whole = run(&[&traffic.parts], false);
+    compare(&run(&[&traffic.parts[..3], &traffic.parts[..1]], true), &whole);
 }
