@@ -373,19 +373,8 @@ fn a_late_file_in_a_silence_knows_what_was_before_the_hour() {
     let files = [vec![again(-90)], vec![udp(-80)], vec![udp(-5)], vec![again(120)], vec![udp(1500), udp(1510)]];
     let traffic = captures(&files);
     for products in [&["buckets:1s"][..], &["flows:cic"], &["flows"], &["buckets:100ms", "flows:nf-v3"]] {
-        let made = |orders: &[&[PathBuf]]| {
-            let work = Work::start(traffic.settings_for(products));
-            for (told, parts) in orders.iter().enumerate() {
-                work.tell(Order::Complete(traffic.arrivals(parts)));
-                wait(&work, orders[..=told].concat().len() as u64);
-            }
-            assert_eq!(work.finish(true).quarantined, 0, "{products:?}");
-            let made = traffic.made();
-            fs::remove_dir_all(traffic.output()).unwrap();
-            made
-        };
-        let whole = made(&[&traffic.parts]);
-        let late = made(&[&without(&traffic.parts, &traffic.parts[3]), &traffic.parts[3..4]]);
+        let (whole, _) = one_by_one(&traffic, products, &[0, 1, 2, 3, 4]);
+        let (late, _) = one_by_one(&traffic, products, &[0, 1, 2, 4, 3]);
         compare(&without_ids(late), &without_ids(whole));
     }
 }
@@ -399,20 +388,13 @@ fn what_takes_the_name_of_the_oldest_is_the_next_though_nothing_is_held_of_befor
         vec![udp(170), udp(180)],
     ];
     let traffic = captures(&files);
-    let run = |orders: &[&[PathBuf]], ring: bool| {
-        let work = Work::start(traffic.settings_for(&["flows:cic"]));
-        for (told, parts) in orders.iter().enumerate() {
-            if ring && told == 1 {
-                fs::rename(&traffic.parts[3], &traffic.parts[0]).unwrap();
-            }
-            work.tell(Order::Complete(traffic.arrivals(parts)));
-            wait(&work, orders[..=told].concat().len() as u64);
-        }
-        assert_eq!(work.finish(true).quarantined, 0, "it is not late");
-        let made = traffic.made();
-        fs::remove_dir_all(traffic.output()).unwrap();
-        made
-    };
-    let whole = run(&[&traffic.parts], false);
-    compare(&run(&[&traffic.parts[..3], &traffic.parts[..1]], true), &whole);
+    let (whole, _) = one_by_one(&traffic, &["flows:cic"], &[0, 1, 2, 3]);
+    let work = Work::start(traffic.settings_for(&["flows:cic"]));
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[..3])));
+    wait(&work, 3);
+    fs::rename(&traffic.parts[3], &traffic.parts[0]).unwrap();
+    work.tell(Order::Complete(traffic.arrivals(&traffic.parts[..1])));
+    wait(&work, 4);
+    assert_eq!(work.finish(true).quarantined, 0, "it is not late");
+    compare(&traffic.made(), &whole);
 }
