@@ -1,7 +1,7 @@
 //! What makes a file the same file.
 
 use std::fs::{self, File, Metadata, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::Path;
 
 use sha1::{Digest, Sha1};
@@ -33,9 +33,9 @@ impl Identity {
     }
 
     /// The identity of an open file, and its first four bytes if it has so many.
-    pub(crate) fn read(mut file: File, metadata: &Metadata) -> io::Result<(Identity, Option<[u8; 4]>)> {
+    pub(crate) fn read(file: File, metadata: &Metadata) -> io::Result<(Identity, Option<[u8; 4]>)> {
         let size = metadata.len();
-        let ends = ends(&mut file, size)?;
+        let ends = ends(&file, size)?;
         let magic = ends.first_chunk().copied();
         let (device, inode) = numbers(metadata);
         Ok((Identity { device, inode, size, digest: hex(&Sha1::digest(&ends)) }, magic))
@@ -45,20 +45,46 @@ impl Identity {
     /// used again.
     #[cfg(feature = "watch")]
     pub(crate) fn has_grown_to(&self, path: &Path) -> io::Result<bool> {
-        let (mut file, metadata) = open(path)?;
+        let (file, metadata) = open(path)?;
         let is_longer = numbers(&metadata) == (self.device, self.inode) && metadata.len() > self.size;
-        Ok(is_longer && hex(&Sha1::digest(&ends(&mut file, self.size)?)) == self.digest)
+        Ok(is_longer && hex(&Sha1::digest(&ends(&file, self.size)?)) == self.digest)
     }
 }
 
 /// The first and the last bytes of the first `size` ones of a file.
-fn ends(file: &mut File, size: u64) -> io::Result<Vec<u8>> {
-    let mut ends = Vec::new();
+fn ends(file: &File, size: u64) -> io::Result<Vec<u8>> {
     let end = END.min(size);
-    file.take(end).read_to_end(&mut ends)?;
-    file.seek(SeekFrom::Start(size - end))?;
-    file.take(end).read_to_end(&mut ends)?;
+    let mut ends = part(file, 0, end)?;
+    ends.extend(part(file, size - end, end)?);
     Ok(ends)
+}
+
+/// So many bytes of a file from this one on; fewer where it ends before. Where the system can, it leaves the place where the file is read.
+pub(crate) fn part(file: &File, from: u64, length: u64) -> io::Result<Vec<u8>> {
+    let mut part = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    let mut read = 0;
+    while read < part.len() {
+        match read_at(file, &mut part[read..], from + read as u64) {
+            Ok(0) => break,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    part.truncate(read);
+    Ok(part)
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, into: &mut [u8], from: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::read_at(file, into, from)
+}
+
+#[cfg(not(unix))]
+fn read_at(mut file: &File, into: &mut [u8], from: u64) -> io::Result<usize> {
+    use std::io::{Read, Seek, SeekFrom};
+    file.seek(SeekFrom::Start(from))?;
+    file.read(into)
 }
 
 /// Opens a regular file for reading, and nothing else, even if another takes its name in this moment.

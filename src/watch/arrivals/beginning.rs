@@ -1,9 +1,9 @@
 //! What the first bytes of a file say of it.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
 use std::path::Path;
 
-use crate::capture::identity::open;
+use crate::capture::identity::{open, part};
 use crate::capture::{Capture, is_capture};
 use crate::time::Timestamp;
 
@@ -25,15 +25,13 @@ pub(super) enum Beginning {
 
 /// Reads it.
 pub(super) fn beginning(path: &Path) -> io::Result<Beginning> {
-    let mut file = open(path)?.0;
-    let mut bytes = Vec::new();
-    file.by_ref().take(4).read_to_end(&mut bytes)?;
-    match bytes.first_chunk() {
+    let (file, metadata) = open(path)?;
+    match part(&file, 0, 4)?.first_chunk() {
         None => return Ok(Beginning::Open),
         Some(magic) if !is_capture(*magic) => return Ok(Beginning::Vain),
         Some(_) => {}
     }
-    file.take(SOUGHT).read_to_end(&mut bytes)?;
+    let bytes = part(&file, 0, SOUGHT.min(metadata.len()))?;
     let whole = bytes.len() as u64 >= SOUGHT;
     // Whatever is wrong with it is told by whoever reads it.
     let capture = Capture::from_reader(path, Box::new(Cursor::new(bytes)));

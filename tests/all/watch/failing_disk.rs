@@ -231,13 +231,14 @@ fn a_kill_while_a_run_ends_leaves_no_product_behind_the_others() {
     assert!(between >= 3, "{between}");
 }
 
-/// Lets a read of a capture fail, of the reads of a thread this one and, with a plus, all behind it.
+/// Lets a read of a capture fail, of the reads of a thread this one and, with a plus, all behind it. Who looks at its ends alone does so by
+/// `pread64`, and is spared.
 fn read_fails(capture: &Path, turn: &str) -> Vec<String> {
     let path = format!("-P{}", capture.display());
     vec![path, "-etrace=read".into(), format!("-einject=read:error=EIO:when={turn}")]
 }
 
-/// So many reads of a capture that whoever looks at its ends comes to none of the last.
+/// With captures of many reads.
 fn long() -> Site {
     let mut site = Site::by(24 * HOUR, 20_000, 2);
     site.products = vec!["groups", "flows:cic", "buckets:10s@csv"];
@@ -251,7 +252,7 @@ fn there(site: &Site) -> (BTreeMap<PathBuf, Vec<u8>>, PathBuf) {
     (expected, site.path("in/gate").join(site.parts[0].file_name().unwrap()))
 }
 
-/// Behind the looks at its ends, in the middle of such a capture.
+/// In the middle of such a capture.
 const MIDDLE: usize = 14;
 
 #[test]
@@ -286,7 +287,7 @@ fn a_capture_that_breaks_off_each_time_is_put_aside_and_the_others_are_read() {
     site.arrive(&site.parts[0], true);
     site.arrive(&long, true);
     let capture = site.path("in/gate").join(long.file_name().unwrap());
-    // Once is enough where it is tried once, and who looks at its ends only looks again.
+    // Once is enough where it is tried once.
     let (ran, _) = traced_with(&site, "out", &["--tries", "1"], &read_fails(&capture, &MIDDLE.to_string()));
     assert_eq!(ran.code, Some(3), "{}", ran.said);
     let mut reason = site.path("out/quarantine/gate").join(long.file_name().unwrap()).into_os_string();
@@ -384,7 +385,7 @@ fn a_capture_that_takes_long_is_named_and_only_its_own_sensor_waits() {
     let now = sensors();
     assert!(now[0]["files"] == 0 && now[0]["lag_seconds"].as_f64() > Some(0.0), "{now}");
     assert!(now[0]["reading"]["since"].as_i64() > Some(1_700_000_000), "{now}");
-    let told = || fs::read_to_string(&said).unwrap().matches("has been read for more than 1s;").count();
+    let told = || fs::read_to_string(&said).unwrap().matches(".pcap: has been read for more than 1s;").count();
     until("it is named", || told() > 0);
     until("it is read to its end", || sensors()[0]["files"] == 1);
     assert_eq!(told(), 1, "once: {}", fs::read_to_string(&said).unwrap());
