@@ -1,6 +1,6 @@
 //! Datagrams out of their IP fragments, for those who read payload.
 //!
-//! Datagrams that are not complete wait in packet time, up to [`PATIENCE`] and [`OPEN`] of a pair of hosts, whatever else is
+//! Datagrams that are not complete wait in packet time, up to [`PATIENCE`] and [`OPEN`] of a pair of hosts in a [`PERIOD`], whatever else is
 //! in the capture. A fragment after [`PATIENCE`] begins another datagram of the same identification. Bytes that came first
 //! stay where fragments overlap.
 //!
@@ -91,6 +91,8 @@ impl<T> Fragments<T> {
         let id = datagram(packet, frame)?;
         let waiting = self.pairs.entry((packet.src, packet.dst, packet.v6)).or_default();
         let now = period(packet.time);
+        // Those of other times can no longer be joined by anything, but for disorder at their ends. A pair holds no more than three periods' so.
+        waiting.retain(|partial| period(partial.first).abs_diff(now) <= 1);
         let of_period = |partial: &Partial<T>| period(partial.first) == now;
         let is_it = |partial: &Partial<T>| partial.datagram == id && of_period(partial);
         let fresh = |partial: &Partial<T>| packet.time.ns().abs_diff(partial.first.ns()) <= PATIENCE as u64;

@@ -154,6 +154,23 @@ fn fragments_wait_in_packet_time_and_in_number() {
     assert!(push(&mut fragments, 65, &fragment(39, 8, false, &[2; 8])).is_some());
 }
 
+#[test]
+fn a_pair_of_hosts_holds_no_datagrams_of_long_ago() {
+    use super::super::fragments::{OPEN, PERIOD};
+    let seconds = PERIOD / crate::time::NS_PER_SECOND;
+    // Forwards, backwards, and to and fro.
+    let orders: [fn(i64) -> i64; 3] = [|nth| nth, |nth| 1000 - nth, |nth| nth % 2 * 500 + nth / 2];
+    for order in orders {
+        let mut fragments = Fragments::default();
+        for nth in 0..1000 {
+            for id in 0..30 {
+                assert_eq!(push(&mut fragments, order(nth) * seconds, &fragment(id, 0, true, &[1; 8])), None);
+            }
+            assert!(fragments.waiting() <= 3 * OPEN, "{nth}: {}", fragments.waiting());
+        }
+    }
+}
+
 /// Every pair of hosts has its own room, but not as many pairs as there may be.
 #[test]
 fn fragments_of_any_number_of_pairs_have_a_bound() {
