@@ -98,6 +98,12 @@ impl fmt::Display for Failure {
                 "{}: there is no such program; install tcpdump (`apt install tcpdump`, `dnf install tcpdump`)",
                 program.display()
             ),
+            Failure::NotRun { program, source } if source.kind() == ErrorKind::PermissionDenied => write!(
+                f,
+                "{}: not permitted to run it ({source}); it has to be executable, and where it has capabilities of its own, the service or the \
+                 container has to have them, too: `--cap-add NET_RAW --cap-add NET_ADMIN`",
+                program.display()
+            ),
             Failure::NotRun { program, source } => write!(f, "{}: cannot be run: {source}", program.display()),
             Failure::NoInterface { interface, existing } => {
                 let existing = match existing.join(", ") {
