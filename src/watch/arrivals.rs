@@ -84,12 +84,14 @@ pub enum Seen {
         /// When its first packet was.
         first: Timestamp,
     },
-    /// A file that was told, complete or growing, is gone or has become another, which will be told anew.
+    /// A file is gone or has become another, which will be told anew.
     Gone {
         /// Whose it was.
         sensor: String,
         /// Where it was.
         path: PathBuf,
+        /// What it was, if it was complete, and was not told or is to be told again.
+        untold: Option<Identity>,
     },
     /// A file or folder cannot be read. It is tried again, and told again only if it could be read in between.
     Unreadable {

@@ -409,7 +409,7 @@ impl Keeper {
                         }
                         let there = &found.metadata;
                         if there.nlink() == 1 {
-                            journal.removed_quarantined(there.dev(), there.ino(), there.size())?;
+                            journal.forget_quarantined(there.dev(), there.ino(), there.size())?;
                         }
                         total -= file.bytes;
                         looked.removed.push((self.settings.output.join(file.path), file.bytes));

@@ -32,7 +32,7 @@ use super::products::Making;
 use super::punctual::Late;
 use super::spans::{LONGEST, Needs, News, Spans};
 use super::wild::{Seen, tame};
-use super::{Product, Settings};
+use super::{Identity, Product, Settings};
 use crate::engine::Engine;
 use crate::engine::view::{Hindsight, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -44,8 +44,8 @@ pub(super) enum Order {
     Complete(Vec<Arrival>),
     /// A file that grows begins at this time.
     Growing(PathBuf, Timestamp),
-    /// A file is gone.
-    Gone(PathBuf),
+    /// A file is gone; what it was, if it was complete and the line was not told.
+    Gone(PathBuf, Option<Identity>),
     /// Other settings.
     Settings(Arc<Settings>),
     /// Works off what is there, and ends. The hours that are open are closed if all is to be.
@@ -255,6 +255,7 @@ impl Line {
             late: Arc::clone(&late),
             journal,
             read: HashSet::new(),
+            passed_over: HashSet::new(),
             began: Instant::now(),
             waiting,
             ended,
@@ -276,6 +277,7 @@ impl Line {
         if settings.by_capture() {
             feed.settle()?;
         }
+        feed.misses(needs)?;
         feed.forget(|fed| journal.was_removed(&fed.identity))?;
         feed.skip_to(journal.sequence(&self.sensor)?, needs);
         let engine = Engine::builder().progress(progress).build();

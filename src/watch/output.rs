@@ -4,10 +4,11 @@
 //! folder itself may be a link, since it was chosen. It is held open, so one that is removed while a pipeline works is missed, and not made anew behind
 //! the back of its journal.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, fstat, mkdirat, openat, renameat, statat, unlinkat};
@@ -15,6 +16,9 @@ use rustix::io::Errno;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::sink::atomic::AtomicFile;
+
+/// Bytes of the name of a file from elsewhere that are kept.
+const LONGEST: usize = 200;
 
 /// See the module.
 #[derive(Debug)]
@@ -93,28 +97,35 @@ impl Output {
         Ok(opened.map_err(|error| self.refused("open", file, error))?.into())
     }
 
-    /// A name that nothing in a folder has, for a file from elsewhere: its own, or that and a number.
-    pub(super) fn free_name(&self, from: &Path, folder: &Path) -> Result<OsString> {
+    /// A name that nothing in a folder has, alone or with an ending, for a file from elsewhere: its own, or that and a number.
+    pub(super) fn free_name(&self, from: &Path, folder: &Path, ending: &str) -> Result<OsString> {
         let place = self.folder(folder)?;
-        let name = from.file_name().unwrap_or_default();
+        let is_free = |name: &OsStr| match statat(&place, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(true),
+            Ok(_) => Ok(false),
+            Err(error) => Err(self.refused("look at", &folder.join(name), error)),
+        };
+        let name = from.file_name().unwrap_or_default().as_bytes();
+        // So that there is room for what goes behind it.
+        let name = OsStr::from_bytes(&name[..name.len().min(LONGEST)]);
         let mut free = name.to_owned();
         for number in 1.. {
-            match statat(&place, &free, AtFlags::SYMLINK_NOFOLLOW) {
-                Err(Errno::NOENT) => break,
-                Ok(_) => {
-                    free = name.to_owned();
-                    free.push(format!(".{number}"));
-                }
-                Err(error) => return Err(self.refused("look at", &folder.join(&free), error)),
+            let mut ended = free.clone();
+            ended.push(ending);
+            if is_free(&free)? && is_free(&ended)? {
+                break;
             }
+            free = name.to_owned();
+            free.push(format!(".{number}"));
         }
         Ok(free)
     }
 
-    /// Moves a file from elsewhere to a place; whether it was moved: from another disk it cannot be.
-    pub(super) fn take_in(&self, from: &Path, place: &Path) -> Result<bool> {
+    /// Moves a file from elsewhere to a place; from another disk it cannot be moved.
+    pub(super) fn take_in(&self, from: &Path, place: &Path) -> Result<()> {
         let folder = self.folder(place.parent().unwrap_or(Path::new("")))?;
-        Ok(renameat(CWD, from, folder, place.file_name().unwrap_or_default()).is_ok())
+        let moved = renameat(CWD, from, folder, place.file_name().unwrap_or_default());
+        moved.map_err(|error| Error::io("move", from, error.into()))
     }
 
     /// Opens a folder, named from here on, and makes what is missing of it.
@@ -188,10 +199,7 @@ mod tests {
         symlink(elsewhere.join("new"), real.join("flows/s/2025/14.csv")).unwrap();
         let links = [
             ("flows/s/2026", output.create(Path::new("flows/s/2026/01/13.csv")).map(drop)),
-            (
-                "quarantine",
-                output.take_in(&real.join("flows/s/2025/13.csv"), Path::new("quarantine/s/13.csv")).map(drop),
-            ),
+            ("quarantine", output.take_in(&real.join("flows/s/2025/13.csv"), Path::new("quarantine/s/13.csv"))),
             ("lock", output.open_file(Path::new("lock")).map(drop)),
         ];
         for (path, refused) in links {
@@ -253,12 +261,17 @@ mod tests {
         let (path, bad) = (dir.path().join("out"), dir.path().join("a.pcap"));
         fs::create_dir(&path).unwrap();
         let output = Output::open(&path).unwrap();
-        for (content, named) in [("1", "a.pcap"), ("2", "a.pcap.1"), ("3", "a.pcap.2")] {
+        // The report of one that lies elsewhere.
+        output.write_whole(Path::new("quarantine/a.pcap.2.txt"), b"").unwrap();
+        for (content, named) in [("1", "a.pcap"), ("2", "a.pcap.1"), ("3", "a.pcap.3")] {
             fs::write(&bad, content).unwrap();
-            assert_eq!(output.free_name(&bad, Path::new("quarantine")).unwrap(), named);
-            assert!(output.take_in(&bad, &Path::new("quarantine").join(named)).unwrap());
+            assert_eq!(output.free_name(&bad, Path::new("quarantine"), ".txt").unwrap(), named);
+            output.take_in(&bad, &Path::new("quarantine").join(named)).unwrap();
             assert_eq!(fs::read_to_string(path.join("quarantine").join(named)).unwrap(), content);
         }
-        assert!(!output.take_in(&bad, Path::new("quarantine/a.pcap.3")).unwrap(), "there is none");
+        let long = output.free_name(Path::new(&"n".repeat(255)), Path::new("quarantine"), ".reason.txt").unwrap();
+        output.write_whole(&Path::new("quarantine").join(long.clone()), b"").unwrap();
+        assert_eq!(long.len(), LONGEST);
+        assert!(output.take_in(&bad, Path::new("quarantine/a.pcap.4")).is_err(), "there is none");
     }
 }

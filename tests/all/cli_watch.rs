@@ -5,8 +5,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
+use pcap_compactor::capture::{PcapLayout, PcapWriter};
+use pcap_compactor::time::Timestamp;
 use tempfile::TempDir;
 
 use crate::command::{Ran, command, run};
@@ -522,37 +525,58 @@ fn what_is_no_capture_stays_where_it_is_and_a_link_is_no_file_that_is_left() {
 }
 
 #[test]
-fn what_was_put_aside_and_lies_there_still_is_moved_by_the_next_start() {
+fn what_was_put_aside_and_is_put_back_is_tried_again() {
     let site = Site::new();
-    let [bad, notes] = ["bad.pcap", "notes.gz"].map(|name| site.path("captures").join(name));
+    let aside = |name: &str| site.path("records/quarantine").join(name);
+    let report = |name: &str| fs::read_to_string(aside(&format!("{name}.reason.txt"))).unwrap();
+    let once = || {
+        site.ran(
+            &"captures -o records --product groups --once --stable 100ms --retry-delay 10ms"
+                .split(' ')
+                .collect::<Vec<_>>(),
+        )
+    };
+    let [bad, notes, early] = ["bad.pcap", "notes.gz", "early.pcap"].map(|name| site.path("captures").join(name));
     fs::write(&bad, b"text").unwrap();
     fs::write(&notes, gzip(b"text, and no packets in it at all")).unwrap();
-    let arguments = "captures -o records --product groups --once --stable 100ms --retry-delay 10ms";
-    let once = || site.ran(&arguments.split(' ').collect::<Vec<_>>());
+    // Of a time that is believed in four seconds.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let of = now + Duration::from_secs(24 * 3600 + 4);
+    let mut writer = PcapWriter::new(fs::File::create(&early).unwrap(), PcapLayout::default()).unwrap();
+    let time = Timestamp(of.as_nanos() as i64);
+    writer.record(time, 60, &[0; 60]).unwrap();
+    writer.finish().unwrap();
     let ran = once();
     assert_eq!(ran.code, Some(3), "{ran:?}");
-    let [aside, reason] =
-        ["bad.pcap", "bad.pcap.reason.txt"].map(|name| site.path("records/quarantine/local").join(name));
-    // As it lies when a run is killed between the journal and the move, and its report is over its age.
-    fs::rename(&aside, &bad).unwrap();
-    fs::remove_file(&reason).unwrap();
-    let ran = once();
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.said.contains("was quarantined and still there, and is moved: "), "{ran:?}");
-    assert_eq!(fs::read(&aside).unwrap(), b"text");
-    assert!(!bad.exists() && notes.exists(), "what is not named as a capture stays");
-    let told = fs::read_to_string(&reason).unwrap();
-    let lines: Vec<&str> = told.lines().collect();
-    assert!(lines[0].ends_with("captures/bad.pcap") && lines[1].contains("neither pcap nor pcapng"), "{told}");
-    assert_eq!(lines[2..], ["put aside before; moved here"], "{told}");
-    // Another of that name is another.
-    fs::write(&bad, b"other text").unwrap();
-    assert_eq!(once().code, Some(3));
     assert!(
-        fs::read_to_string(site.path("records/quarantine/local/bad.pcap.1.reason.txt"))
-            .unwrap()
-            .contains("tried 3 times")
+        notes.exists() && report("local/notes.gz").ends_with("left where it is, as it is not named as a capture\n")
     );
+    for name in ["local/bad.pcap", "local/early.pcap"] {
+        assert!(
+            aside(name).exists() && report(name).ends_with("moved here; put it back to have it tried again\n"),
+            "{name}"
+        );
+    }
+    let ran = once();
+    assert_eq!(ran.code, Some(0), "nothing is tried that stays as it is: {ran:?}");
+
+    // Into the folder of another sensor, where it is of that.
+    let other = site.path("captures/other");
+    fs::create_dir(&other).unwrap();
+    fs::rename(aside("local/bad.pcap"), other.join("bad.pcap")).unwrap();
+    fs::rename(aside("local/early.pcap"), &early).unwrap();
+    thread::sleep(Duration::from_secs(5));
+    let ran = once();
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert_eq!(ran.said.matches("was put aside, and is tried again").count(), 2, "{ran:?}");
+    assert!(ran.said.contains("early.pcap sensor=local packets=1") && early.exists(), "{ran:?}");
+    assert!(!aside("local/bad.pcap.reason.txt").exists() && !aside("local/early.pcap.reason.txt").exists());
+    assert!(aside("other/bad.pcap").exists() && report("other/bad.pcap").contains("captures/other/bad.pcap\n"));
+    assert_eq!(once().code, Some(0));
+    // Another of its name has another.
+    fs::write(other.join("bad.pcap"), b"other text").unwrap();
+    assert_eq!(once().code, Some(3));
+    assert!(report("other/bad.pcap.1").contains("tried 3 times"));
 }
 
 #[test]

@@ -151,7 +151,7 @@ pub(super) struct Files {
     /// Complete and not told, by sensor.
     ready: BTreeMap<String, BTreeSet<PathBuf>>,
     room: Room,
-    gone: Vec<PathBuf>,
+    gone: Vec<(PathBuf, Option<Identity>)>,
     /// Devices and numbers of files of which a name is gone, and that had several.
     unlinked: BTreeSet<(u64, u64)>,
     /// Files that stood there at the start and were not complete.
@@ -540,15 +540,15 @@ impl Files {
 
     /// What was told of it is true no more.
     fn retract(&mut self, path: &Path) {
-        if !self.ready.is_empty()
-            && let Some(ready) = self.ready.get_mut(&sensor_of(&self.folder, path))
-        {
-            ready.remove(path);
-        }
-        if let Some(file) = self.files.get_mut(path)
-            && std::mem::replace(&mut file.told, Told::Nothing) != Told::Nothing
-        {
-            self.gone.push(path.to_owned());
+        let ready = self.ready.get_mut(&sensor_of(&self.folder, path));
+        let was_ready = ready.is_some_and(|ready| ready.remove(path));
+        let Some(file) = self.files.get_mut(path) else { return };
+        let untold = match &file.state {
+            State::Complete { identity, .. } if was_ready => Some(identity.clone()),
+            _ => None,
+        };
+        if std::mem::replace(&mut file.told, Told::Nothing) != Told::Nothing || untold.is_some() {
+            self.gone.push((path.to_owned(), untold));
         }
     }
 }

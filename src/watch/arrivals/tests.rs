@@ -105,7 +105,9 @@ fn words(root: &Path, news: Vec<Seen>) -> Vec<String> {
             .collect::<Vec<_>>()
             .join(", "),
         Seen::Growing { path, first, .. } => format!("growing {} {}", name(&path), first.seconds()),
-        Seen::Gone { path, .. } => format!("gone {}", name(&path)),
+        Seen::Gone { path, untold, .. } => {
+            format!("gone {}{}", name(&path), if untold.is_some() { ", untold" } else { "" })
+        }
         Seen::Unreadable { error, .. } | Seen::Trouble(error) => format!("trouble {error}"),
     };
     news.into_iter().map(word).collect()
@@ -156,10 +158,10 @@ fn what_no_line_has_room_for_is_told_later_and_the_oldest_first() {
     assert_eq!((room.queue.waiting(LOCAL), room.queue.waiting("b"), room.queue.unheard()), (6, 1, 7));
     room.queue.take(LOCAL, 4, 3);
     assert_eq!(told.news(1), NOTHING);
-    // One that was not told yet is not told to be gone, and is waited for no more.
+    // One that was not told yet is told to be gone, with what it was: it is known to nobody else.
     told.files.left(&told.path("3"));
     room.queue.take(LOCAL, 0, 2);
-    assert_eq!(told.news(2), ["complete 1"]);
+    assert_eq!(told.news(2), ["gone 3, untold", "complete 1"]);
     assert_eq!((told.files.is_behind(), room.queue.waiting(LOCAL)), (false, 3));
 }
 
@@ -359,12 +361,12 @@ fn what_was_complete_and_changed_before_it_was_told_is_told_as_it_is() {
     told.grow("a.pcap", &capture(1), 0);
     told.close("a.pcap", 0);
     told.grow("a.pcap", b"x", 0);
-    assert_eq!(told.news(0), ["growing a.pcap 1"]);
+    assert_eq!(told.news(0), ["gone a.pcap, untold", "growing a.pcap 1"]);
     told.close("a.pcap", 1);
     fs::remove_file(told.path("a.pcap")).unwrap();
     let path = told.path("a.pcap");
     told.files.left(&path);
-    assert_eq!(told.news(1), ["gone a.pcap"]);
+    assert_eq!(told.news(1), ["gone a.pcap, untold"]);
 }
 
 #[test]

@@ -7,9 +7,10 @@ use rusqlite::{OptionalExtension, params};
 
 use super::Journal;
 use super::cells::{self, Bits, identity, path, time};
-use super::known::{Aside, Fed, Held, State};
+use super::known::{Aside, Became, Fed, Held, State};
 use super::steps::{forget_removed, note, sensor_of, value};
 use crate::error::Result;
+use crate::time::Timestamp;
 use crate::watch::Identity;
 
 impl Journal {
@@ -20,17 +21,6 @@ impl Journal {
     pub fn knows(&self, identity: &Identity) -> Result<Option<State>> {
         let Identity { device, inode, size, digest } = identity;
         let sql = "SELECT state FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4";
-        let found = value(&self.db, sql, params![Bits(*device), Bits(*inode), Bits(*size), digest]);
-        found.optional().map_err(|error| self.failed(&error))
-    }
-
-    /// Why a file was put aside; nothing of one that was not.
-    ///
-    /// # Errors
-    /// The journal cannot be read.
-    pub(in crate::watch) fn reason(&self, identity: &Identity) -> Result<Option<String>> {
-        let Identity { device, inode, size, digest } = identity;
-        let sql = "SELECT reason FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4 AND reason IS NOT NULL";
         let found = value(&self.db, sql, params![Bits(*device), Bits(*inode), Bits(*size), digest]);
         found.optional().map_err(|error| self.failed(&error))
     }
@@ -59,6 +49,69 @@ impl Journal {
             let files = params![Bits(*size), digest, path.as_os_str().as_bytes(), State::Done];
             db.prepare_cached(sql)?.execute(files).map(drop)
         })
+    }
+
+    /// Takes out of the sequence of a sensor what has this name and ends before a time, since another file has the name from here on. Whether that
+    /// is all that has it; else nothing changes.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(in crate::watch) fn loses_name(&self, sensor: &str, path: &Path, before: Timestamp) -> Result<bool> {
+        let of_name = "SELECT file.id FROM file JOIN entry ON entry.file = file.id
+            WHERE path = ?1 AND entry.sensor = (SELECT id FROM sensor WHERE name = ?2)";
+        let stays = value(
+            &self.db,
+            &format!("SELECT EXISTS ({of_name} AND (last IS NULL OR last >= ?3))"),
+            params![path.as_os_str().as_bytes(), sensor, before.ns()],
+        );
+        if stays.map_err(|error| self.failed(&error))? {
+            return Ok(false);
+        }
+        self.change(|db| {
+            let mut sql =
+                db.prepare_cached(&format!("UPDATE file SET state = ?3 WHERE id IN ({of_name}) RETURNING id"))?;
+            let done = params![path.as_os_str().as_bytes(), sensor, State::Done];
+            let ids: Vec<i64> = sql.query_map(done, |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+            ids.iter()
+                .try_for_each(|id| db.prepare_cached("DELETE FROM entry WHERE file = ?1")?.execute([id]).map(drop))
+        })?;
+        Ok(true)
+    }
+
+    /// Files of a sensor that are in its sequence no more, have packets from a time on or were never read, and of which that was not
+    /// [told](Self::is_lost).
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(in crate::watch) fn lost(&self, sensor: &str, from: Timestamp) -> Result<Vec<(Identity, PathBuf)>> {
+        let sql = "SELECT path, device, inode, size, digest FROM file WHERE sensor = (SELECT id FROM sensor WHERE name = ?1)
+            AND state = ?2 AND (last >= ?3 OR packets IS NULL OR damage = ?4) AND removed = 0 AND reason IS NULL ORDER BY id";
+        self.list(sql, params![sensor, State::Done, from.ns(), Became::UNREAD], |row| {
+            Ok((cells::identity(row, 1)?, path(row, 0)?))
+        })
+    }
+
+    /// Notes why hours to come lack a file.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(in crate::watch) fn lose(&self, identity: &Identity, why: &str) -> Result<()> {
+        let Identity { device, inode, size, digest } = identity;
+        let sql = "UPDATE file SET reason = ?5 WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4";
+        let lost = params![Bits(*device), Bits(*inode), Bits(*size), digest, why];
+        self.change(|db| db.prepare_cached(sql)?.execute(lost).map(drop))
+    }
+
+    /// Whether hours lack a file that they needed.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub(in crate::watch) fn is_lost(&self, identity: &Identity) -> Result<bool> {
+        let Identity { device, inode, size, digest } = identity;
+        let sql = "SELECT EXISTS (SELECT 1 FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4 AND state = ?5
+            AND reason IS NOT NULL)";
+        let known = params![Bits(*device), Bits(*inode), Bits(*size), digest, State::Done];
+        value(&self.db, sql, known).map_err(|error| self.failed(&error))
     }
 
     /// Another file of a sensor that was read and holds, as far as its ends tell, the same packets, under another name.
@@ -203,8 +256,8 @@ impl Journal {
         })
     }
 
-    /// Notes that a file which could not be read was removed.
-    pub(in crate::watch) fn removed_quarantined(&self, device: u64, inode: u64, size: u64) -> Result<()> {
+    /// Knows nothing any more of a file that could not be read: it was removed, or is to be tried again.
+    pub(in crate::watch) fn forget_quarantined(&self, device: u64, inode: u64, size: u64) -> Result<()> {
         let sql = "DELETE FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND state = ?4";
         let known = params![Bits(device), Bits(inode), Bits(size), State::Quarantined];
         self.change(|db| db.prepare_cached(sql)?.execute(known).map(drop))

@@ -33,6 +33,21 @@ pub struct Became {
     pub damage: Option<String>,
 }
 
+impl Became {
+    /// What is wrong with a file that was gone before anything of it was read.
+    pub(in crate::watch) const UNREAD: &str = "it was gone before it was read";
+
+    /// Of such a file.
+    pub(in crate::watch) fn unread() -> Became {
+        Became { damage: Some(Became::UNREAD.into()), ..Became::default() }
+    }
+
+    /// Whether it is such a file.
+    pub(in crate::watch) fn is_unread(&self) -> bool {
+        self.damage.as_deref() == Some(Became::UNREAD)
+    }
+}
+
 /// A step of a sequence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {

@@ -195,7 +195,7 @@ fn a_file_that_is_set_aside_leaves_the_sequence() {
     journal.set_aside("a", Path::new("1.pcap"), &identity(1), State::Quarantined, "no capture").unwrap();
     assert_eq!(steps(&journal, "a"), [Ok(2)]);
     assert_eq!(journal.knows(&identity(1)).unwrap(), Some(State::Quarantined));
-    journal.removed_quarantined(u64::MAX, 1, identity(1).size).unwrap();
+    journal.forget_quarantined(u64::MAX, 1, identity(1).size).unwrap();
     assert_eq!(journal.knows(&identity(1)).unwrap(), None);
 }
 

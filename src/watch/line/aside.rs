@@ -1,6 +1,5 @@
 //! What is wrong with a file, and where it goes then.
 
-use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -64,19 +63,19 @@ fn fault(report: &Report) -> String {
     format!("{}{at}: {}", report.status.name(), report.message.as_deref().unwrap_or("no more is known"))
 }
 
-/// What a report says of a file that lies beside it.
-const MOVED: &str = "moved here";
+/// What stands behind the tries in the report of a file that lies beside it.
+const MOVED: &str = "moved here; put it back to have it tried again";
 
-/// What it says of one that stays.
-const LEFT: &str = "left where it is";
+/// In the output, the folder of what was put aside of a sensor.
+fn folder(sensor: &str) -> PathBuf {
+    Path::new("quarantine").join(sensor)
+}
 
-/// Where a file goes that cannot be read, and its report.
-fn places(line: &Line, output: &Output, path: &Path) -> Result<(PathBuf, PathBuf)> {
-    let folder = Path::new("quarantine").join(&*line.sensor);
-    let place = folder.join(output.free_name(path, &folder)?);
-    let mut report = place.clone().into_os_string();
+/// The report of a file in that folder.
+fn report_of(place: &Path) -> PathBuf {
+    let mut report = place.as_os_str().to_owned();
     report.push(REPORT);
-    Ok((place, report.into()))
+    report.into()
 }
 
 /// Whether it is this file that has a name.
@@ -85,31 +84,22 @@ fn lies_at(path: &Path, identity: &Identity) -> bool {
         .is_ok_and(|now| (now.dev(), now.ino(), now.len()) == (identity.device, identity.inode, identity.size))
 }
 
-/// Moves a file that was put aside and lies in the folder still: a run was killed between the two, or somebody has put it back. Tells whether it has;
-/// one that cannot be moved stays, and its report does not say otherwise.
-pub(super) fn put_away(line: &Line, output: &Output, journal: &Journal, arrival: &Arrival) -> Result<bool> {
+/// Knows nothing any more of a file that was put aside and lies in the folder again: somebody has mended the clock or the disk, say, and put it
+/// back, or a run was killed before it was moved. It is tried as any other.
+pub(super) fn is_put_back(line: &Line, output: &Output, journal: &Journal, arrival: &Arrival) -> Result<()> {
     let Arrival { path, identity, .. } = arrival;
-    if !promises(path) || !lies_at(path, identity) {
-        return Ok(false);
+    let Some((sensor, place)) = journal.whose(identity)? else { return Ok(()) };
+    let folder = folder(&sensor);
+    // One that was left where it was is known by that path.
+    let was_moved = place != *path && place.parent().is_some_and(|parent| parent.ends_with(&folder));
+    if !was_moved || journal.knows(identity)? != Some(State::Quarantined) || !lies_at(path, identity) {
+        return Ok(());
     }
-    let reason = journal.reason(identity)?.unwrap_or_default();
-    let (place, report) = places(line, output, path)?;
-    let told = |what: &str| {
-        let text = format!("{}\n{reason}\nput aside before; {what}\n", path.display());
-        output.write_whole(&report, text.as_bytes())
-    };
-    if output.take_in(path, &place)? {
-        tracing::warn!(path = %path.display(), sensor = %line.sensor, "was quarantined and still there, and is moved: {reason}");
-        if let Err(error) = told(MOVED) {
-            tracing::warn!(path = %path.display(), sensor = %line.sensor, "{error}; it has no report");
-        }
-        return Ok(true);
-    }
-    let says = fs::read_to_string(line.settings.output.join(&report));
-    if says.is_ok_and(|text| text.trim_end().ends_with(MOVED)) {
-        told(LEFT)?;
-    }
-    Ok(false)
+    journal.forget_quarantined(identity.device, identity.inode, identity.size)?;
+    tracing::info!(path = %path.display(), sensor = %line.sensor, "was put aside, and is tried again");
+    // One that has two names may lie there by the other.
+    let report = report_of(&folder.join(place.file_name().unwrap_or_default()));
+    if place.exists() { Ok(()) } else { output.remove(&report) }
 }
 
 /// Takes a file that cannot be read out of the way, after so many tries, with a report of the reason beside it.
@@ -121,29 +111,28 @@ pub(super) fn quarantine(
     (reason, tries): (&str, u32),
 ) -> Result<()> {
     let Arrival { path, identity, .. } = arrival;
-    let (place, report) = places(line, output, path)?;
+    let folder = folder(&line.sensor);
+    let place = folder.join(output.free_name(path, &folder, REPORT)?);
+    let report = report_of(&place);
     let tried = if tries == 1 { "read once".to_owned() } else { format!("tried {tries} times") };
     let report = |what: &str| {
         let text = format!("{}\n{reason}\n{tried}; {what}\n", path.display());
         output.write_whole(&report, text.as_bytes())
     };
     report(MOVED)?;
-    // Known before it is moved: whenever this is stopped, it is told.
-    journal.set_aside(&line.sensor, path, identity, State::Quarantined, reason)?;
+    // Known before it is moved: whenever this is stopped, it is told, and tried again.
+    journal.set_aside(&line.sensor, &output.path().join(&place), identity, State::Quarantined, reason)?;
     tracing::error!(path = %path.display(), sensor = %line.sensor, "quarantined: {reason}");
     line.health.quarantined(&line.sensor);
     line.health.trouble(format!("{}: {reason}", path.display()));
     let is_it = lies_at(path, identity);
     // What is not named as a capture may be needed where it is.
-    let moved = match is_it && promises(path) {
-        true => output.take_in(path, &place),
-        false => Ok(false),
+    let stays = match (is_it, promises(path)) {
+        (true, true) => output.take_in(path, &place).err().map(|error| format!("left where it is: {error}")),
+        (true, false) => Some("left where it is, as it is not named as a capture".to_owned()),
+        (false, _) => Some("it is not there any more, and another may have its name".to_owned()),
     };
-    let told = moved.and_then(|moved| match (moved, is_it) {
-        (true, _) => Ok(()),
-        (false, true) => report(LEFT),
-        (false, false) => report("it is not there any more, and another may have its name"),
-    });
+    let told = stays.map_or(Ok(()), |stays| journal.moved(identity, path).and_then(|_| report(&stays)));
     // It is put aside all the same.
     if let Err(error) = told {
         tracing::warn!(path = %path.display(), sensor = %line.sensor, "{error}; it is left where it is");

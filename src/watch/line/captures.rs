@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 
 use super::Line;
+use super::aside::begins;
 use crate::error::Result;
 use crate::time::Timestamp;
+use crate::watch::Identity;
 #[cfg(doc)]
 use crate::watch::Product;
 use crate::watch::journal::{Entry, Journal};
@@ -17,7 +19,7 @@ pub(super) struct Captures {
     /// How far files reach that are in hours and that nobody has any more.
     lost: Option<Timestamp>,
     /// Files of the sequence by how far they reach, the furthest last, of which it was not looked whether they are there.
-    unseen: Vec<(Timestamp, PathBuf)>,
+    unseen: Vec<(Timestamp, PathBuf, Identity)>,
     /// How far the furthest reaches that is not there, as far as was looked.
     away: Option<Timestamp>,
 }
@@ -31,9 +33,12 @@ impl Captures {
     fn of(sequence: &[Entry], forgotten: Option<Timestamp>) -> Captures {
         let mut times: Vec<_> = sequence.iter().filter_map(seen).flatten().collect();
         times.sort_unstable();
-        let file = |entry: &Entry| Some((reach(entry)?, name(entry)?.clone()));
+        let file = |entry: &Entry| match entry {
+            Entry::File { fed, .. } => Some((reach(entry)?, fed.path.clone(), fed.identity.clone())),
+            Entry::Quiet { .. } => None,
+        };
         let mut unseen: Vec<_> = sequence.iter().filter_map(file).collect();
-        unseen.sort_unstable();
+        unseen.sort_unstable_by(|(a, a_path, _), (b, b_path, _)| (a, a_path).cmp(&(b, b_path)));
         Captures { times, lost: forgotten, unseen, away: None }
     }
 
@@ -74,12 +79,16 @@ impl Captures {
         Ok(self.lost.is_none_or(|reach| reach < needs) && self.are_there(needs))
     }
 
-    /// Whether all files are there that have packets from a time on. One that has become another is told anew, and read anew.
+    /// Whether all files are there that have packets from a time on. One that has become another is told anew, and read anew, if that is not behind it.
     fn are_there(&mut self, needs: Timestamp) -> bool {
         while self.away.is_none()
-            && let Some((reach, path)) = self.unseen.pop_if(|(reach, _)| *reach >= needs)
+            && let Some((reach, path, identity)) = self.unseen.pop_if(|(reach, ..)| *reach >= needs)
         {
-            self.away = Some(reach).filter(|_| !path.exists());
+            let is_behind = || {
+                let is_other = Identity::of(&path).is_ok_and(|now| now != identity);
+                is_other && begins(&path).ok().flatten().is_some_and(|first| first > reach)
+            };
+            self.away = Some(reach).filter(|_| !path.exists() || is_behind());
         }
         self.away.is_none_or(|reach| reach < needs)
     }
@@ -153,7 +162,6 @@ mod tests {
     use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
     use super::*;
-    use crate::watch::Identity;
     use crate::watch::journal::{Became, Fed};
 
     /// A file up to a time, with these packets of views; not read without the first.

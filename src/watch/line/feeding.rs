@@ -71,6 +71,8 @@ pub(super) struct LineFeed<'l> {
     pub(super) waiting: &'l mut Waiting,
     /// Files of the sequence.
     pub(super) read: HashSet<PathBuf>,
+    /// Those that have become others: what hours to come need of them this run does not have.
+    pub(super) passed_over: HashSet<PathBuf>,
     pub(super) began: Instant,
     pub(super) ended: &'l mut Ended,
     pub(super) replay: VecDeque<Entry>,

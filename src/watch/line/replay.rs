@@ -3,12 +3,14 @@
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
+use super::Order;
 use super::feeding::{LineFeed, Passing};
 use super::waiting::SETTLING;
 use crate::engine::feed::Next;
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 use crate::watch::Identity;
+use crate::watch::arrivals::Arrival;
 use crate::watch::journal::{Became, Entry, Fed};
 use crate::watch::spans::hour;
 
@@ -87,6 +89,26 @@ impl LineFeed<'_> {
         self.forget(|fed| Ok(!fed.path.exists()))
     }
 
+    /// Files whose names others have taken, and of which packets are needed, are read again where they lie, or lost.
+    pub(super) fn misses(&mut self, needs: Timestamp) -> Result<()> {
+        for (identity, path) in self.journal.lost(&self.line.sensor, needs)? {
+            if Identity::of(&path).is_ok_and(|now| now == identity) {
+                self.journal.unknow(&identity, &path)?;
+                let arrival = Arrival { sensor: self.line.sensor.to_string(), path, identity };
+                self.waiting.orders.push_back(Order::Complete(vec![arrival]));
+                continue;
+            }
+            let why = "another has its name, and hours that are not out need it";
+            self.journal.lose(&identity, why)?;
+            let sensor = &self.line.sensor;
+            tracing::warn!(path = %path.display(), sensor = %sensor, "{why}");
+            self.line.health.lost(sensor, &path, why);
+            self.line.health.trouble(format!("{}: {why}; what they have of it is lost", path.display()));
+            self.ended.quarantined += 1;
+        }
+        Ok(())
+    }
+
     /// Where a file of the sequence lies, if it does. One that is not where it was is looked for among those that are told at the start.
     fn found(&mut self, fed: &Fed) -> Result<Option<PathBuf>> {
         let lies_at = |path: &Path| Identity::of(path).ok().as_ref() == Some(&fed.identity);
@@ -146,6 +168,7 @@ impl LineFeed<'_> {
                         self.ended.quarantined += 1;
                     } else if fed.path.exists() || self.waiting.grown.contains(&fed.identity) {
                         tracing::info!(path, sensor = %self.line.sensor, "has become another, and is read anew");
+                        self.passed_over.insert(fed.path.clone());
                     } else if became.as_ref().is_some_and(had_no_packets) {
                         tracing::info!(path, sensor = %self.line.sensor, "is gone, and had no packets");
                     } else if self.journal.was_removed(&fed.identity)? {
@@ -161,8 +184,10 @@ impl LineFeed<'_> {
                         self.ended.quarantined += 1;
                     }
                     if became.is_none() {
-                        let became = Became { packets: 0, damage: Some(UNREAD.into()), ..Became::default() };
-                        self.journal.read(place, &became)?;
+                        self.journal.read(place, &Became::unread())?;
+                        if !self.passed_over.contains(&fed.path) {
+                            self.journal.lose(&fed.identity, Became::UNREAD)?;
+                        }
                     }
                 }
             }
@@ -171,12 +196,9 @@ impl LineFeed<'_> {
     }
 }
 
-/// What is wrong with a file that was gone before anything of it was read.
-const UNREAD: &str = "it was gone before it was read";
-
 /// Whether nothing is lost with a file that is gone.
 fn had_no_packets(became: &Became) -> bool {
-    became.packets == 0 && became.damage.as_deref() != Some(UNREAD)
+    became.packets == 0 && !became.is_unread()
 }
 
 #[cfg(test)]
@@ -242,6 +264,7 @@ mod tests {
             journal: &journal,
             waiting: &mut waiting,
             read: HashSet::new(),
+            passed_over: HashSet::new(),
             began: Instant::now(),
             ended: &mut ended,
             replay: VecDeque::new(),

@@ -22,7 +22,8 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, waiting: &Waiting, mut c
     let mut sequence = journal.sequence(&line.sensor)?;
     // What begins behind a file has its name, as in a ring of files, and does not stand in its place: its records stay, and it is gone.
     let is_behind = |fed: &Fed, became: Option<&Became>| {
-        let last = became.and_then(|became| became.last);
+        // Of one that was never read, only where it begins is known.
+        let last = became.filter(|became| !became.is_unread()).map_or(fed.first, |became| became.last);
         last.zip(newer.get(&fed.path).copied().flatten()).is_some_and(|(last, first)| last < first)
     };
     let (mut gone, mut replaced): (_, BTreeMap<PathBuf, Vec<Entry>>) = (Vec::new(), BTreeMap::new());
@@ -42,13 +43,11 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, waiting: &Waiting, mut c
     let changes =
         |coming: &Coming| [coming.first, began.get(&coming.arrival.path).copied()].into_iter().flatten().min();
     coming.sort_by_key(changes);
-    // What had its name is behind it, and nothing of what was made changes.
-    let is_next = |coming: &Coming| coming.is_next && !began.contains_key(&coming.arrival.path);
     let mut late = 0;
     let mut turn = None;
     let mut takes = Vec::with_capacity(coming.len());
     for coming in coming {
-        if let (None, Some(first)) = (turn, changes(&coming).filter(|_| !is_next(&coming))) {
+        if let (None, Some(first)) = (turn, changes(&coming)) {
             let from = captures.turns_to(line, journal, first)?;
             if captures.can_turn_back(line, journal, from)? {
                 turn = Some((first, from));
@@ -75,12 +74,9 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, waiting: &Waiting, mut c
         return Ok(late);
     }
     let coming = takes;
+    // Without one, no packet has gone or come.
     let (first, from) = turn.unwrap_or((Timestamp::MAX, Timestamp::MAX));
-    let what = match turn {
-        Some(_) => "files begin before what was read: hours are made again",
-        None => "files have the names of others that were read, and come next",
-    };
-    tracing::info!(sensor = %line.sensor, files = coming.len(), "{what}");
+    tracing::info!(sensor = %line.sensor, files = coming.len(), "files begin before what was read: hours are made again");
     let mut outs = Vec::new();
     for product in line.settings.by_hour() {
         let out = journal.out(&line.sensor, &product.name())?;
@@ -125,22 +121,8 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, waiting: &Waiting, mut c
     }
     let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
     let entries: Vec<Entry> = order.into_iter().filter_map(|at| entries[at].take()).collect();
-    let until = outs.iter().map(|(_, out)| out.until).min().unwrap_or(Timestamp::MIN);
-    for entry in &gone {
-        if let Entry::File { fed, became, .. } = entry
-            && became.as_ref().and_then(|became| became.last).is_none_or(|last| last >= until)
-        {
-            let (path, why) = (fed.path.display(), "another has its name, and hours that are not out need it");
-            tracing::warn!(%path, sensor = %line.sensor, "{why}");
-            line.health.lost(&line.sensor, &fed.path, why);
-            line.health.trouble(format!("{path}: {why}; what they have of it is lost"));
-            late += 1;
-        }
-    }
-    // What no hour has of them is to be read if they are there again.
-    let is_in_none =
-        |entry: &mut Entry| matches!(entry, Entry::File { fed, .. } if fed.first.is_none_or(|first| first >= until));
-    let replaced = replaced.into_values().flatten().chain(gone.extract_if(.., is_in_none));
+    // What is gone is told by the next run, where it is needed.
+    let replaced = replaced.into_values().flatten();
     let replaced: Vec<Identity> = replaced.filter_map(file).map(|fed| fed.identity).collect();
     journal.turn_back(&line.sensor, &entries, &replaced, &outs)?;
     Ok(late)

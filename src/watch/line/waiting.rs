@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::aside::{begins, put_away, quarantine, tomorrow};
+use super::aside::{begins, is_put_back, quarantine, tomorrow};
 use super::captures::Captures;
 use super::feeding::LineFeed;
 use super::turning::lacks;
@@ -25,8 +25,32 @@ pub(super) struct Coming {
     pub(super) first: Option<Timestamp>,
     /// It was read before, when it held something else.
     pub(super) replaces: bool,
-    /// It begins behind all that was read.
-    pub(super) is_next: bool,
+}
+
+/// A file that was to be read and is not there any more.
+#[derive(Debug)]
+pub(super) struct Vanished {
+    path: PathBuf,
+    /// Its first packet, if that was known.
+    first: Option<Timestamp>,
+    /// Since when that is known.
+    since: Instant,
+}
+
+impl Vanished {
+    /// What is lost with it, if it has not come under another name; nothing is where what has its name has its packets, too, as far as that tells.
+    fn is_lost(&self, identity: &Identity) -> Option<&'static str> {
+        if !self.path.exists() {
+            return Some("it vanished before it was read");
+        }
+        let now = Identity::of(&self.path).ok();
+        let is_same = now.is_some_and(|now| (now.size, &now.digest) == (identity.size, &identity.digest));
+        // One that begins no later is what it was, mended or grown.
+        let begins = || self.first.zip(begins(&self.path).ok().flatten());
+        let has_grown = || identity.has_grown_to(&self.path).unwrap_or(false);
+        let is_it = is_same || has_grown() || begins().is_some_and(|(before, now)| now <= before);
+        (!is_it).then_some("another took its name before it was read")
+    }
 }
 
 impl Coming {
@@ -51,8 +75,8 @@ pub(super) struct Waiting {
     pub(super) broke: HashMap<PathBuf, (Identity, u32)>,
     /// Files of the sequence that hours to come need and that were given up: what was wrong with them.
     pub(super) unreadable: HashMap<Identity, String>,
-    /// Files that were to be read and are not there any more, and since when that is known.
-    pub(super) vanished: HashMap<Identity, (PathBuf, Instant)>,
+    /// Files that were to be read and are not there any more.
+    pub(super) vanished: HashMap<Identity, Vanished>,
     /// What files of the sequence were before they grew and got another name.
     pub(super) grown: HashSet<Identity>,
     /// A file has come that was read: it may have been away.
@@ -131,16 +155,18 @@ impl LineFeed<'_> {
                 }
             }
             Order::Growing(path, first) => drop(self.waiting.growing.insert(path, first)),
-            Order::Gone(path) => {
+            Order::Gone(path, untold) => {
                 self.waiting.growing.remove(&path);
                 self.waiting.failing.remove(&path);
                 self.waiting.broke.remove(&path);
-                let own = self.waiting.own.remove(&path).map(|arrival| arrival.identity);
                 let gone = self.waiting.files.extract_if(.., |(_, waiting), _| *waiting == path);
-                let gone: Vec<_> = gone.map(|(_, coming)| coming.arrival.identity).chain(own).collect();
-                for identity in gone {
-                    self.waiting.vanished.insert(identity, (path.clone(), Instant::now()));
+                let gone: Vec<_> = gone.map(|(_, coming)| (coming.arrival.identity, coming.first)).collect();
+                let own = self.waiting.own.remove(&path).map(|arrival| arrival.identity);
+                let untold = untold.filter(|untold| matches!(self.journal.knows(untold), Ok(None)));
+                for identity in own.into_iter().chain(untold) {
+                    self.has_vanished(identity, path.clone(), None);
                 }
+                gone.into_iter().for_each(|(identity, first)| self.has_vanished(identity, path.clone(), first));
             }
             Order::Settings(settings) => {
                 self.settings = Arc::clone(&settings);
@@ -163,7 +189,11 @@ impl LineFeed<'_> {
     fn look_at(&mut self, arrival: Arrival) -> Result<()> {
         self.waiting.vanished.remove(&arrival.identity);
         self.may_be_in_time(&arrival)?;
-        self.has_its_name_again(&arrival)?;
+        self.is_there_again(&arrival)?;
+        // What is wrong with the output is no matter of the files that follow.
+        if let Err(error) = is_put_back(self.line, self.output, self.journal, &arrival) {
+            tracing::warn!(path = %arrival.path.display(), sensor = %self.line.sensor, "{error}");
+        }
         if let Some(state) = self.known(&arrival)? {
             let failed = self.waiting.failing.remove(&arrival.path);
             let is_it = failed.as_ref().is_some_and(|(before, ..)| before.identity == arrival.identity);
@@ -176,16 +206,7 @@ impl LineFeed<'_> {
             {
                 return self.is_theirs(&arrival, &sensor, &path);
             }
-            if state == State::Quarantined {
-                // What is wrong with the output is no matter of the files that follow.
-                match put_away(self.line, self.output, self.journal, &arrival) {
-                    Ok(true) => return Ok(()),
-                    Ok(false) => {}
-                    Err(error) => {
-                        tracing::warn!(path = %arrival.path.display(), sensor = %self.line.sensor, "{error}; it is left where it is");
-                    }
-                }
-            } else {
+            if state != State::Quarantined {
                 // It may have been read by the run, and then the power failed; one that came too late for hours has records by itself.
                 self.wants_own(&arrival)?;
                 // It was read for hours, and could not be for these.
@@ -196,13 +217,19 @@ impl LineFeed<'_> {
             // It may have got another name, also one under which another was read. Of one that has two, the last that was told is known; when it
             // loses that, the other is told again.
             if self.journal.moved(&arrival.identity, &arrival.path)? {
-                tracing::info!(path = %arrival.path.display(), sensor = %self.line.sensor, "was read under another name");
+                let known = if state == State::Quarantined { "put aside" } else { "read" };
+                tracing::info!(path = %arrival.path.display(), sensor = %self.line.sensor, "was {known} under another name");
                 self.read.insert(arrival.path);
             }
             return Ok(());
         }
         self.has_grown(&arrival)?;
         let path = &arrival.path;
+        // It was told while the line read others.
+        if Identity::of(path).is_ok_and(|now| now != arrival.identity) {
+            self.has_vanished(arrival.identity, arrival.path, None);
+            return Ok(());
+        }
         match begins(path) {
             Ok(first) => {
                 self.waiting.failing.remove(path);
@@ -211,7 +238,7 @@ impl LineFeed<'_> {
                     return Ok(());
                 }
                 let replaces = self.read.contains(&arrival.path);
-                self.waiting.files.extend([Coming { arrival, first, replaces, is_next: false }.keyed()]);
+                self.waiting.files.extend([Coming { arrival, first, replaces }.keyed()]);
             }
             Err(error) => self.failed(arrival, &error)?,
         }
@@ -246,8 +273,14 @@ impl LineFeed<'_> {
         Ok(())
     }
 
-    /// A file that another had taken the name of, and that has it again, is read again in the place of that one: nothing is known of it then.
-    fn has_its_name_again(&mut self, arrival: &Arrival) -> Result<()> {
+    /// A file that another had taken the name of, and that has it again, is read again in the place of that one, and so is one that hours lack: nothing
+    /// is known of it then.
+    fn is_there_again(&mut self, arrival: &Arrival) -> Result<()> {
+        if self.journal.is_lost(&arrival.identity)?
+            && let Some((_, path)) = self.journal.whose(&arrival.identity)?
+        {
+            return self.journal.unknow(&arrival.identity, &path);
+        }
         if !matches!(self.journal.knows(&arrival.identity)?, None | Some(State::Done))
             || !self.read.contains(&arrival.path)
         {
@@ -294,7 +327,7 @@ impl LineFeed<'_> {
             tracing::info!(path = %path.display(), sensor, "was too late, and is not any more: the captures that it needs are there again");
             let replaces = self.read.contains(path);
             let arrival = Arrival { sensor: sensor.to_owned(), path: path.clone(), identity: aside.identity };
-            self.waiting.files.extend([Coming { arrival, first: Some(first), replaces, is_next: false }.keyed()]);
+            self.waiting.files.extend([Coming { arrival, first: Some(first), replaces }.keyed()]);
         }
         self.waiting.late_again.clear();
         self.waiting.is_back = false;
@@ -329,7 +362,7 @@ impl LineFeed<'_> {
         line.health.failed(&line.sensor);
         if !path.exists() {
             self.waiting.failing.remove(&path);
-            self.waiting.vanished.insert(arrival.identity, (path, Instant::now()));
+            self.has_vanished(arrival.identity, path, None);
             return Ok(());
         }
         let tries = self.waiting.tried(&path, &arrival.identity) + 1;
@@ -378,21 +411,27 @@ impl LineFeed<'_> {
         Ok(())
     }
 
+    /// A file that was to be read is not there any more; its first packet, if that is known.
+    fn has_vanished(&mut self, identity: Identity, path: PathBuf, first: Option<Timestamp>) {
+        self.waiting.vanished.insert(identity, Vanished { path, first, since: Instant::now() });
+    }
+
     /// Misses files that vanished and have not come under another name by now; when the next one is due.
     pub(super) fn miss(&mut self) -> Option<Instant> {
         let now = Instant::now();
-        for (identity, (path, _)) in self.waiting.vanished.extract_if(|_, (_, since)| *since + 2 * SETTLING <= now) {
-            // What took its name is told anew, and another sensor may have it by now.
+        for (identity, vanished) in self.waiting.vanished.extract_if(|_, vanished| vanished.since + 2 * SETTLING <= now)
+        {
+            // Another sensor may have it by now.
             let is_known =
-                || matches!(self.journal.whose(&identity), Ok(Some((sensor, _))) if sensor != *self.line.sensor);
-            if !path.exists() && !is_known() {
-                let (health, sensor) = (&self.line.health, &self.line.sensor);
-                tracing::warn!(path = %path.display(), sensor = %sensor, "it vanished before it was read");
-                health.lost(sensor, &path, "it vanished before it was read");
-                health.trouble(format!("{}: vanished before it was read", path.display()));
-            }
+                matches!(self.journal.whose(&identity), Ok(Some((sensor, _))) if sensor != *self.line.sensor);
+            let Some(why) = vanished.is_lost(&identity).filter(|_| !is_known) else { continue };
+            let (health, sensor, path) = (&self.line.health, &self.line.sensor, vanished.path);
+            tracing::warn!(path = %path.display(), sensor = %sensor, "{why}");
+            health.lost(sensor, &path, why);
+            health.trouble(format!("{}: {why}", path.display()));
+            self.ended.quarantined += 1;
         }
-        self.waiting.vanished.values().map(|(_, since)| *since + 2 * SETTLING).min()
+        self.waiting.vanished.values().map(|vanished| vanished.since + 2 * SETTLING).min()
     }
 
     /// Tries files again whose time has come; when the next one is due.
@@ -444,7 +483,7 @@ impl LineFeed<'_> {
                 true => self.waiting.files.range((self.position, PathBuf::new())..).next().map(|(key, _)| key.clone()),
                 false => self.waiting.files.keys().next().cloned(),
             };
-            let Some((key, mut coming)) = first.and_then(|first| self.waiting.files.remove_entry(&first)) else {
+            let Some((key, coming)) = first.and_then(|first| self.waiting.files.remove_entry(&first)) else {
                 return Ok(None);
             };
             // One that had no packet has its place by its first one, if it has some by now.
@@ -456,11 +495,15 @@ impl LineFeed<'_> {
                 self.again_in_time()?;
                 continue;
             }
+            // Another has taken its name.
+            if Identity::of(&key.1).is_ok_and(|identity| identity != coming.arrival.identity) {
+                self.has_vanished(coming.arrival.identity, key.1, coming.first);
+                continue;
+            }
             // Also one that begins with the last that was read, and goes before it.
             let precedes = || coming.first.is_some() && self.latest.as_ref().is_some_and(|latest| key < *latest);
             let is_late = coming.first.is_some_and(|first| first < self.position) || precedes();
-            if coming.replaces || is_late {
-                coming.is_next = !is_late;
+            if is_late || coming.replaces && !self.takes_name(&coming)? {
                 let late = self.late(coming);
                 return self.leave(Why::TurnBack(late)).map(Some);
             }
@@ -491,6 +534,15 @@ impl LineFeed<'_> {
             self.line.health.queue(&self.line.sensor, self.waiting.count());
             return Ok(Some(Next::File { path, next }));
         }
+    }
+
+    /// Whether what had the name of a file is all before it, as in a ring of files. That stays read, and is no step of the sequence any more.
+    fn takes_name(&self, coming: &Coming) -> Result<bool> {
+        let Coming { arrival: Arrival { path, .. }, first, .. } = coming;
+        if self.passed_over.contains(path) {
+            return Ok(false);
+        }
+        first.map_or(Ok(false), |first| self.journal.loses_name(&self.line.sensor, path, first))
     }
 
     /// Takes out a file that needs hours to be made again, and with it all that wait and are late. Of one that has two names, the second waits on.

@@ -223,15 +223,14 @@ impl Router {
                 }
             }
             Seen::Growing { sensor, path, first } => self.tell(&sensor, Order::Growing(path, first)),
-            Seen::Gone { sensor, path } => {
-                if let Some(held) = &mut self.held
-                    && held.remove(&path).is_some()
-                {
+            Seen::Gone { sensor, path, untold } => {
+                let held = self.held.as_mut().and_then(|held| held.remove(&path));
+                if held.is_some() {
                     self.health.queues().take(&sensor, 1, 0);
                 }
                 // A line that has ended has nothing to do with it.
-                if self.lines.contains_key(&sensor) {
-                    self.tell(&sensor, Order::Gone(path));
+                if self.held.is_some() || self.lines.contains_key(&sensor) {
+                    self.tell(&sensor, Order::Gone(path, held.map(|arrival| arrival.identity).or(untold)));
                 }
             }
             Seen::Unreadable { path, error } => {

@@ -107,7 +107,7 @@ fn a_late_file_waits_for_a_capture_that_is_away_for_a_moment() {
     wait(&work, others.len() as u64);
     let elsewhere = traffic.folder.path().join("elsewhere");
     fs::rename(away, &elsewhere).unwrap();
-    work.tell(Order::Gone(away.clone()));
+    work.tell(Order::Gone(away.clone(), None));
     work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(late))));
     thread::sleep(Duration::from_secs(3));
     fs::rename(&elsewhere, away).unwrap();
@@ -134,7 +134,7 @@ fn a_file_that_was_too_late_has_its_hours_when_what_it_needs_is_back() {
     // Told again, with nothing changed, it stays.
     assert_eq!(hand_in(std::slice::from_ref(late)).files, 0);
     let work = Work::start(traffic.settings());
-    work.tell(Order::Gone(away.clone()));
+    work.tell(Order::Gone(away.clone(), None));
     fs::rename(&elsewhere, away).unwrap();
     work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(away))));
     wait(&work, 1);
@@ -157,7 +157,7 @@ fn a_file_that_loses_one_of_two_names_is_held() {
         let loses = if keeps == twice { &second } else { twice };
         thread::sleep(Duration::from_millis(100));
         fs::remove_file(loses).unwrap();
-        work.tell(Order::Gone(loses.clone()));
+        work.tell(Order::Gone(loses.clone(), None));
         work.tell(Order::Complete(traffic.arrivals(&[keeps.clone(), late.clone()])));
         wait(&work, traffic.parts.len() as u64);
         assert_eq!(work.finish(true).quarantined, 0);

@@ -81,7 +81,7 @@ fn a_capture_that_grows_and_is_renamed_before_its_hour_is_read_has_its_records_u
         let mut file = fs::File::options().write(true).open(path).unwrap();
         std::io::Write::write_all(&mut file, grows_to).unwrap();
         fs::rename(path, &renamed).unwrap();
-        work.tell(Order::Gone(path.clone()));
+        work.tell(Order::Gone(path.clone(), None));
         work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(&renamed))));
         wait_for(&renamed);
     }

@@ -4,13 +4,15 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use super::names::without;
 use super::silent::{captures, every};
-use super::traffic::{SENSOR, Traffic, Work, compare, write};
+use super::traffic::{SENSOR, Traffic, Work, compare, read, write};
 use super::wait;
-use crate::watch::journal::{Advance, Journal, Out};
+use crate::capture::{Capture, Io};
+use crate::watch::journal::{Advance, Fed, Journal, Out};
 use crate::watch::line::{Ended, Order};
 use crate::watch::{Identity, Settings};
 
@@ -74,7 +76,7 @@ fn a_file_that_is_completed_and_renamed_between_two_looks_has_its_hours() {
         }
         (0..2).for_each(|nth| complete(&halves[nth], names[nth], &whole[nth]));
         if !stops {
-            halves.iter().for_each(|half| work.tell(Order::Gone(half.clone())));
+            halves.iter().for_each(|half| work.tell(Order::Gone(half.clone(), None)));
         }
         work.tell(Order::Complete(traffic.arrivals(&traffic.parts)));
         let health = Arc::clone(&work.health);
@@ -152,6 +154,45 @@ fn a_capture_whose_name_another_had_for_a_while_is_read_again() {
     compare(&traffic.made(), &traffic.expected());
 }
 
+/// Puts captures under the names of a ring of three, one behind the other; what overwrites one has a number of its own.
+fn ring(traffic: &Traffic, work: &Work, parts: &[PathBuf]) {
+    for (nth, part) in parts.iter().enumerate() {
+        let name = part.with_file_name(format!("ring{}.pcap", nth % 3));
+        let whole = part.with_extension("tmp");
+        fs::copy(part, &whole).unwrap();
+        fs::rename(&whole, &name).unwrap();
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(&name))));
+        wait(work, nth as u64 + 1);
+    }
+}
+
+#[test]
+fn a_ring_loses_nothing_while_it_is_read_and_a_stop_says_what() {
+    let traffic = Traffic::new(3000);
+    let work = Work::start(traffic.settings());
+    let health = Arc::clone(&work.health);
+    ring(&traffic, &work, &traffic.parts);
+    assert_eq!(work.finish(true).quarantined, 0);
+    assert!(health.status().troubles.is_empty(), "{:?}", health.status().troubles);
+    compare(&traffic.made(), &traffic.expected());
+
+    let traffic = Traffic::new(3000);
+    let (before, after) = traffic.parts.split_at(traffic.parts.len() / 2);
+    let work = Work::start(traffic.settings());
+    ring(&traffic, &work, before);
+    assert_eq!(work.finish(false).quarantined, 0);
+    // What open hours need of those that are overwritten is lost with the run.
+    let work = Work::start(traffic.settings());
+    let health = Arc::clone(&work.health);
+    ring(&traffic, &work, after);
+    let lost = work.finish(true).quarantined;
+    let troubles = health.status().troubles;
+    let told = troubles.iter().filter(|trouble| trouble.text.contains("another has its name"));
+    assert!(lost >= 3 && told.count() as u64 == lost, "{lost} {troubles:?}");
+    let work = Work::start(traffic.settings());
+    assert_eq!(work.finish(true).quarantined, 0, "it is told once");
+}
+
 #[test]
 fn a_ring_that_is_too_small_says_so_and_reads_what_is_there_again() {
     let traffic = Traffic::new(3000);
@@ -159,19 +200,122 @@ fn a_ring_that_is_too_small_says_so_and_reads_what_is_there_again() {
     let work = Work::start(traffic.settings());
     work.tell(Order::Complete(traffic.arrivals(&parts[..4])));
     wait(&work, 4);
-    // No hour is out.
+    // No hour is out, and all is in memory.
     fs::rename(&parts[0], &before).unwrap();
     fs::rename(&parts[4], &parts[0]).unwrap();
     work.tell(Order::Complete(traffic.arrivals(&parts[..1])));
     wait(&work, 5);
-    let troubles = work.health.status().troubles;
-    assert!(troubles.iter().any(|trouble| trouble.text.contains("another has its name")), "{troubles:?}");
+    assert!(work.health.status().troubles.is_empty(), "{:?}", work.health.status().troubles);
+    work.finish(false);
+    let work = Work::start(traffic.settings());
+    work.tell(Order::Complete(traffic.arrivals(&parts[..4])));
+    let end = Instant::now() + Duration::from_secs(20);
+    let is_told = || work.health.status().troubles.iter().any(|trouble| trouble.text.contains("another has its name"));
+    while !is_told() {
+        assert!(Instant::now() < end, "{:?}", work.health.status().troubles);
+        thread::sleep(Duration::from_millis(2));
+    }
     assert!(!work.health.healthy().0);
     fs::rename(&parts[0], &parts[4]).unwrap();
     fs::rename(&before, &parts[0]).unwrap();
     work.tell(Order::Complete(traffic.arrivals(parts)));
     work.finish(true);
     compare(&traffic.made(), &traffic.expected());
+}
+
+#[test]
+fn what_a_ring_overwrites_before_it_is_read_is_missed() {
+    let traffic = Traffic::new(3000);
+    for is_told in [true, false] {
+        let (waits, next) = (&traffic.parts[10], &traffic.parts[20]);
+        let kept = [waits, next].map(|part| fs::read(part).unwrap());
+        let others = without(&without(&traffic.parts, waits), next);
+        let work = Work::start(Settings { output: traffic.output().join(is_told.to_string()), ..traffic.settings() });
+        let health = Arc::clone(&work.health);
+        work.tell(Order::Complete(traffic.arrivals(&others)));
+        wait(&work, others.len() as u64);
+        // It is late, and waits for a second.
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(waits))));
+        thread::sleep(Duration::from_millis(200));
+        fs::rename(next, waits).unwrap();
+        if is_told {
+            work.tell(Order::Gone(waits.clone(), None));
+        }
+        work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(waits))));
+        wait(&work, others.len() as u64 + 1);
+        let end = Instant::now() + Duration::from_secs(20);
+        while health.status().troubles.is_empty() {
+            assert!(Instant::now() < end, "nothing is said");
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(work.finish(true).quarantined, 1);
+        let troubles = health.status().troubles;
+        assert!(troubles[0].text.ends_with("another took its name before it was read"), "{troubles:?}");
+        let captures = [&others[..], std::slice::from_ref(waits)].concat();
+        let made = read(&traffic.output().join(is_told.to_string()));
+        let made =
+            made.into_iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "csv" || end == "jsonl"));
+        compare(&made.collect(), &traffic.expected_of(&captures));
+        for (part, bytes) in [waits, next].into_iter().zip(kept) {
+            fs::write(part, bytes).unwrap();
+        }
+    }
+}
+
+#[test]
+fn what_becomes_another_while_its_line_is_busy_is_missed_and_what_grows_is_not() {
+    for grows in [false, true] {
+        let traffic = Traffic::new(3000);
+        let (told, next) = (&traffic.parts[3], &traffic.parts[4]);
+        let whole = fs::read(told).unwrap();
+        if grows {
+            fs::write(told, half(&whole)).unwrap();
+        }
+        let arrivals = traffic.arrivals(&traffic.parts[..4]);
+        let others = without(&traffic.parts[5..], told);
+        if grows {
+            fs::File::options().append(true).open(told).unwrap().write_all(&whole[whole.len() / 2..]).unwrap();
+        } else {
+            fs::rename(next, told).unwrap();
+        }
+        let work = Work::start(traffic.settings());
+        let health = Arc::clone(&work.health);
+        work.tell(Order::Complete(arrivals));
+        work.tell(Order::Gone(told.clone(), None));
+        // What grows is complete later than files are missed.
+        wait(&work, 3);
+        thread::sleep(Duration::from_secs(if grows { 3 } else { 0 }));
+        let captures = [&traffic.parts[..4], if grows { &traffic.parts[4..5] } else { &[] }, &others].concat();
+        work.tell(Order::Complete(traffic.arrivals(&captures[3..])));
+        wait(&work, captures.len() as u64);
+        thread::sleep(Duration::from_secs(if grows { 0 } else { 3 }));
+        assert_eq!(work.finish(true).quarantined, u64::from(!grows), "{:?}", health.status().troubles);
+        compare(&traffic.made(), &traffic.expected_of(&captures));
+    }
+}
+
+#[test]
+fn what_was_never_read_and_has_lost_its_name_is_missed_and_what_took_it_is_read() {
+    let traffic = Traffic::new(3000);
+    let (unread, next) = (&traffic.parts[3], &traffic.parts[4]);
+    let run = |parts: &[PathBuf]| {
+        let work = Work::start(traffic.settings());
+        let health = Arc::clone(&work.health);
+        work.tell(Order::Complete(traffic.arrivals(parts)));
+        (work.finish(true), health.status().troubles)
+    };
+    run(&traffic.parts[..3]);
+    // As it is when a run is killed that reads it.
+    let fed = Fed { path: unread.clone(), identity: Identity::of(unread).unwrap(), first: None, next: None };
+    let first = Capture::open(unread, Io::Auto).unwrap().first_time().unwrap();
+    Journal::open(&traffic.output()).unwrap().fed(SENSOR, &Fed { first, ..fed }).unwrap();
+    fs::rename(next, unread).unwrap();
+    let (ended, troubles) = run(&traffic.parts[..4]);
+    assert_eq!((ended.files, ended.quarantined), (1, 1), "{troubles:?}");
+    assert!(troubles.iter().any(|trouble| trouble.text.contains("another has its name")), "{troubles:?}");
+    compare(&traffic.made(), &traffic.expected_of(&traffic.parts[..4]));
+    let (ended, troubles) = run(&traffic.parts[..4]);
+    assert_eq!((ended.files, ended.quarantined), (0, 0), "{troubles:?}");
 }
 
 #[test]

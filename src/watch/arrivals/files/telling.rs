@@ -56,7 +56,8 @@ impl Files {
         self.tell_again();
         let folder = self.folder.as_path();
         let gone = std::mem::take(&mut self.gone).into_iter();
-        let mut news: Vec<Seen> = gone.map(|path| Seen::Gone { sensor: sensor_of(folder, &path), path }).collect();
+        let seen = |(path, untold): (PathBuf, _)| Seen::Gone { sensor: sensor_of(folder, &path), path, untold };
+        let mut news: Vec<Seen> = gone.map(seen).collect();
         let mut complete = Vec::new();
         self.settle(now);
         let is_settling = self.is_settling();
