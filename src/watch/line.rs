@@ -262,6 +262,7 @@ impl Line {
             replay: VecDeque::new(),
             place: None,
             reading: None,
+            first: None,
             next: None,
             position: Timestamp::MIN,
             latest: None,

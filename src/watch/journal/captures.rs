@@ -61,8 +61,10 @@ impl Journal {
             WHERE path = ?1 AND entry.sensor = (SELECT id FROM sensor WHERE name = ?2)";
         let stays = value(
             &self.db,
-            &format!("SELECT EXISTS ({of_name} AND (last IS NULL OR last >= ?3))"),
-            params![path.as_os_str().as_bytes(), sensor, before.ns()],
+            &format!(
+                "SELECT EXISTS ({of_name} AND (last >= ?3 OR packets IS NULL OR last IS NULL AND (packets > 0 OR damage = ?4)))"
+            ),
+            params![path.as_os_str().as_bytes(), sensor, before.ns(), Became::UNREAD],
         );
         if stays.map_err(|error| self.failed(&error))? {
             return Ok(false);
@@ -108,9 +110,9 @@ impl Journal {
     /// The journal cannot be read.
     pub(in crate::watch) fn is_lost(&self, identity: &Identity) -> Result<bool> {
         let Identity { device, inode, size, digest } = identity;
-        let sql = "SELECT EXISTS (SELECT 1 FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4 AND state = ?5
+        let sql = "SELECT EXISTS (SELECT 1 FROM file WHERE device = ?1 AND inode = ?2 AND size = ?3 AND digest = ?4 AND state IN (?5, ?6)
             AND reason IS NOT NULL)";
-        let known = params![Bits(*device), Bits(*inode), Bits(*size), digest, State::Done];
+        let known = params![Bits(*device), Bits(*inode), Bits(*size), digest, State::Fed, State::Done];
         value(&self.db, sql, known).map_err(|error| self.failed(&error))
     }
 

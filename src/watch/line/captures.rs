@@ -1,6 +1,6 @@
 //! What a turn back goes by: the captures of a sensor as they stand, put in order once for however many files are late.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Line;
 use super::aside::begins;
@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 use crate::watch::Identity;
 #[cfg(doc)]
 use crate::watch::Product;
-use crate::watch::journal::{Entry, Journal};
+use crate::watch::journal::{Became, Entry, Fed, Journal};
 use crate::watch::spans::hour;
 
 /// See the module.
@@ -84,11 +84,8 @@ impl Captures {
         while self.away.is_none()
             && let Some((reach, path, identity)) = self.unseen.pop_if(|(reach, ..)| *reach >= needs)
         {
-            let is_behind = || {
-                let is_other = Identity::of(&path).is_ok_and(|now| now != identity);
-                is_other && begins(&path).ok().flatten().is_some_and(|first| first > reach)
-            };
-            self.away = Some(reach).filter(|_| !path.exists() || is_behind());
+            let is_other = || Identity::of(&path).is_ok_and(|now| now != identity);
+            self.away = Some(reach).filter(|_| !path.exists() || is_other() && is_taken(&path, reach));
         }
         self.away.is_none_or(|reach| reach < needs)
     }
@@ -129,6 +126,16 @@ fn needed(line: &Line, journal: &Journal, from: Timestamp) -> Result<Option<Time
     Ok(needs)
 }
 
+/// The latest packet of a file of the sequence, if it has any; of one that was never read, only where it begins is known.
+pub(super) fn last(fed: &Fed, became: Option<&Became>) -> Option<Timestamp> {
+    became.filter(|became| !became.is_unread()).map_or(fed.first, |became| became.last)
+}
+
+/// Whether what has a name now begins behind the end of what had it: as in a ring of files, it does not stand in the place of that.
+pub(super) fn is_taken(path: &Path, last: Timestamp) -> bool {
+    begins(path).ok().flatten().is_some_and(|first| first > last)
+}
+
 /// The name of a file of the sequence.
 pub(super) fn name(entry: &Entry) -> Option<&PathBuf> {
     match entry {
@@ -162,7 +169,6 @@ mod tests {
     use rand_xoshiro::rand_core::{Rng, SeedableRng};
 
     use super::*;
-    use crate::watch::journal::{Became, Fed};
 
     /// A file up to a time, with these packets of views; not read without the first.
     fn file(path: PathBuf, last: Option<Option<i64>>, seen: Option<[i64; 2]>) -> Entry {

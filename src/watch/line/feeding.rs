@@ -79,6 +79,8 @@ pub(super) struct LineFeed<'l> {
     /// The file that is being read: its place in the sequence, and what had become of it if it is not read for the first time.
     pub(super) place: Option<(i64, Option<Became>)>,
     pub(super) reading: Option<(PathBuf, Identity)>,
+    /// Its first packet, as it was looked at before.
+    pub(super) first: Option<Timestamp>,
     /// When the file behind it begins, as the run was told.
     pub(super) next: Option<Timestamp>,
     /// No file may begin before this.
@@ -213,6 +215,17 @@ impl LineFeed<'_> {
         }
     }
 
+    /// Whether a file was overwritten where it lies while it was read, or another took its name before: nobody knows what of it was read. What has grown
+    /// was read as it was.
+    fn has_become_another(&self, path: &Path, identity: &Identity, report: Option<&FileReport>) -> bool {
+        let Ok(now) = Identity::of(path) else { return false };
+        if now == *identity || identity.has_grown_to(path).unwrap_or(false) {
+            return false;
+        }
+        let is_overwritten = (now.device, now.inode) == (identity.device, identity.inode);
+        is_overwritten || report.is_some_and(|report| report.capture.first_time != self.first)
+    }
+
     /// A disk did not give a file to its end. One that is new comes in again when it is tried again, and holds up no other until then; one that
     /// hours to come need is waited for.
     fn broke_off(&mut self, place: i64, is_new: bool, path: PathBuf, identity: Identity, error: Error) -> Result<()> {
@@ -320,6 +333,16 @@ impl Feed for LineFeed<'_> {
             return self.leave(Why::Again).map(drop);
         }
         self.waiting.broke.remove(path);
+        if let Some((path, identity)) = reading
+            && self.has_become_another(&path, &identity, report.as_ref())
+        {
+            // The next run looks for what it was.
+            if before.is_none() {
+                self.journal.unfed(place)?;
+                self.has_vanished(identity, path, self.first);
+            }
+            return self.leave(Why::Again).map(drop);
+        }
         // What is no packet of any view may be the last of the file; a wild time is not.
         let last = report.as_ref().and_then(|report| last_packet(report, self.seen.newest()));
         self.behind(last, self.next);

@@ -4,6 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use super::Order;
+use super::captures::{is_taken, last};
 use super::feeding::{LineFeed, Passing};
 use super::waiting::SETTLING;
 use crate::engine::feed::Next;
@@ -98,14 +99,29 @@ impl LineFeed<'_> {
                 self.waiting.orders.push_back(Order::Complete(vec![arrival]));
                 continue;
             }
-            let why = "another has its name, and hours that are not out need it";
-            self.journal.lose(&identity, why)?;
-            let sensor = &self.line.sensor;
-            tracing::warn!(path = %path.display(), sensor = %sensor, "{why}");
-            self.line.health.lost(sensor, &path, why);
-            self.line.health.trouble(format!("{}: {why}; what they have of it is lost", path.display()));
-            self.ended.quarantined += 1;
+            self.loses(&identity, &path)?;
         }
+        Ok(())
+    }
+
+    /// Whether another has taken the name of a file.
+    fn has_lost_its_name(&self, fed: &Fed, became: Option<&Became>) -> bool {
+        let is_grown = self.waiting.grown.contains(&fed.identity);
+        !is_grown && last(fed, became).is_some_and(|last| is_taken(&fed.path, last))
+    }
+
+    /// Says once that hours to come lack a file whose name another has.
+    fn loses(&mut self, identity: &Identity, path: &Path) -> Result<()> {
+        if self.journal.is_lost(identity)? {
+            return Ok(());
+        }
+        let why = "another has its name, and hours that are not out need it";
+        self.journal.lose(identity, why)?;
+        let sensor = &self.line.sensor;
+        tracing::warn!(path = %path.display(), sensor = %sensor, "{why}");
+        self.line.health.lost(sensor, path, why);
+        self.line.health.trouble(format!("{}: {why}; what they have of it is lost", path.display()));
+        self.ended.quarantined += 1;
         Ok(())
     }
 
@@ -150,6 +166,7 @@ impl LineFeed<'_> {
                         fed.path = path;
                         self.place = Some((place, became));
                         self.reading = Some((fed.path.clone(), fed.identity));
+                        self.first = fed.first;
                         self.next = fed.next;
                         return Ok(Some(Next::File { path: fed.path, next: fed.next }));
                     }
@@ -166,6 +183,8 @@ impl LineFeed<'_> {
                         let why = "it cannot be read, and hours that are not out need it";
                         self.line.health.lost(&self.line.sensor, &fed.path, why);
                         self.ended.quarantined += 1;
+                    } else if self.has_lost_its_name(&fed, became.as_ref()) {
+                        self.loses(&fed.identity, &fed.path)?;
                     } else if fed.path.exists() || self.waiting.grown.contains(&fed.identity) {
                         tracing::info!(path, sensor = %self.line.sensor, "has become another, and is read anew");
                         self.passed_over.insert(fed.path.clone());
@@ -270,6 +289,7 @@ mod tests {
             replay: VecDeque::new(),
             place: None,
             reading: None,
+            first: None,
             next: None,
             position: Timestamp::MIN,
             latest: None,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 use super::Line;
-use super::captures::{Captures, name};
+use super::captures::{self, Captures, name};
 use super::waiting::{Coming, Waiting};
 use crate::error::Result;
 use crate::time::Timestamp;
@@ -20,21 +20,25 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, waiting: &Waiting, mut c
         coming.iter().map(|coming| (coming.arrival.path.clone(), coming.first)).collect();
     let has_lost_its_name = |entry: &mut Entry| name(entry).is_some_and(|path| newer.contains_key(path));
     let mut sequence = journal.sequence(&line.sensor)?;
-    // What begins behind a file has its name, as in a ring of files, and does not stand in its place: its records stay, and it is gone.
     let is_behind = |fed: &Fed, became: Option<&Became>| {
-        // Of one that was never read, only where it begins is known.
-        let last = became.filter(|became| !became.is_unread()).map_or(fed.first, |became| became.last);
-        last.zip(newer.get(&fed.path).copied().flatten()).is_some_and(|(last, first)| last < first)
+        let first = newer.get(&fed.path).copied().flatten();
+        captures::last(fed, became).zip(first).is_some_and(|(last, first)| first > last)
     };
     let (mut gone, mut replaced): (_, BTreeMap<PathBuf, Vec<Entry>>) = (Vec::new(), BTreeMap::new());
     let mut began = HashMap::new();
     for entry in sequence.extract_if(.., has_lost_its_name) {
         let Entry::File { fed, became, .. } = &entry else { continue };
         if is_behind(fed, became.as_ref()) {
+            // Its records stay, and it is gone.
             gone.push(entry);
             continue;
         }
         began.extend(fed.first.map(|first| (fed.path.clone(), first)));
+        if fed.first.is_some() && newer.get(&fed.path) == Some(&None) {
+            let (path, what) = (fed.path.display(), "has no packets any more: those that it had leave their hours");
+            tracing::warn!(%path, sensor = %line.sensor, "{what}");
+            line.health.trouble(format!("{path}: {what}"));
+        }
         replaced.entry(fed.path.clone()).or_default().push(entry);
     }
     let mut captures = Captures::new(line, journal, &sequence)?;

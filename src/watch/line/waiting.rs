@@ -225,12 +225,13 @@ impl LineFeed<'_> {
         }
         self.has_grown(&arrival)?;
         let path = &arrival.path;
-        // It was told while the line read others.
+        let begins = begins(path);
+        // It was told while the line read others, say.
         if Identity::of(path).is_ok_and(|now| now != arrival.identity) {
             self.has_vanished(arrival.identity, arrival.path, None);
             return Ok(());
         }
-        match begins(path) {
+        match begins {
             Ok(first) => {
                 self.waiting.failing.remove(path);
                 self.wants_own(&arrival)?;
@@ -412,7 +413,7 @@ impl LineFeed<'_> {
     }
 
     /// A file that was to be read is not there any more; its first packet, if that is known.
-    fn has_vanished(&mut self, identity: Identity, path: PathBuf, first: Option<Timestamp>) {
+    pub(super) fn has_vanished(&mut self, identity: Identity, path: PathBuf, first: Option<Timestamp>) {
         self.waiting.vanished.insert(identity, Vanished { path, first, since: Instant::now() });
     }
 
@@ -528,6 +529,7 @@ impl LineFeed<'_> {
             self.read.insert(path.clone());
             self.latest = self.latest.take().max(first.is_some().then(|| key.clone()));
             self.reading = Some((path.clone(), fed.identity));
+            self.first = first;
             self.next = next;
             self.place = Some((place, None));
             self.position = self.position.max(first.unwrap_or(Timestamp::MIN));

@@ -295,6 +295,30 @@ fn what_becomes_another_while_its_line_is_busy_is_missed_and_what_grows_is_not()
 }
 
 #[test]
+fn what_a_ring_overwrites_while_nothing_runs_is_missed_file_by_file() {
+    let traffic = Traffic::new(3000);
+    let parts = &traffic.parts;
+    run(&traffic, &parts[..6], false);
+    // Hours later, and another behind the first hour is read before them.
+    let (later, [first, second]) = (&parts[30], [&parts[0], &parts[1]]);
+    fs::rename(&parts[40], first).unwrap();
+    fs::rename(&parts[41], second).unwrap();
+    let there = [&parts[..6], std::slice::from_ref(later)].concat();
+    let work = Work::start(traffic.settings());
+    let health = Arc::clone(&work.health);
+    work.tell(Order::Complete(traffic.arrivals(&there)));
+    let ended = work.finish(true);
+    let troubles = health.status().troubles;
+    assert_eq!((ended.files, ended.quarantined), (3, 2), "{troubles:?}");
+    for path in [first, second] {
+        let lost = format!("{}: another has its name", path.display());
+        assert_eq!(troubles.iter().filter(|trouble| trouble.text.starts_with(&lost)).count(), 1, "{troubles:?}");
+    }
+    compare(&traffic.made(), &traffic.expected_of(&there));
+    assert_eq!(run(&traffic, &there, true).quarantined, 0, "it is told once");
+}
+
+#[test]
 fn what_was_never_read_and_has_lost_its_name_is_missed_and_what_took_it_is_read() {
     let traffic = Traffic::new(3000);
     let (unread, next) = (&traffic.parts[3], &traffic.parts[4]);

@@ -393,6 +393,40 @@ fn a_capture_that_takes_long_is_named_and_only_its_own_sensor_waits() {
     assert!(strace.wait().unwrap().success());
 }
 
+#[test]
+fn a_capture_that_is_overwritten_while_it_is_read_is_missed_and_what_is_there_then_is_read() {
+    if !can_trace() {
+        return;
+    }
+    let site = long();
+    // It begins later.
+    let later = self::site();
+    let next = &later.parts[1];
+    site.arrive(&site.parts[0], true);
+    let capture = site.path("in/gate").join(site.parts[0].file_name().unwrap());
+    let watch = site.watch_aloud("out", &["--stable", "100ms", "--rotation", "1h"]);
+    let said = site.path("said");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(&capture);
+    strace.args(["-etrace=read", &format!("-einject=read:delay_enter=5000000:when={MIDDLE}")]);
+    strace.arg(watch.get_program()).args(watch.get_args()).stderr(fs::File::create(&said).unwrap());
+    let mut strace = strace.spawn().unwrap();
+    let end = End(&site, "out");
+    let sensors = || site.status("out").map_or(serde_json::Value::Null, |status| status["sensors"].clone());
+    until("it is read", || sensors()[0]["reading"]["path"] == capture.to_str().unwrap());
+    // In its place, with its number.
+    fs::write(&capture, fs::read(next).unwrap()).unwrap();
+    let told = || fs::read_to_string(&said).unwrap().contains("another took its name before it was read");
+    until("it is missed", told);
+    until("the other is read", || sensors()[0]["files"] == 1);
+    drop(end);
+    assert_eq!(strace.wait().unwrap().code(), Some(3));
+    assert_eq!(site.once("out"), Some(0));
+    fs::copy(&capture, &site.parts[0]).unwrap();
+    let expected = site.expected(&site.parts);
+    same(&site.records("out"), &expected);
+}
+
 /// Ends the watcher of an output, which is no child of this process.
 struct End<'s>(&'s Site, &'s str);
 
