@@ -96,7 +96,7 @@ class PipelineConfig(_Frozen):
     http_always_keep_lexicon: tuple[str, ...] = _LEXICON
     #: Groups that may wait for the sink; 1024 to 10^8.
     emitter_queue_capacity: int = 50_000
-    #: What happens when so many wait: the engine waits, or the oldest is dropped and counted.
+    #: What happens when so many wait: the engine waits, or the oldest is dropped and counted, as ``groups_dropped`` in the metrics.
     emitter_backpressure_policy: Literal["block", "drop_oldest"] = "block"
     #: Which length counts as a packet's bytes.
     bytes: Literal["wire", "captured"] = "wire"

@@ -5,6 +5,7 @@ What your own code raises, in a sink say, passes as it is, and so does :class:`K
 
 from __future__ import annotations
 
+import json
 import warnings
 from typing import Any
 
@@ -90,6 +91,14 @@ class DamageWarning(UserWarning):
         super().__init__(message)
         self.path = path
         self.offset = offset
+
+
+def note_ledger(error: BaseException, line: str, packets: int) -> None:
+    """Gives an exception what a run had counted when it raised that; the engine calls it."""
+    error.metrics = json.loads(line)  # type: ignore[attr-defined]
+    note = f"{packets} packets had been read; `metrics` of this has their ledger"
+    if note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
 
 
 def warn(message: str, path: str | None, offset: int | None) -> None:

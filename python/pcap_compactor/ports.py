@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, runtime_checkable
 
 from .records import GroupRecord, ScanSummary, SegmentHandle
@@ -35,3 +35,11 @@ class EventSinkPort(Protocol):
     def on_metrics(self, metrics: dict[str, Any]) -> None:
         """What the run counted; called once, last. The original's names are integers, ``ledger`` and what follows it are more."""
         ...
+
+
+def taken(method: Callable[[Any], object], record: Any) -> None:
+    """Calls a method of a sink; the engine calls it. What that gives back is its own, but nobody would wait for it."""
+    back = method(record)
+    if back is not None and hasattr(back, "__await__"):
+        name = getattr(method, "__name__", "method")
+        raise TypeError(f"the sink's {name} gave back {type(back).__name__}, which nobody would wait for; make it a plain method")

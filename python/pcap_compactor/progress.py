@@ -41,7 +41,12 @@ def reporter(progress: bool | Report | None) -> Report | None:
         return Line() if _is_seen() else None
     if not callable(progress):
         raise OptionError(f"progress = {progress!r}: True, False, or a function")
-    return progress
+
+    def report(read: int, total: int, packets: int, end: bool) -> None:
+        # What it gives back ends here, and not in the engine.
+        progress(read, total, packets, end)
+
+    return report
 
 
 def _is_seen() -> bool:

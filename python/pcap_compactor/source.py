@@ -18,8 +18,10 @@ class FilesystemSegmentSource:
     hour before. What is no capture, is still being written, or is hidden is left out, and a file that is there twice is yielded once.
     """
 
-    def __init__(self, root: str | os.PathLike[str], sensors: Sequence[str] | None = None) -> None:
+    def __init__(self, root: str | os.PathLike[str], sensors: Sequence[str] | str | None = None) -> None:
         self.root = Path(root)
+        if isinstance(sensors, str):
+            sensors = [sensors]
         self.sensors = None if sensors is None else list(dict.fromkeys(sensors))
 
     def fetch(self, hour_start: int, hour_end: int) -> Iterator[SegmentHandle]:

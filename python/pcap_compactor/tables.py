@@ -135,8 +135,12 @@ class Table:
     def batches(self) -> Generator[pyarrow.RecordBatch, None, None]:
         """Rows as record batches of pyarrow, as they come."""
         reader = self._taken(need("pyarrow", "batches", "arrow").RecordBatchReader.from_stream)
-        while (batch := self._told(lambda: next(reader, None))) is not None:
-            yield batch
+        try:
+            while (batch := self._told(lambda: next(reader, None))) is not None:
+                yield batch
+        finally:
+            # What an exception's traceback holds is over all the same.
+            reader.close()
 
     def _arrow(self, what: str, extra: str) -> pyarrow.Table:
         """All rows, for ``what``, which an extra of the package is for."""

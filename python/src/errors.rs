@@ -73,13 +73,8 @@ pub(crate) fn metrics_of_part(tally: &Tally) -> String {
 pub(crate) fn with_ledger(py: Python<'_>, error: PyErr, tally: &Tally) -> PyErr {
     let line = metrics_of_part(tally);
     let tell = || -> PyResult<()> {
-        let metrics = call(&py.import("json")?.getattr("loads")?, (&line,))?;
-        let value = error.value(py);
-        value.setattr("metrics", metrics)?;
-        let packets = tally.intake.read.packets;
-        let note = format!("{packets} packets had been read; `metrics` of this has their ledger");
-        call(&value.getattr("add_note")?, (note,))?;
-        Ok(())
+        let note = py.import("pcap_compactor.errors")?.getattr("note_ledger")?;
+        call(&note, (error.value(py), &line, tally.intake.read.packets)).map(drop)
     };
     if tell().is_err() {
         let message = format!("a run ended early, and its exception takes no attributes; it had counted {line}");

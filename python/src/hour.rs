@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Instant;
 
 use pcap_compactor::app::notes::Body;
+use pcap_compactor::config::Backpressure;
 use pcap_compactor::engine::{Progress, Report};
 use pcap_compactor::scan::summary::ScanSummary;
 use pcap_compactor::sink::channel::{Event, Events, channel};
@@ -45,6 +46,7 @@ pub(crate) fn run_hour(
         return Err(OptionError::new_err("hour_start must lie before hour_end"));
     }
     let config = read_config(config)?;
+    let may_drop = config.emitter_backpressure_policy != Backpressure::Block;
     let progress = Arc::new(Progress::default());
     let engine = Engine::builder().threads(threads(&Options::new(options))?).progress(Arc::clone(&progress));
     let (mut queue, events) = channel(config.emitter_queue_capacity, config.emitter_backpressure_policy);
@@ -54,7 +56,7 @@ pub(crate) fn run_hour(
     let inputs: Vec<Input> = paths.into_iter().map(Input::file).collect();
     let work = move || job.run(inputs, &mut queue);
     let thread = thread::Builder::new().name("pcap-compactor".into()).spawn(work)?;
-    let mut hour = Hour { events, sink: Sink::new(&sink)?, report, progress: Arc::clone(&progress), bytes };
+    let mut hour = Hour { events, sink: Sink::new(&sink)?, report, progress: Arc::clone(&progress), bytes, may_drop };
     let handed = hour.hand_over(py);
     if handed.is_err() {
         progress.stop();
@@ -77,6 +79,7 @@ struct Hour<'py> {
     report: Option<Bound<'py, PyAny>>,
     progress: Arc<Progress>,
     bytes: u64,
+    may_drop: bool,
 }
 
 impl Hour<'_> {
@@ -100,7 +103,8 @@ impl Hour<'_> {
                         let mut done = Done::default();
                         done.tell(&metrics.borrow());
                         self.dropped(py)?;
-                        self.sink.metrics(&done.metrics)?;
+                        let dropped = self.may_drop.then(|| self.events.dropped());
+                        self.sink.metrics(&done.metrics, dropped)?;
                     }
                     Event::Sensor(_) | Event::Window(_) | Event::File(_) => {}
                 }
@@ -125,6 +129,7 @@ struct Sink<'py> {
     on_scan: Bound<'py, PyAny>,
     on_metrics: Bound<'py, PyAny>,
     loads: Bound<'py, PyAny>,
+    taken: Bound<'py, PyAny>,
     group_key: Bound<'py, PyAny>,
     group_record: Bound<'py, PyAny>,
     scan_summary: Bound<'py, PyAny>,
@@ -134,10 +139,13 @@ impl<'py> Sink<'py> {
     fn new(sink: &Bound<'py, PyAny>) -> PyResult<Sink<'py>> {
         let py = sink.py();
         let records = py.import("pcap_compactor.records")?;
+        let get = py.import("builtins")?.getattr("getattr")?;
+        let method = |name: &str| call(&get, (sink, name));
         Ok(Sink {
-            on_group: sink.getattr("on_group")?,
-            on_scan: sink.getattr("on_scan")?,
-            on_metrics: sink.getattr("on_metrics")?,
+            on_group: method("on_group")?,
+            on_scan: method("on_scan")?,
+            on_metrics: method("on_metrics")?,
+            taken: py.import("pcap_compactor.ports")?.getattr("taken")?,
             loads: py.import("json")?.getattr("loads")?,
             group_key: records.getattr("GroupKey")?,
             group_record: records.getattr("GroupRecord")?,
@@ -202,7 +210,7 @@ impl<'py> Sink<'py> {
             group.flows.into_pyobject(py)?.into_any(),
             group.direction.name().into_pyobject(py)?.into_any(),
         ];
-        taken(&self.on_group, &call(&self.group_record, PyTuple::new(py, fields)?)?)
+        self.takes(&self.on_group, &call(&self.group_record, PyTuple::new(py, fields)?)?)
     }
 
     fn scan(&self, scan: &ScanSummary) -> PyResult<()> {
@@ -223,27 +231,23 @@ impl<'py> Sink<'py> {
         about.set_item("groups", scan.groups)?;
         about.set_item("packets", scan.amount.packets)?;
         about.set_item("bytes", scan.bytes)?;
-        taken(&self.on_scan, &call_named(&self.scan_summary, (), &about)?)
+        self.takes(&self.on_scan, &call_named(&self.scan_summary, (), &about)?)
     }
 
-    fn metrics(&self, line: &str) -> PyResult<()> {
+    /// Hands over the metrics; with what a full queue has dropped where it may.
+    fn metrics(&self, line: &str, dropped: Option<u64>) -> PyResult<()> {
         let metrics = call(&self.loads, (line,))?;
         metrics.del_item("type")?;
-        taken(&self.on_metrics, &metrics)
+        if let Some(dropped) = dropped {
+            metrics.set_item("groups_dropped", dropped)?;
+        }
+        self.takes(&self.on_metrics, &metrics)
     }
-}
 
-/// Calls a method of the sink. What it gives back is its own, but nobody would wait for it.
-fn taken(method: &Bound<'_, PyAny>, record: &Bound<'_, PyAny>) -> PyResult<()> {
-    let back = call(method, (record,))?;
-    if !back.is_none() && back.hasattr("__await__")? {
-        return Err(pyo3::exceptions::PyTypeError::new_err(format!(
-            "the sink's {} gave back {}, which nobody would wait for; make it a plain method",
-            method.getattr("__name__").map_or_else(|_| "method".to_owned(), |name| name.to_string()),
-            back.get_type().name()?
-        )));
+    /// Calls a method of the sink. What it gives back lives and ends in there.
+    fn takes(&self, method: &Bound<'_, PyAny>, record: &Bound<'_, PyAny>) -> PyResult<()> {
+        call(&self.taken, (method, record)).map(drop)
     }
-    Ok(())
 }
 
 fn dict<'py>(py: Python<'py>, items: &[(&str, i128)]) -> PyResult<Bound<'py, PyDict>> {

@@ -112,8 +112,10 @@ impl<'py> Options<'py> {
         let text = if value.is_instance_of::<PyInt>() {
             value.str()?.to_string()
         } else if let Ok(number) = value.cast::<PyFloat>() {
-            // Never with an exponent, and the shortest text that reads back as the same number.
-            format!("{}", number.extract::<f64>()?)
+            // Never with an exponent. What is computed has more places than count, and is not to become nothing by them.
+            let number = number.extract::<f64>()?;
+            let text = format!("{number:.places$}");
+            if number != 0.0 && text.parse() == Ok(0.0) { number.to_string() } else { text }
         } else if let Ok(length) = value.extract::<Duration>() {
             return i64::try_from(length.as_nanos()).map(Some).map_err(|_| refused(name, &value, what));
         } else {

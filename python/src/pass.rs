@@ -349,7 +349,8 @@ impl Stream {
                 // It is of the main thread, which signals go to.
                 let _ = py.import("_thread").and_then(|thread| thread.call_method0("interrupt_main"));
             }
-            if is_interrupt { "interrupted".to_owned() } else { error.value(py).to_string() }
+            let text = || call(&py.import("builtins")?.getattr("str")?, (error.value(py),))?.extract::<String>();
+            if is_interrupt { "interrupted".to_owned() } else { text().unwrap_or_else(|_| "an exception".to_owned()) }
         });
         ArrowError::ExternalError(told.unwrap_or_else(|| "stopped".to_owned()).into())
     }

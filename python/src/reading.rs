@@ -141,7 +141,8 @@ impl Sources {
             }
         };
         found.problems.extend(failed.iter().map(Problem::of));
-        found.problems.extend(skipped.iter().filter(|skipped| is_missed(skipped)).map(|skipped| Problem {
+        let in_hours = self.root.is_some();
+        found.problems.extend(skipped.iter().filter(|skipped| is_missed(skipped, in_hours)).map(|skipped| Problem {
             path: Some(skipped.path.clone()),
             offset: None,
             message: format!("{skipped}; it is left out"),
@@ -173,9 +174,13 @@ impl Found {
     }
 }
 
-/// Whether leaving a file out is worth a word.
-fn is_missed(skipped: &Skipped) -> bool {
-    !matches!(skipped.cause, Cause::Repeated | Cause::Hidden | Cause::NotACapture | Cause::Output)
+/// Whether leaving a file out is worth a word: in folders of hours there is nothing but captures.
+fn is_missed(skipped: &Skipped, in_hours: bool) -> bool {
+    match skipped.cause {
+        Cause::NotACapture => in_hours,
+        Cause::Repeated | Cause::Hidden | Cause::Output => false,
+        _ => true,
+    }
 }
 
 /// The engine that options come to.

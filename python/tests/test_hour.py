@@ -163,6 +163,15 @@ def test_a_source_finds_hours_of_sensors(sensors: Path) -> None:
     assert isinstance(FilesystemSegmentSource(sensors), SegmentSourcePort)
     assert not list(FilesystemSegmentSource(sensors, sensors=[]).fetch(*HOUR))
     assert len(list(FilesystemSegmentSource(sensors, sensors=["edge-b", "edge-b"]).fetch(*ALL))) == 1
+    assert len(list(FilesystemSegmentSource(sensors, sensors="edge-b").fetch(*ALL))) == 1
+    note = sensors / "edge-b/2023/10/19/12/notes.pcap"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    note.write_text("no capture")
+    long_ago = time.time() - 60
+    os.utime(note, (long_ago, long_ago))
+    with pytest.warns(pcap_compactor.DamageWarning, match="notes.pcap: is not a capture; it is left out"):
+        list(FilesystemSegmentSource(sensors, sensors="edge-b").fetch(*HOUR))
+    note.unlink()
     with pytest.warns(pcap_compactor.DamageWarning, match="edge-[ab]: this sensor has no captures in the time that was asked for") as told_of:
         assert not list(FilesystemSegmentSource(sensors).fetch(HOUR[1] + 7200, HOUR[1] + 10800))
     assert [warning.message.path for warning in told_of] == [str(sensors / "edge-a"), str(sensors / "edge-b")]  # type: ignore[union-attr]
@@ -291,6 +300,7 @@ def test_a_slow_sink_loses_groups_only_where_that_was_asked_for(tmp_path: Path) 
     with pytest.warns(pcap_compactor.DamageWarning, match="groups were dropped"):
         run_hour(source=Files(capture), sink=lossy, cfg=drops, hour_start=0, hour_end=2147483647)
     assert 0 < len(lossy.groups) < 20_000 and len(lossy.metrics) == 1
+    assert lossy.metrics[0]["groups_dropped"] == 20_000 - len(lossy.groups)
 
 
 INTERRUPTED = """
@@ -401,14 +411,49 @@ class Writes:
     def on_scan(self, summary): ...
     def on_metrics(self, metrics): ...
 
+class Slow(Exception):
+    def __setattr__(self, name, value): tells()
+    def __str__(self):
+        tells()
+        return ""
+
+class Back:
+    def __getattr__(self, name):
+        tells()
+        raise AttributeError(name)
+    def __del__(self): tells()
+
+class Asked(Sink):
+    @property
+    def on_group(self):
+        tells()
+        return lambda record: None
+
+class Raises(Sink):
+    def on_group(self, record): raise Slow()
+
+class Gives(Sink):
+    def on_group(self, record): return Back()
+
+def raises(*_):
+    raise Slow()
+
 def hours(sink):
     for _ in itertools.count():
-        pcap_compactor.run_hour(source=Source(), sink=sink, hour_start=0, hour_end=2147483647)
+        try:
+            pcap_compactor.run_hour(source=Source(), sink=sink, hour_start=0, hour_end=2147483647)
+        except Slow:
+            pass
 
 table = pcap_compactor.flows_table(capture, progress=tells)
 run = {
     "sink": lambda: hours(Sink()),
     "writes": lambda: hours(Writes()),
+    "asked": lambda: hours(Asked()),
+    "raises": lambda: hours(Raises()),
+    "gives": lambda: hours(Gives()),
+    "text": lambda: pyarrow.table(pcap_compactor.flows_table(capture, progress=raises)),
+    "back": lambda: pcap_compactor.flows_table(capture, progress=lambda *_: Back()).to_arrow(),
     "rows": lambda: list(table),
     "arrow": table.to_arrow,
     "stream": pyarrow.RecordBatchReader.from_stream(table).read_all,
@@ -418,8 +463,8 @@ told.wait()
 """
 
 
-@pytest.mark.parametrize("way", ["sink", "writes", "rows", "arrow", "stream"])
+@pytest.mark.parametrize("way", ["sink", "writes", "asked", "raises", "gives", "text", "back", "rows", "arrow", "stream"])
 def test_python_ends_while_a_daemon_thread_is_in_a_callback(day: Path, way: str) -> None:
-    for _ in range(5):
+    for _ in range(3):
         run = subprocess.run([sys.executable, "-c", ENDED, way, day], capture_output=True, text=True, timeout=60)
         assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

@@ -413,6 +413,24 @@ def test_a_pass_that_nobody_follows_stops_and_leaves_its_ledger(tmp_path: Path, 
     assert _engines() == 0 and threading.active_count() == before
 
 
+def test_what_is_raised_within_a_pass_has_its_ledger_at_once(tmp_path: Path) -> None:
+    table = flows_table(traffic.large(tmp_path, 300_000), threads=1, no_pin=True, udp_timeout=0.001)
+    batches = table.batches()
+    next(batches)
+    try:
+        # As Ctrl-C comes there; its traceback holds the frame.
+        batches.throw(KeyboardInterrupt)
+    except KeyboardInterrupt:
+        assert table.metrics is not None and 0 < table.metrics["ledger"]["read"]["packets"] < 300_000
+
+
+def test_numbers_that_are_computed_are_taken(day: Path) -> None:
+    table = flows_table(day, udp_timeout=0.1 + 0.2).to_arrow()
+    assert table.equals(flows_table(day, udp_timeout=0.3).to_arrow())
+    with pytest.raises(pcap_compactor.OptionError, match="udp_timeout = 1e-12: "):
+        flows_table(day, udp_timeout=1e-12)
+
+
 def _engines() -> int:
     tasks = Path("/proc/self/task").iterdir()
     return sum((task / "comm").read_text().strip() == "pcap-compactor" for task in tasks)

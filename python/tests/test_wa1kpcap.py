@@ -259,6 +259,8 @@ def test_filters_take_both_languages(tmp_path: Path, day: Path) -> None:
     path = traffic.pcap(tmp_path / "icmp.pcap", [*dhcp, (2.0, icmp)])
     assert len(counted(path)) == 1 and len(counted(path, default_filter=None)) == len(counted(path, default_filter="")) == 3
     assert len(counted(path, default_filter="not dhcp")) == 2 and len(counted(path, default_filter=None, bpf_filter="dhcp or icmpv6")) == 1
+    flags = "tcp[tcpflags] & {} != 0"
+    assert counted(day, bpf_filter=flags.format("TCP-SYN")) == counted(day, bpf_filter=flags.format("tcp-syn"))
     assert len(counted(day, bpf_filter="TCP PORT 80 AND NOT Host 10.0.0.1")) == 19 and len(counted(path, default_filter="NOT Dhcp")) == 2
     [flow] = Wa1kPcap(default_filter=None, bpf_filter="icmp").analyze_file(path)
     assert (flow.protocol, flow.key.protocol_name, flow.ext_protocol) == (1, "ICMP", ["IPv4", "ICMP"])

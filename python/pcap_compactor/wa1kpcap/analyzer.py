@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import inspect
 import math
+import numbers
 import os
 import warnings
 from collections.abc import Iterator
@@ -256,6 +257,7 @@ def _flag(name: str, value: bool) -> bool:
 
 
 def _seconds(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0 <= value < math.inf:
         raise OptionError(f"{name} = {value!r}: seconds, 0 for any length of time")
-    return value
+    # NumPy's, too.
+    return int(value) if isinstance(value, numbers.Integral) else float(value)

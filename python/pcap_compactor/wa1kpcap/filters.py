@@ -38,7 +38,7 @@ def tcpdump(name: str, text: str) -> str:
     #: Where words stand that are told as others: in what is told, and in what was written.
     words: list[tuple[range, range]] = []
     # What stands inside an address or a host's name is none of them.
-    for found in re.finditer(r"(?<![\w.:-])[A-Za-z][A-Za-z0-9]*(?![\w.:-])", written):
+    for found in re.finditer(r"(?<![\w.:-])(?:(?:tcp|icmp6?)-[a-z]+|[a-z][a-z0-9]*)(?![\w.:-])", written, re.IGNORECASE):
         word = found[0].lower()
         if word in _PAYLOAD:
             raise OptionError(f"{name}: packets are not chosen by {word}; choose flows: [flow for flow in flows if flow.{word}]")
