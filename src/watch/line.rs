@@ -11,7 +11,7 @@ mod waiting;
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
@@ -108,6 +108,19 @@ impl Line {
             self.health.trouble(format!("{}: {what}", path.display()));
         }
         Ok(())
+    }
+
+    /// Says that hours to come lack a file whose name another has, unless that was said.
+    fn loses(&self, journal: &Journal, identity: &Identity, path: &Path) -> Result<bool> {
+        if journal.is_lost(identity)? {
+            return Ok(false);
+        }
+        let why = "another has its name, and hours that are not out need it";
+        journal.lose(identity, why)?;
+        tracing::warn!(path = %path.display(), sensor = %self.sensor, "{why}");
+        self.health.lost(&self.sensor, path, why);
+        self.health.trouble(format!("{}: {why}; what they have of it is lost", path.display()));
+        Ok(true)
     }
 
     /// Works until it is told to end.
@@ -255,7 +268,6 @@ impl Line {
             late: Arc::clone(&late),
             journal,
             read: HashSet::new(),
-            passed_over: HashSet::new(),
             began: Instant::now(),
             waiting,
             ended,
@@ -278,6 +290,7 @@ impl Line {
         if settings.by_capture() {
             feed.settle()?;
         }
+        feed.waiting.passed_over.clear();
         feed.misses(needs)?;
         feed.forget(|fed| journal.was_removed(&fed.identity))?;
         feed.skip_to(journal.sequence(&self.sensor)?, needs);

@@ -71,8 +71,6 @@ pub(super) struct LineFeed<'l> {
     pub(super) waiting: &'l mut Waiting,
     /// Files of the sequence.
     pub(super) read: HashSet<PathBuf>,
-    /// Those that have become others: what hours to come need of them this run does not have.
-    pub(super) passed_over: HashSet<PathBuf>,
     pub(super) began: Instant,
     pub(super) ended: &'l mut Ended,
     pub(super) replay: VecDeque<Entry>,
@@ -279,7 +277,8 @@ impl Feed for LineFeed<'_> {
                     Err(TryRecvError::Disconnected) => return self.leave(Why::Finished),
                 }
             }
-            let again = [self.try_again()?, self.miss()].into_iter().flatten().min();
+            let missed = self.miss();
+            let again = [self.try_again()?, missed].into_iter().flatten().min();
             self.again_in_time()?;
             if !self.waiting.own.is_empty() {
                 continue;
@@ -300,6 +299,15 @@ impl Feed for LineFeed<'_> {
             if let Some(close) = self.waiting.finish
                 && (self.waiting.failing.is_empty() || !close)
             {
+                // What has vanished may have another name, or is missed.
+                if let Some(missed) = missed {
+                    match self.line.inbox.recv_deadline(missed) {
+                        Ok(order) => self.take(order)?,
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => return self.leave(Why::Finished),
+                    }
+                    continue;
+                }
                 if !close {
                     return self.leave(Why::Finished);
                 }

@@ -99,7 +99,7 @@ impl LineFeed<'_> {
                 self.waiting.orders.push_back(Order::Complete(vec![arrival]));
                 continue;
             }
-            self.loses(&identity, &path)?;
+            self.ended.quarantined += u64::from(self.line.loses(self.journal, &identity, &path)?);
         }
         Ok(())
     }
@@ -108,21 +108,6 @@ impl LineFeed<'_> {
     fn has_lost_its_name(&self, fed: &Fed, became: Option<&Became>) -> bool {
         let is_grown = self.waiting.grown.contains(&fed.identity);
         !is_grown && last(fed, became).is_some_and(|last| is_taken(&fed.path, last))
-    }
-
-    /// Says once that hours to come lack a file whose name another has.
-    fn loses(&mut self, identity: &Identity, path: &Path) -> Result<()> {
-        if self.journal.is_lost(identity)? {
-            return Ok(());
-        }
-        let why = "another has its name, and hours that are not out need it";
-        self.journal.lose(identity, why)?;
-        let sensor = &self.line.sensor;
-        tracing::warn!(path = %path.display(), sensor = %sensor, "{why}");
-        self.line.health.lost(sensor, path, why);
-        self.line.health.trouble(format!("{}: {why}; what they have of it is lost", path.display()));
-        self.ended.quarantined += 1;
-        Ok(())
     }
 
     /// Where a file of the sequence lies, if it does. One that is not where it was is looked for among those that are told at the start.
@@ -184,10 +169,10 @@ impl LineFeed<'_> {
                         self.line.health.lost(&self.line.sensor, &fed.path, why);
                         self.ended.quarantined += 1;
                     } else if self.has_lost_its_name(&fed, became.as_ref()) {
-                        self.loses(&fed.identity, &fed.path)?;
+                        self.ended.quarantined += u64::from(self.line.loses(self.journal, &fed.identity, &fed.path)?);
                     } else if fed.path.exists() || self.waiting.grown.contains(&fed.identity) {
                         tracing::info!(path, sensor = %self.line.sensor, "has become another, and is read anew");
-                        self.passed_over.insert(fed.path.clone());
+                        self.waiting.passed_over.insert(fed.path.clone());
                     } else if became.as_ref().is_some_and(had_no_packets) {
                         tracing::info!(path, sensor = %self.line.sensor, "is gone, and had no packets");
                     } else if self.journal.was_removed(&fed.identity)? {
@@ -204,7 +189,7 @@ impl LineFeed<'_> {
                     }
                     if became.is_none() {
                         self.journal.read(place, &Became::unread())?;
-                        if !self.passed_over.contains(&fed.path) {
+                        if !self.waiting.passed_over.contains(&fed.path) {
                             self.journal.lose(&fed.identity, Became::UNREAD)?;
                         }
                     }
@@ -283,7 +268,6 @@ mod tests {
             journal: &journal,
             waiting: &mut waiting,
             read: HashSet::new(),
-            passed_over: HashSet::new(),
             began: Instant::now(),
             ended: &mut ended,
             replay: VecDeque::new(),

@@ -125,7 +125,10 @@ pub(super) fn turn_back(line: &Line, journal: &Journal, waiting: &Waiting, mut c
     }
     let mut entries: Vec<Option<Entry>> = entries.into_iter().map(Some).collect();
     let entries: Vec<Entry> = order.into_iter().filter_map(|at| entries[at].take()).collect();
-    // What is gone is told by the next run, where it is needed.
+    // Others that are gone are missed by the next run, where it needs them.
+    for fed in gone.into_iter().filter_map(file).filter(|fed| waiting.passed_over.contains(&fed.path)) {
+        late += u64::from(line.loses(journal, &fed.identity, &fed.path)?);
+    }
     let replaced = replaced.into_values().flatten();
     let replaced: Vec<Identity> = replaced.filter_map(file).map(|fed| fed.identity).collect();
     journal.turn_back(&line.sensor, &entries, &replaced, &outs)?;

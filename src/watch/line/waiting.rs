@@ -77,6 +77,8 @@ pub(super) struct Waiting {
     pub(super) unreadable: HashMap<Identity, String>,
     /// Files that were to be read and are not there any more.
     pub(super) vanished: HashMap<Identity, Vanished>,
+    /// Files of the sequence that have become others: what hours to come need of them the run does not have.
+    pub(super) passed_over: HashSet<PathBuf>,
     /// What files of the sequence were before they grew and got another name.
     pub(super) grown: HashSet<Identity>,
     /// A file has come that was read: it may have been away.
@@ -541,7 +543,7 @@ impl LineFeed<'_> {
     /// Whether what had the name of a file is all before it, as in a ring of files. That stays read, and is no step of the sequence any more.
     fn takes_name(&self, coming: &Coming) -> Result<bool> {
         let Coming { arrival: Arrival { path, .. }, first, .. } = coming;
-        if self.passed_over.contains(path) {
+        if self.waiting.passed_over.contains(path) {
             return Ok(false);
         }
         first.map_or(Ok(false), |first| self.journal.loses_name(&self.line.sensor, path, first))

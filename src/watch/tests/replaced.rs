@@ -243,19 +243,17 @@ fn what_a_ring_overwrites_before_it_is_read_is_missed() {
         }
         work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(waits))));
         wait(&work, others.len() as u64 + 1);
-        let end = Instant::now() + Duration::from_secs(20);
-        while health.status().troubles.is_empty() {
-            assert!(Instant::now() < end, "nothing is said");
-            thread::sleep(Duration::from_millis(5));
-        }
-        assert_eq!(work.finish(true).quarantined, 1);
+        // The end waits for what may have got another name.
+        assert_eq!(work.finish(is_told).quarantined, 1);
         let troubles = health.status().troubles;
         assert!(troubles[0].text.ends_with("another took its name before it was read"), "{troubles:?}");
         let captures = [&others[..], std::slice::from_ref(waits)].concat();
         let made = read(&traffic.output().join(is_told.to_string()));
         let made =
             made.into_iter().filter(|(path, _)| path.extension().is_some_and(|end| end == "csv" || end == "jsonl"));
-        compare(&made.collect(), &traffic.expected_of(&captures));
+        if is_told {
+            compare(&made.collect(), &traffic.expected_of(&captures));
+        }
         for (part, bytes) in [waits, next].into_iter().zip(kept) {
             fs::write(part, bytes).unwrap();
         }
@@ -316,6 +314,26 @@ fn what_a_ring_overwrites_while_nothing_runs_is_missed_file_by_file() {
     }
     compare(&traffic.made(), &traffic.expected_of(&there));
     assert_eq!(run(&traffic, &there, true).quarantined, 0, "it is told once");
+}
+
+#[test]
+fn what_a_ring_overwrites_slowly_is_missed_when_that_is_done() {
+    let traffic = Traffic::new(3000);
+    let parts = &traffic.parts;
+    run(&traffic, &parts[..6], false);
+    let (whole, later) = (fs::read(&parts[40]).unwrap(), &parts[30]);
+    // Its header alone says nothing of what it will be.
+    fs::write(&parts[0], &whole[..24]).unwrap();
+    let work = Work::start(traffic.settings());
+    let health = Arc::clone(&work.health);
+    work.tell(Order::Complete(traffic.arrivals(std::slice::from_ref(later))));
+    wait(&work, 1);
+    fs::write(&parts[0], &whole).unwrap();
+    work.tell(Order::Complete(traffic.arrivals(&parts[..1])));
+    let ended = work.finish(true);
+    let troubles = health.status().troubles;
+    assert_eq!((ended.files, ended.quarantined), (2, 1), "{troubles:?}");
+    assert!(troubles.iter().any(|trouble| trouble.text.contains("another has its name")), "{troubles:?}");
 }
 
 #[test]
