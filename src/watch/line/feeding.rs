@@ -148,6 +148,16 @@ impl LineFeed<'_> {
         self.passing.iter().filter_map(|passing| passing.due(now, self.spoken, last)).min()
     }
 
+    /// Takes an order of those that come by then, if one does; whether more may come at all.
+    fn hear_until(&mut self, then: Instant) -> Result<bool> {
+        match self.line.inbox.recv_deadline(then) {
+            Ok(order) => self.take(order)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return Ok(false),
+        }
+        Ok(true)
+    }
+
     /// The wall clock speaks, if it is time; else how long it is until then.
     fn quiet(&mut self) -> Result<std::result::Result<Next, Option<Duration>>> {
         let Some(due) = self.due() else { return Ok(Err(None)) };
@@ -289,24 +299,20 @@ impl Feed for LineFeed<'_> {
                 return Ok(next);
             }
             if let Some(wait) = settling {
-                match self.line.inbox.recv_timeout(wait) {
-                    Ok(order) => self.take(order)?,
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return self.leave(Why::Finished),
+                match self.hear_until(Instant::now() + wait)? {
+                    true => continue,
+                    false => return self.leave(Why::Finished),
                 }
-                continue;
             }
             if let Some(close) = self.waiting.finish
                 && (self.waiting.failing.is_empty() || !close)
             {
                 // What has vanished may have another name, or is missed.
                 if let Some(missed) = missed {
-                    match self.line.inbox.recv_deadline(missed) {
-                        Ok(order) => self.take(order)?,
-                        Err(RecvTimeoutError::Timeout) => {}
-                        Err(RecvTimeoutError::Disconnected) => return self.leave(Why::Finished),
+                    match self.hear_until(missed)? {
+                        true => continue,
+                        false => return self.leave(Why::Finished),
                     }
-                    continue;
                 }
                 if !close {
                     return self.leave(Why::Finished);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::thread;
 use std::time::Duration;
 
@@ -358,6 +358,17 @@ fn a_capture_that_hours_to_come_need_is_read_again_and_else_missed() {
     assert!(ran.said.contains("a capture that is still needed cannot be read"), "{}", ran.said);
 }
 
+/// Begins a watcher whose reading of a capture stops in the middle for some seconds, under strace, which ends with what it traces; and where what it
+/// says is written.
+fn delayed(site: &Site, watch: &Command, capture: &Path, seconds: u32) -> (Child, PathBuf) {
+    let said = site.path("said");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(capture);
+    strace.args(["-etrace=read", &format!("-einject=read:delay_enter={seconds}000000:when={MIDDLE}")]);
+    strace.arg(watch.get_program()).args(watch.get_args()).stderr(fs::File::create(&said).unwrap());
+    (strace.spawn().unwrap(), said)
+}
+
 #[test]
 fn a_capture_that_takes_long_is_named_and_only_its_own_sensor_waits() {
     if !can_trace() {
@@ -368,13 +379,7 @@ fn a_capture_that_takes_long_is_named_and_only_its_own_sensor_waits() {
     site.parts.iter().for_each(|part| site.arrive(part, true));
     let watch =
         site.watch_aloud("out", &["--stable", "100ms", "--rotation", "1s", "--grace", "1s", "--timeout", "60s"]);
-    let said = site.path("said");
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(&capture);
-    strace.args(["-etrace=read", &format!("-einject=read:delay_enter=25000000:when={MIDDLE}")]);
-    strace.arg(watch.get_program()).args(watch.get_args()).stderr(fs::File::create(&said).unwrap());
-    // It ends with what it traces, which is ended by the number that it tells.
-    let mut strace = strace.spawn().unwrap();
+    let (mut strace, said) = delayed(&site, &watch, &capture, 25);
     let end = End(&site, "out");
     let sensors = || site.status("out").map_or(serde_json::Value::Null, |status| status["sensors"].clone());
     until("it is read", || sensors()[0]["reading"]["path"] == capture.to_str().unwrap());
@@ -405,12 +410,7 @@ fn a_capture_that_is_overwritten_while_it_is_read_is_missed_and_what_is_there_th
     site.arrive(&site.parts[0], true);
     let capture = site.path("in/gate").join(site.parts[0].file_name().unwrap());
     let watch = site.watch_aloud("out", &["--stable", "100ms", "--rotation", "1h"]);
-    let said = site.path("said");
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-qq", "-o", "/dev/null", "-P"]).arg(&capture);
-    strace.args(["-etrace=read", &format!("-einject=read:delay_enter=5000000:when={MIDDLE}")]);
-    strace.arg(watch.get_program()).args(watch.get_args()).stderr(fs::File::create(&said).unwrap());
-    let mut strace = strace.spawn().unwrap();
+    let (mut strace, said) = delayed(&site, &watch, &capture, 5);
     let end = End(&site, "out");
     let sensors = || site.status("out").map_or(serde_json::Value::Null, |status| status["sensors"].clone());
     until("it is read", || sensors()[0]["reading"]["path"] == capture.to_str().unwrap());
