@@ -39,7 +39,7 @@ pub(super) fn note(
     let sql = "INSERT INTO file (device, inode, size, digest, sensor, path, state, reason, first, next, packets, last, damage, seen_first, seen_last, wild)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)
         ON CONFLICT (device, inode, size, digest) DO UPDATE SET sensor = excluded.sensor, path = excluded.path, state = excluded.state,
-            reason = excluded.reason, first = excluded.first, next = excluded.next, packets = excluded.packets, last = excluded.last,
+            reason = iif(excluded.state = ?17 AND file.state IN (?17, ?18), file.reason, excluded.reason), first = excluded.first, next = excluded.next, packets = excluded.packets, last = excluded.last,
             damage = excluded.damage, seen_first = excluded.seen_first, seen_last = excluded.seen_last, wild = excluded.wild
         RETURNING id";
     let [seen_first, seen_last] = seen(became);
@@ -61,6 +61,9 @@ pub(super) fn note(
         seen_first,
         seen_last,
         Bits(became.map_or(0, |became| became.wild)),
+        // What is told of one that stays in the sequence is told once.
+        State::Fed,
+        State::Done,
     ];
     value(db, sql, row)
 }

@@ -607,3 +607,37 @@ fn the_end_of_a_run_is_noted_with_all_that_is_out_by_it() {
     assert_eq!(["flows", "groups"].map(|product| journal.out("s", product).unwrap()), [out(3); 2]);
     assert_eq!(steps(&journal, "s"), [Ok(1), Err(3)]);
 }
+
+#[test]
+fn what_is_told_to_be_lost_stays_told_however_its_sequence_is_put() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path()).unwrap();
+    let fed = |nth: u64| Fed {
+        path: format!("{nth}.pcap").into(),
+        identity: identity(nth),
+        first: Some(Timestamp(5)),
+        next: None,
+    };
+    journal.set_aside("a", Path::new("2.pcap"), &identity(2), State::Late, "late").unwrap();
+    for nth in [1, 2] {
+        let place = journal.fed("a", &fed(nth)).unwrap();
+        let last = Some(Timestamp(7));
+        journal.read(place, &Became { packets: 1, last, ..Became::default() }).unwrap();
+    }
+    assert!(!journal.is_lost(&identity(2)).unwrap(), "it is late no more");
+    journal.lose(&identity(1), "why").unwrap();
+    let sequence = journal.sequence("a").unwrap();
+    journal.turn_back("a", &sequence, &[], &[]).unwrap();
+    assert!(journal.is_lost(&identity(1)).unwrap() && !journal.is_lost(&identity(2)).unwrap());
+    // Out of the sequence, only the other is still to be told, and only where it is needed.
+    journal.turn_back("a", &[], &[], &[]).unwrap();
+    let lost = |from| journal.lost("a", Timestamp(from)).unwrap().into_iter().map(|(_, path)| path).collect::<Vec<_>>();
+    assert_eq!((lost(7), lost(8)), (vec![PathBuf::from("2.pcap")], vec![]));
+    assert!(journal.loses_name("a", Path::new("1.pcap"), Timestamp(9)).unwrap(), "nothing has it");
+    let place = journal.fed("a", &fed(3)).unwrap();
+    assert!(!journal.loses_name("a", Path::new("3.pcap"), Timestamp(9)).unwrap(), "it was not read");
+    journal.read(place, &Became { packets: 1, last: Some(Timestamp(7)), ..Became::default() }).unwrap();
+    assert!(!journal.loses_name("a", Path::new("3.pcap"), Timestamp(7)).unwrap(), "what has its name is not behind it");
+    assert!(journal.loses_name("a", Path::new("3.pcap"), Timestamp(8)).unwrap());
+    assert_eq!((journal.knows(&identity(3)).unwrap(), journal.sequence("a").unwrap().len()), (Some(State::Done), 0));
+}
